@@ -1,0 +1,83 @@
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The directory that holds `.kubexm/`, on both sides alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkDir(Utf8PathBuf);
+
+impl WorkDir {
+    #[must_use]
+    pub fn new(dir: impl Into<Utf8PathBuf>) -> Self {
+        Self(dir.into())
+    }
+
+    /// `.kubexm/<cluster>/`
+    #[must_use]
+    pub fn tree(&self, cluster: &str) -> Tree {
+        Tree(self.0.join(".kubexm").join(cluster))
+    }
+
+    /// `.kubexm/<host>/`: a host's own rendered files, facts and logs.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Utf8PathBuf {
+        self.0.join(".kubexm").join(name)
+    }
+}
+
+/// `.kubexm/<cluster>/`: everything that belongs to one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree(Utf8PathBuf);
+
+impl Tree {
+    /// The tree rooted at this very directory.
+    #[must_use]
+    pub fn at(root: impl Into<Utf8PathBuf>) -> Self {
+        Self(root.into())
+    }
+
+    #[must_use]
+    pub fn root(&self) -> &Utf8Path {
+        &self.0
+    }
+
+    /// Where a path of `bundle.json` lies on this machine.
+    #[must_use]
+    pub fn path(&self, member: &Utf8Path) -> Utf8PathBuf {
+        self.0.join(member)
+    }
+
+    /// What the tree holds.
+    #[must_use]
+    pub fn manifest(&self) -> Utf8PathBuf {
+        self.0.join("bundle.json")
+    }
+
+    /// The config with every secret removed.
+    #[must_use]
+    pub fn config(&self) -> Utf8PathBuf {
+        self.0.join("config.yaml")
+    }
+
+    /// Keys and certificates of one component. Made at the site; never in a bundle.
+    #[must_use]
+    pub fn certs(&self, component: &str) -> Utf8PathBuf {
+        self.0.join("certs").join(component)
+    }
+
+    /// The one OCI image layout.
+    #[must_use]
+    pub fn images(&self) -> Utf8PathBuf {
+        self.0.join("images")
+    }
+
+    /// Journal, lock and run reports.
+    #[must_use]
+    pub fn state(&self) -> Utf8PathBuf {
+        self.0.join("state")
+    }
+
+    /// Programs taken out of the archives of the tree, ready to be uploaded. Made at the site.
+    #[must_use]
+    pub fn programs(&self) -> Utf8PathBuf {
+        self.0.join("state/programs")
+    }
+}
