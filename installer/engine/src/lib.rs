@@ -1,0 +1,35 @@
+//! Runs a graph of steps on hosts. Knows no Kubernetes.
+//!
+//! The layers declare: a pipeline is a [`Plan`] of [`Stage`]s, a stage a list of [`Task`]s, a task puts [`Step`]s onto
+//! hosts. [`Graph::of`] lowers the plan into one acyclic graph, and from that one graph come the run ([`run`]), the dry
+//! run ([`dry_run`]) and the drawings ([`Graph::tree`], [`Graph::dot`]).
+//!
+//! Every node goes check → (satisfied | needed because … → apply → check again). What is true is asked of the host;
+//! the [`Journal`] explains afterwards, and decides nothing.
+
+mod drive;
+mod dry;
+mod graph;
+mod journal;
+mod lock;
+mod plan;
+mod render;
+mod run;
+mod slot;
+mod step;
+
+pub use dry::{DryNode, DryState, dry_run};
+pub use graph::{Graph, GraphError, NodeView};
+pub use journal::{Journal, JournalError, Record};
+pub use lock::{Lock, LockError};
+pub use plan::{Order, Plan, Stage, Task};
+pub use render::tree;
+pub use run::{Failure, RunOptions, RunReport, run};
+pub use slot::{Slot, SlotId};
+pub use step::{Cx, Retry, State, Step, StepError};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The hosts of a run by name.
+pub type Inventory = BTreeMap<String, Arc<dyn host::Host>>;

@@ -1,0 +1,76 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use event::Progress;
+use petgraph::graph::NodeIndex;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::drive::{Ended, Limits, drive};
+use crate::graph::{Graph, Work};
+use crate::{Cx, Inventory, NodeView, State};
+
+/// A node of the plan and what the host says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DryNode {
+    #[serde(flatten)]
+    pub node: NodeView,
+    #[serde(flatten)]
+    pub state: DryState,
+}
+
+/// Whether a step would do anything now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum DryState {
+    Satisfied,
+    Needed {
+        reason: String,
+    },
+    /// The host could not say, e.g. because it is down, or because what the check asks is not there yet.
+    Unknown {
+        because: String,
+    },
+}
+
+/// Checks every step of a graph and applies none. What is behind a step that is not satisfied is checked all the same.
+pub async fn dry_run(
+    graph: &Graph,
+    inventory: &Inventory,
+    jobs: usize,
+    cancel: &CancellationToken,
+) -> Vec<DryNode> {
+    let states: Mutex<HashMap<NodeIndex, DryState>> = Mutex::default();
+    let visit = async |index: NodeIndex, work: &Work| {
+        let state = ask(inventory, work).await;
+        states.lock().unwrap_or_else(PoisonError::into_inner).insert(index, state);
+        Ended::Succeeded
+    };
+    let limits = Limits { run: jobs.max(1), host: jobs.max(1) };
+    drive(graph, limits, cancel, |index, work| visit(index, work), |_, _| {}).await;
+    let mut states = states.into_inner().unwrap_or_else(PoisonError::into_inner);
+    graph
+        .view()
+        .into_iter()
+        .map(|node| {
+            let state = states.remove(&NodeIndex::new(node.id));
+            let interrupted = || DryState::Unknown { because: "the run was interrupted".to_owned() };
+            DryNode { node, state: state.unwrap_or_else(interrupted) }
+        })
+        .collect()
+}
+
+async fn ask(inventory: &Inventory, work: &Work) -> DryState {
+    if let Some(slot) = work.step.takes().into_iter().find(|slot| !slot.is_full()) {
+        return DryState::Unknown { because: format!("'{}' is not there yet", slot.name()) };
+    }
+    let Some(host) = inventory.get(&work.host) else {
+        return DryState::Unknown { because: format!("no host is called '{}'", work.host) };
+    };
+    let cx = Cx { host: Arc::clone(host), progress: Progress::unseen() };
+    match work.step.check(&cx).await {
+        Ok(State::Satisfied) => DryState::Satisfied,
+        Ok(State::Needed(reason)) => DryState::Needed { reason },
+        Err(error) => DryState::Unknown { because: error.to_string() },
+    }
+}

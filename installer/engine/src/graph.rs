@@ -1,0 +1,271 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use petgraph::Direction;
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde::Serialize;
+
+use crate::plan::{Part, Plan};
+use crate::{Order, Step};
+
+/// A plan, lowered: every step on every host, and what waits for what.
+pub struct Graph {
+    pub(crate) name: &'static str,
+    pub(crate) nodes: DiGraph<Node, ()>,
+}
+
+pub(crate) enum Node {
+    Work(Work),
+    /// Holds back what is behind it. Keeps n × m edges at n + m.
+    Gate(Gate),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Opens when all ahead succeeded.
+    Succeeded,
+    /// Opens when all ahead ended.
+    Ended,
+}
+
+pub(crate) struct Work {
+    pub stage: &'static str,
+    pub task: &'static str,
+    pub host: String,
+    pub step: Arc<dyn Step>,
+}
+
+impl Work {
+    /// Names the node in the whole graph: `etcd/join/node2/start etcd.service`.
+    pub fn path(&self) -> String {
+        format!("{}/{}/{}/{}", self.stage, self.task, self.host, self.step.id())
+    }
+}
+
+/// Why a plan makes no graph. Always a mistake in a layer, never of the operator.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    #[error("these steps wait for each other in a circle: {}", .0.join(" -> "))]
+    Cycle(Vec<String>),
+    #[error("'{taker}' takes '{slot}', which no step fills")]
+    NobodyFills { taker: String, slot: String },
+    #[error("two steps of the plan are called '{0}'")]
+    Twice(String),
+}
+
+/// A node for plans and drawings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeView {
+    pub id: usize,
+    pub stage: String,
+    pub task: String,
+    pub host: String,
+    pub step: String,
+    pub title: String,
+    /// The nodes it waits for.
+    pub after: Vec<usize>,
+}
+
+impl Graph {
+    /// Lowers a plan.
+    pub fn of(plan: Plan) -> Result<Self, GraphError> {
+        let mut lowering = Lowering::default();
+        for stage in plan.stages {
+            lowering.wait(Level::Stages, stage.order, 0);
+            let stage_start = lowering.added.len();
+            for task in stage.tasks {
+                lowering.wait(Level::Tasks, task.order, stage_start);
+                let task_start = lowering.added.len();
+                for part in task.parts {
+                    match part {
+                        Part::Wait(order) => lowering.wait(Level::Parts, order, task_start),
+                        Part::Chain { host, steps } => {
+                            for step in steps {
+                                let host = host.clone();
+                                lowering.add(Work { stage: stage.name, task: task.name, host, step });
+                            }
+                        }
+                    }
+                }
+                lowering.leave(Level::Parts);
+            }
+            lowering.leave(Level::Tasks);
+        }
+        let nodes = lowering.finish()?;
+        Ok(Self { name: plan.name, nodes })
+    }
+
+    pub(crate) fn work(&self) -> impl Iterator<Item = (NodeIndex, &Work)> {
+        self.nodes.node_indices().filter_map(|index| match &self.nodes[index] {
+            Node::Work(work) => Some((index, work)),
+            Node::Gate(_) => None,
+        })
+    }
+
+    /// How many steps there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.work().count()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every step in plan order. `after` looks through gates.
+    #[must_use]
+    pub fn view(&self) -> Vec<NodeView> {
+        self.work()
+            .map(|(index, work)| NodeView {
+                id: index.index(),
+                stage: work.stage.to_owned(),
+                task: work.task.to_owned(),
+                host: work.host.clone(),
+                step: work.step.id(),
+                title: work.step.describe(),
+                after: self.work_ahead(index),
+            })
+            .collect()
+    }
+
+    fn work_ahead(&self, index: NodeIndex) -> Vec<usize> {
+        let mut ahead = Vec::new();
+        let mut open: Vec<_> = self.ahead(index).collect();
+        while let Some(next) = open.pop() {
+            match self.nodes[next] {
+                Node::Work(_) => ahead.push(next.index()),
+                Node::Gate(_) => open.extend(self.ahead(next)),
+            }
+        }
+        ahead.sort_unstable();
+        ahead.dedup();
+        ahead
+    }
+
+    pub(crate) fn ahead(&self, index: NodeIndex) -> impl Iterator<Item = NodeIndex> {
+        self.nodes.neighbors_directed(index, Direction::Incoming)
+    }
+}
+
+/// Between what a gate stands.
+#[derive(Clone, Copy)]
+enum Level {
+    Stages,
+    Tasks,
+    Parts,
+}
+
+#[derive(Default)]
+struct Lowering {
+    nodes: DiGraph<Node, ()>,
+    /// Work in plan order.
+    added: Vec<NodeIndex>,
+    /// The last work on each host.
+    tail: BTreeMap<String, NodeIndex>,
+    /// The latest gate of each level: what is added now must pass all of them.
+    gates: [Option<NodeIndex>; 3],
+    passed: HashSet<(String, NodeIndex)>,
+}
+
+impl Lowering {
+    /// Puts a gate behind all work added since `start`.
+    fn wait(&mut self, level: Level, order: Order, start: usize) {
+        let gate = match order {
+            Order::SameHost => return,
+            Order::AllHosts => Gate::Succeeded,
+            Order::Settled => Gate::Ended,
+        };
+        if self.added.len() == start {
+            return;
+        }
+        let index = self.nodes.add_node(Node::Gate(gate));
+        for &ahead in &self.added[start..] {
+            self.nodes.add_edge(ahead, index, ());
+        }
+        self.gates[level as usize] = Some(index);
+    }
+
+    /// The gates of a level hold back nothing outside it.
+    fn leave(&mut self, level: Level) {
+        self.gates[level as usize] = None;
+    }
+
+    fn add(&mut self, work: Work) {
+        let host = work.host.clone();
+        let index = self.nodes.add_node(Node::Work(work));
+        for gate in self.gates.into_iter().flatten() {
+            if self.passed.insert((host.clone(), gate)) {
+                self.nodes.add_edge(gate, index, ());
+            }
+        }
+        if let Some(tail) = self.tail.insert(host, index) {
+            self.nodes.add_edge(tail, index, ());
+        }
+        self.added.push(index);
+    }
+
+    fn finish(mut self) -> Result<DiGraph<Node, ()>, GraphError> {
+        self.connect_slots()?;
+        self.refuse_twins()?;
+        self.refuse_cycles()?;
+        Ok(self.nodes)
+    }
+
+    fn connect_slots(&mut self) -> Result<(), GraphError> {
+        let mut fillers = HashMap::new();
+        for &index in &self.added {
+            for slot in self.step(index).step.fills() {
+                fillers.insert(slot.key(), index);
+            }
+        }
+        let mut edges = Vec::new();
+        for &index in &self.added {
+            let work = self.step(index);
+            for slot in work.step.takes() {
+                let filler = fillers.get(&slot.key()).ok_or_else(|| GraphError::NobodyFills {
+                    taker: work.path(),
+                    slot: slot.name().to_owned(),
+                })?;
+                edges.push((*filler, index));
+            }
+        }
+        for (filler, taker) in edges {
+            self.nodes.update_edge(filler, taker, ());
+        }
+        Ok(())
+    }
+
+    fn refuse_twins(&self) -> Result<(), GraphError> {
+        let mut paths: Vec<String> =
+            self.added.iter().map(|&index| self.step(index).path()).collect();
+        paths.sort_unstable();
+        match paths.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(GraphError::Twice(pair[0].clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn refuse_cycles(&self) -> Result<(), GraphError> {
+        let circle = tarjan_scc(&self.nodes).into_iter().find(|group| group.len() > 1);
+        match circle {
+            Some(mut group) => {
+                group.sort_unstable();
+                let paths = group.into_iter().filter_map(|index| match &self.nodes[index] {
+                    Node::Work(work) => Some(work.path()),
+                    Node::Gate(_) => None,
+                });
+                Err(GraphError::Cycle(paths.collect()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn step(&self, index: NodeIndex) -> &Work {
+        match &self.nodes[index] {
+            Node::Work(work) => work,
+            Node::Gate(_) => unreachable!("`added` holds work only"),
+        }
+    }
+}

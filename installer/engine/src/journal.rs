@@ -1,0 +1,140 @@
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::sync::Mutex;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What was done, in order. One JSON object a line, appended and synced before the run goes on; a line torn by a crash
+/// is cut off by the next run.
+pub struct Journal {
+    path: Utf8PathBuf,
+    file: Mutex<File>,
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+pub enum Record {
+    RunStarted { at: Timestamp, plan: String, bundle: String },
+    /// `apply` is about to change the host. A `Began` without an end is where a run was killed.
+    Began { at: Timestamp, key: String, node: String, reason: String },
+    Ended { at: Timestamp, key: String, node: String, result: String },
+    RunEnded { at: Timestamp, result: String },
+}
+
+/// The journal cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {act} the journal {path}: {source}")]
+pub struct JournalError {
+    act: &'static str,
+    path: Utf8PathBuf,
+    source: std::io::Error,
+}
+
+impl Journal {
+    /// Opens the journal for appending, behind its last whole line.
+    pub fn open(path: &Utf8Path) -> Result<Self, JournalError> {
+        let failed = |source| JournalError { act: "open", path: path.to_owned(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(failed)?;
+        let whole = whole_lines(&mut file).map_err(failed)?;
+        file.set_len(whole).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file) })
+    }
+
+    /// Every record of a journal; empty if there is none.
+    pub fn read(path: &Utf8Path) -> Result<Vec<Record>, JournalError> {
+        let failed = |source| JournalError { act: "read", path: path.to_owned(), source };
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut records = Vec::new();
+        for line in BufReader::new(file).lines() {
+            match serde_json::from_str(&line.map_err(failed)?) {
+                Ok(record) => records.push(record),
+                Err(_) => break,
+            }
+        }
+        Ok(records)
+    }
+
+    /// Appends a record and syncs it.
+    pub fn write(&self, record: &Record) -> Result<(), JournalError> {
+        let failed = |source| JournalError { act: "write", path: self.path.clone(), source };
+        let mut line = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
+        line.push(b'\n');
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.write_all(&line).and_then(|()| file.sync_data()).map_err(failed)
+    }
+
+    /// The key of an act: its name, what it depends on, where, and from which bundle.
+    #[must_use]
+    pub fn key(node: &str, inputs: &str, bundle: &str) -> String {
+        let mut hasher = Sha256::new();
+        for part in [node, inputs, bundle] {
+            hasher.update(part.len().to_le_bytes());
+            hasher.update(part);
+        }
+        hex::encode(&hasher.finalize()[..16])
+    }
+}
+
+fn whole_lines(file: &mut File) -> std::io::Result<u64> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut reader = BufReader::new(file);
+    let (mut whole, mut line) = (0, Vec::new());
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line)?;
+        if line.last() != Some(&b'\n') {
+            return Ok(whole);
+        }
+        whole += read as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(result: &str) -> Record {
+        Record::RunEnded { at: Timestamp::UNIX_EPOCH, result: result.to_owned() }
+    }
+
+    #[test]
+    fn a_torn_line_is_cut_off_and_the_rest_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("journal");
+        Journal::open(&path).unwrap().write(&record("first")).unwrap();
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(br#"{"record":"run-en"#).unwrap();
+
+        assert_eq!(Journal::read(&path).unwrap(), [record("first")]);
+        Journal::open(&path).unwrap().write(&record("second")).unwrap();
+        assert_eq!(Journal::read(&path).unwrap(), [record("first"), record("second")]);
+    }
+
+    #[test]
+    fn keys_differ_by_every_part() {
+        let keys = [("a", "b", "c"), ("ab", "", "c"), ("a", "b", "d"), ("a", "bc", "")]
+            .map(|(node, inputs, bundle)| Journal::key(node, inputs, bundle));
+        for (at, key) in keys.iter().enumerate() {
+            assert!(!keys[..at].contains(key));
+        }
+    }
+
+    #[test]
+    fn an_unwritable_place_is_named() {
+        let error = Journal::open(Utf8Path::new("/proc/nothing/journal")).err().unwrap();
+        assert!(error.to_string().starts_with("cannot open the journal /proc/nothing/journal: "));
+    }
+}

@@ -1,0 +1,63 @@
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{FlockOperation, flock};
+
+/// Held while a run changes a cluster; freed when dropped, or by the kernel when the process dies.
+pub struct Lock {
+    _file: File,
+}
+
+/// The cluster is taken, or the lock cannot be had at all.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("another kubexm works on this cluster: {holder} (lock {path})")]
+    Taken { path: Utf8PathBuf, holder: String },
+    #[error("cannot take the lock {path}: {source}")]
+    Io { path: Utf8PathBuf, source: std::io::Error },
+}
+
+impl Lock {
+    /// Takes the lock or says who has it. `holder` describes the caller, for others to read.
+    pub fn take(path: &Utf8Path, holder: &str) -> Result<Self, LockError> {
+        let failed = |source| LockError::Io { path: path.to_owned(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).map_err(failed)?;
+                return Err(LockError::Taken { path: path.to_owned(), holder });
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+        file.set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| file.write_all(holder.as_bytes()))
+            .map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("lock");
+        let first = Lock::take(&path, "install, process 7").unwrap();
+        let error = Lock::take(&path, "delete").err().unwrap().to_string();
+        assert!(error.contains("another kubexm works on this cluster: install, process 7"), "{error}");
+        drop(first);
+        Lock::take(&path, "delete").unwrap();
+    }
+}

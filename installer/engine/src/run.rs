@@ -1,0 +1,368 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use event::{Event, Events, Outcome, RunOutcome, StageOutcome, Unit, UnitId};
+use jiff::Timestamp;
+use petgraph::graph::NodeIndex;
+use tokio_util::sync::CancellationToken;
+
+use crate::drive::{Ended, Limits, Skipped, drive};
+use crate::graph::{Graph, Work};
+use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError};
+
+/// How a graph is run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// For events and journal.
+    pub cluster: String,
+    /// Names the bundle in the journal's keys.
+    pub bundle: String,
+    /// How many steps run at once, over all hosts.
+    pub jobs: usize,
+    /// How many steps run at once on one host.
+    pub jobs_per_host: usize,
+    /// The node that shall fail instead of being applied, for tests of what happens then.
+    pub inject_error: Option<String>,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct RunReport {
+    pub outcome: RunOutcome,
+    pub changed: u64,
+    pub satisfied: u64,
+    pub skipped: u64,
+    pub failures: Vec<Failure>,
+}
+
+/// One step that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub stage: String,
+    pub host: String,
+    pub title: String,
+    pub error: StepError,
+}
+
+/// Runs every step of a graph on its host, in order and side by side. A failure stops what depends on it and nothing
+/// else. Only a journal that cannot be written is an error: then nothing more is started.
+pub async fn run(
+    graph: &Graph,
+    inventory: &Inventory,
+    options: &RunOptions,
+    journal: &Journal,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<RunReport, JournalError> {
+    let started = Instant::now();
+    events.emit(&Event::RunStarted {
+        command: graph.name.to_owned(),
+        cluster: options.cluster.clone(),
+        units: graph.len() as u64,
+    });
+    journal.write(&Record::RunStarted {
+        at: Timestamp::now(),
+        plan: graph.name.to_owned(),
+        bundle: options.bundle.clone(),
+    })?;
+    let runner = Runner {
+        inventory,
+        options,
+        journal,
+        events,
+        // A journal that cannot be written stops the run as Ctrl-C does, without being Ctrl-C.
+        stop: cancel.child_token(),
+        tally: Mutex::new(Tally::of(graph)),
+    };
+    let limits = Limits { run: options.jobs.max(1), host: options.jobs_per_host.max(1) };
+    drive(
+        graph,
+        limits,
+        &runner.stop,
+        |_, work| runner.visit(work),
+        |work, why| runner.skip(work, &because(graph, why)),
+    )
+    .await;
+
+    let tally = runner.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(error) = tally.journal_error {
+        return Err(error);
+    }
+    let outcome = if cancel.is_cancelled() && tally.skipped > 0 {
+        RunOutcome::Interrupted
+    } else if tally.failures.is_empty() {
+        RunOutcome::Done
+    } else {
+        RunOutcome::Failed
+    };
+    journal.write(&Record::RunEnded { at: Timestamp::now(), result: format!("{outcome:?}") })?;
+    events.emit(&Event::RunFinished {
+        outcome,
+        took: started.elapsed(),
+        changed: tally.changed,
+        satisfied: tally.satisfied,
+        failed: tally.failures.len() as u64,
+        skipped: tally.skipped,
+    });
+    Ok(RunReport {
+        outcome,
+        changed: tally.changed,
+        satisfied: tally.satisfied,
+        skipped: tally.skipped,
+        failures: tally.failures,
+    })
+}
+
+fn because(graph: &Graph, why: Skipped) -> String {
+    match why {
+        Skipped::Interrupted => "the run was interrupted".to_owned(),
+        Skipped::Behind(cause) => match work_at(graph, cause) {
+            Some(work) => format!("'{}' failed on {}", work.step.describe(), work.host),
+            None => "something ahead of it failed".to_owned(),
+        },
+    }
+}
+
+fn work_at(graph: &Graph, index: NodeIndex) -> Option<&Work> {
+    graph.work().find_map(|(at, work)| (at == index).then_some(work))
+}
+
+struct Runner<'a> {
+    inventory: &'a Inventory,
+    options: &'a RunOptions,
+    journal: &'a Journal,
+    events: &'a Events,
+    stop: CancellationToken,
+    tally: Mutex<Tally>,
+}
+
+impl Runner<'_> {
+    async fn visit(&self, work: &Work) -> Ended {
+        self.begin_stage(work.stage);
+        let started = Instant::now();
+        let unit = self.unit(work);
+        let id = unit.id;
+        self.events.emit(&Event::Started(unit));
+        let outcome = match self.bring_about(work, id).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let hint = error.hint().map(ToOwned::to_owned);
+                let outcome = Outcome::Failed { error: error.to_string(), hint };
+                self.note_failure(work, error);
+                outcome
+            }
+        };
+        self.events.emit(&Event::Finished { id, outcome: outcome.clone(), took: started.elapsed() });
+        self.end_in_stage(work.stage, &outcome);
+        if matches!(outcome, Outcome::Failed { .. }) { Ended::Failed } else { Ended::Succeeded }
+    }
+
+    /// check → (satisfied | needed → apply → check again), with the retries that the step allows.
+    async fn bring_about(&self, work: &Work, id: UnitId) -> Result<Outcome, StepError> {
+        let path = work.path();
+        if self.options.inject_error.as_deref() == Some(&path) {
+            return Err(StepError::new("this error was asked for with --inject-error"));
+        }
+        let host = self
+            .inventory
+            .get(&work.host)
+            .ok_or_else(|| StepError::new(format!("no host is called '{}'", work.host)))?;
+        let cx =
+            Cx { host: Arc::clone(host), progress: self.events.progress(id, work.step.bytes()) };
+        let retry = work.step.retry();
+        let mut delay = retry.first_delay;
+        for attempt in 1.. {
+            match self.attempt(work, &path, &cx).await {
+                Err(error) if error.may_pass() && attempt < retry.attempts => {
+                    self.events.emit(&Event::Retrying {
+                        id,
+                        attempt,
+                        error: error.to_string(),
+                        delay,
+                    });
+                    tokio::time::sleep(delay).await;
+                    delay *= 2;
+                }
+                ended => return ended,
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    async fn attempt(&self, work: &Work, path: &str, cx: &Cx) -> Result<Outcome, StepError> {
+        let step = &work.step;
+        let State::Needed(reason) = step.check(cx).await? else {
+            return filled(step.as_ref()).map(|()| Outcome::Satisfied);
+        };
+        let key = Journal::key(path, &step.inputs(), &self.options.bundle);
+        let node = path.to_owned();
+        self.record(&Record::Began {
+            at: Timestamp::now(),
+            key: key.clone(),
+            node: node.clone(),
+            reason: reason.clone(),
+        })?;
+        let applied = match step.apply(cx).await {
+            Ok(()) => match step.check(cx).await {
+                Ok(State::Satisfied) => filled(step.as_ref()),
+                Ok(State::Needed(still)) => {
+                    Err(StepError::new(format!("it was done, and yet: {still}")))
+                }
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        let result = match &applied {
+            Ok(()) => "changed".to_owned(),
+            Err(error) => format!("failed: {error}"),
+        };
+        self.record(&Record::Ended { at: Timestamp::now(), key, node, result })?;
+        applied.map(|()| Outcome::Changed { reason })
+    }
+
+    fn record(&self, record: &Record) -> Result<(), StepError> {
+        self.journal.write(record).map_err(|error| {
+            let failure = StepError::new(error.to_string());
+            self.tally().journal_error.get_or_insert(error);
+            self.stop.cancel();
+            failure
+        })
+    }
+
+    fn skip(&self, work: &Work, because: &str) {
+        self.tally().skipped += 1;
+        self.events.emit(&Event::Skipped { unit: self.unit(work), because: because.to_owned() });
+        self.close_in_stage(work.stage, StageOutcome::Skipped);
+    }
+
+    fn unit(&self, work: &Work) -> Unit {
+        Unit {
+            id: self.events.next_id(),
+            stage: work.stage.to_owned(),
+            host: Some(work.host.clone()),
+            title: work.step.describe(),
+            bytes: work.step.bytes(),
+        }
+    }
+
+    fn note_failure(&self, work: &Work, error: StepError) {
+        self.tally().failures.push(Failure {
+            stage: work.stage.to_owned(),
+            host: work.host.clone(),
+            title: work.step.describe(),
+            error,
+        });
+    }
+
+    fn begin_stage(&self, stage: &'static str) {
+        let begins = self.tally().begin(stage);
+        if begins {
+            self.events.emit(&Event::StageStarted { stage: stage.to_owned() });
+        }
+    }
+
+    fn end_in_stage(&self, stage: &'static str, outcome: &Outcome) {
+        let outcome = match outcome {
+            Outcome::Satisfied => {
+                self.tally().satisfied += 1;
+                StageOutcome::Satisfied
+            }
+            Outcome::Changed { .. } => {
+                self.tally().changed += 1;
+                StageOutcome::Changed
+            }
+            Outcome::Failed { .. } | Outcome::Interrupted => StageOutcome::Failed,
+        };
+        self.close_in_stage(stage, outcome);
+    }
+
+    fn close_in_stage(&self, stage: &'static str, outcome: StageOutcome) {
+        let finished = self.tally().close(stage, outcome);
+        if let Some((outcome, took)) = finished {
+            self.events.emit(&Event::StageFinished { stage: stage.to_owned(), outcome, took });
+        }
+    }
+
+    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn filled(step: &dyn Step) -> Result<(), StepError> {
+    match step.fills().iter().find(|slot| !slot.is_full()) {
+        Some(slot) => Err(StepError::new(format!(
+            "'{}' promised '{}' and did not deliver it",
+            step.describe(),
+            slot.name()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The counts of a run.
+struct Tally {
+    changed: u64,
+    satisfied: u64,
+    skipped: u64,
+    failures: Vec<Failure>,
+    journal_error: Option<JournalError>,
+    stages: BTreeMap<&'static str, StageTally>,
+}
+
+struct StageTally {
+    open: usize,
+    started: Option<Instant>,
+    worst: StageOutcome,
+}
+
+impl Tally {
+    fn of(graph: &Graph) -> Self {
+        let mut stages: BTreeMap<&'static str, StageTally> = BTreeMap::new();
+        for (_, work) in graph.work() {
+            stages
+                .entry(work.stage)
+                .or_insert(StageTally { open: 0, started: None, worst: StageOutcome::Satisfied })
+                .open += 1;
+        }
+        Self {
+            changed: 0,
+            satisfied: 0,
+            skipped: 0,
+            failures: Vec::new(),
+            journal_error: None,
+            stages,
+        }
+    }
+
+    /// Whether the stage begins with this.
+    fn begin(&mut self, stage: &str) -> bool {
+        match self.stages.get_mut(stage) {
+            Some(tally) if tally.started.is_none() => {
+                tally.started = Some(Instant::now());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// How the stage ended, if this was its last unit.
+    fn close(&mut self, stage: &str, outcome: StageOutcome) -> Option<(StageOutcome, Duration)> {
+        let tally = self.stages.get_mut(stage)?;
+        tally.open -= 1;
+        if rank(outcome) > rank(tally.worst) {
+            tally.worst = outcome;
+        }
+        let took = tally.started.map_or(Duration::ZERO, |started| started.elapsed());
+        (tally.open == 0).then_some((tally.worst, took))
+    }
+}
+
+fn rank(outcome: StageOutcome) -> u8 {
+    match outcome {
+        StageOutcome::Satisfied => 0,
+        StageOutcome::Changed => 1,
+        StageOutcome::Skipped => 2,
+        StageOutcome::Failed => 3,
+    }
+}
