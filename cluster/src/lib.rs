@@ -1,5 +1,41 @@
 //! The Cluster config: what a person writes, as types with defaults and validation.
 
+mod address;
 mod arch;
+mod dns;
+mod endpoint;
+mod etcd;
+mod hosts;
+mod kubernetes;
+mod list;
+mod network;
+mod proxy;
+mod registry;
+mod roles;
+mod runtime;
+mod secret;
+mod spec;
+mod storage;
+mod system;
+mod tools;
+mod version;
 
+pub use address::{Cidr, CidrPair, InvalidAddress, IpPair};
 pub use arch::{Arch, UnknownArch};
+pub use dns::{Coredns, Dns, ExternalZone, NodeLocalDns};
+pub use endpoint::{ControlPlaneEndpoint, ExternalLoadBalancer, InternalLoadBalancer};
+pub use etcd::{Etcd, EtcdLogLevel, EtcdMetrics, EtcdType, ExternalEtcd};
+pub use hosts::{Bastion, Host, Login};
+pub use kubernetes::{Feature, Kubernetes, KubernetesType};
+pub use list::Strings;
+pub use network::{Calico, IpPool, Network, NetworkPlugin, TunnelMode};
+pub use proxy::{KubeProxyConfiguration, KubeProxyIpvs, ProxyMode};
+pub use registry::{Registry, RegistryAuth, RegistryType};
+pub use roles::{HostPattern, InvalidPattern, Role, RoleGroups};
+pub use runtime::{ContainerRuntime, Containerd, RuntimeType};
+pub use secret::{Secret, SecretError, SecretSource};
+pub use spec::{ApiVersion, Cluster, Kind, Metadata, Spec};
+pub use storage::{OpenEbs, Storage};
+pub use system::System;
+pub use tools::Tool;
+pub use version::{InvalidVersion, Version};

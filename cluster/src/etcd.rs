@@ -1,0 +1,139 @@
+use camino::Utf8PathBuf;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Version;
+
+/// The cluster's store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Etcd {
+    /// Who sets etcd up.
+    #[serde(rename = "type")]
+    pub kind: EtcdType,
+    /// etcd's version. Absent: the one that goes with the Kubernetes version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// Where an etcd that exists already is, for `type: external`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalEtcd>,
+    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    pub data_dir: Utf8PathBuf,
+    /// Milliseconds between heartbeats.
+    #[schemars(range(min = 1))]
+    pub heartbeat_interval: u32,
+    /// Milliseconds until an election. At least five heartbeats.
+    #[schemars(range(min = 1, max = 50_000))]
+    pub election_timeout: u32,
+    /// Committed transactions between snapshots to disk.
+    #[schemars(range(min = 1))]
+    pub snapshot_count: u64,
+    /// Hours of history to keep. 0 keeps all.
+    pub auto_compaction_retention: u32,
+    pub metrics: EtcdMetrics,
+    /// The space quota in bytes. 2 GiB is etcd's own default, 8 GiB the most it suggests.
+    pub quota_backend_bytes: u64,
+    /// The largest request in bytes.
+    #[schemars(range(min = 1))]
+    pub max_request_bytes: u64,
+    /// Snapshot files to keep. 0 keeps all.
+    pub max_snapshots: u32,
+    /// WAL files to keep. 0 keeps all.
+    pub max_wals: u32,
+    pub log_level: EtcdLogLevel,
+}
+
+impl Default for Etcd {
+    fn default() -> Self {
+        Self {
+            kind: EtcdType::Kubexm,
+            version: None,
+            external: None,
+            data_dir: "/var/lib/etcd".into(),
+            heartbeat_interval: 250,
+            election_timeout: 5_000,
+            snapshot_count: 10_000,
+            auto_compaction_retention: 8,
+            metrics: EtcdMetrics::Basic,
+            quota_backend_bytes: 2 << 30,
+            max_request_bytes: 1_572_864,
+            max_snapshots: 5,
+            max_wals: 5,
+            log_level: EtcdLogLevel::Info,
+        }
+    }
+}
+
+/// Who sets etcd up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EtcdType {
+    /// kubexm, from the plain binary, as a service of the host.
+    #[default]
+    Kubexm,
+    /// kubeadm, as static pods.
+    Kubeadm,
+    /// It exists already.
+    External,
+}
+
+/// An etcd that exists already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExternalEtcd {
+    /// Client URLs of its members.
+    #[schemars(length(min = 1), extend("items" = { "type": "string", "format": "http-url" }))]
+    pub endpoints: Vec<String>,
+    /// The CA that signed its certificates. The three files are not needed without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub ca_file: Option<Utf8PathBuf>,
+    /// The client certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub cert_file: Option<Utf8PathBuf>,
+    /// The client certificate's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub key_file: Option<Utf8PathBuf>,
+}
+
+/// How much detail etcd's metrics have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EtcdMetrics {
+    #[default]
+    Basic,
+    /// With histograms.
+    Extensive,
+}
+
+/// How much etcd logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EtcdLogLevel {
+    Debug,
+    #[default]
+    Info,
+    Warn,
+    Error,
+    Panic,
+    Fatal,
+}
+
+macro_rules! name {
+    ($type:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
+        impl $type {
+            /// The name that etcd itself takes.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+name!(EtcdMetrics { Basic => "basic", Extensive => "extensive" });
+name!(EtcdLogLevel {
+    Debug => "debug", Info => "info", Warn => "warn", Error => "error", Panic => "panic", Fatal => "fatal",
+});

@@ -1,0 +1,99 @@
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ContainerRuntime, KubeProxyConfiguration, ProxyMode, Version};
+
+/// Kubernetes itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Kubernetes {
+    /// How the control plane is set up.
+    #[serde(rename = "type")]
+    pub kind: KubernetesType,
+    pub version: Version,
+    /// Start arguments for every kubelet, e.g. `--root-dir=/var/lib/kubelet`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = { "type": "string", "format": "flag" }))]
+    pub kubelet_args: Vec<String>,
+    /// More names and addresses for the apiserver's certificate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = { "type": "string", "format": "ip-or-name" }))]
+    pub apiserver_cert_extra_sans: Vec<String>,
+    pub container_runtime: ContainerRuntime,
+    /// The DNS domain of the cluster.
+    #[schemars(extend("format" = "dns-name"))]
+    pub cluster_name: String,
+    /// Renew the certificates of the control plane by a timer.
+    pub auto_renew_certs: bool,
+    /// kube-proxy masquerades everything, in the mode `iptables`.
+    pub masquerade_all: bool,
+    /// How many pods one node may run.
+    #[schemars(range(min = 1))]
+    pub max_pods: u32,
+    /// How many processes one pod may have.
+    #[schemars(range(min = -1))]
+    pub pod_pids_limit: i64,
+    /// The size of each node's share of the IPv4 pod network.
+    #[schemars(range(min = 8, max = 30))]
+    pub node_cidr_mask_size: u8,
+    pub proxy_mode: ProxyMode,
+    /// Feature gates, for every component.
+    pub feature_gates: BTreeMap<String, bool>,
+    /// Kata containers as a further runtime.
+    pub kata: Feature,
+    /// Node feature discovery.
+    pub node_feature_discovery: Feature,
+    /// More settings of kube-proxy, in its own configuration format.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kube_proxy_configuration: Option<KubeProxyConfiguration>,
+}
+
+impl Kubernetes {
+    /// The version that a config without one gets.
+    pub const DEFAULT_VERSION: Version = Version::new(1, 34, 2);
+    /// The oldest version that can be installed.
+    pub const OLDEST_VERSION: Version = Version::new(1, 24, 0);
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self {
+            kind: KubernetesType::Kubexm,
+            version: Self::DEFAULT_VERSION,
+            kubelet_args: Vec::new(),
+            apiserver_cert_extra_sans: Vec::new(),
+            container_runtime: ContainerRuntime::default(),
+            cluster_name: "cluster.local".to_owned(),
+            auto_renew_certs: false,
+            masquerade_all: false,
+            max_pods: 110,
+            pod_pids_limit: 10_000,
+            node_cidr_mask_size: 24,
+            proxy_mode: ProxyMode::Ipvs,
+            feature_gates: BTreeMap::from([("RotateKubeletServerCertificate".to_owned(), true)]),
+            kata: Feature::default(),
+            node_feature_discovery: Feature::default(),
+            kube_proxy_configuration: None,
+        }
+    }
+}
+
+/// How the control plane is set up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KubernetesType {
+    /// From plain binaries, each a service of the host.
+    #[default]
+    Kubexm,
+    /// By kubeadm.
+    Kubeadm,
+}
+
+/// Something that is there or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Feature {
+    pub enabled: bool,
+}

@@ -1,0 +1,106 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::CidrPair;
+
+/// The networks of pods and services.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Network {
+    pub plugin: NetworkPlugin,
+    /// Settings for `plugin: calico`.
+    pub calico: Calico,
+    /// The pods' network: IPv4, IPv6, or both with a comma between.
+    #[serde(rename = "kubePodsCIDR")]
+    pub kube_pods_cidr: CidrPair,
+    /// The services' network: IPv4, IPv6, or both with a comma between.
+    #[serde(rename = "kubeServiceCIDR")]
+    pub kube_service_cidr: CidrPair,
+    /// How the pods' network is divided.
+    pub ippool: IpPool,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        let cidr = |text: &str| text.parse().unwrap_or_default();
+        Self {
+            plugin: NetworkPlugin::Calico,
+            calico: Calico::default(),
+            kube_pods_cidr: cidr("10.233.64.0/18"),
+            kube_service_cidr: cidr("10.233.0.0/18"),
+            ippool: IpPool::default(),
+        }
+    }
+}
+
+/// Which network plugin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkPlugin {
+    #[default]
+    Calico,
+    Flannel,
+    Cilium,
+    /// The bridge of the CNI plugins, with routes between the nodes.
+    Bridge,
+    /// None; you install one yourself.
+    None,
+}
+
+/// Settings of Calico.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Calico {
+    /// IP in IP for the IPv4 pool. Absent: `Always`, unless `vxlanMode` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipip_mode: Option<TunnelMode>,
+    /// VXLAN for the IPv4 pool. Absent: `Never`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vxlan_mode: Option<TunnelMode>,
+    /// The MTU of the pods' interfaces. 0 detects it.
+    #[serde(rename = "vethMTU")]
+    #[schemars(extend("x-aliases" = ["vethMtu"]), range(max = 65_535))]
+    pub veth_mtu: u32,
+}
+
+impl Calico {
+    /// IP in IP, with the default filled in.
+    #[must_use]
+    pub fn ipip(&self) -> TunnelMode {
+        let by_default = match self.vxlan() {
+            TunnelMode::Never => TunnelMode::Always,
+            TunnelMode::Always | TunnelMode::CrossSubnet => TunnelMode::Never,
+        };
+        self.ipip_mode.unwrap_or(by_default)
+    }
+
+    /// VXLAN, with the default filled in.
+    #[must_use]
+    pub fn vxlan(&self) -> TunnelMode {
+        self.vxlan_mode.unwrap_or(TunnelMode::Never)
+    }
+}
+
+/// When packets between nodes are wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TunnelMode {
+    Always,
+    /// Only between nodes of different subnets.
+    CrossSubnet,
+    Never,
+}
+
+/// How the pods' network is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct IpPool {
+    /// The size of the blocks that nodes take from the IPv4 pool.
+    #[schemars(range(min = 20, max = 32))]
+    pub block_size: u8,
+}
+
+impl Default for IpPool {
+    fn default() -> Self {
+        Self { block_size: 26 }
+    }
+}

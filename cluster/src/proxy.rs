@@ -1,0 +1,39 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::Cidr;
+
+/// How kube-proxy forwards to services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyMode {
+    /// IPVS. Deprecated from Kubernetes 1.35 on.
+    #[default]
+    Ipvs,
+    /// iptables.
+    Iptables,
+    /// nftables, from Kubernetes 1.31 on.
+    Nftables,
+}
+
+/// Settings of kube-proxy, in its own configuration format; any key of that format may stand here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KubeProxyConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipvs: Option<KubeProxyIpvs>,
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// Settings of kube-proxy for the mode `ipvs`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KubeProxyIpvs {
+    /// Networks whose rules are left alone. With kube-vip the network of the nodes must be one of them.
+    #[serde(rename = "excludeCIDRs", skip_serializing_if = "Vec::is_empty")]
+    pub exclude_cidrs: Vec<Cidr>,
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}

@@ -1,0 +1,132 @@
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Cluster, Secret, Version};
+
+/// The site's image registry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Registry {
+    /// What is set up on the host of the role `registry`.
+    #[serde(rename = "type")]
+    pub kind: RegistryType,
+    /// The registry's version. Absent: the newest that kubexm knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The port it listens on.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// The registry's domain.
+    #[schemars(extend("format" = "registry-domain"))]
+    pub private_registry: String,
+    /// The project that all images are put into. Empty: each keeps its own.
+    #[schemars(extend("format" = "namespace"))]
+    pub namespace_override: String,
+    /// Who may use a registry, and how it is talked to; by the registry's domain.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub auths: BTreeMap<String, RegistryAuth>,
+    /// Where containerd keeps its data, on every node.
+    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    pub containerd_data_dir: Utf8PathBuf,
+    /// Where Docker keeps its data, on every node.
+    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    pub docker_data_dir: Utf8PathBuf,
+    /// Where the registry keeps its data.
+    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    pub registry_data_dir: Utf8PathBuf,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            kind: RegistryType::Registry,
+            version: None,
+            port: 5000,
+            private_registry: "dockerhub.kubexm.local".to_owned(),
+            namespace_override: String::new(),
+            auths: BTreeMap::new(),
+            containerd_data_dir: "/var/lib/containerd".into(),
+            docker_data_dir: "/var/lib/docker".into(),
+            registry_data_dir: "/mnt/registry".into(),
+        }
+    }
+}
+
+/// Which registry program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistryType {
+    /// The `registry` of the distribution project.
+    #[default]
+    Registry,
+    /// Harbor.
+    Harbor,
+}
+
+impl RegistryType {
+    /// The name in the config, and of its folder in the tree.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Registry => "registry",
+            Self::Harbor => "harbor",
+        }
+    }
+}
+
+/// Who may use a registry, and how it is talked to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RegistryAuth {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// Do not check the registry's certificate.
+    #[serde(rename = "skipTLSVerify")]
+    pub skip_tls_verify: bool,
+    /// Talk plain HTTP.
+    #[serde(rename = "plainHTTP")]
+    pub plain_http: bool,
+    /// A folder with `*.crt`, `*.cert` and `*.key` for this registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub certs_path: Option<Utf8PathBuf>,
+}
+
+impl Cluster {
+    /// The domain of the site's registry, without its port.
+    #[must_use]
+    pub fn registry_domain(&self) -> &str {
+        let text = self.spec.registry.private_registry.as_str();
+        text.split_once(':').map_or(text, |(domain, _)| domain)
+    }
+
+    /// The site's registry as it stands in an image reference: `dockerhub.kubexm.local:5000`.
+    #[must_use]
+    pub fn registry_authority(&self) -> String {
+        format!("{}:{}", self.registry_domain(), self.registry_port())
+    }
+
+    /// The port of the site's registry. One in `privateRegistry` wins.
+    #[must_use]
+    pub fn registry_port(&self) -> u16 {
+        let registry = &self.spec.registry;
+        let written = registry.private_registry.split_once(':');
+        written
+            .and_then(|(_, port)| port.parse().ok())
+            .unwrap_or(registry.port)
+    }
+
+    /// What `registry.auths` says about the site's own registry.
+    #[must_use]
+    pub fn registry_auth(&self) -> Option<&RegistryAuth> {
+        let auths = &self.spec.registry.auths;
+        auths
+            .get(&self.registry_authority())
+            .or_else(|| auths.get(self.registry_domain()))
+    }
+}

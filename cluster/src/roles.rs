@@ -1,0 +1,237 @@
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use crate::{Cluster, Host};
+
+/// What a machine does in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    Registry,
+    Etcd,
+    Master,
+    Worker,
+    LoadBalancer,
+}
+
+impl Role {
+    pub const ALL: [Self; 5] = [
+        Self::Registry,
+        Self::Etcd,
+        Self::Master,
+        Self::Worker,
+        Self::LoadBalancer,
+    ];
+
+    /// The role's key under `roleGroups`.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Registry => "registry",
+            Self::Etcd => "etcd",
+            Self::Master => "master",
+            Self::Worker => "worker",
+            Self::LoadBalancer => "loadbalancer",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())
+    }
+}
+
+/// Which machine does what: each role with names of hosts, or ranges of them such as `node[5:7]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RoleGroups {
+    /// Members of etcd. An odd number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub etcd: Vec<HostPattern>,
+    /// Nodes of the control plane.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-aliases" = ["control-plane", "controlPlane"]))]
+    pub master: Vec<HostPattern>,
+    /// Nodes that run workloads.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub worker: Vec<HostPattern>,
+    /// The one node with the image registry. Absent: images are imported on each node.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub registry: Vec<HostPattern>,
+    /// Nodes with keepalived and a load balancer, for `externalLoadBalancer: kubexm`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-aliases" = ["loadBalancer"]))]
+    pub loadbalancer: Vec<HostPattern>,
+}
+
+impl RoleGroups {
+    #[must_use]
+    pub fn of(&self, role: Role) -> &[HostPattern] {
+        match role {
+            Role::Registry => &self.registry,
+            Role::Etcd => &self.etcd,
+            Role::Master => &self.master,
+            Role::Worker => &self.worker,
+            Role::LoadBalancer => &self.loadbalancer,
+        }
+    }
+}
+
+/// A host's name, or a range of names: `node[5:7]` is node5, node6 and node7.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostPattern {
+    text: String,
+    names: Vec<String>,
+}
+
+impl HostPattern {
+    /// No range may name more hosts than this.
+    pub const MAX_RANGE: u32 = 10_000;
+
+    /// The names it stands for, in order.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The text is neither a host's name nor a range of names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPattern {
+    #[error("'{0}' is not a range of hosts")]
+    Form(String),
+    #[error("the range '{0}' runs backwards")]
+    Backwards(String),
+    #[error("the range '{0}' names more than {max} hosts", max = HostPattern::MAX_RANGE)]
+    TooMany(String),
+}
+
+impl InvalidPattern {
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some("write a range as node[5:7], the first and the last number".to_owned())
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = InvalidPattern;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
+        let text = text.trim().to_owned();
+        let form = || InvalidPattern::Form(text.clone());
+        let Some((prefix, rest)) = text.split_once('[') else {
+            if text.is_empty() || text.contains([']', ':', ' ']) {
+                return Err(form());
+            }
+            return Ok(Self {
+                names: vec![text.clone()],
+                text,
+            });
+        };
+        let (range, suffix) = rest.split_once(']').ok_or_else(form)?;
+        let (first, last) = range.split_once(':').ok_or_else(form)?;
+        let (first, last) = (first.trim(), last.trim());
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(first) || !digits(last) || suffix.contains(['[', ']']) {
+            return Err(form());
+        }
+        let from: u32 = first.parse().map_err(|_| form())?;
+        let to: u32 = last.parse().map_err(|_| form())?;
+        if from > to {
+            return Err(InvalidPattern::Backwards(text));
+        }
+        if to - from >= Self::MAX_RANGE {
+            return Err(InvalidPattern::TooMany(text));
+        }
+        // `node[01:10]` keeps its leading zeros.
+        let width = if first.starts_with('0') {
+            first.len()
+        } else {
+            1
+        };
+        let names = (from..=to)
+            .map(|n| format!("{prefix}{n:0width$}{suffix}"))
+            .collect();
+        Ok(Self { text, names })
+    }
+}
+
+impl TryFrom<String> for HostPattern {
+    type Error = InvalidPattern;
+
+    fn try_from(text: String) -> Result<Self, InvalidPattern> {
+        text.parse()
+    }
+}
+
+impl From<HostPattern> for String {
+    fn from(pattern: HostPattern) -> Self {
+        pattern.text
+    }
+}
+
+impl JsonSchema for HostPattern {
+    fn schema_name() -> Cow<'static, str> {
+        "HostPattern".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "format": "host-pattern",
+            "description": "A host's name, or a range of names: node[5:7] is node5, node6 and node7.",
+            "examples": ["node1", "node[5:7]"],
+        })
+    }
+}
+
+impl Cluster {
+    /// The hosts of a role, in the order they are named, each once.
+    #[must_use]
+    pub fn hosts_in(&self, role: Role) -> Vec<&Host> {
+        let mut seen = BTreeSet::new();
+        self.spec
+            .role_groups
+            .of(role)
+            .iter()
+            .flat_map(HostPattern::names)
+            .filter(|name| seen.insert(name.as_str()))
+            .filter_map(|name| self.host(name))
+            .collect()
+    }
+
+    /// What this host does. Empty for a host that is in no role.
+    #[must_use]
+    pub fn roles_of(&self, host: &str) -> BTreeSet<Role> {
+        Role::ALL
+            .into_iter()
+            .filter(|role| {
+                let mut names = self
+                    .spec
+                    .role_groups
+                    .of(*role)
+                    .iter()
+                    .flat_map(HostPattern::names);
+                names.any(|name| name == host)
+            })
+            .collect()
+    }
+
+    /// The node with the image registry, if there is one.
+    #[must_use]
+    pub fn registry_host(&self) -> Option<&Host> {
+        self.hosts_in(Role::Registry).into_iter().next()
+    }
+}
