@@ -1,0 +1,69 @@
+//! The catalogue: one table of where each component comes from and which versions belong together.
+//!
+//! The table is `data/catalogue.yaml`; this crate only reads it. Versions newer than the table resolve by the same
+//! patterns, with the defaults of the nearest older Kubernetes release line.
+
+mod component;
+mod kubernetes;
+mod minor;
+mod pattern;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use cluster::Version;
+pub use component::{Carries, Checksum, Component, Member, ResolveError, Resolved};
+pub use kubernetes::{Defaults, DefaultsError};
+pub use minor::Minor;
+use serde::Deserialize;
+
+/// All that is known about upstream.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalogue {
+    components: BTreeMap<String, component::Entry>,
+    images: BTreeMap<String, Vec<pattern::Pattern<kubernetes::VersionName>>>,
+    kubernetes: kubernetes::Table,
+}
+
+impl Catalogue {
+    /// The table that this program was built with.
+    ///
+    /// # Panics
+    /// Never: the table is part of the program, and a test reads it.
+    #[must_use]
+    pub fn builtin() -> Self {
+        serde_saphyr::from_str(include_str!("../data/catalogue.yaml"))
+            .expect("the embedded table is read by a test")
+    }
+
+    pub fn components(&self) -> impl Iterator<Item = Component<'_>> {
+        self.components
+            .iter()
+            .map(|(name, entry)| Component { name, entry })
+    }
+
+    pub fn component(&self, name: &str) -> Result<Component<'_>, ResolveError> {
+        self.components
+            .get_key_value(name)
+            .map(|(name, entry)| Component { name, entry })
+            .ok_or_else(|| ResolveError::UnknownComponent(name.to_owned()))
+    }
+
+    /// The names of all image sets.
+    pub fn image_sets(&self) -> impl Iterator<Item = &str> {
+        self.images.keys().map(String::as_str)
+    }
+
+    /// The oldest and the newest Kubernetes release line of the table.
+    #[must_use]
+    pub fn kubernetes_range(&self) -> Option<(Minor, Minor)> {
+        self.kubernetes.range()
+    }
+
+    /// What goes with a Kubernetes version.
+    pub fn defaults(&self, kubernetes: &Version) -> Result<Defaults<'_>, DefaultsError> {
+        self.kubernetes.defaults(kubernetes, &self.images)
+    }
+}

@@ -1,0 +1,157 @@
+use std::collections::BTreeMap;
+
+use cluster::{InvalidVersion, Version};
+use serde::Deserialize;
+
+use crate::Minor;
+use crate::minor::within;
+use crate::pattern::Pattern;
+
+/// The versions that go with one Kubernetes version, and the images they mean.
+#[derive(Clone, Debug)]
+pub struct Defaults<'a> {
+    versions: BTreeMap<String, String>,
+    sets: &'a BTreeMap<String, Vec<Pattern<VersionName>>>,
+    /// The release line the defaults were taken from, where the table does not know the one asked for.
+    pub nearest: Option<Minor>,
+}
+
+/// Why there are no defaults.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DefaultsError {
+    #[error("Kubernetes {version} is older than the oldest release line supported, {oldest}")]
+    TooOld { version: Version, oldest: Minor },
+    #[error("the catalogue names no default version of {0}")]
+    NoDefault(String),
+    #[error("the catalogue has no image set '{0}'")]
+    NoImages(String),
+    #[error(transparent)]
+    Version(#[from] InvalidVersion),
+}
+
+impl Defaults<'_> {
+    /// The version of a component.
+    pub fn version(&self, component: &str) -> Result<Version, DefaultsError> {
+        self.versions
+            .get(component)
+            .ok_or_else(|| DefaultsError::NoDefault(component.to_owned()))?
+            .parse()
+            .map_err(DefaultsError::from)
+    }
+
+    /// The same defaults with a version chosen by the person.
+    #[must_use]
+    pub fn with(mut self, component: &str, version: &Version) -> Self {
+        self.versions
+            .insert(component.to_owned(), version.without_v());
+        self
+    }
+
+    /// The references of an image set: `pause`, `coredns`, `calico`, ...
+    pub fn images(&self, set: &str) -> Result<Vec<String>, DefaultsError> {
+        let patterns = self
+            .sets
+            .get(set)
+            .ok_or_else(|| DefaultsError::NoImages(set.to_owned()))?;
+        patterns
+            .iter()
+            .map(|pattern| {
+                if let Some(VersionName(missing)) = pattern
+                    .placeholders()
+                    .find(|VersionName(name)| !self.versions.contains_key(name))
+                {
+                    return Err(DefaultsError::NoDefault(missing.clone()));
+                }
+                Ok(pattern.fill(|VersionName(name)| &self.versions[name]))
+            })
+            .collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn versions(&self) -> &BTreeMap<String, String> {
+        &self.versions
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Table {
+    always: BTreeMap<String, String>,
+    minors: BTreeMap<Minor, BTreeMap<String, String>>,
+    patches: Vec<Patch>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patch {
+    versions: semver::VersionReq,
+    r#use: BTreeMap<String, String>,
+}
+
+impl Table {
+    /// The oldest and the newest release line of the table.
+    pub(crate) fn range(&self) -> Option<(Minor, Minor)> {
+        Some((
+            *self.minors.first_key_value()?.0,
+            *self.minors.last_key_value()?.0,
+        ))
+    }
+
+    pub(crate) fn defaults<'a>(
+        &self,
+        version: &Version,
+        sets: &'a BTreeMap<String, Vec<Pattern<VersionName>>>,
+    ) -> Result<Defaults<'a>, DefaultsError> {
+        let asked = Minor::of(version);
+        let Some((minor, of_minor)) = self.minors.range(..=asked).next_back() else {
+            return Err(DefaultsError::TooOld {
+                version: version.clone(),
+                oldest: self.minors.keys().next().copied().unwrap_or(asked),
+            });
+        };
+        let mut versions = self.always.clone();
+        versions.extend(of_minor.clone());
+        for patch in self
+            .patches
+            .iter()
+            .filter(|patch| within(version, &patch.versions))
+        {
+            versions.extend(patch.r#use.clone());
+        }
+        for kubernetes in KUBERNETES {
+            versions.insert((*kubernetes).to_owned(), version.without_v());
+        }
+        if let Some(calico) = versions.get("calico").cloned() {
+            versions.insert("calicoctl".to_owned(), calico);
+        }
+        Ok(Defaults {
+            versions,
+            sets,
+            nearest: (*minor != asked).then_some(*minor),
+        })
+    }
+}
+
+/// What is released together with Kubernetes, under its version.
+const KUBERNETES: &[&str] = &[
+    "kubernetes",
+    "kubeadm",
+    "kubelet",
+    "kubectl",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+];
+
+/// A placeholder that stands for a version of the table.
+#[derive(Clone, Debug)]
+pub(crate) struct VersionName(pub(crate) String);
+
+impl std::str::FromStr for VersionName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+}

@@ -1,0 +1,217 @@
+use std::fmt::Write as _;
+
+use cluster::{Arch, Version};
+
+use crate::{Catalogue, Checksum, DefaultsError, Minor, ResolveError};
+
+fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+fn minors(catalogue: &Catalogue) -> impl Iterator<Item = Version> {
+    let (oldest, newest) = catalogue.kubernetes_range().unwrap();
+    (oldest.minor..=newest.minor).map(|minor| version(&format!("1.{minor}.7")))
+}
+
+#[test]
+fn every_default_resolves_to_a_file_for_every_arch_and_to_its_images() {
+    let catalogue = Catalogue::builtin();
+    for kubernetes in minors(&catalogue) {
+        let defaults = catalogue.defaults(&kubernetes).unwrap();
+        assert_eq!(defaults.nearest, None, "{kubernetes}");
+        for component in catalogue.components() {
+            let chosen = defaults.version(component.name()).unwrap();
+            for arch in component.arches() {
+                let file = component.resolve(&chosen, *arch).unwrap();
+                assert!(file.url.starts_with("https://"), "{}", file.url);
+                assert!(file.url.ends_with(file.file_name()), "{}", file.url);
+            }
+        }
+        for set in catalogue.image_sets() {
+            for image in defaults.images(set).unwrap() {
+                let (repository, tag) = image.rsplit_once(':').unwrap();
+                assert!(
+                    repository.split('/').next().unwrap().contains('.'),
+                    "{image}"
+                );
+                assert!(!tag.is_empty() && !tag.starts_with("vv"), "{image}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_version_of_the_table_is_used_by_a_component_or_an_image() {
+    let catalogue = Catalogue::builtin();
+    let defaults = catalogue.defaults(&version("1.34.0")).unwrap();
+    for name in defaults.versions().keys() {
+        let in_images = catalogue
+            .images
+            .values()
+            .flatten()
+            .flat_map(crate::pattern::Pattern::placeholders)
+            .any(|placeholder| placeholder.0 == *name);
+        assert!(
+            in_images || catalogue.component(name).is_ok(),
+            "{name} is used by nothing"
+        );
+    }
+}
+
+#[test]
+fn addresses() {
+    let catalogue = Catalogue::builtin();
+    let defaults = catalogue.defaults(&version("v1.34.2")).unwrap();
+    let mut out = String::new();
+    for component in catalogue.components() {
+        let chosen = defaults.version(component.name()).unwrap();
+        let arch = *component.arches().last().unwrap();
+        let file = component.resolve(&chosen, arch).unwrap();
+        let checksum = match file.checksum {
+            Checksum::Beside { url } => format!("beside {url}"),
+            Checksum::ListedIn { url } => format!("in {url}"),
+            Checksum::Unpublished => "unpublished".to_owned(),
+        };
+        writeln!(
+            out,
+            "{}\n  {}\n  {checksum}\n  {}\n  {:?}",
+            file.component, file.url, file.path, file.carries
+        )
+        .unwrap();
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn images_of_each_release_line() {
+    let catalogue = Catalogue::builtin();
+    let mut out = String::new();
+    for kubernetes in minors(&catalogue) {
+        let defaults = catalogue.defaults(&kubernetes).unwrap();
+        writeln!(
+            out,
+            "{kubernetes} etcd {}",
+            defaults.version("etcd").unwrap()
+        )
+        .unwrap();
+        for set in catalogue.image_sets() {
+            writeln!(out, "  {set}: {}", defaults.images(set).unwrap().join(" ")).unwrap();
+        }
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn etcd_of_the_image_is_the_etcd_of_the_program() {
+    let catalogue = Catalogue::builtin();
+    for kubernetes in minors(&catalogue) {
+        let defaults = catalogue.defaults(&kubernetes).unwrap();
+        let program = defaults.version("etcd").unwrap().without_v();
+        let image = defaults.images("etcd").unwrap().remove(0);
+        assert_eq!(image, format!("registry.k8s.io/etcd:{program}-0"));
+    }
+}
+
+#[test]
+fn early_patches_ask_for_the_older_coredns() {
+    let catalogue = Catalogue::builtin();
+    for (kubernetes, coredns) in [
+        ("1.30.0", "1.11.1"),
+        ("1.30.4", "1.11.1"),
+        ("1.30.5", "1.11.3"),
+        ("1.31.0", "1.11.1"),
+        ("1.31.1", "1.11.3"),
+    ] {
+        let images = catalogue
+            .defaults(&version(kubernetes))
+            .unwrap()
+            .images("coredns")
+            .unwrap();
+        assert_eq!(
+            images,
+            [format!("registry.k8s.io/coredns/coredns:v{coredns}")],
+            "{kubernetes}"
+        );
+    }
+}
+
+#[test]
+fn a_release_line_newer_than_the_table_takes_the_defaults_of_the_nearest() {
+    let catalogue = Catalogue::builtin();
+    let (_, newest) = catalogue.kubernetes_range().unwrap();
+    let defaults = catalogue.defaults(&version("1.99.0")).unwrap();
+    assert_eq!(defaults.nearest, Some(newest));
+    let file = catalogue
+        .component("kubelet")
+        .unwrap()
+        .resolve(&defaults.version("kubelet").unwrap(), Arch::Amd64)
+        .unwrap();
+    assert_eq!(
+        file.url,
+        "https://dl.k8s.io/release/v1.99.0/bin/linux/amd64/kubelet"
+    );
+    assert_eq!(
+        defaults.images("kube-proxy").unwrap(),
+        ["registry.k8s.io/kube-proxy:v1.99.0"]
+    );
+}
+
+#[test]
+fn a_pre_release_resolves_like_the_release_it_leads_to() {
+    let catalogue = Catalogue::builtin();
+    let file = catalogue.component("etcd").unwrap();
+    let file = file.resolve(&version("3.7.0-rc.1"), Arch::Arm64).unwrap();
+    assert_eq!(
+        file.path,
+        "etcd/v3.7.0-rc.1/arm64/etcd-v3.7.0-rc.1-linux-arm64.tar.gz"
+    );
+}
+
+#[test]
+fn a_chosen_version_carries_through_to_its_images() {
+    let catalogue = Catalogue::builtin();
+    let defaults = catalogue.defaults(&version("1.34.0")).unwrap();
+    let defaults = defaults.with("calico", &version("v3.30.1"));
+    assert_eq!(
+        defaults.images("calico").unwrap()[0],
+        "docker.io/calico/cni:v3.30.1"
+    );
+}
+
+#[test]
+fn what_cannot_be_had_says_why() {
+    let catalogue = Catalogue::builtin();
+    let resolve = |name: &str, chosen: &str, arch| {
+        catalogue
+            .component(name)
+            .and_then(|found| found.resolve(&version(chosen), arch))
+    };
+    let said = |error: ResolveError| error.to_string();
+    insta::assert_snapshot!(
+        said(resolve("harbor", "2.14.0", Arch::Arm64).unwrap_err()),
+        @"harbor v2.14.0 is not made for arm64: upstream releases it for amd64 only"
+    );
+    insta::assert_snapshot!(
+        said(resolve("etcd", "3.3.1", Arch::Amd64).unwrap_err()),
+        @"etcd v3.3.1 is older than the oldest supported release (>=3.4.0)"
+    );
+    insta::assert_snapshot!(
+        said(resolve("ectd", "3.5.1", Arch::Amd64).unwrap_err()),
+        @"the catalogue has no component 'ectd'"
+    );
+    let error = catalogue.defaults(&version("1.19.0")).unwrap_err();
+    assert_eq!(
+        error,
+        DefaultsError::TooOld {
+            version: version("1.19.0"),
+            oldest: Minor {
+                major: 1,
+                minor: 24
+            }
+        }
+    );
+    insta::assert_snapshot!(
+        error.to_string(),
+        @"Kubernetes v1.19.0 is older than the oldest release line supported, 1.24"
+    );
+}
