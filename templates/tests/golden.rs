@@ -1,0 +1,98 @@
+//! Every template, rendered with a context as a real site has it.
+
+use templates::*;
+
+fn text(template: &impl Template) -> String {
+    template.render().unwrap()
+}
+
+fn etcd(corruption_check: CorruptionCheck) -> EtcdEnvironment {
+    EtcdEnvironment {
+        name: "node1".into(),
+        address: "172.16.0.2".into(),
+        data_dir: "/var/lib/etcd".into(),
+        pki_dir: "/etc/etcd/pki".into(),
+        heartbeat_ms: 250,
+        election_ms: 5000,
+        snapshot_count: 10000,
+        compaction_hours: 8,
+        quota_bytes: 2_147_483_648,
+        max_request_bytes: 1_572_864,
+        max_snapshots: 5,
+        max_wals: 5,
+        metrics: "basic".into(),
+        log_level: "info".into(),
+        corruption_check,
+    }
+}
+
+#[test]
+fn etcd_files() {
+    insta::assert_snapshot!("etcd.env", text(&etcd(CorruptionCheck::FeatureGate)));
+    let old = text(&etcd(CorruptionCheck::Experimental));
+    assert!(old.contains("ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK=\"true\""));
+    assert!(!old.contains("FEATURE_GATES"));
+    let bootstrap = EtcdBootstrap {
+        state: BootstrapState::Existing,
+        token: "mycluster".into(),
+        members: vec!["node1=https://172.16.0.2:2380".into(), "node2=https://172.16.0.3:2380".into()],
+    };
+    insta::assert_snapshot!("etcd-bootstrap.env", text(&bootstrap));
+    insta::assert_snapshot!("etcd.service", text(&EtcdUnit { data_dir: "/var/lib/etcd".into() }));
+}
+
+#[test]
+fn containerd_files() {
+    let (data_dir, sandbox_image) = ("/var/lib/containerd", "registry.k8s.io/pause:3.10");
+    let one = Containerd1 { data_dir: data_dir.into(), sandbox_image: sandbox_image.into() };
+    insta::assert_snapshot!("containerd-1.toml", text(&one));
+    let two = Containerd2 { data_dir: data_dir.into(), sandbox_image: sandbox_image.into() };
+    insta::assert_snapshot!("containerd-2.toml", text(&two));
+    insta::assert_snapshot!("containerd.service", text(&ContainerdUnit {}));
+    let hosts = RegistryHosts {
+        endpoint: "https://registry.site:5000/v2/registry.k8s.io".into(),
+        ca_file: "/etc/containerd/certs.d/ca.crt".into(),
+        authorization: "Basic a3ViZXhtOnNlY3JldA==".into(),
+    };
+    insta::assert_snapshot!("hosts.toml", text(&hosts));
+    let crictl = Crictl { endpoint: "unix:///run/containerd/containerd.sock".into() };
+    insta::assert_snapshot!("crictl.yaml", text(&crictl));
+}
+
+#[test]
+fn registry_files() {
+    let config = RegistryConfig {
+        port: 5000,
+        data_dir: "/mnt/registry".into(),
+        certificate: "/etc/kubexm-registry/registry.crt".into(),
+        key: "/etc/kubexm-registry/registry.key".into(),
+        htpasswd: "/etc/kubexm-registry/htpasswd".into(),
+    };
+    insta::assert_snapshot!("registry.yml", text(&config));
+    let unit = RegistryUnit {
+        config: "/etc/kubexm-registry/config.yml".into(),
+        data_dir: "/mnt/registry".into(),
+    };
+    insta::assert_snapshot!("registry.service", text(&unit));
+}
+
+#[test]
+fn os_files() {
+    let hosts = HostsBlock {
+        entries: vec![
+            HostEntry { address: "172.16.0.2".into(), names: vec!["node1".into()] },
+            HostEntry { address: "2022::2".into(), names: vec!["node1".into(), "registry.site".into()] },
+        ],
+    };
+    insta::assert_snapshot!("hosts", text(&hosts));
+    insta::assert_snapshot!("modules.conf", text(&Modules { names: vec!["overlay".into(), "br_netfilter".into()] }));
+    let sysctls = Sysctls { settings: vec![("net.ipv4.ip_forward".into(), "1".into())] };
+    insta::assert_snapshot!("sysctl.conf", text(&sysctls));
+}
+
+#[test]
+fn values_are_quoted() {
+    let mut context = etcd(CorruptionCheck::FeatureGate);
+    context.name = "a\"b\\c\nd".into();
+    assert!(text(&context).contains(r#"ETCD_NAME="a\"b\\c\nd""#));
+}
