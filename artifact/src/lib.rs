@@ -2,12 +2,22 @@
 //!
 //! The bundling half writes what is described here, the installing half reads it, and neither knows more of the other.
 
+mod bundle;
+mod cancel;
 mod digest;
 mod layout;
 mod manifest;
+mod signature;
 
+pub use bundle::{
+    Bundle, BundleError, Change, Fault, ListingError, PackError, Packed, Packing, Unlistable,
+    Unpacked, Verdict, pack, prune,
+};
+pub use cancel::Cancel;
 pub use digest::{ParseDigestError, Sha256};
 pub use layout::{Tree, WorkDir};
-pub use manifest::{
-    FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, ProgramFile,
+pub use manifest::{FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, ProgramFile};
+pub use signature::{
+    NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,
+    verify_signature,
 };

@@ -1,0 +1,424 @@
+use std::collections::BTreeSet;
+use std::fmt;
+
+use cluster::{
+    Arch, Cluster, EtcdType, InternalLoadBalancer, KubernetesType, NetworkPlugin, NodeLocalDns,
+    RegistryType, Role, RuntimeType, Tool,
+};
+
+use crate::Manifest;
+
+/// Something that an installation will ask its bundle for.
+///
+/// Both halves use this one list: bundling proves that the tree holds all of it, installing checks the same before
+/// anything is touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    pub what: What,
+    /// Who asks, e.g. `etcd` or `containerRuntime containerd`.
+    pub wanted_by: String,
+    /// The role that uses it, where it is not every node's.
+    pub on: Option<Role>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A component of the catalogue, with the programs that are taken out of it.
+    Component {
+        name: &'static str,
+        programs: &'static [&'static str],
+    },
+    /// A set of images of the catalogue.
+    Images { set: &'static str },
+    /// One image, by reference.
+    Image { reference: String },
+}
+
+/// Something that is asked for and not there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    pub what: String,
+    pub arch: Arch,
+    pub wanted_by: String,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} for {}, wanted by {}",
+            self.what, self.arch, self.wanted_by
+        )
+    }
+}
+
+/// A reference as the world names it, with registry host and tag: `nginx` is `docker.io/library/nginx:latest`.
+#[must_use]
+pub fn full_reference(reference: &str) -> String {
+    let (name, digest) = match reference.split_once('@') {
+        Some((name, digest)) => (name, format!("@{digest}")),
+        None => (reference, String::new()),
+    };
+    let host_given = name
+        .split_once('/')
+        .is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost");
+    let name = match (host_given, name.contains('/')) {
+        (true, _) => name.to_owned(),
+        (false, true) => format!("docker.io/{name}"),
+        (false, false) => format!("docker.io/library/{name}"),
+    };
+    let tagged = name
+        .rsplit('/')
+        .next()
+        .is_some_and(|last| last.contains(':'));
+    let tag = if tagged || !digest.is_empty() {
+        ""
+    } else {
+        ":latest"
+    };
+    format!("{name}{tag}{digest}")
+}
+
+/// Everything that an installation by this config will ask for.
+#[must_use]
+pub fn needs(cluster: &Cluster) -> Vec<Need> {
+    let mut needs = Vec::new();
+    runtime(cluster, &mut needs);
+    kubernetes(cluster, &mut needs);
+    etcd(cluster, &mut needs);
+    registry(cluster, &mut needs);
+    network(cluster, &mut needs);
+    load_balancer(cluster, &mut needs);
+    for tool in cluster.tools() {
+        let programs: &[&str] = match tool {
+            Tool::Helm => &["helm"],
+            Tool::Nerdctl => &["nerdctl"],
+            Tool::Calicoctl => &["calicoctl"],
+            Tool::Buildkit => &["buildctl", "buildkitd"],
+            Tool::DockerCompose => &["docker-compose"],
+        };
+        needs.push(component("tools", tool.name(), programs));
+    }
+    for reference in &cluster.spec.images {
+        needs.push(Need {
+            what: What::Image {
+                reference: reference.clone(),
+            },
+            wanted_by: "spec.images".to_owned(),
+            on: None,
+        });
+    }
+    needs
+}
+
+fn runtime(cluster: &Cluster, needs: &mut Vec<Need>) {
+    let kind = cluster.spec.kubernetes.container_runtime.kind;
+    let by = format!("containerRuntime {kind}");
+    let parts: &[(&'static str, &'static [&'static str])] = match kind {
+        RuntimeType::Containerd => &[
+            (
+                "containerd",
+                &["containerd", "containerd-shim-runc-v2", "ctr"],
+            ),
+            ("runc", &["runc"]),
+        ],
+        RuntimeType::Docker => &[
+            (
+                "docker",
+                &[
+                    "containerd",
+                    "containerd-shim-runc-v2",
+                    "docker",
+                    "docker-init",
+                    "docker-proxy",
+                    "dockerd",
+                    "runc",
+                ],
+            ),
+            ("cri-dockerd", &["cri-dockerd"]),
+        ],
+        RuntimeType::CriO => &[("cri-o", &["crio", "pinns"]), ("runc", &["runc"])],
+    };
+    let everywhere: [(&'static str, &'static [&'static str]); 2] = [
+        (
+            "cni-plugins",
+            &["bridge", "host-local", "loopback", "portmap"],
+        ),
+        ("crictl", &["crictl"]),
+    ];
+    for (name, programs) in parts.iter().chain(&everywhere) {
+        needs.push(component(&by, name, programs));
+    }
+    needs.push(images(&by, "pause"));
+}
+
+fn kubernetes(cluster: &Cluster, needs: &mut Vec<Need>) {
+    let (by, programs, sets): (_, &[&'static str], &[&'static str]) =
+        match cluster.spec.kubernetes.kind {
+            KubernetesType::Kubeadm => (
+                "kubernetes kubeadm",
+                &["kubeadm", "kubelet", "kubectl"],
+                &["control-plane", "kube-proxy", "coredns", "pause", "etcd"],
+            ),
+            KubernetesType::Kubexm => (
+                "kubernetes kubexm",
+                &[
+                    "kube-apiserver",
+                    "kube-controller-manager",
+                    "kube-scheduler",
+                    "kube-proxy",
+                    "kubelet",
+                    "kubectl",
+                ],
+                &["coredns", "pause"],
+            ),
+        };
+    for name in programs {
+        needs.push(component(by, name, std::slice::from_ref(name)));
+    }
+    for set in sets {
+        needs.push(images(by, set));
+    }
+    if cluster.spec.dns.nodelocaldns != NodeLocalDns::default() {
+        needs.push(images("dns nodelocaldns", "nodelocaldns"));
+    }
+}
+
+fn etcd(cluster: &Cluster, needs: &mut Vec<Need>) {
+    match cluster.spec.etcd.kind {
+        EtcdType::Kubexm => needs.push(component("etcd kubexm", "etcd", &["etcd", "etcdctl"])),
+        EtcdType::Kubeadm => needs.push(images("etcd kubeadm", "etcd")),
+        EtcdType::External => {}
+    }
+}
+
+fn registry(cluster: &Cluster, needs: &mut Vec<Need>) {
+    if cluster.spec.role_groups.of(Role::Registry).is_empty() {
+        return;
+    }
+    let by = format!("role registry ({})", cluster.spec.registry.kind.name());
+    let mut need = |name, programs| {
+        needs.push(Need {
+            on: Some(Role::Registry),
+            ..component(&by, name, programs)
+        });
+    };
+    match cluster.spec.registry.kind {
+        RegistryType::Registry => need("registry", &["registry"]),
+        RegistryType::Harbor => {
+            need("harbor", &[]);
+            need("docker", &["docker", "dockerd"]);
+            need("docker-compose", &["docker-compose"]);
+        }
+    }
+}
+
+fn network(cluster: &Cluster, needs: &mut Vec<Need>) {
+    match cluster.spec.network.plugin {
+        NetworkPlugin::Calico => needs.push(images("network calico", "calico")),
+        NetworkPlugin::Flannel => needs.push(images("network flannel", "flannel")),
+        NetworkPlugin::Cilium => needs.push(images("network cilium", "cilium")),
+        NetworkPlugin::Bridge | NetworkPlugin::None => {}
+    }
+}
+
+fn load_balancer(cluster: &Cluster, needs: &mut Vec<Need>) {
+    let by = "controlPlaneEndpoint.internalLoadbalancer";
+    match cluster.spec.control_plane_endpoint.internal_load_balancer {
+        InternalLoadBalancer::None => {}
+        InternalLoadBalancer::Haproxy => needs.push(images(by, "haproxy")),
+        InternalLoadBalancer::Nginx => needs.push(images(by, "nginx")),
+        InternalLoadBalancer::KubeVip => needs.push(images(by, "kube-vip")),
+    }
+}
+
+fn component(by: &str, name: &'static str, programs: &'static [&'static str]) -> Need {
+    Need {
+        what: What::Component { name, programs },
+        wanted_by: by.to_owned(),
+        on: None,
+    }
+}
+
+fn images(by: &str, set: &'static str) -> Need {
+    Need {
+        what: What::Images { set },
+        wanted_by: by.to_owned(),
+        on: None,
+    }
+}
+
+impl Need {
+    /// The architectures it is needed for: those of the hosts that use it, where they are known.
+    #[must_use]
+    pub fn arches(&self, cluster: &Cluster, all: &BTreeSet<Arch>) -> BTreeSet<Arch> {
+        let using: BTreeSet<Arch> = self
+            .on
+            .map(|role| {
+                cluster
+                    .hosts_in(role)
+                    .into_iter()
+                    .map(|host| host.arch)
+                    .collect()
+            })
+            .unwrap_or_default();
+        if using.is_empty() { all.clone() } else { using }
+    }
+
+    /// What of it a bundle does not hold for this architecture.
+    #[must_use]
+    pub fn missing_from(&self, bundle: &Manifest, arch: Arch) -> Vec<Missing> {
+        let missing = |what: String| Missing {
+            what,
+            arch,
+            wanted_by: self.wanted_by.clone(),
+        };
+        match &self.what {
+            What::Component { name, programs } => {
+                let version = bundle
+                    .version_of(name)
+                    .map_or_else(String::new, |v| format!(" {v}"));
+                if bundle.files_of(name, arch).next().is_none() {
+                    return vec![missing(format!("{name}{version}"))];
+                }
+                programs
+                    .iter()
+                    .filter(|name_of| {
+                        !bundle
+                            .programs_of(name, arch)
+                            .any(|p| p.program.name == **name_of)
+                    })
+                    .map(|program| missing(format!("program {program} of {name}{version}")))
+                    .collect()
+            }
+            // Which images a set means is known where the bundle is made; it says whom each image is for.
+            What::Images { set } => {
+                let there = bundle.images.iter().any(|image| {
+                    image.wanted_by.contains(&self.wanted_by)
+                        && image.platforms.iter().any(|platform| platform.arch == arch)
+                });
+                if there {
+                    Vec::new()
+                } else {
+                    vec![missing(format!("images {set}"))]
+                }
+            }
+            What::Image { reference } => {
+                let there = bundle.images.iter().any(|image| {
+                    image.reference == full_reference(reference)
+                        && image.platforms.iter().any(|platform| platform.arch == arch)
+                });
+                if there {
+                    Vec::new()
+                } else {
+                    vec![missing(format!("image {reference}"))]
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(spec: &str) -> Cluster {
+        serde_json::from_str(&format!(
+            r#"{{"apiVersion":"kubexm.mensylisir.io/v1alpha1","kind":"Cluster",
+                "metadata":{{"name":"example"}},"spec":{spec}}}"#
+        ))
+        .unwrap()
+    }
+
+    fn asked(spec: &str) -> Vec<String> {
+        needs(&cluster(spec))
+            .into_iter()
+            .map(|need| match need.what {
+                What::Component { name, .. } => format!("{name} <- {}", need.wanted_by),
+                What::Images { set } => format!("images {set} <- {}", need.wanted_by),
+                What::Image { reference } => format!("image {reference} <- {}", need.wanted_by),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_part_of_the_config_asks_for_what_it_uses() {
+        let kubeadm = asked(
+            r#"{"kubernetes":{"type":"kubeadm"},"etcd":{"type":"kubeadm"},"tools":[],
+                "network":{"plugin":"flannel"},"images":["ghcr.io/me/app:1"]}"#,
+        );
+        for expected in [
+            "kubeadm <- kubernetes kubeadm",
+            "images control-plane <- kubernetes kubeadm",
+            "images etcd <- etcd kubeadm",
+            "images flannel <- network flannel",
+            "image ghcr.io/me/app:1 <- spec.images",
+            "runc <- containerRuntime containerd",
+        ] {
+            assert!(
+                kubeadm.iter().any(|need| need == expected),
+                "{expected}: {kubeadm:#?}"
+            );
+        }
+        for unwanted in ["etcd <-", "kube-apiserver", "registry", "helm", "calico"] {
+            assert!(
+                !kubeadm.iter().any(|need| need.starts_with(unwanted)),
+                "{unwanted}"
+            );
+        }
+
+        let binaries = asked(
+            r#"{"roleGroups":{"registry":["r"]},"registry":{"type":"harbor"},
+                "kubernetes":{"containerRuntime":{"type":"cri-o"}}}"#,
+        );
+        for expected in [
+            "etcd <- etcd kubexm",
+            "kube-apiserver <- kubernetes kubexm",
+            "cri-o <- containerRuntime cri-o",
+            "harbor <- role registry (harbor)",
+            "docker-compose <- role registry (harbor)",
+            "calicoctl <- tools",
+        ] {
+            assert!(
+                binaries.iter().any(|need| need == expected),
+                "{expected}: {binaries:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn references_get_the_host_and_tag_that_are_meant() {
+        for (written, meant) in [
+            ("nginx", "docker.io/library/nginx:latest"),
+            ("nginx:1.28", "docker.io/library/nginx:1.28"),
+            ("calico/node:v3", "docker.io/calico/node:v3"),
+            ("localhost/app", "localhost/app:latest"),
+            ("reg:5000/app", "reg:5000/app:latest"),
+            ("registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"),
+            ("ghcr.io/a/b@sha256:12", "ghcr.io/a/b@sha256:12"),
+        ] {
+            assert_eq!(full_reference(written), meant);
+        }
+    }
+
+    #[test]
+    fn an_empty_bundle_lacks_everything_and_says_who_asks() {
+        let bundle = Manifest {
+            format: crate::FORMAT,
+            cluster: "example".into(),
+            kubexm: "0".into(),
+            arches: vec![Arch::Amd64],
+            files: Vec::new(),
+            images: Vec::new(),
+        };
+        let all = needs(&cluster("{}"));
+        for need in &all {
+            assert_eq!(need.missing_from(&bundle, Arch::Amd64).len(), 1, "{need:?}");
+        }
+        assert_eq!(
+            all[0].missing_from(&bundle, Arch::Amd64)[0].to_string(),
+            "containerd for amd64, wanted by containerRuntime containerd"
+        );
+    }
+}
