@@ -138,7 +138,7 @@ impl Component<'_> {
             .find(|release| within(version, &release.versions))
             .ok_or_else(|| self.too_old(version))?;
         let (with_v, number) = (version.with_v(), version.without_v());
-        let fill = |pattern: &Pattern<Placeholder>| {
+        let expand = |pattern: &Pattern<Placeholder>| {
             pattern.fill(|placeholder| match placeholder {
                 Placeholder::WithV => &with_v,
                 Placeholder::Number => &number,
@@ -147,7 +147,7 @@ impl Component<'_> {
                 Placeholder::Name => self.name,
             })
         };
-        let (file, directory) = (fill(&release.file), fill(&release.from));
+        let (file, directory) = (expand(&release.file), expand(&release.from));
         let url = format!("{directory}/{file}");
         Ok(Resolved {
             component: self.name.to_owned(),
@@ -163,13 +163,13 @@ impl Component<'_> {
                 ChecksumRule::Unpublished => Checksum::Unpublished,
             },
             url,
-            path: format!("{}/{file}", fill(&self.entry.tree)),
+            path: format!("{}/{file}", expand(&self.entry.tree)),
             carries: match &release.carries {
-                CarriesRule::Program(name) => Carries::Program(fill(name)),
+                CarriesRule::Program(name) => Carries::Program(expand(name)),
                 CarriesRule::Members(members) => Carries::Members(
                     members
                         .iter()
-                        .map(|member| Member::parse(&fill(member)))
+                        .map(|member| Member::parse(&expand(member)))
                         .collect(),
                 ),
                 CarriesRule::Nothing => Carries::Nothing,

@@ -39,12 +39,15 @@ impl Defaults<'_> {
             .map_err(DefaultsError::from)
     }
 
-    /// The same defaults with a version chosen by the person.
-    #[must_use]
-    pub fn with(mut self, component: &str, version: &Version) -> Self {
+    /// Puts a version that a person chose in place of the default.
+    pub fn choose(&mut self, component: &str, version: &Version) {
         self.versions
             .insert(component.to_owned(), version.without_v());
-        self
+    }
+
+    /// Puts an image's tag, whose form is its project's own, in place of the default.
+    pub fn choose_image(&mut self, name: &str, tag: &str) {
+        self.versions.insert(name.to_owned(), tag.to_owned());
     }
 
     /// The references of an image set: `pause`, `coredns`, `calico`, ...

@@ -170,8 +170,13 @@ fn a_pre_release_resolves_like_the_release_it_leads_to() {
 #[test]
 fn a_chosen_version_carries_through_to_its_images() {
     let catalogue = Catalogue::builtin();
-    let defaults = catalogue.defaults(&version("1.34.0")).unwrap();
-    let defaults = defaults.with("calico", &version("v3.30.1"));
+    let mut defaults = catalogue.defaults(&version("1.34.0")).unwrap();
+    defaults.choose("calico", &version("v3.30.1"));
+    defaults.choose_image("etcd-image", "3.6.9-1");
+    assert_eq!(
+        defaults.images("etcd").unwrap(),
+        ["registry.k8s.io/etcd:3.6.9-1"]
+    );
     assert_eq!(
         defaults.images("calico").unwrap()[0],
         "docker.io/calico/cni:v3.30.1"
