@@ -1,1 +1,42 @@
-fn main() {}
+//! The binary: arguments in, progress and reports out, exit codes. No logic.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+mod args;
+mod commands;
+mod diagnostics;
+mod error;
+mod home;
+mod output;
+mod secrets;
+mod signals;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::error::Failure;
+use crate::output::{Paint, Printer, Talk};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let global = cli.global;
+    diagnostics::init(
+        global.verbose,
+        Paint::suited(global.color, &io::stderr()) == Paint::Colour,
+    );
+    let printer = Printer::new(global.output, global.color, Talk::suited(global.verbose));
+    match commands::run(cli.command, &printer) {
+        Ok(()) => ExitCode::SUCCESS,
+        // `kubexm inspect ... | head` has what it wanted.
+        Err(Failure::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.exit().into()
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What can be said on the command line. One file per verb; the help text is its doc comments.
+
+mod bundle;
+mod config;
+mod inspect;
+mod install;
+mod plan;
+mod verify;
+
+use camino::Utf8PathBuf;
+use clap::{ColorChoice, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use bundle::BundleArgs;
+pub use config::{ConfigArgs, ConfigCommand, ConfigFile, InitArgs};
+pub use inspect::InspectArgs;
+pub use install::InstallArgs;
+pub use plan::{PlanArgs, PlanFormat};
+pub use verify::VerifyArgs;
+
+use crate::output::Format;
+
+/// Build and install Kubernetes clusters where there is no Internet
+///
+/// `kubexm bundle` runs on a connected machine and packs everything a cluster needs into one file. `kubexm install` runs
+/// inside the site, beside that file, and needs nothing else.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubexm",
+    bin_name = "kubexm",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  kubexm config init -o config.yaml          start a config
+  kubexm bundle -f config.yaml               fetch and pack, on a connected machine
+  kubexm install mycluster.tar.zst           install, inside the site
+
+Exit codes:
+  0    done
+  1    the run failed
+  2    wrong usage or config
+  3    verification failed
+  130  interrupted"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every verb takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// How to talk: text for people, or one JSON event a line on stdout
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t
+    )]
+    pub output: Format,
+    /// When to use colours; NO_COLOR is respected
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    pub color: ColorChoice,
+    /// Diagnostics on stderr; repeat for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Bundle(BundleArgs),
+    Inspect(InspectArgs),
+    Verify(VerifyArgs),
+    Install(InstallArgs),
+    Plan(PlanArgs),
+    Config(ConfigArgs),
+    /// Print a shell's completion script
+    #[command(after_help = "\
+Examples:
+  kubexm completion bash > /etc/bash_completion.d/kubexm
+  kubexm completion zsh > \"${fpath[1]}/_kubexm\"
+  kubexm completion fish > ~/.config/fish/completions/kubexm.fish")]
+    Completion {
+        shell: Shell,
+    },
+    /// Write the manual pages
+    #[command(
+        hide = true,
+        after_help = "\
+Examples:
+  kubexm man /usr/local/share/man/man1"
+    )]
+    Man {
+        /// An existing directory
+        dir: Utf8PathBuf,
+    },
+    /// Print the version, and the bundle format it writes
+    #[command(after_help = "\
+Examples:
+  kubexm version
+  kubexm version --output json")]
+    Version,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,45 @@
+use camino::Utf8PathBuf;
+use clap::Args;
+use cluster::Arch;
+
+/// Fetch everything a cluster needs and pack it into one file
+///
+/// Resolves every version for every architecture, fetches and checks binaries and images, proves that nothing is missing
+/// and packs the tree. What was fetched before is not fetched again, so an interrupted run simply continues.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm bundle -f config.yaml
+  kubexm bundle -f config.yaml -o /media/usb/site.tar.zst --arch amd64,arm64
+  kubexm bundle -f config.yaml --mirror docker.io=https://mirror.example.org
+  kubexm bundle -f config.yaml --locked --sign ~/.ssh/id_ed25519")]
+pub struct BundleArgs {
+    /// The cluster's config; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Utf8PathBuf,
+    /// Where the bundle goes [default: <cluster>.tar.zst in the current directory]
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    pub out: Option<Utf8PathBuf>,
+    /// Pack for these architectures instead of those of the config
+    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
+    pub arch: Vec<Arch>,
+    /// The directory that holds .kubexm/
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub work_dir: Utf8PathBuf,
+    /// Fetch from URL what would come from HOST; '*=URL' fetches all else from URL/host/path. KUBEXM_MIRROR holds more of
+    /// them
+    #[arg(long, value_name = "HOST=URL")]
+    pub mirror: Vec<String>,
+    /// How many downloads at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// Fail if anything differs from kubexm.lock
+    #[arg(long)]
+    pub locked: bool,
+    /// Sign with this SSH private key
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<Utf8PathBuf>,
+    /// Show what would be fetched, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+}

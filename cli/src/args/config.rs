@@ -1,0 +1,57 @@
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+
+/// Write, check and explain configs
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm config init -o config.yaml
+  kubexm config validate -f config.yaml
+  kubexm config schema > kubexm.schema.json")]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// The verbs of `kubexm config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Report all mistakes of a config at once
+    #[command(after_help = "\
+Examples:
+  kubexm config validate -f config.yaml")]
+    Validate(ConfigFile),
+    /// Print a config with every default filled in and every secret left out
+    #[command(after_help = "\
+Examples:
+  kubexm config show -f config.yaml
+  kubexm config show -f config.yaml --output json")]
+    Show(ConfigFile),
+    /// Print the JSON schema of the config, for editors
+    #[command(after_help = "\
+Examples:
+  kubexm config schema > kubexm.schema.json")]
+    Schema,
+    /// Print a config to start from
+    #[command(after_help = "\
+Examples:
+  kubexm config init > config.yaml
+  kubexm config init -o config.yaml")]
+    Init(InitArgs),
+}
+
+/// Names one config.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The cluster's config; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Utf8PathBuf,
+}
+
+/// Where a new config goes.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// A file that does not exist yet [default: stdout]
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    pub out: Option<Utf8PathBuf>,
+}

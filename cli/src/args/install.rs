@@ -1,0 +1,38 @@
+use camino::Utf8PathBuf;
+use clap::Args;
+
+/// Install a cluster from a bundle
+///
+/// Verifies while unpacking, brings up the site's registry first, then everything else over SSH. Running it again does
+/// only what is not done yet.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm install mycluster.tar.zst
+  kubexm install mycluster.tar.zst -f site.yaml --dry-run
+  kubexm install mycluster.tar.zst --accept-new-host-keys --signers allowed_signers")]
+pub struct InstallArgs {
+    /// The bundle
+    pub file: Utf8PathBuf,
+    /// The site's config, where it differs from the one bundled: hosts, secrets, any setting; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Option<Utf8PathBuf>,
+    /// The directory that holds .kubexm/
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub work_dir: Utf8PathBuf,
+    /// Insist on a signature by one of these keys (ssh-keygen's allowed_signers format)
+    #[arg(long, value_name = "FILE")]
+    pub signers: Option<Utf8PathBuf>,
+    /// Show every step and whether it is needed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many steps at once, over all hosts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub jobs: Option<u16>,
+    /// Trust the key of a host that is seen for the first time, and remember it
+    #[arg(long)]
+    pub accept_new_host_keys: bool,
+    /// Where host keys are looked up [default: ~/.ssh/known_hosts]
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<Utf8PathBuf>,
+}

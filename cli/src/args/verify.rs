@@ -1,0 +1,16 @@
+use camino::Utf8PathBuf;
+use clap::Args;
+
+/// Read a whole bundle and name everything in it that is damaged
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm verify mycluster.tar.zst
+  kubexm verify mycluster.tar.zst --signers allowed_signers")]
+pub struct VerifyArgs {
+    /// The bundle
+    pub file: Utf8PathBuf,
+    /// Insist on a signature by one of these keys (ssh-keygen's allowed_signers format)
+    #[arg(long, value_name = "FILE")]
+    pub signers: Option<Utf8PathBuf>,
+}

@@ -1,0 +1,30 @@
+//! One file per verb: hands the arguments to the room that knows, and its answer to the printer.
+
+mod bundle;
+mod completion;
+mod config;
+mod inspect;
+mod install;
+mod man;
+mod plan;
+mod verify;
+mod version;
+
+use crate::args::Command;
+use crate::error::Failure;
+use crate::output::Printer;
+
+/// Does what was asked for.
+pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
+    match command {
+        Command::Bundle(args) => bundle::run(&args, printer),
+        Command::Inspect(args) => inspect::run(&args, printer),
+        Command::Verify(args) => verify::run(&args, printer),
+        Command::Install(args) => install::run(&args, printer),
+        Command::Plan(args) => plan::run(&args, printer),
+        Command::Config(args) => config::run(args.command, printer),
+        Command::Completion { shell } => completion::run(shell, printer),
+        Command::Man { dir } => man::run(&dir),
+        Command::Version => version::run(printer),
+    }
+}

@@ -1,0 +1,12 @@
+use camino::Utf8Path;
+use clap::CommandFactory;
+
+use crate::args::Cli;
+use crate::error::Failure;
+
+pub fn run(dir: &Utf8Path) -> Result<(), Failure> {
+    clap_mangen::generate_to(Cli::command(), dir).map_err(|source| Failure::Write {
+        path: dir.to_owned(),
+        source,
+    })
+}

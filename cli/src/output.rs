@@ -1,0 +1,26 @@
+//! Everything the program prints. stdout is the result, stderr is the talk; nothing else writes to either.
+
+mod bars;
+mod json;
+mod lines;
+mod paint;
+mod printer;
+mod report;
+mod summary;
+mod wording;
+
+pub use paint::Paint;
+pub use printer::{Printer, Talk};
+pub use report::Report;
+pub use wording::{bytes, took};
+
+/// How the program talks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[cfg(test)]
+mod script;

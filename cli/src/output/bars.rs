@@ -1,0 +1,406 @@
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use event::{Event, Outcome, Sink, Unit, UnitId};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use jiff::Timestamp;
+
+use super::{Paint, wording};
+
+/// How many units are drawn at once; the others are counted in one line.
+const VISIBLE: usize = 8;
+
+/// How often clocks and spinners move on while nothing else happens.
+pub const TICK: Duration = Duration::from_millis(150);
+
+/// Live bars: a line per stage, below it one per running unit, and the whole run at the bottom. What ended with a
+/// change or a failure stays above them as a line.
+pub struct Bars {
+    paint: Paint,
+    state: Mutex<State>,
+}
+
+struct State {
+    screen: MultiProgress,
+    tick: Option<Duration>,
+    stages: Vec<Stage>,
+    units: BTreeMap<UnitId, Running>,
+    /// The units that are drawn, from top to bottom.
+    drawn: Vec<UnitId>,
+    more: Option<ProgressBar>,
+    run: Option<ProgressBar>,
+}
+
+struct Stage {
+    name: String,
+    bar: ProgressBar,
+    done: u64,
+    failed: u64,
+    running: u64,
+}
+
+struct Running {
+    unit: Unit,
+    bar: ProgressBar,
+}
+
+impl Bars {
+    /// Draws onto this target. Without a tick it draws on events alone, which is what tests want.
+    pub fn new(target: ProgressDrawTarget, tick: Option<Duration>, paint: Paint) -> Self {
+        let state = State {
+            screen: MultiProgress::with_draw_target(target),
+            tick,
+            stages: Vec::new(),
+            units: BTreeMap::new(),
+            drawn: Vec::new(),
+            more: None,
+            run: None,
+        };
+        Self {
+            paint,
+            state: Mutex::new(state),
+        }
+    }
+}
+
+impl Sink for Bars {
+    fn on(&self, _: Timestamp, event: &Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::RunStarted {
+                command,
+                cluster,
+                units,
+            } => {
+                state.begin_run(format!("{command} {cluster}"), *units);
+            }
+            Event::StageStarted { stage } => state.begin_stage(stage),
+            Event::Started(unit) => state.begin_unit(unit.clone()),
+            Event::Progress { id, done, total } => {
+                if let Some(running) = state.units.get(id) {
+                    running.bar.set_position(*done);
+                    if total.is_some() && running.bar.length() != *total {
+                        running.bar.set_style(style(*total));
+                        running.bar.set_length(total.unwrap_or_default());
+                    }
+                }
+            }
+            Event::Retrying {
+                id,
+                attempt,
+                error,
+                delay,
+            } => {
+                if let Some(running) = state.units.get(id) {
+                    let text =
+                        wording::retrying(&running.unit, *attempt, error, *delay, self.paint);
+                    state.say(&text);
+                }
+            }
+            Event::Finished { id, outcome, took } => {
+                if let Some(unit) = state.end_unit(*id, outcome)
+                    && !matches!(outcome, Outcome::Satisfied)
+                {
+                    state.say(&wording::finished(&unit, outcome, *took, self.paint));
+                }
+            }
+            Event::StageFinished { stage, .. } => {
+                state.end_stage(stage);
+                state.remark(event, self.paint);
+            }
+            // The summary counts them by cause; hundreds of lines would push the cause itself off the screen.
+            Event::Skipped { .. } => state.advance(),
+            Event::Warning { .. } | Event::Note { .. } => state.remark(event, self.paint),
+            Event::RunFinished { .. } => state.end_run(),
+        }
+    }
+}
+
+impl State {
+    fn say(&self, text: &str) {
+        // Whoever closed stderr does not want to know.
+        let _ = self.screen.println(text);
+    }
+
+    fn remark(&self, event: &Event, paint: Paint) {
+        if let Some(text) = wording::remark(event, paint) {
+            self.say(&text);
+        }
+    }
+
+    fn begin_run(&mut self, title: String, units: u64) {
+        let bar = hidden(Some(units)).with_message(title);
+        bar.set_style(template("{msg} [{bar:20}] {pos}/{len} {elapsed}"));
+        let bar = self.screen.add(bar);
+        self.live(&bar);
+        self.run = Some(bar);
+    }
+
+    fn begin_stage(&mut self, name: &str) {
+        let bar = hidden(None).with_prefix(name.to_owned());
+        bar.set_style(template("{prefix:12} {wide_msg} {elapsed:>4}"));
+        let bar = self.insert_above_run(bar);
+        self.live(&bar);
+        self.stages.push(Stage {
+            name: name.to_owned(),
+            bar,
+            done: 0,
+            failed: 0,
+            running: 0,
+        });
+    }
+
+    fn begin_unit(&mut self, unit: Unit) {
+        let bar = hidden(unit.bytes);
+        bar.set_style(style(unit.bytes));
+        bar.set_message(match &unit.host {
+            Some(host) if !unit.title.contains(host.as_str()) => format!("{host}: {}", unit.title),
+            _ => unit.title.clone(),
+        });
+        self.with_stage(&unit.stage, |stage| stage.running += 1);
+        let id = unit.id;
+        self.units.insert(id, Running { unit, bar });
+        if self.drawn.len() < VISIBLE {
+            self.draw(id);
+        } else {
+            self.count_hidden();
+        }
+    }
+
+    fn end_unit(&mut self, id: UnitId, outcome: &Outcome) -> Option<Unit> {
+        let Running { unit, bar } = self.units.remove(&id)?;
+        self.screen.remove(&bar);
+        self.drawn.retain(|drawn| *drawn != id);
+        let failed = matches!(outcome, Outcome::Failed { .. });
+        self.with_stage(&unit.stage, |stage| {
+            stage.running -= 1;
+            stage.done += 1;
+            stage.failed += u64::from(failed);
+        });
+        let next = self
+            .units
+            .keys()
+            .find(|waiting| !self.drawn.contains(waiting))
+            .copied();
+        if let Some(next) = next.filter(|_| self.drawn.len() < VISIBLE) {
+            self.draw(next);
+        }
+        self.count_hidden();
+        self.advance();
+        Some(unit)
+    }
+
+    fn end_stage(&mut self, name: &str) {
+        let (ended, going) = std::mem::take(&mut self.stages)
+            .into_iter()
+            .partition(|s| s.name == name);
+        self.stages = going;
+        for Stage { bar, .. } in ended {
+            self.screen.remove(&bar);
+        }
+    }
+
+    fn end_run(&mut self) {
+        let stages = self.stages.drain(..).map(|stage| stage.bar);
+        let units = std::mem::take(&mut self.units)
+            .into_values()
+            .map(|running| running.bar);
+        for bar in stages
+            .chain(units)
+            .chain(self.more.take())
+            .chain(self.run.take())
+        {
+            self.screen.remove(&bar);
+        }
+        let _ = self.screen.clear();
+    }
+
+    fn advance(&self) {
+        if let Some(run) = &self.run {
+            run.inc(1);
+        }
+    }
+
+    fn with_stage(&mut self, name: &str, change: impl FnOnce(&mut Stage)) {
+        if let Some(stage) = self.stages.iter_mut().find(|stage| stage.name == name) {
+            change(stage);
+            let mut text = format!("{} done, {} running", stage.done, stage.running);
+            if stage.failed > 0 {
+                // Writing to a string does not fail.
+                let _ = write!(text, ", {} failed", stage.failed);
+            }
+            stage.bar.set_message(text);
+        }
+    }
+
+    /// Puts a unit's bar below the others of its stage.
+    fn draw(&mut self, id: UnitId) {
+        let Some(Running { unit, bar }) = self.units.get(&id) else {
+            return;
+        };
+        let above = self.drawn.iter().rposition(|drawn| {
+            self.units
+                .get(drawn)
+                .is_some_and(|running| running.unit.stage == unit.stage)
+        });
+        let stage = || self.stages.iter().find(|stage| stage.name == unit.stage);
+        let place = above.map_or(self.drawn.len(), |at| at + 1);
+        let neighbour = above
+            .and_then(|at| self.units.get(&self.drawn[at]))
+            .map(|running| &running.bar)
+            .or_else(|| stage().map(|stage| &stage.bar));
+        let bar = match neighbour {
+            Some(neighbour) => self.screen.insert_after(neighbour, bar.clone()),
+            None => self.insert_above_run(bar.clone()),
+        };
+        self.live(&bar);
+        self.drawn.insert(place, id);
+    }
+
+    fn insert_above_run(&self, bar: ProgressBar) -> ProgressBar {
+        match self.more.as_ref().or(self.run.as_ref()) {
+            Some(below) => self.screen.insert_before(below, bar),
+            None => self.screen.add(bar),
+        }
+    }
+
+    fn count_hidden(&mut self) {
+        match (self.units.len() - self.drawn.len(), self.more.take()) {
+            (0, Some(more)) => self.screen.remove(&more),
+            (0, None) => {}
+            (hidden_units, more) => {
+                let more = more.unwrap_or_else(|| {
+                    let bar = hidden(None);
+                    bar.set_style(template("  {msg}"));
+                    self.insert_above_run(bar)
+                });
+                more.set_message(format!("and {hidden_units} more running"));
+                self.more = Some(more);
+            }
+        }
+    }
+
+    fn live(&self, bar: &ProgressBar) {
+        match self.tick {
+            Some(tick) => bar.enable_steady_tick(tick),
+            None => bar.tick(),
+        }
+    }
+}
+
+fn hidden(length: Option<u64>) -> ProgressBar {
+    ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden())
+}
+
+fn style(bytes: Option<u64>) -> ProgressStyle {
+    template(match bytes {
+        Some(_) => "  {wide_msg} [{bar:10}] {moved:>19} {rate:>12} eta {eta:>4} {elapsed:>4}",
+        None => "  {spinner} {wide_msg} {elapsed:>4}",
+    })
+}
+
+/// ASCII only: site consoles are often serial lines with no locale.
+fn template(text: &str) -> ProgressStyle {
+    ProgressStyle::with_template(text)
+        .expect("the templates of this file are valid")
+        .progress_chars("=> ")
+        .tick_chars("|/-\\ ")
+        .with_key("moved", |state: &ProgressState, out: &mut dyn Write| {
+            let (done, total) = (state.pos(), state.len().unwrap_or_default());
+            let _ = write!(out, "{}/{}", wording::bytes(done), wording::bytes(total));
+        })
+        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            // No float of a rate is negative, and none worth drawing is beyond 2^64.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let rate = state.per_sec() as u64;
+            let _ = write!(out, "{}/s", wording::bytes(rate));
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::InMemoryTerm;
+
+    use super::super::script;
+    use super::*;
+
+    /// The screen after the first `events` of a script.
+    fn screen(script: Vec<(Timestamp, Event)>, events: usize) -> String {
+        let term = InMemoryTerm::new(24, 100);
+        let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
+        let bars = Bars::new(target, None, Paint::Plain);
+        for (at, event) in script.into_iter().take(events) {
+            bars.on(at, &event);
+        }
+        timeless(&term.contents())
+    }
+
+    /// Leaves out what depends on the clock: rate, time left, time gone.
+    fn timeless(screen: &str) -> String {
+        let lines = screen.lines().map(|line| {
+            let line = line.split_once(']').map_or(line.to_owned(), |(bar, rest)| {
+                let mut still: Vec<&str> = rest
+                    .split_whitespace()
+                    .take_while(|word| !word.ends_with("B/s"))
+                    .collect();
+                still.pop();
+                format!("{bar}] {}", still.join(" "))
+            });
+            let gone = |word: &str| {
+                word.strip_suffix('s')
+                    .is_some_and(|number| number.parse::<u32>().is_ok())
+            };
+            match line.rsplit_once(' ') {
+                Some((rest, word)) if gone(word) => rest.trim_end().to_owned(),
+                _ => line,
+            }
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn while_it_runs_stages_units_and_the_whole_run_are_drawn() {
+        insta::assert_snapshot!(screen(script::troubled(), 15));
+    }
+
+    #[test]
+    fn what_changed_or_failed_stays_above_as_lines() {
+        insta::assert_snapshot!(screen(script::troubled(), 18));
+    }
+
+    #[test]
+    fn no_bar_outlives_the_run() {
+        insta::assert_snapshot!(screen(script::troubled(), usize::MAX));
+    }
+
+    #[test]
+    fn what_was_satisfied_leaves_no_line() {
+        insta::assert_snapshot!(screen(script::untroubled(), usize::MAX));
+    }
+
+    #[test]
+    fn a_hundred_hosts_fit_on_the_screen() {
+        insta::assert_snapshot!(screen(script::crowded(), usize::MAX));
+    }
+
+    #[test]
+    fn a_place_that_becomes_free_is_taken_by_the_next() {
+        let mut script = script::crowded();
+        let at = script.last().unwrap().0;
+        let took = Duration::ZERO;
+        script.push((
+            at,
+            Event::Finished {
+                id: UnitId(2),
+                outcome: Outcome::Satisfied,
+                took,
+            },
+        ));
+        let screen = screen(script, usize::MAX);
+        assert!(!screen.contains("containerd to node3 "), "{screen}");
+        assert!(screen.contains("containerd to node9 "), "{screen}");
+        assert!(screen.contains("and 91 more running"), "{screen}");
+    }
+}

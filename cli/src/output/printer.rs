@@ -1,0 +1,144 @@
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use clap::ColorChoice;
+use event::{Events, Sink};
+use indicatif::ProgressDrawTarget;
+use serde::Serialize;
+
+use super::bars::{self, Bars};
+use super::json::Json;
+use super::lines::Lines;
+use super::summary::Summary;
+use super::{Format, Paint, Report};
+
+/// Decides what goes where and in which form. There is one, made from the global flags.
+#[derive(Clone, Copy, Debug)]
+pub struct Printer {
+    format: Format,
+    talk: Talk,
+    out: Paint,
+    err: Paint,
+}
+
+/// How a run is shown while it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Talk {
+    Bars,
+    Lines,
+}
+
+impl Talk {
+    /// Bars on a terminal that can draw them and that nothing else writes to.
+    pub fn suited(verbose: u8) -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        if verbose == 0 && !dumb && io::stderr().is_terminal() {
+            Self::Bars
+        } else {
+            Self::Lines
+        }
+    }
+}
+
+impl Printer {
+    pub fn new(format: Format, color: ColorChoice, talk: Talk) -> Self {
+        let (out, err) = (
+            Paint::suited(color, &io::stdout()),
+            Paint::suited(color, &io::stderr()),
+        );
+        Self {
+            format,
+            talk,
+            out,
+            err,
+        }
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The colours of stdout.
+    pub fn paint(&self) -> Paint {
+        self.out
+    }
+
+    /// The result, as text.
+    pub fn result(&self, text: impl Display) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}")?;
+        out.flush()
+    }
+
+    /// The result, as one JSON document.
+    pub fn document(&self, value: &impl Serialize) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, value)?;
+        out.write_all(b"\n")?;
+        out.flush()
+    }
+
+    /// The result, as bytes that another program reads.
+    pub fn raw(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// A remark that is no part of the result.
+    pub fn remark(&self, text: impl Display) {
+        // Whoever closed stderr does not want to know.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// A warning before a run has begun, or outside of one.
+    pub fn warning(&self, text: impl Display) {
+        self.remark(format_args!("{} {text}", self.err.warn("warning:")));
+    }
+
+    /// The end of a command that did not succeed.
+    pub fn failure(&self, failure: &crate::error::Failure) {
+        self.remark(failure.told(self.err));
+        if self.format == Format::Json {
+            // Whoever reads the events learns it from there; if nobody does any more, there is stderr.
+            let line = serde_json::to_string(&failure.event()).expect("events are plain data");
+            let _ = self.result(line);
+        }
+    }
+
+    /// Where a run tells what happens.
+    pub fn events(&self, report: Option<Arc<Report>>) -> Events {
+        let mut sinks: Vec<Arc<dyn Sink>> = match (self.format, self.talk) {
+            (Format::Json, _) => vec![Arc::new(Json::new(io::stdout()))],
+            (Format::Text, Talk::Bars) => {
+                let target = ProgressDrawTarget::stderr_with_hz(10);
+                let bars = Bars::new(target, Some(bars::TICK), self.err);
+                vec![
+                    Arc::new(bars),
+                    Arc::new(Summary::new(io::stderr(), self.err)),
+                ]
+            }
+            (Format::Text, Talk::Lines) => {
+                let lines = Lines::new(io::stderr(), self.err);
+                vec![
+                    Arc::new(lines),
+                    Arc::new(Summary::new(io::stderr(), self.err)),
+                ]
+            }
+        };
+        sinks.extend(report.map(|report| report as Arc<dyn Sink>));
+        Events::to(sinks)
+    }
+
+    /// Says where the report lies, or why there is none.
+    pub fn reported(&self, report: &Report) {
+        match report.take_written() {
+            Some(Ok(path)) => self.remark(format_args!("report: {path}")),
+            Some(Err(error)) => {
+                self.warning(format_args!("the run's report was not written: {error}"))
+            }
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,256 @@
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use event::{Event, Outcome, RunOutcome, Sink, StageOutcome, Unit, UnitId};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Writes `report-<timestamp>.json` when the run ends: all of it, as data.
+pub struct Report {
+    dir: Utf8PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    run: Run,
+    running: HashMap<UnitId, (Timestamp, Unit)>,
+    written: Option<io::Result<Utf8PathBuf>>,
+}
+
+/// The report's content. Times are in milliseconds.
+#[derive(Default, Serialize)]
+struct Run {
+    kubexm: &'static str,
+    command: String,
+    cluster: String,
+    started: Option<Timestamp>,
+    finished: Option<Timestamp>,
+    outcome: Option<RunOutcome>,
+    took: u64,
+    changed: u64,
+    satisfied: u64,
+    failed: u64,
+    skipped: u64,
+    stages: Vec<Stage>,
+    units: Vec<Ended>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Stage {
+    stage: String,
+    outcome: StageOutcome,
+    took: u64,
+}
+
+#[derive(Serialize)]
+struct Ended {
+    stage: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    took: Option<u64>,
+    #[serde(flatten)]
+    end: End,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum End {
+    Ran(Outcome),
+    Skipped {
+        outcome: &'static str,
+        because: String,
+    },
+}
+
+impl Report {
+    /// A report that will be written into this directory.
+    pub fn in_dir(dir: impl Into<Utf8PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Where the report was written; none before the run has ended.
+    pub fn take_written(&self) -> Option<io::Result<Utf8PathBuf>> {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .written
+            .take()
+    }
+}
+
+impl Sink for Report {
+    fn on(&self, at: Timestamp, event: &Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.record(at, event);
+        if matches!(event, Event::RunFinished { .. }) {
+            state.written = Some(write(&self.dir, &state.run));
+        }
+    }
+}
+
+impl State {
+    fn record(&mut self, at: Timestamp, event: &Event) {
+        let run = &mut self.run;
+        match event {
+            Event::RunStarted {
+                command, cluster, ..
+            } => {
+                run.kubexm = env!("CARGO_PKG_VERSION");
+                run.command.clone_from(command);
+                run.cluster.clone_from(cluster);
+                run.started = Some(at);
+            }
+            Event::StageFinished {
+                stage,
+                outcome,
+                took,
+            } => {
+                run.stages.push(Stage {
+                    stage: stage.clone(),
+                    outcome: *outcome,
+                    took: millis(*took),
+                });
+            }
+            Event::Started(unit) => {
+                self.running.insert(unit.id, (at, unit.clone()));
+            }
+            Event::Finished { id, outcome, took } => {
+                if let Some((started, unit)) = self.running.remove(id) {
+                    let end = End::Ran(outcome.clone());
+                    run.units
+                        .push(Ended::of(unit, Some(started), Some(*took), end));
+                }
+            }
+            Event::Skipped { unit, because } => {
+                let end = End::Skipped {
+                    outcome: "skipped",
+                    because: because.clone(),
+                };
+                run.units.push(Ended::of(unit.clone(), None, None, end));
+            }
+            Event::Warning { message, .. } => run.warnings.push(message.clone()),
+            Event::RunFinished {
+                outcome,
+                took,
+                changed,
+                satisfied,
+                failed,
+                skipped,
+            } => {
+                run.finished = Some(at);
+                run.outcome = Some(*outcome);
+                run.took = millis(*took);
+                (run.changed, run.satisfied) = (*changed, *satisfied);
+                (run.failed, run.skipped) = (*failed, *skipped);
+            }
+            Event::StageStarted { .. }
+            | Event::Progress { .. }
+            | Event::Retrying { .. }
+            | Event::Note { .. } => {}
+        }
+    }
+}
+
+impl Ended {
+    fn of(unit: Unit, started: Option<Timestamp>, took: Option<Duration>, end: End) -> Self {
+        let Unit {
+            stage,
+            host,
+            title,
+            bytes,
+            ..
+        } = unit;
+        Self {
+            stage,
+            host,
+            title,
+            bytes,
+            started,
+            took: took.map(millis),
+            end,
+        }
+    }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Beside its final name first, so that a report is there whole or not at all.
+fn write(dir: &Utf8Path, run: &Run) -> io::Result<Utf8PathBuf> {
+    fs::create_dir_all(dir)?;
+    let stamp = run
+        .started
+        .unwrap_or_default()
+        .strftime("%Y%m%dT%H%M%SZ")
+        .to_string();
+    let path = dir.join(format!("report-{stamp}.json"));
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    serde_json::to_writer_pretty(&mut file, run)?;
+    file.write_all(b"\n")?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::script;
+    use super::*;
+
+    fn scratch() -> (tempfile::TempDir, Utf8PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(dir.path().to_owned()).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn the_report_holds_the_whole_run_and_is_there_only_at_its_end() {
+        let (_guard, dir) = scratch();
+        let report = Report::in_dir(dir.join("state"));
+        let mut script = script::troubled();
+        let (at, end) = script.pop().unwrap();
+        for (at, event) in script {
+            report.on(at, &event);
+        }
+        assert!(report.take_written().is_none());
+        assert!(!dir.join("state").exists());
+        report.on(at, &end);
+        let path = report.take_written().unwrap().unwrap();
+        assert_eq!(path, dir.join("state/report-20261121T080000Z.json"));
+        let names: Vec<_> = fs::read_dir(dir.join("state")).unwrap().collect();
+        assert_eq!(
+            names.len(),
+            1,
+            "something is left beside the report: {names:?}"
+        );
+        let text = fs::read_to_string(path).unwrap();
+        insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_written_is_an_error_that_the_caller_sees() {
+        let (_guard, dir) = scratch();
+        fs::write(dir.join("state"), "in the way").unwrap();
+        let report = Report::in_dir(dir.join("state"));
+        for (at, event) in script::untroubled() {
+            report.on(at, &event);
+        }
+        assert!(report.take_written().unwrap().is_err());
+    }
+}

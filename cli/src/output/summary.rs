@@ -1,0 +1,260 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table, presets};
+use event::{Event, Outcome, RunOutcome, Sink, Unit, UnitId};
+use jiff::Timestamp;
+
+use super::{Paint, wording};
+
+/// Says nothing until the run ends, then tells it all in one table, and every failure below it.
+pub struct Summary<W> {
+    paint: Paint,
+    state: Mutex<State<W>>,
+}
+
+struct State<W> {
+    out: W,
+    tally: Tally,
+}
+
+#[derive(Default)]
+struct Tally {
+    running: HashMap<UnitId, Unit>,
+    /// In the order in which they began.
+    stages: Vec<Row>,
+    failures: Vec<Failure>,
+    /// Why, and on which hosts how many.
+    skipped: BTreeMap<String, (u64, BTreeSet<String>)>,
+}
+
+#[derive(Default)]
+struct Row {
+    stage: String,
+    hosts: BTreeSet<String>,
+    changed: u64,
+    satisfied: u64,
+    failed: u64,
+    skipped: u64,
+    took: Option<Duration>,
+}
+
+struct Failure {
+    unit: Unit,
+    error: String,
+    hint: Option<String>,
+}
+
+impl<W> Summary<W> {
+    pub fn new(out: W, paint: Paint) -> Self {
+        Self {
+            paint,
+            state: Mutex::new(State {
+                out,
+                tally: Tally::default(),
+            }),
+        }
+    }
+}
+
+impl<W: Write + Send> Sink for Summary<W> {
+    fn on(&self, _: Timestamp, event: &Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.tally.count(event);
+        if let Event::RunFinished { outcome, took, .. } = event {
+            let text = state.tally.tell(*outcome, *took, self.paint);
+            // Whoever closed stderr does not want to know.
+            let _ = state.out.write_all(text.as_bytes());
+        }
+    }
+}
+
+impl Tally {
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::StageStarted { stage } => {
+                self.row(stage);
+            }
+            Event::StageFinished { stage, took, .. } => self.row(stage).took = Some(*took),
+            Event::Started(unit) => {
+                self.row(&unit.stage).hosts.extend(unit.host.clone());
+                self.running.insert(unit.id, unit.clone());
+            }
+            Event::Finished { id, outcome, .. } => {
+                if let Some(unit) = self.running.remove(id) {
+                    self.end(unit, outcome);
+                }
+            }
+            Event::Skipped { unit, because } => {
+                self.row(&unit.stage).skipped += 1;
+                let (count, hosts) = self.skipped.entry(because.clone()).or_default();
+                *count += 1;
+                hosts.extend(unit.host.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, unit: Unit, outcome: &Outcome) {
+        let row = self.row(&unit.stage);
+        match outcome {
+            Outcome::Satisfied => row.satisfied += 1,
+            Outcome::Changed { .. } => row.changed += 1,
+            Outcome::Interrupted => row.skipped += 1,
+            Outcome::Failed { error, hint } => {
+                row.failed += 1;
+                self.failures.push(Failure {
+                    unit,
+                    error: error.clone(),
+                    hint: hint.clone(),
+                });
+            }
+        }
+    }
+
+    fn row(&mut self, stage: &str) -> &mut Row {
+        let at = self
+            .stages
+            .iter()
+            .position(|row| row.stage == stage)
+            .unwrap_or_else(|| {
+                self.stages.push(Row {
+                    stage: stage.to_owned(),
+                    ..Row::default()
+                });
+                self.stages.len() - 1
+            });
+        &mut self.stages[at]
+    }
+
+    fn tell(&self, outcome: RunOutcome, took: Duration, paint: Paint) -> String {
+        let mut text = String::from("\n");
+        if !self.stages.is_empty() {
+            text += &self.table();
+            text += "\n\n";
+        }
+        text += &self.failures(paint);
+        text += &self.verdict(outcome, took, paint);
+        text += "\n";
+        text
+    }
+
+    fn table(&self) -> String {
+        let with_hosts = self.stages.iter().any(|row| !row.hosts.is_empty());
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        let columns = |hosts: &str, rest: [String; 6]| {
+            let [stage, numbers @ ..] = rest;
+            let hosts = with_hosts.then(|| hosts.to_owned());
+            std::iter::once(stage)
+                .chain(hosts)
+                .chain(numbers)
+                .collect::<Vec<_>>()
+        };
+        let titles = ["stage", "changed", "satisfied", "failed", "skipped", "time"];
+        table.set_header(columns("hosts", titles.map(str::to_owned)));
+        for row in &self.stages {
+            let counts = [row.changed, row.satisfied, row.failed, row.skipped];
+            let [changed, satisfied, failed, skipped] = counts.map(|count| count.to_string());
+            let time = row.took.map_or_else(|| "-".to_owned(), wording::took);
+            let cells = [row.stage.clone(), changed, satisfied, failed, skipped, time];
+            table.add_row(columns(&row.hosts.len().to_string(), cells));
+        }
+        for (at, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, 2));
+            if at > 0 {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.trim_fmt()
+    }
+
+    fn failures(&self, paint: Paint) -> String {
+        let mut text = String::new();
+        for Failure { unit, error, hint } in &self.failures {
+            let trouble = wording::trouble(error, hint.as_deref(), "    ", paint);
+            text += &format!(
+                "{} {}\n{trouble}\n",
+                paint.bad("failed:"),
+                wording::place(unit)
+            );
+        }
+        for (because, (count, hosts)) in &self.skipped {
+            let steps = wording::count(*count, "step");
+            let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+            let place = if hosts.is_empty() {
+                String::new()
+            } else {
+                format!(" on {}", hosts.join(", "))
+            };
+            text += &format!("{} {steps}{place}: {because}\n", paint.warn("skipped:"));
+        }
+        if !text.is_empty() {
+            text += "\n";
+        }
+        text
+    }
+
+    fn verdict(&self, outcome: RunOutcome, took: Duration, paint: Paint) -> String {
+        let sum = |of: fn(&Row) -> u64| self.stages.iter().map(of).sum::<u64>();
+        let (changed, failed) = (sum(|row| row.changed), sum(|row| row.failed));
+        let took = wording::took(took);
+        match outcome {
+            RunOutcome::Done if changed == 0 => {
+                format!(
+                    "{} ({took})",
+                    paint.good("nothing to do: everything is as it should be")
+                )
+            }
+            RunOutcome::Done => format!("{}: {changed} changed ({took})", paint.good("done")),
+            RunOutcome::Failed => format!(
+                "{}: {failed} failed, {changed} changed ({took}); running it again continues from here",
+                paint.bad("not done")
+            ),
+            RunOutcome::Interrupted => format!(
+                "{}: {changed} changed ({took}); running it again continues from here",
+                paint.warn("interrupted")
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::script;
+    use super::*;
+
+    fn told(script: Vec<(Timestamp, Event)>) -> String {
+        let mut out = Vec::new();
+        let summary = Summary::new(&mut out, Paint::Plain);
+        for (at, event) in script {
+            summary.on(at, &event);
+        }
+        drop(summary);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_failure_is_told_at_the_end() {
+        insta::assert_snapshot!(told(script::troubled()));
+    }
+
+    #[test]
+    fn a_run_that_changed_nothing_says_so() {
+        insta::assert_snapshot!(told(script::untroubled()));
+    }
+
+    #[test]
+    fn work_without_hosts_has_no_column_for_them() {
+        insta::assert_snapshot!(told(script::hostless()));
+    }
+
+    #[test]
+    fn nothing_is_said_before_the_end() {
+        let mut script = script::troubled();
+        script.pop();
+        assert_eq!(told(script), "");
+    }
+}
