@@ -7,6 +7,7 @@ mod cancel;
 mod digest;
 mod layout;
 mod manifest;
+mod needs;
 mod signature;
 
 pub use bundle::{
@@ -17,6 +18,7 @@ pub use cancel::Cancel;
 pub use digest::{ParseDigestError, Sha256};
 pub use layout::{Tree, WorkDir};
 pub use manifest::{FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, ProgramFile};
+pub use needs::{Missing, Need, What, full_reference, needs};
 pub use signature::{
     NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,
     verify_signature,

@@ -17,7 +17,7 @@ pub struct Manifest {
     /// The version of kubexm that made the bundle.
     pub kubexm: String,
     pub arches: Vec<Arch>,
-    /// Sorted by path.
+    /// Sorted by path, name by name (`a/b` before `a-b`).
     pub files: Vec<FileEntry>,
     /// Sorted by reference.
     pub images: Vec<ImageEntry>,
@@ -49,6 +49,25 @@ pub struct FileEntry {
     /// The programs it carries: itself, or members of the archive it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<Program>,
+}
+
+impl FileEntry {
+    /// A file of the tree's own, which belongs to no component.
+    #[must_use]
+    pub fn new(path: impl Into<Utf8PathBuf>, size: u64, mode: u32, sha256: Sha256) -> Self {
+        Self {
+            path: path.into(),
+            size,
+            mode,
+            sha256,
+            component: None,
+            version: None,
+            arch: None,
+            origin: None,
+            checksum_from: None,
+            programs: Vec::new(),
+        }
+    }
 }
 
 /// An executable that can be put onto a host.
@@ -96,6 +115,22 @@ pub struct ProgramFile<'a> {
 }
 
 impl Manifest {
+    /// `bundle.json` as it is written: JSON that people can read as well.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).expect("a manifest is plain data");
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The bytes of all files together.
+    #[must_use]
+    pub fn content_size(&self) -> u64 {
+        self.files
+            .iter()
+            .fold(0, |sum, file| sum.saturating_add(file.size))
+    }
+
     #[must_use]
     pub fn file(&self, path: &Utf8Path) -> Option<&FileEntry> {
         self.files.iter().find(|file| file.path == path)
@@ -127,7 +162,10 @@ impl Manifest {
         component: &'a str,
         arch: Arch,
     ) -> impl Iterator<Item = ProgramFile<'a>> {
-        self.files_of(component, arch)
-            .flat_map(|file| file.programs.iter().map(move |program| ProgramFile { program, file }))
+        self.files_of(component, arch).flat_map(|file| {
+            file.programs
+                .iter()
+                .map(move |program| ProgramFile { program, file })
+        })
     }
 }

@@ -1,0 +1,303 @@
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::bundle::listing::ListingError;
+use crate::{FORMAT, SignError};
+
+/// What kind of failure it is, for callers that act differently: the cli's exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The bundle is not what it should be.
+    Refused,
+    /// Reading or writing failed.
+    Io,
+    Cancelled,
+}
+
+/// Why a bundle could not be written. Nothing is left behind then.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    #[error("cannot pack: {0}")]
+    Listing(#[from] ListingError),
+    #[error("cannot read {path} to pack it: {source}")]
+    Read {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
+    #[error("{path} is not the file that bundle.json lists: {how}")]
+    Changed { path: Utf8PathBuf, how: Change },
+    #[error("cannot write {path}: {source}")]
+    Write {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
+    #[error("no space left on the disk of {path}")]
+    NoSpace { path: Utf8PathBuf },
+    #[error("cannot sign the bundle: {0}")]
+    Sign(#[from] SignError),
+    #[error("interrupted while packing")]
+    Cancelled,
+}
+
+/// How a file differs from its entry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Change {
+    #[error("it is no regular file")]
+    Kind,
+    #[error("it has {found} bytes instead of {listed}")]
+    Size { listed: u64, found: u64 },
+    #[error("its content has another SHA-256")]
+    Content,
+}
+
+impl PackError {
+    pub(crate) fn write(path: &Utf8Path, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::StorageFull {
+            Self::NoSpace {
+                path: path.to_owned(),
+            }
+        } else {
+            Self::Write {
+                path: path.to_owned(),
+                source,
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Listing(_) | Self::Changed { .. } | Self::Sign(_) => Verdict::Refused,
+            Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => Verdict::Io,
+            Self::Cancelled => Verdict::Cancelled,
+        }
+    }
+
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Changed { .. } => {
+                Some("the tree changed while it was packed: run bundle again".into())
+            }
+            Self::NoSpace { path } => {
+                Some(format!("make room there, or write elsewhere than {path}"))
+            }
+            Self::Sign(source) => source.hint(),
+            Self::Listing(_) | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
+        }
+    }
+}
+
+/// Why a bundle could not be read, verified or unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error("cannot open {path}: {source}")]
+    Open {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
+    #[error("cannot read {path}: {source}")]
+    Read {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
+    #[error("{path} is not a bundle: {why}")]
+    NotABundle { path: Utf8PathBuf, why: String },
+    /// It is a bundle, or was one: cut, or changed in what holds it together.
+    #[error("{path} is damaged: {why}")]
+    Broken { path: Utf8PathBuf, why: String },
+    #[error("{path} has format {found}; this kubexm reads up to {FORMAT}")]
+    Newer { path: Utf8PathBuf, found: u32 },
+    #[error("bundle.json of {path} cannot be understood: {source}")]
+    Manifest {
+        path: Utf8PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("{path}: {source}")]
+    Listing {
+        path: Utf8PathBuf,
+        source: ListingError,
+    },
+    #[error("{path}: {}", several(.faults))]
+    Faulty {
+        path: Utf8PathBuf,
+        faults: Vec<Fault>,
+    },
+    #[error("cannot write {path}: {source}")]
+    Write {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
+    #[error("no space left on the disk while writing {path}")]
+    NoSpace { path: Utf8PathBuf },
+    #[error("interrupted")]
+    Cancelled,
+}
+
+fn several(faults: &[Fault]) -> String {
+    match faults {
+        [one] => one.to_string(),
+        _ => {
+            let lines: String = faults.iter().map(|fault| format!("\n  {fault}")).collect();
+            format!("{} faults:{lines}", faults.len())
+        }
+    }
+}
+
+impl BundleError {
+    pub(crate) fn write(path: &Utf8Path, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::StorageFull {
+            Self::NoSpace {
+                path: path.to_owned(),
+            }
+        } else {
+            Self::Write {
+                path: path.to_owned(),
+                source,
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::NotABundle { .. }
+            | Self::Broken { .. }
+            | Self::Newer { .. }
+            | Self::Manifest { .. }
+            | Self::Listing { .. }
+            | Self::Faulty { .. } => Verdict::Refused,
+            Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => {
+                Verdict::Io
+            }
+            Self::Cancelled => Verdict::Cancelled,
+        }
+    }
+
+    /// What is wrong with each member, where that is known.
+    #[must_use]
+    pub fn faults(&self) -> &[Fault] {
+        match self {
+            Self::Faulty { faults, .. } => faults,
+            _ => &[],
+        }
+    }
+
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Broken { .. } => Some("copy the bundle again, and compare its size first".into()),
+            Self::Faulty { faults, .. } => Some(
+                if faults
+                    .iter()
+                    .any(|fault| matches!(fault, Fault::Damaged { .. } | Fault::End))
+                {
+                    "copy the bundle again and run once more: what is right already is kept".into()
+                } else {
+                    "this was not made by `kubexm bundle`: do not use it".into()
+                },
+            ),
+            Self::Newer { .. } => {
+                Some("it was made by a newer kubexm: use the one that came with it".into())
+            }
+            Self::NoSpace { .. } => {
+                Some("make room and run again; what was unpacked is kept".into())
+            }
+            Self::Manifest { .. } | Self::Listing { .. } | Self::NotABundle { .. } => {
+                Some("a bundle is what `kubexm bundle` writes".into())
+            }
+            Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
+        }
+    }
+}
+
+/// One thing that is wrong inside a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Fault {
+    #[error("{member:?} is damaged: the bytes stored for it changed after packing")]
+    Damaged { member: String },
+    #[error("{member:?} has another content than bundle.json lists (SHA-256 differs)")]
+    Content { member: String },
+    #[error("{member:?} is {kind}; only regular files may be in a bundle")]
+    Kind { member: String, kind: String },
+    #[error("{member:?} leads out of the tree")]
+    Escapes { member: String },
+    #[error("{member:?} is not listed in bundle.json")]
+    Unlisted { member: String },
+    #[error("{member:?} is there twice")]
+    Repeated { member: String },
+    #[error("{member:?} has {found} bytes, bundle.json lists {listed}")]
+    Size {
+        member: String,
+        listed: u64,
+        found: u64,
+    },
+    #[error("{member:?} has a header that differs from bundle.json (mode, owner, time or order)")]
+    Header { member: String },
+    #[error("{member:?} is listed in bundle.json but missing")]
+    Missing { member: String },
+    #[error("the end of the archive is damaged")]
+    End,
+    #[error("the archive is not laid out as bundle.json says")]
+    Layout,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_the_bundle_the_member_and_a_way_out() {
+        let path = Utf8PathBuf::from("b.tar.zst");
+        let damaged = |member: &str| Fault::Damaged {
+            member: member.into(),
+        };
+        let errors = [
+            BundleError::Broken {
+                path: path.clone(),
+                why: "its seek table is damaged".into(),
+            },
+            BundleError::Newer {
+                path: path.clone(),
+                found: 9,
+            },
+            BundleError::Faulty {
+                path: path.clone(),
+                faults: vec![damaged("a/b")],
+            },
+            BundleError::Faulty {
+                path: path.clone(),
+                faults: vec![damaged("a"), damaged("b")],
+            },
+            BundleError::Faulty {
+                path: path.clone(),
+                faults: vec![Fault::Kind {
+                    member: "x".into(),
+                    kind: "a symbolic link".into(),
+                }],
+            },
+            BundleError::NoSpace { path },
+        ];
+        let shown: Vec<String> = errors
+            .iter()
+            .map(|error| format!("{error}\n  hint: {}", error.hint().unwrap_or_default()))
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        b.tar.zst is damaged: its seek table is damaged
+          hint: copy the bundle again, and compare its size first
+        b.tar.zst has format 9; this kubexm reads up to 1
+          hint: it was made by a newer kubexm: use the one that came with it
+        b.tar.zst: "a/b" is damaged: the bytes stored for it changed after packing
+          hint: copy the bundle again and run once more: what is right already is kept
+        b.tar.zst: 2 faults:
+          "a" is damaged: the bytes stored for it changed after packing
+          "b" is damaged: the bytes stored for it changed after packing
+          hint: copy the bundle again and run once more: what is right already is kept
+        b.tar.zst: "x" is a symbolic link; only regular files may be in a bundle
+          hint: this was not made by `kubexm bundle`: do not use it
+        no space left on the disk while writing b.tar.zst
+          hint: make room and run again; what was unpacked is kept
+        "#);
+    }
+}

@@ -1,0 +1,167 @@
+//! When a bundle is not laid out as its manifest says: reads it from the start, as tar would, to name what is in the
+//! way. Only refusals come here, so it may take its time.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+
+use camino::Utf8Path;
+use tar::{Archive, EntryType, Header};
+
+use crate::bundle::error::{BundleError, Fault};
+use crate::bundle::open::Bundle;
+use crate::bundle::stream::{MANIFEST, SIGNATURE, header};
+use crate::{Cancel, FileEntry};
+
+/// A bundle made to be refused must not fill the screen, or memory.
+const FAULTS_MAX: usize = 50;
+const NAME_MAX: u64 = 4096;
+const WINDOW_LOG: u32 = 27;
+
+/// What is wrong with the members of this bundle.
+pub(super) fn explain(bundle: &Bundle, cancel: &Cancel) -> BundleError {
+    let mut inventory = Inventory::new(bundle);
+    if read(bundle, &mut inventory, cancel).is_some() {
+        inventory.missing();
+    }
+    if cancel.is_cancelled() {
+        return BundleError::Cancelled;
+    }
+    let mut faults = inventory.faults;
+    if faults.is_empty() {
+        faults.push(Fault::Layout);
+    }
+    BundleError::Faulty {
+        path: bundle.path.clone(),
+        faults,
+    }
+}
+
+/// None if it could not be read to the end.
+fn read(bundle: &Bundle, inventory: &mut Inventory<'_>, cancel: &Cancel) -> Option<()> {
+    let data = bundle.frames.last()?.stored.end;
+    let file = File::open(&bundle.path).ok()?.take(data);
+    let mut decoder = zstd::Decoder::new(file).ok()?;
+    decoder.window_log_max(WINDOW_LOG).ok()?;
+    let mut archive = Archive::new(decoder);
+    let mut long_name = None;
+    for entry in archive.entries().ok()?.raw(true) {
+        if cancel.is_cancelled() || inventory.faults.len() >= FAULTS_MAX {
+            return None;
+        }
+        let mut entry = entry.ok()?;
+        if entry.header().entry_type() == EntryType::GNULongName {
+            let mut name = Vec::new();
+            entry.by_ref().take(NAME_MAX).read_to_end(&mut name).ok()?;
+            name.pop_if(|last| *last == 0);
+            long_name = Some(name);
+            continue;
+        }
+        let name = long_name
+            .take()
+            .unwrap_or_else(|| entry.header().path_bytes().into_owned());
+        inventory.take(&String::from_utf8_lossy(&name), entry.header());
+    }
+    Some(())
+}
+
+/// What was found, against what is listed.
+struct Inventory<'a> {
+    files: &'a [FileEntry],
+    signed: bool,
+    seen: BTreeSet<String>,
+    last: Option<usize>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Inventory<'a> {
+    fn new(bundle: &'a Bundle) -> Self {
+        Self {
+            files: &bundle.manifest().files,
+            signed: bundle.signature().is_some(),
+            seen: BTreeSet::new(),
+            last: None,
+            faults: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, name: &str, found: &Header) {
+        let is_head = name == MANIFEST || (name == SIGNATURE && self.signed);
+        let index = self.files.iter().position(|file| file.path == name);
+        let member = name.to_owned();
+        let fault = if !self.seen.insert(member.clone()) && (is_head || index.is_some()) {
+            Fault::Repeated { member }
+        } else if leads_out(name) {
+            Fault::Escapes { member }
+        } else if let Some(kind) = irregular(found.entry_type()) {
+            Fault::Kind {
+                member,
+                kind: kind.into(),
+            }
+        } else if is_head {
+            return;
+        } else if let Some(index) = index {
+            let in_order = self.last.is_none_or(|last| last < index);
+            self.last = Some(index);
+            match differs(&self.files[index], found) {
+                Some(fault) => fault,
+                None if in_order => return,
+                None => Fault::Header { member },
+            }
+        } else {
+            Fault::Unlisted { member }
+        };
+        self.faults.push(fault);
+    }
+
+    fn missing(&mut self) {
+        let missing = self
+            .files
+            .iter()
+            .filter(|file| !self.seen.contains(file.path.as_str()));
+        let room = FAULTS_MAX.saturating_sub(self.faults.len());
+        let faults: Vec<Fault> = missing
+            .take(room)
+            .map(|file| Fault::Missing {
+                member: file.path.to_string(),
+            })
+            .collect();
+        self.faults.extend(faults);
+    }
+}
+
+fn leads_out(name: &str) -> bool {
+    name.starts_with('/')
+        || Utf8Path::new(name)
+            .components()
+            .any(|part| part.as_str() == "..")
+}
+
+fn differs(listed: &FileEntry, found: &Header) -> Option<Fault> {
+    let member = listed.path.to_string();
+    let size = found.entry_size().ok()?;
+    if size != listed.size {
+        return Some(Fault::Size {
+            member,
+            listed: listed.size,
+            found: size,
+        });
+    }
+    let expected = header(listed.path.as_str(), listed.size, listed.mode);
+    (!expected.ends_with(found.as_bytes())).then_some(Fault::Header { member })
+}
+
+fn irregular(kind: EntryType) -> Option<&'static str> {
+    Some(match kind {
+        EntryType::Regular => return None,
+        EntryType::Link => "a hard link",
+        EntryType::Symlink => "a symbolic link",
+        EntryType::Char => "a character device",
+        EntryType::Block => "a block device",
+        EntryType::Directory => "a directory",
+        EntryType::Fifo => "a named pipe",
+        EntryType::GNUSparse => "a sparse file",
+        EntryType::XHeader | EntryType::XGlobalHeader => "an extended header",
+        _ => "a member of unknown kind",
+    })
+}

@@ -1,0 +1,183 @@
+//! Which files `bundle.json` may list: what both halves hold a manifest to before they touch a byte of it.
+
+use std::fmt;
+
+use crate::FileEntry;
+use crate::bundle::stream::{MANIFEST, SIGNATURE};
+
+/// Folders that belong to the site: keys are made there, and never travel.
+const MADE_AT_THE_SITE: [&str; 2] = ["certs", "state"];
+const PATH_MAX: usize = 1024;
+/// Leaves room for [`temporary_name`] within the 255 bytes that file systems allow.
+const NAME_MAX: usize = 255 - ".".len() - PART.len();
+const PART: &str = ".part";
+
+/// `bundle.json` lists a file that no bundle may hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("bundle.json lists {path:?}: {why}")]
+pub struct ListingError {
+    pub path: String,
+    pub why: Unlistable,
+}
+
+/// Why a file cannot be in a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unlistable {
+    NotPlain,
+    Unprintable,
+    TooLong,
+    Reserved,
+    Repeated,
+    OutOfOrder,
+    InsideFile { file: String },
+    Mode(u32),
+    TooLarge,
+}
+
+impl fmt::Display for Unlistable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotPlain => {
+                f.write_str("not a plain relative path (no '..', '.', '//' or leading '/')")
+            }
+            Self::Unprintable => f.write_str("the path has control characters"),
+            Self::TooLong => write!(
+                f,
+                "the path is too long ({PATH_MAX} bytes at most, {NAME_MAX} for each name in it)"
+            ),
+            Self::Reserved => f.write_str("the name is reserved for what is made at the site"),
+            Self::Repeated => f.write_str("listed twice"),
+            Self::OutOfOrder => f.write_str("the list is not sorted by path"),
+            Self::InsideFile { file } => write!(f, "{file:?} is a file and no directory"),
+            Self::Mode(mode) => write!(f, "mode {mode:o} has more than permission bits"),
+            Self::TooLarge => f.write_str("the sizes add up to more than a file can hold"),
+        }
+    }
+}
+
+/// The name under which a file is written until its content is known to be right.
+pub(crate) fn temporary_name(name: &str) -> String {
+    format!(".{name}{PART}")
+}
+
+pub(crate) fn check(files: &[FileEntry]) -> Result<(), ListingError> {
+    let mut total: u64 = 0;
+    for (index, file) in files.iter().enumerate() {
+        let refuse = |why| {
+            Err(ListingError {
+                path: file.path.to_string(),
+                why,
+            })
+        };
+        let path = file.path.as_str();
+        if let Some(why) = path_fault(path) {
+            return refuse(why);
+        }
+        if file.mode > 0o777 {
+            return refuse(Unlistable::Mode(file.mode));
+        }
+        if let Some(before) = index.checked_sub(1).map(|i| files[i].path.as_str()) {
+            match before.split('/').cmp(path.split('/')) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => return refuse(Unlistable::Repeated),
+                std::cmp::Ordering::Greater => return refuse(Unlistable::OutOfOrder),
+            }
+            // Sorted by components, the contents of a "directory" follow right after the file of that name.
+            if path
+                .strip_prefix(before)
+                .is_some_and(|rest| rest.starts_with('/'))
+            {
+                return refuse(Unlistable::InsideFile {
+                    file: before.to_owned(),
+                });
+            }
+        }
+        total = match total.checked_add(file.size) {
+            Some(sum) if sum < u64::MAX / 4 => sum,
+            _ => return refuse(Unlistable::TooLarge),
+        };
+    }
+    Ok(())
+}
+
+fn path_fault(path: &str) -> Option<Unlistable> {
+    if path.chars().any(char::is_control) {
+        return Some(Unlistable::Unprintable);
+    }
+    if path.split('/').any(|name| matches!(name, "" | "." | "..")) {
+        return Some(Unlistable::NotPlain);
+    }
+    if path.len() > PATH_MAX || path.split('/').any(|name| name.len() > NAME_MAX) {
+        return Some(Unlistable::TooLong);
+    }
+    let top = path.split('/').next().unwrap_or(path);
+    let temporary = |name: &str| name.starts_with('.') && name.ends_with(PART);
+    if MADE_AT_THE_SITE.contains(&top)
+        || [MANIFEST, SIGNATURE].contains(&top)
+        || path.split('/').any(temporary)
+    {
+        return Some(Unlistable::Reserved);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sha256;
+
+    fn files(paths: &[&str]) -> Vec<FileEntry> {
+        paths
+            .iter()
+            .map(|path| FileEntry::new(*path, 1, 0o644, Sha256::of(b"")))
+            .collect()
+    }
+
+    fn refusal(paths: &[&str]) -> String {
+        check(&files(paths)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_a_bundle_holds_is_listed_once_sorted_and_below_the_tree() {
+        assert_eq!(check(&files(&["a", "b/c", "b/d", "b-e"])), Ok(()));
+        insta::assert_snapshot!([
+            refusal(&["/etc/passwd"]),
+            refusal(&["a/../../b"]),
+            refusal(&["a//b"]),
+            refusal(&["./a"]),
+            refusal(&[""]),
+            refusal(&["a\u{1b}[2J"]),
+            refusal(&["certs/etcd/ca.key"]),
+            refusal(&["bundle.json"]),
+            refusal(&["a/.b.part"]),
+            refusal(&["a", "a"]),
+            refusal(&["b", "a"]),
+            refusal(&["a", "a/b"]),
+            refusal(&[&"n".repeat(250)]).replace(&"n".repeat(250), "<250 letters>"),
+        ].join("\n"), @r#"
+        bundle.json lists "/etc/passwd": not a plain relative path (no '..', '.', '//' or leading '/')
+        bundle.json lists "a/../../b": not a plain relative path (no '..', '.', '//' or leading '/')
+        bundle.json lists "a//b": not a plain relative path (no '..', '.', '//' or leading '/')
+        bundle.json lists "./a": not a plain relative path (no '..', '.', '//' or leading '/')
+        bundle.json lists "": not a plain relative path (no '..', '.', '//' or leading '/')
+        bundle.json lists "a\u{1b}[2J": the path has control characters
+        bundle.json lists "certs/etcd/ca.key": the name is reserved for what is made at the site
+        bundle.json lists "bundle.json": the name is reserved for what is made at the site
+        bundle.json lists "a/.b.part": the name is reserved for what is made at the site
+        bundle.json lists "a": listed twice
+        bundle.json lists "a": the list is not sorted by path
+        bundle.json lists "a/b": "a" is a file and no directory
+        bundle.json lists "<250 letters>": the path is too long (1024 bytes at most, 249 for each name in it)
+        "#);
+    }
+
+    #[test]
+    fn modes_are_permissions_only_and_sizes_stay_countable() {
+        let mut listed = files(&["a", "b"]);
+        listed[1].mode = 0o4755;
+        insta::assert_snapshot!(check(&listed).unwrap_err(), @r#"bundle.json lists "b": mode 4755 has more than permission bits"#);
+        listed[1].mode = 0o755;
+        listed[1].size = u64::MAX;
+        insta::assert_snapshot!(check(&listed).unwrap_err(), @r#"bundle.json lists "b": the sizes add up to more than a file can hold"#);
+    }
+}

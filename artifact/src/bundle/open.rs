@@ -1,0 +1,201 @@
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Zoned;
+use serde::Deserialize;
+
+use crate::bundle::error::BundleError;
+use crate::bundle::listing;
+use crate::bundle::seal::{self, Frame, SealError};
+use crate::bundle::stream::{Layout, MANIFEST, parse_head};
+use crate::{FORMAT, Manifest, Principal, Sha256, SignatureError, verify_signature};
+
+/// The first frame holds the manifest and its signature, and no more than this.
+const HEAD_MAX: u64 = 64 << 20;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// A bundle, of which the first frame and the seek table have been read. However large it is, that takes milliseconds.
+///
+/// What `bundle.json` says is checked against itself here; the rest of the file is not looked at before
+/// [`Bundle::verify`] or [`Bundle::unpack`].
+#[derive(Debug)]
+pub struct Bundle {
+    pub(super) path: Utf8PathBuf,
+    pub(super) file: File,
+    size: u64,
+    /// The first is the head.
+    pub(super) frames: Vec<Frame>,
+    manifest: Manifest,
+    manifest_bytes: Vec<u8>,
+    signature: Option<Vec<u8>>,
+    pub(super) layout: Layout,
+}
+
+impl Bundle {
+    pub fn open(path: &Utf8Path) -> Result<Self, BundleError> {
+        let open = |source| BundleError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(open)?;
+        let meta = file.metadata().map_err(open)?;
+        if !meta.is_file() {
+            return Err(not_a_bundle(path, "it is no regular file"));
+        }
+        let size = meta.len();
+        let frames = seal::read(&file, size).map_err(|error| unsealed(path, &file, error))?;
+        let head = read_head(path, &file, frames.first())?;
+        let (manifest_bytes, signature) = parse_head(&head)
+            .ok_or_else(|| not_a_bundle(path, "bundle.json is not its first member"))?;
+        let manifest = read_manifest(path, &manifest_bytes)?;
+        let layout = Layout::new(head.len() as u64, &manifest.files);
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            size,
+            frames,
+            manifest,
+            manifest_bytes,
+            signature,
+            layout,
+        })
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// The length of the file.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// `bundle.json` as it stands: what a signature is made over.
+    #[must_use]
+    pub fn manifest_bytes(&self) -> &[u8] {
+        &self.manifest_bytes
+    }
+
+    /// The digest of `bundle.json`: what identifies the bundle.
+    #[must_use]
+    pub fn digest(&self) -> Sha256 {
+        Sha256::of(&self.manifest_bytes)
+    }
+
+    /// `bundle.json.sig`, if the bundle has one. Having one proves nothing; see [`Bundle::signed_by`].
+    #[must_use]
+    pub fn signature(&self) -> Option<&[u8]> {
+        self.signature.as_deref()
+    }
+
+    /// How many frames the data is in.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Who of the signers (the text of an `allowed_signers` file) signed this bundle.
+    pub fn signed_by(
+        &self,
+        allowed_signers: &str,
+        now: &Zoned,
+    ) -> Result<Principal, SignatureError> {
+        verify_signature(&self.manifest_bytes, self.signature(), allowed_signers, now)
+    }
+}
+
+fn not_a_bundle(path: &Utf8Path, why: impl Into<String>) -> BundleError {
+    BundleError::NotABundle {
+        path: path.to_owned(),
+        why: why.into(),
+    }
+}
+
+fn broken(path: &Utf8Path, why: impl Into<String>) -> BundleError {
+    BundleError::Broken {
+        path: path.to_owned(),
+        why: why.into(),
+    }
+}
+
+fn unsealed(path: &Utf8Path, file: &File, error: SealError) -> BundleError {
+    match error {
+        SealError::Read(source) => BundleError::Read {
+            path: path.to_owned(),
+            source,
+        },
+        SealError::Newer(version) => BundleError::Newer {
+            path: path.to_owned(),
+            found: version.into(),
+        },
+        SealError::Unsealed => not_a_bundle(path, error.to_string()),
+        SealError::NoTable | SealError::Table | SealError::Seal => {
+            let mut start = [0; 4];
+            match file.read_exact_at(&mut start, 0) {
+                Ok(()) if start == ZSTD_MAGIC => broken(path, error.to_string()),
+                _ => not_a_bundle(path, "it is no zstd file"),
+            }
+        }
+    }
+}
+
+fn read_head(path: &Utf8Path, file: &File, frame: Option<&Frame>) -> Result<Vec<u8>, BundleError> {
+    let frame = frame.ok_or_else(|| broken(path, "it has no data"))?;
+    if frame.content_len() > HEAD_MAX {
+        return Err(not_a_bundle(
+            path,
+            format!("its {MANIFEST} would be larger than 64 MiB"),
+        ));
+    }
+    let len = |len| usize::try_from(len).unwrap_or(usize::MAX);
+    let mut stored = vec![0; len(frame.stored_len())];
+    file.read_exact_at(&mut stored, frame.stored.start)
+        .map_err(|source| BundleError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    let damaged = || broken(path, format!("its first frame, which holds {MANIFEST}"));
+    if crc32fast::hash(&stored) != frame.checksum {
+        return Err(damaged());
+    }
+    let content =
+        zstd::bulk::decompress(&stored, len(frame.content_len())).map_err(|_| damaged())?;
+    if content.len() as u64 == frame.content_len() {
+        Ok(content)
+    } else {
+        Err(damaged())
+    }
+}
+
+fn read_manifest(path: &Utf8Path, bytes: &[u8]) -> Result<Manifest, BundleError> {
+    /// All that can be relied on in a format not known.
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let unclear = |source| BundleError::Manifest {
+        path: path.to_owned(),
+        source,
+    };
+    let Format { format } = serde_json::from_slice(bytes).map_err(unclear)?;
+    if format > FORMAT {
+        return Err(BundleError::Newer {
+            path: path.to_owned(),
+            found: format,
+        });
+    }
+    let manifest: Manifest = serde_json::from_slice(bytes).map_err(unclear)?;
+    listing::check(&manifest.files).map_err(|source| BundleError::Listing {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(manifest)
+}

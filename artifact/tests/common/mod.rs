@@ -1,0 +1,195 @@
+//! A small tree with every kind of member, packed.
+#![allow(dead_code)] // each test crate uses its part
+
+use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt;
+
+use artifact::{
+    Bundle, BundleError, Cancel, FORMAT, FileEntry, Manifest, PackError, Packed, Packing, Sha256,
+    Signer, Tree, Unpacked, pack,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use cluster::Arch;
+use event::Progress;
+use tempfile::TempDir;
+
+pub struct Site {
+    dir: TempDir,
+    pub manifest: Manifest,
+}
+
+pub fn jobs(n: usize) -> NonZeroUsize {
+    NonZeroUsize::new(n).unwrap()
+}
+
+/// Bytes that no compressor makes smaller, the same at every run.
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..len.div_ceil(8))
+        .flat_map(|_| next())
+        .take(len)
+        .collect()
+}
+
+/// Bytes as programs have them: alike among the versions, and half of them compressible.
+pub fn program(seed: u64, len: usize) -> Vec<u8> {
+    let shared = noise(7, len / 2);
+    let own = format!("symbol table of program {seed}\n").into_bytes();
+    shared
+        .into_iter()
+        .chain(own.into_iter().cycle())
+        .take(len)
+        .collect()
+}
+
+impl Site {
+    pub fn empty() -> Self {
+        let manifest = Manifest {
+            format: FORMAT,
+            cluster: "demo".into(),
+            kubexm: "0.1.0".into(),
+            arches: vec![Arch::Amd64],
+            files: Vec::new(),
+            images: Vec::new(),
+        };
+        Self {
+            dir: TempDir::new().unwrap(),
+            manifest,
+        }
+    }
+
+    /// Few bytes, many cases.
+    pub fn small() -> Self {
+        let mut site = Self::empty();
+        site.add("config.yaml", 0o644, b"apiVersion: kubexm.io/v1\n");
+        site.add("empty", 0o600, b"");
+        site.add("images/index.json", 0o644, b"{}");
+        let long = format!("charts/{}/{}", "c".repeat(90), "d".repeat(90));
+        site.add(&long, 0o644, b"a long way down");
+        site.add("tools/block", 0o755, &[b'x'; 512]);
+        site.sort();
+        site
+    }
+
+    /// Frames of every method, members that span frames, and members that share one.
+    pub fn large() -> Self {
+        let mut site = Self::small();
+        for (seed, name) in ["kubeadm", "kubectl", "kubelet"].iter().enumerate() {
+            let path = format!("kubernetes/v1.34.2/amd64/{name}");
+            site.add(&path, 0o755, &program(seed as u64, 3 << 20));
+            let file = site.manifest.files.last_mut().unwrap();
+            file.component = Some("kubernetes".into());
+            file.arch = Some(Arch::Amd64);
+        }
+        let gzip: Vec<u8> = [0x1f, 0x8b].into_iter().chain(noise(1, 9 << 20)).collect();
+        site.add("images/blobs/sha256/aa", 0o644, &gzip);
+        site.add("images/blobs/sha256/ab", 0o644, &gzip[..100_000]);
+        site.add(
+            "images/blobs/sha256/ac",
+            0o644,
+            br#"{"architecture":"amd64"}"#,
+        );
+        site.add("packages/all.txt", 0o644, &program(9, 10 << 20));
+        site.sort();
+        site
+    }
+
+    pub fn add(&mut self, path: &str, mode: u32, content: &[u8]) {
+        let full = self.tree().path(path.into());
+        std::fs::create_dir_all(full.parent().unwrap()).unwrap();
+        std::fs::write(&full, content).unwrap();
+        std::fs::set_permissions(&full, PermissionsExt::from_mode(mode)).unwrap();
+        let entry = FileEntry::new(path, content.len() as u64, mode, Sha256::of(content));
+        self.manifest.files.push(entry);
+    }
+
+    pub fn sort(&mut self) {
+        self.manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
+    pub fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8Path::from_path(self.dir.path()).unwrap().join(name)
+    }
+
+    pub fn tree(&self) -> Tree {
+        Tree::at(self.path("tree"))
+    }
+
+    pub fn pack_as(
+        &self,
+        name: &str,
+        threads: usize,
+        signer: Option<&Signer>,
+    ) -> Result<Packed, PackError> {
+        pack(&Packing {
+            tree: &self.tree(),
+            manifest: &self.manifest,
+            output: &self.path(name),
+            signer,
+            jobs: jobs(threads),
+            progress: &Progress::unseen(),
+            cancel: &Cancel::default(),
+        })
+    }
+
+    /// Packs and gives the path of the bundle.
+    pub fn packed(&self) -> Utf8PathBuf {
+        self.pack_as("bundle.tar.zst", 2, None).unwrap();
+        self.path("bundle.tar.zst")
+    }
+}
+
+pub fn verify(path: &Utf8Path) -> Result<(), BundleError> {
+    Bundle::open(path)?.verify(jobs(2), &Progress::unseen(), &Cancel::default())
+}
+
+pub fn unpack(path: &Utf8Path, dest: &Tree) -> Result<Unpacked, BundleError> {
+    Bundle::open(path)?.unpack(dest, jobs(2), &Progress::unseen(), &Cancel::default())
+}
+
+/// Whether the tree holds exactly what the manifest lists, and everything of it.
+pub fn assert_holds(tree: &Tree, manifest: &Manifest) {
+    for file in &manifest.files {
+        let path = tree.path(&file.path);
+        let content = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(Sha256::of(&content), file.sha256, "{path}");
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, file.mode, "{path}");
+    }
+    let mut expected: Vec<String> = manifest
+        .files
+        .iter()
+        .map(|file| file.path.to_string())
+        .collect();
+    expected.push("bundle.json".into());
+    let mut found = files_below(tree.root());
+    found.retain(|path| path != "bundle.json.sig");
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+pub fn files_below(root: &Utf8Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = folder.read_dir_utf8() else {
+            continue;
+        };
+        for entry in entries {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path().to_owned());
+            } else {
+                found.push(entry.path().strip_prefix(root).unwrap().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
