@@ -23,7 +23,7 @@ pub struct Command {
 
 impl Command {
     /// Long enough for a slow disk, short enough to notice a dead host.
-    const TIMEOUT: Duration = Duration::from_secs(120);
+    const TIMEOUT: Duration = Duration::from_mins(2);
 
     /// A program with its arguments, each quoted.
     pub fn new<I, S>(argv: I) -> Self
@@ -70,6 +70,23 @@ impl Command {
         &self.script
     }
 
+    /// Enough of the script to know it again in a message.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        const WIDTH: usize = 80;
+        let mut lines = self
+            .script
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or_default();
+        let mut brief: String = first.chars().take(WIDTH).collect();
+        if lines.next().is_some() || first.chars().count() > WIDTH {
+            brief.push_str(" ...");
+        }
+        brief
+    }
+
     #[must_use]
     pub fn privilege(&self) -> Privilege {
         self.privilege
@@ -114,7 +131,9 @@ impl Output {
     /// What it printed, without the last line break.
     #[must_use]
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).trim_end_matches('\n').to_owned()
+        String::from_utf8_lossy(&self.stdout)
+            .trim_end_matches('\n')
+            .to_owned()
     }
 
     /// The last words it said on stderr (or on stdout, if it was silent there), for an error message.
@@ -126,7 +145,10 @@ impl Output {
             &self.stderr
         };
         let text = String::from_utf8_lossy(said);
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
         lines[lines.len().saturating_sub(5)..].join("\n")
     }
 }
@@ -159,23 +181,47 @@ mod tests {
 
     #[test]
     fn words_reach_the_shell_as_they_are() {
-        let words = ["", "a b", "it's", "$HOME", "x;rm -rf /", "-n", "ü", "new\nline"];
+        let words = [
+            "",
+            "a b",
+            "it's",
+            "$HOME",
+            "x;rm -rf /",
+            "-n",
+            "ü",
+            "new\nline",
+        ];
         let command = Command::new(["printf", "%s|"].into_iter().chain(words));
-        let out = std::process::Command::new("sh").args(["-c", command.text()]).output().unwrap();
-        assert_eq!(String::from_utf8(out.stdout).unwrap(), words.join("|") + "|");
+        let out = std::process::Command::new("sh")
+            .args(["-c", command.text()])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(out.stdout).unwrap(),
+            words.join("|") + "|"
+        );
     }
 
     #[test]
     fn what_a_command_reads_is_never_shown() {
-        let command = Command::new(["tee", "/etc/secret"]).stdin("hunter2").as_root();
+        let command = Command::new(["tee", "/etc/secret"])
+            .stdin("hunter2")
+            .as_root();
         assert!(!format!("{command:?}").contains("hunter2"));
     }
 
     #[test]
     fn last_words_prefer_stderr_and_skip_empty_lines() {
-        let output = Output { status: 1, stdout: b"out\n".to_vec(), stderr: b"a\n\nb\n".to_vec() };
+        let output = Output {
+            status: 1,
+            stdout: b"out\n".to_vec(),
+            stderr: b"a\n\nb\n".to_vec(),
+        };
         assert_eq!(output.last_words(), "a\nb");
-        let silent = Output { stderr: b"\n".to_vec(), ..output };
+        let silent = Output {
+            stderr: b"\n".to_vec(),
+            ..output
+        };
         assert_eq!(silent.last_words(), "out");
     }
 }

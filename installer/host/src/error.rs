@@ -8,11 +8,36 @@ pub enum HostError {
     #[error("cannot reach {address}: {why}")]
     Unreachable { address: String, why: String },
     #[error("the host key of {address} is not known: {algorithm} {fingerprint}")]
-    UnknownHostKey { address: String, algorithm: String, fingerprint: String },
+    UnknownHostKey {
+        address: String,
+        algorithm: String,
+        fingerprint: String,
+    },
     #[error("the host key of {address} has changed: expected {expected}, the host shows {shown}")]
-    ChangedHostKey { address: String, expected: String, shown: String },
+    ChangedHostKey {
+        address: String,
+        expected: String,
+        shown: String,
+    },
+    #[error("the host key of {address} is revoked by {at}: {algorithm} {fingerprint}")]
+    RevokedHostKey {
+        address: String,
+        algorithm: String,
+        fingerprint: String,
+        at: String,
+    },
+    #[error(
+        "{address} is known only through a certificate authority ({at}), and host certificates are not supported"
+    )]
+    HostKeyAuthority { address: String, at: String },
+    #[error("cannot use the known hosts in {path}: {why}")]
+    KnownHosts { path: Utf8PathBuf, why: String },
     #[error("{user}@{address} was refused: {why}")]
-    LoginRefused { user: String, address: String, why: String },
+    LoginRefused {
+        user: String,
+        address: String,
+        why: String,
+    },
     #[error("sudo refused {user}: {why}")]
     SudoRefused { user: String, why: String },
     #[error("the connection to {address} was lost: {why}")]
@@ -24,7 +49,11 @@ pub enum HostError {
     #[error("cannot put {path} in place: {why}")]
     Upload { path: Utf8PathBuf, why: String },
     #[error("{path} arrived damaged: expected SHA-256 {expected}, the host computed {found}")]
-    Damaged { path: Utf8PathBuf, expected: String, found: String },
+    Damaged {
+        path: Utf8PathBuf,
+        expected: String,
+        found: String,
+    },
     #[error("no space for {path}: {why}")]
     NoSpace { path: Utf8PathBuf, why: String },
     #[error("unexpected answer to {command}: {why}")]
@@ -32,12 +61,36 @@ pub enum HostError {
 }
 
 impl HostError {
+    /// What in it was said by a host or a user, and so may hold a secret.
+    pub(crate) fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Unreachable { why, .. }
+            | Self::KnownHosts { why, .. }
+            | Self::LoginRefused { why, .. }
+            | Self::SudoRefused { why, .. }
+            | Self::Lost { why, .. }
+            | Self::Source { why, .. }
+            | Self::Upload { why, .. }
+            | Self::NoSpace { why, .. } => vec![why],
+            Self::Timeout { command, .. } => vec![command],
+            Self::Answer { command, why } => vec![command, why],
+            Self::UnknownHostKey { .. }
+            | Self::ChangedHostKey { .. }
+            | Self::RevokedHostKey { .. }
+            | Self::HostKeyAuthority { .. }
+            | Self::Damaged { .. } => Vec::new(),
+        }
+    }
+
     /// Whether trying again may help without anybody changing anything.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Timeout { .. } | Self::Damaged { .. }
+            Self::Unreachable { .. }
+                | Self::Lost { .. }
+                | Self::Timeout { .. }
+                | Self::Damaged { .. }
         )
     }
 
@@ -57,6 +110,14 @@ impl HostError {
                 "somebody may be in between. If the host was set up anew, remove its old line from known_hosts or \
                  correct `hostKey`"
                     .to_owned()
+            }
+            Self::RevokedHostKey { .. } => {
+                "do not use this key again: make a new one on the host (`ssh-keygen -A` after removing the old) and \
+                 make it known"
+                    .to_owned()
+            }
+            Self::HostKeyAuthority { .. } => {
+                "set `hostKey` for it, or add its plain key to known_hosts".to_owned()
             }
             Self::LoginRefused { .. } => {
                 "check `user`, `password` or `privateKeyPath` of the host".to_owned()

@@ -3,12 +3,19 @@
 //! [`Host`] is all that the layers above see; [`ssh`], [`local`] and [`fake`] are its kinds. The far side is POSIX sh
 //! with coreutils: arguments are quoted in [`Command`] and nowhere else, sudo happens inside a host and nowhere else.
 
+mod blocking;
 mod command;
 mod error;
+mod exec;
 mod facts;
 pub mod fake;
 pub mod local;
+mod probe;
+mod read;
+mod redact;
+mod shell;
 pub mod ssh;
+mod transfer;
 mod upload;
 
 use std::sync::Arc;
@@ -20,6 +27,8 @@ use event::Progress;
 pub use command::{Command, Output, Privilege, quote};
 pub use error::HostError;
 pub use facts::{Cgroup, Disk, Facts};
+pub use probe::TOOLS;
+pub use redact::Redactor;
 pub use upload::{FileAttrs, Owner, Source};
 
 /// A machine on which commands run and to which files go.

@@ -31,7 +31,10 @@ pub struct Owner {
 impl Owner {
     #[must_use]
     pub fn root() -> Self {
-        Self { user: "root".to_owned(), group: "root".to_owned() }
+        Self {
+            user: "root".to_owned(),
+            group: "root".to_owned(),
+        }
     }
 }
 
@@ -45,6 +48,9 @@ pub struct FileAttrs {
 impl FileAttrs {
     #[must_use]
     pub fn root(mode: u32) -> Self {
-        Self { mode, owner: Owner::root() }
+        Self {
+            mode,
+            owner: Owner::root(),
+        }
     }
 }

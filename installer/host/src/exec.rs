@@ -1,0 +1,108 @@
+//! What is common to running a command anywhere: what it reads, how long it may take, what is kept of its output.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::HostError;
+
+/// More output than this is a mistake, not an answer.
+pub(crate) const OUTPUT_LIMIT: usize = 16 << 20;
+
+/// What a command reads.
+pub(crate) enum Input {
+    Nothing,
+    Bytes(Bytes),
+    /// Pieces as they come; an error in between ends the command without the end of its input.
+    Stream(mpsc::Receiver<Result<Bytes, HostError>>),
+}
+
+impl Input {
+    /// The next piece; none at the end.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, HostError>> {
+        match self {
+            Self::Nothing => None,
+            Self::Bytes(bytes) => {
+                let bytes = std::mem::take(bytes);
+                (!bytes.is_empty()).then_some(Ok(bytes))
+            }
+            Self::Stream(pieces) => pieces.recv().await,
+        }
+    }
+}
+
+/// How long to wait for a command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// From its start to its end.
+    Total(Duration),
+    /// Since it last read or wrote something.
+    Idle(Duration),
+}
+
+impl Limit {
+    pub(crate) fn duration(self) -> Duration {
+        match self {
+            Self::Total(limit) | Self::Idle(limit) => limit,
+        }
+    }
+}
+
+/// Collects one stream of output, dropping what comes before a mark.
+#[derive(Debug, Default)]
+pub(crate) struct Collector {
+    bytes: Vec<u8>,
+}
+
+impl Collector {
+    /// Takes more output; false when it is too much.
+    #[must_use]
+    pub(crate) fn push(&mut self, more: &[u8]) -> bool {
+        if self.bytes.len() + more.len() > OUTPUT_LIMIT {
+            return false;
+        }
+        self.bytes.extend_from_slice(more);
+        true
+    }
+
+    /// Removes everything up to and including the mark; false if it is not there.
+    #[must_use]
+    pub(crate) fn cut_through(&mut self, mark: &str) -> bool {
+        let found = self
+            .bytes
+            .windows(mark.len())
+            .position(|window| window == mark.as_bytes());
+        if let Some(at) = found {
+            self.bytes.drain(..at + mark.len());
+        }
+        found.is_some()
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_found_across_pieces() {
+        let mut collector = Collector::default();
+        assert!(collector.push(b"lecture\nMA"));
+        assert!(!collector.cut_through("MARK"));
+        assert!(collector.push(b"RKrest"));
+        assert!(collector.cut_through("MARK"));
+        assert_eq!(collector.into_bytes(), b"rest");
+    }
+
+    #[test]
+    fn endless_output_is_noticed() {
+        let mut collector = Collector::default();
+        let piece = vec![0; OUTPUT_LIMIT];
+        assert!(collector.push(&piece));
+        assert!(!collector.push(b"x"));
+    }
+}
