@@ -48,12 +48,16 @@ pub(crate) async fn drive<'g, Visit, Visiting>(
     loop {
         while !cancel.is_cancelled() && running.len() < limits.run {
             let free = |work: &Work| per_host.get(&*work.host).is_none_or(|n| *n < limits.host);
-            let Some((index, work)) = queue.pop(free) else { break };
+            let Some((index, work)) = queue.pop(free) else {
+                break;
+            };
             *per_host.entry(&work.host).or_default() += 1;
             let visiting = visit(index, work);
             running.push(async move { (index, work, visiting.await) });
         }
-        let Some((index, work, ended)) = running.next().await else { break };
+        let Some((index, work, ended)) = running.next().await else {
+            break;
+        };
         if let Some(count) = per_host.get_mut(&*work.host) {
             *count -= 1;
         }
@@ -76,19 +80,34 @@ struct Queue<'g> {
 impl<'g> Queue<'g> {
     fn new(graph: &'g Graph) -> Self {
         let count = graph.nodes.node_count();
-        let waiting: Vec<usize> =
-            graph.nodes.node_indices().map(|index| graph.ahead(index).count()).collect();
-        let ready = graph.nodes.node_indices().filter(|index| waiting[index.index()] == 0).collect();
-        Self { graph, waiting, blocked: vec![None; count], ended: vec![false; count], ready }
+        let waiting: Vec<usize> = graph
+            .nodes
+            .node_indices()
+            .map(|index| graph.ahead(index).count())
+            .collect();
+        let ready = graph
+            .nodes
+            .node_indices()
+            .filter(|index| waiting[index.index()] == 0)
+            .collect();
+        Self {
+            graph,
+            waiting,
+            blocked: vec![None; count],
+            ended: vec![false; count],
+            ready,
+        }
     }
 
     fn pop(&mut self, free: impl Fn(&Work) -> bool) -> Option<(NodeIndex, &'g Work)> {
-        let found = self.ready.iter().enumerate().find_map(|(at, &index)| {
-            match &self.graph.nodes[index] {
-                Node::Work(work) if free(work) => Some((at, index, work)),
-                _ => None,
-            }
-        });
+        let found =
+            self.ready
+                .iter()
+                .enumerate()
+                .find_map(|(at, &index)| match &self.graph.nodes[index] {
+                    Node::Work(work) if free(work) => Some((at, index, work)),
+                    _ => None,
+                });
         let (at, index, work) = found?;
         self.ready.remove(at);
         Some((index, work))

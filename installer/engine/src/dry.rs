@@ -43,34 +43,61 @@ pub async fn dry_run(
     let states: Mutex<HashMap<NodeIndex, DryState>> = Mutex::default();
     let visit = async |index: NodeIndex, work: &Work| {
         let state = ask(inventory, work).await;
-        states.lock().unwrap_or_else(PoisonError::into_inner).insert(index, state);
+        states
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(index, state);
         Ended::Succeeded
     };
-    let limits = Limits { run: jobs.max(1), host: jobs.max(1) };
-    drive(graph, limits, cancel, |index, work| visit(index, work), |_, _| {}).await;
+    let limits = Limits {
+        run: jobs.max(1),
+        host: jobs.max(1),
+    };
+    drive(
+        graph,
+        limits,
+        cancel,
+        |index, work| visit(index, work),
+        |_, _| {},
+    )
+    .await;
     let mut states = states.into_inner().unwrap_or_else(PoisonError::into_inner);
     graph
         .view()
         .into_iter()
         .map(|node| {
             let state = states.remove(&NodeIndex::new(node.id));
-            let interrupted = || DryState::Unknown { because: "the run was interrupted".to_owned() };
-            DryNode { node, state: state.unwrap_or_else(interrupted) }
+            let interrupted = || DryState::Unknown {
+                because: "the run was interrupted".to_owned(),
+            };
+            DryNode {
+                node,
+                state: state.unwrap_or_else(interrupted),
+            }
         })
         .collect()
 }
 
 async fn ask(inventory: &Inventory, work: &Work) -> DryState {
     if let Some(slot) = work.step.takes().into_iter().find(|slot| !slot.is_full()) {
-        return DryState::Unknown { because: format!("'{}' is not there yet", slot.name()) };
+        return DryState::Unknown {
+            because: format!("'{}' is not there yet", slot.name()),
+        };
     }
     let Some(host) = inventory.get(&work.host) else {
-        return DryState::Unknown { because: format!("no host is called '{}'", work.host) };
+        return DryState::Unknown {
+            because: format!("no host is called '{}'", work.host),
+        };
     };
-    let cx = Cx { host: Arc::clone(host), progress: Progress::unseen() };
+    let cx = Cx {
+        host: Arc::clone(host),
+        progress: Progress::unseen(),
+    };
     match work.step.check(&cx).await {
         Ok(State::Satisfied) => DryState::Satisfied,
         Ok(State::Needed(reason)) => DryState::Needed { reason },
-        Err(error) => DryState::Unknown { because: error.to_string() },
+        Err(error) => DryState::Unknown {
+            because: error.to_string(),
+        },
     }
 }

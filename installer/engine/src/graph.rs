@@ -39,7 +39,13 @@ pub(crate) struct Work {
 impl Work {
     /// Names the node in the whole graph: `etcd/join/node2/start etcd.service`.
     pub fn path(&self) -> String {
-        format!("{}/{}/{}/{}", self.stage, self.task, self.host, self.step.id())
+        format!(
+            "{}/{}/{}/{}",
+            self.stage,
+            self.task,
+            self.host,
+            self.step.id()
+        )
     }
 }
 
@@ -83,7 +89,12 @@ impl Graph {
                         Part::Chain { host, steps } => {
                             for step in steps {
                                 let host = host.clone();
-                                lowering.add(Work { stage: stage.name, task: task.name, host, step });
+                                lowering.add(Work {
+                                    stage: stage.name,
+                                    task: task.name,
+                                    host,
+                                    step,
+                                });
                             }
                         }
                     }
@@ -93,14 +104,19 @@ impl Graph {
             lowering.leave(Level::Tasks);
         }
         let nodes = lowering.finish()?;
-        Ok(Self { name: plan.name, nodes })
+        Ok(Self {
+            name: plan.name,
+            nodes,
+        })
     }
 
     pub(crate) fn work(&self) -> impl Iterator<Item = (NodeIndex, &Work)> {
-        self.nodes.node_indices().filter_map(|index| match &self.nodes[index] {
-            Node::Work(work) => Some((index, work)),
-            Node::Gate(_) => None,
-        })
+        self.nodes
+            .node_indices()
+            .filter_map(|index| match &self.nodes[index] {
+                Node::Work(work) => Some((index, work)),
+                Node::Gate(_) => None,
+            })
     }
 
     /// How many steps there are.
@@ -164,38 +180,43 @@ struct Lowering {
     added: Vec<NodeIndex>,
     /// The last work on each host.
     tail: BTreeMap<String, NodeIndex>,
-    /// The latest gate of each level: what is added now must pass all of them.
-    gates: [Option<NodeIndex>; 3],
+    /// The gates of each level: what is added now must pass all of them.
+    gates: [Vec<NodeIndex>; 3],
     passed: HashSet<(String, NodeIndex)>,
 }
 
 impl Lowering {
     /// Puts a gate behind all work added since `start`.
     fn wait(&mut self, level: Level, order: Order, start: usize) {
-        let gate = match order {
+        let since_start = &self.added[start..];
+        let (gate, ahead) = match order {
             Order::SameHost => return,
-            Order::AllHosts => Gate::Succeeded,
-            Order::Settled => Gate::Ended,
+            Order::AllHosts => (Gate::Succeeded, since_start.to_vec()),
+            Order::Settled => (Gate::Ended, since_start.to_vec()),
+            Order::Host(host) => (
+                Gate::Succeeded,
+                self.tail.get(&host).copied().into_iter().collect(),
+            ),
         };
-        if self.added.len() == start {
+        if ahead.is_empty() {
             return;
         }
         let index = self.nodes.add_node(Node::Gate(gate));
-        for &ahead in &self.added[start..] {
+        for ahead in ahead {
             self.nodes.add_edge(ahead, index, ());
         }
-        self.gates[level as usize] = Some(index);
+        self.gates[level as usize].push(index);
     }
 
     /// The gates of a level hold back nothing outside it.
     fn leave(&mut self, level: Level) {
-        self.gates[level as usize] = None;
+        self.gates[level as usize].clear();
     }
 
     fn add(&mut self, work: Work) {
         let host = work.host.clone();
         let index = self.nodes.add_node(Node::Work(work));
-        for gate in self.gates.into_iter().flatten() {
+        for &gate in self.gates.iter().flatten() {
             if self.passed.insert((host.clone(), gate)) {
                 self.nodes.add_edge(gate, index, ());
             }
@@ -224,10 +245,12 @@ impl Lowering {
         for &index in &self.added {
             let work = self.step(index);
             for slot in work.step.takes() {
-                let filler = fillers.get(&slot.key()).ok_or_else(|| GraphError::NobodyFills {
-                    taker: work.path(),
-                    slot: slot.name().to_owned(),
-                })?;
+                let filler = fillers
+                    .get(&slot.key())
+                    .ok_or_else(|| GraphError::NobodyFills {
+                        taker: work.path(),
+                        slot: slot.name().to_owned(),
+                    })?;
                 edges.push((*filler, index));
             }
         }
@@ -238,8 +261,11 @@ impl Lowering {
     }
 
     fn refuse_twins(&self) -> Result<(), GraphError> {
-        let mut paths: Vec<String> =
-            self.added.iter().map(|&index| self.step(index).path()).collect();
+        let mut paths: Vec<String> = self
+            .added
+            .iter()
+            .map(|&index| self.step(index).path())
+            .collect();
         paths.sort_unstable();
         match paths.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => Err(GraphError::Twice(pair[0].clone())),
@@ -248,14 +274,18 @@ impl Lowering {
     }
 
     fn refuse_cycles(&self) -> Result<(), GraphError> {
-        let circle = tarjan_scc(&self.nodes).into_iter().find(|group| group.len() > 1);
+        let circle = tarjan_scc(&self.nodes)
+            .into_iter()
+            .find(|group| group.len() > 1);
         match circle {
             Some(mut group) => {
                 group.sort_unstable();
-                let paths = group.into_iter().filter_map(|index| match &self.nodes[index] {
-                    Node::Work(work) => Some(work.path()),
-                    Node::Gate(_) => None,
-                });
+                let paths = group
+                    .into_iter()
+                    .filter_map(|index| match &self.nodes[index] {
+                        Node::Work(work) => Some(work.path()),
+                        Node::Gate(_) => None,
+                    });
                 Err(GraphError::Cycle(paths.collect()))
             }
             None => Ok(()),

@@ -18,11 +18,28 @@ pub struct Journal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "kebab-case")]
 pub enum Record {
-    RunStarted { at: Timestamp, plan: String, bundle: String },
+    RunStarted {
+        at: Timestamp,
+        plan: String,
+        bundle: String,
+    },
     /// `apply` is about to change the host. A `Began` without an end is where a run was killed.
-    Began { at: Timestamp, key: String, node: String, reason: String },
-    Ended { at: Timestamp, key: String, node: String, result: String },
-    RunEnded { at: Timestamp, result: String },
+    Began {
+        at: Timestamp,
+        key: String,
+        node: String,
+        reason: String,
+    },
+    Ended {
+        at: Timestamp,
+        key: String,
+        node: String,
+        result: String,
+    },
+    RunEnded {
+        at: Timestamp,
+        result: String,
+    },
 }
 
 /// The journal cannot be read or written.
@@ -37,7 +54,11 @@ pub struct JournalError {
 impl Journal {
     /// Opens the journal for appending, behind its last whole line.
     pub fn open(path: &Utf8Path) -> Result<Self, JournalError> {
-        let failed = |source| JournalError { act: "open", path: path.to_owned(), source };
+        let failed = |source| JournalError {
+            act: "open",
+            path: path.to_owned(),
+            source,
+        };
         let mut file = OpenOptions::new()
             .read(true)
             .append(true)
@@ -46,12 +67,19 @@ impl Journal {
             .map_err(failed)?;
         let whole = whole_lines(&mut file).map_err(failed)?;
         file.set_len(whole).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file) })
+        Ok(Self {
+            path: path.to_owned(),
+            file: Mutex::new(file),
+        })
     }
 
     /// Every record of a journal; empty if there is none.
     pub fn read(path: &Utf8Path) -> Result<Vec<Record>, JournalError> {
-        let failed = |source| JournalError { act: "read", path: path.to_owned(), source };
+        let failed = |source| JournalError {
+            act: "read",
+            path: path.to_owned(),
+            source,
+        };
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -69,11 +97,20 @@ impl Journal {
 
     /// Appends a record and syncs it.
     pub fn write(&self, record: &Record) -> Result<(), JournalError> {
-        let failed = |source| JournalError { act: "write", path: self.path.clone(), source };
+        let failed = |source| JournalError {
+            act: "write",
+            path: self.path.clone(),
+            source,
+        };
         let mut line = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
-        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(&line).and_then(|()| file.sync_data()).map_err(failed)
+        let mut file = self
+            .file
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.write_all(&line)
+            .and_then(|()| file.sync_data())
+            .map_err(failed)
     }
 
     /// The key of an act: its name, what it depends on, where, and from which bundle.
@@ -107,26 +144,43 @@ mod tests {
     use super::*;
 
     fn record(result: &str) -> Record {
-        Record::RunEnded { at: Timestamp::UNIX_EPOCH, result: result.to_owned() }
+        Record::RunEnded {
+            at: Timestamp::UNIX_EPOCH,
+            result: result.to_owned(),
+        }
     }
 
     #[test]
     fn a_torn_line_is_cut_off_and_the_rest_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("journal");
-        Journal::open(&path).unwrap().write(&record("first")).unwrap();
+        Journal::open(&path)
+            .unwrap()
+            .write(&record("first"))
+            .unwrap();
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(br#"{"record":"run-en"#).unwrap();
 
         assert_eq!(Journal::read(&path).unwrap(), [record("first")]);
-        Journal::open(&path).unwrap().write(&record("second")).unwrap();
-        assert_eq!(Journal::read(&path).unwrap(), [record("first"), record("second")]);
+        Journal::open(&path)
+            .unwrap()
+            .write(&record("second"))
+            .unwrap();
+        assert_eq!(
+            Journal::read(&path).unwrap(),
+            [record("first"), record("second")]
+        );
     }
 
     #[test]
     fn keys_differ_by_every_part() {
-        let keys = [("a", "b", "c"), ("ab", "", "c"), ("a", "b", "d"), ("a", "bc", "")]
-            .map(|(node, inputs, bundle)| Journal::key(node, inputs, bundle));
+        let keys = [
+            ("a", "b", "c"),
+            ("ab", "", "c"),
+            ("a", "b", "d"),
+            ("a", "bc", ""),
+        ]
+        .map(|(node, inputs, bundle)| Journal::key(node, inputs, bundle));
         for (at, key) in keys.iter().enumerate() {
             assert!(!keys[..at].contains(key));
         }
@@ -134,7 +188,13 @@ mod tests {
 
     #[test]
     fn an_unwritable_place_is_named() {
-        let error = Journal::open(Utf8Path::new("/proc/nothing/journal")).err().unwrap();
-        assert!(error.to_string().starts_with("cannot open the journal /proc/nothing/journal: "));
+        let error = Journal::open(Utf8Path::new("/proc/nothing/journal"))
+            .err()
+            .unwrap();
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot open the journal /proc/nothing/journal: ")
+        );
     }
 }

@@ -15,13 +15,19 @@ pub enum LockError {
     #[error("another kubexm works on this cluster: {holder} (lock {path})")]
     Taken { path: Utf8PathBuf, holder: String },
     #[error("cannot take the lock {path}: {source}")]
-    Io { path: Utf8PathBuf, source: std::io::Error },
+    Io {
+        path: Utf8PathBuf,
+        source: std::io::Error,
+    },
 }
 
 impl Lock {
     /// Takes the lock or says who has it. `holder` describes the caller, for others to read.
     pub fn take(path: &Utf8Path, holder: &str) -> Result<Self, LockError> {
-        let failed = |source| LockError::Io { path: path.to_owned(), source };
+        let failed = |source| LockError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -34,7 +40,10 @@ impl Lock {
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(failed)?;
-                return Err(LockError::Taken { path: path.to_owned(), holder });
+                return Err(LockError::Taken {
+                    path: path.to_owned(),
+                    holder,
+                });
             }
             Err(error) => return Err(failed(error.into())),
         }
@@ -56,7 +65,10 @@ mod tests {
         let path = Utf8Path::from_path(dir.path()).unwrap().join("lock");
         let first = Lock::take(&path, "install, process 7").unwrap();
         let error = Lock::take(&path, "delete").err().unwrap().to_string();
-        assert!(error.contains("another kubexm works on this cluster: install, process 7"), "{error}");
+        assert!(
+            error.contains("another kubexm works on this cluster: install, process 7"),
+            "{error}"
+        );
         drop(first);
         Lock::take(&path, "delete").unwrap();
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::Step;
 
 /// What waits for what where two pieces of work follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Each host goes on by itself.
     SameHost,
@@ -11,6 +11,8 @@ pub enum Order {
     AllHosts,
     /// Nothing starts before everything ahead has ended on all hosts, well or not.
     Settled,
+    /// Nothing starts before everything ahead has succeeded on this one host.
+    Host(String),
 }
 
 /// What a person asked for: stages one after another.
@@ -37,7 +39,11 @@ impl Stage {
     /// Follows the stage before it host by host.
     #[must_use]
     pub fn new(name: &'static str, tasks: Vec<Task>) -> Self {
-        Self { name, order: Order::SameHost, tasks }
+        Self {
+            name,
+            order: Order::SameHost,
+            tasks,
+        }
     }
 
     /// Waits for all stages before it.
@@ -56,7 +62,10 @@ pub struct Task {
 }
 
 pub(crate) enum Part {
-    Chain { host: String, steps: Vec<Arc<dyn Step>> },
+    Chain {
+        host: String,
+        steps: Vec<Arc<dyn Step>>,
+    },
     Wait(Order),
 }
 
@@ -64,7 +73,11 @@ impl Task {
     /// Follows the task before it host by host.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        Self { name, order: Order::SameHost, parts: Vec::new() }
+        Self {
+            name,
+            order: Order::SameHost,
+            parts: Vec::new(),
+        }
     }
 
     /// Waits for all tasks of its stage before it.
@@ -78,7 +91,10 @@ impl Task {
     #[must_use]
     pub fn on(mut self, host: &str, steps: Vec<Arc<dyn Step>>) -> Self {
         if !steps.is_empty() {
-            self.parts.push(Part::Chain { host: host.to_owned(), steps });
+            self.parts.push(Part::Chain {
+                host: host.to_owned(),
+                steps,
+            });
         }
         self
     }
@@ -106,6 +122,9 @@ impl Task {
     /// Whether there is nothing to do at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.parts.iter().any(|part| matches!(part, Part::Chain { .. }))
+        !self
+            .parts
+            .iter()
+            .any(|part| matches!(part, Part::Chain { .. }))
     }
 }

@@ -13,7 +13,10 @@ impl Graph {
     /// The plan for Graphviz.
     #[must_use]
     pub fn dot(&self) -> String {
-        let mut out = format!("digraph \"{}\" {{\n  rankdir=LR; node [shape=box];\n", self.name);
+        let mut out = format!(
+            "digraph \"{}\" {{\n  rankdir=LR; node [shape=box];\n",
+            self.name
+        );
         for node in self.view() {
             let label = format!("{}\\n{}", node.title, node.host).replace('"', "\\\"");
             let _ = writeln!(out, "  n{} [label=\"{label}\"];", node.id);
@@ -34,7 +37,9 @@ pub fn tree(nodes: &[NodeView], note: impl Fn(&NodeView) -> String) -> String {
         for (task, in_task) in groups(&in_stage, |node| &node.task) {
             let _ = writeln!(out, "  {task}");
             let lines = |of: &[NodeView]| -> Vec<String> {
-                of.iter().map(|node| format!("{}{}", node.title, note(node))).collect()
+                of.iter()
+                    .map(|node| format!("{}{}", node.title, note(node)))
+                    .collect()
             };
             let mut sharing: Vec<(Vec<String>, Vec<String>)> = Vec::new();
             for (host, on_host) in groups(&in_task, |node| &node.host) {

@@ -75,7 +75,10 @@ pub async fn run(
         stop: cancel.child_token(),
         tally: Mutex::new(Tally::of(graph)),
     };
-    let limits = Limits { run: options.jobs.max(1), host: options.jobs_per_host.max(1) };
+    let limits = Limits {
+        run: options.jobs.max(1),
+        host: options.jobs_per_host.max(1),
+    };
     drive(
         graph,
         limits,
@@ -85,7 +88,10 @@ pub async fn run(
     )
     .await;
 
-    let tally = runner.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let tally = runner
+        .tally
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = tally.journal_error {
         return Err(error);
     }
@@ -96,7 +102,10 @@ pub async fn run(
     } else {
         RunOutcome::Failed
     };
-    journal.write(&Record::RunEnded { at: Timestamp::now(), result: format!("{outcome:?}") })?;
+    journal.write(&Record::RunEnded {
+        at: Timestamp::now(),
+        result: format!("{outcome:?}"),
+    })?;
     events.emit(&Event::RunFinished {
         outcome,
         took: started.elapsed(),
@@ -125,7 +134,9 @@ fn because(graph: &Graph, why: Skipped) -> String {
 }
 
 fn work_at(graph: &Graph, index: NodeIndex) -> Option<&Work> {
-    graph.work().find_map(|(at, work)| (at == index).then_some(work))
+    graph
+        .work()
+        .find_map(|(at, work)| (at == index).then_some(work))
 }
 
 struct Runner<'a> {
@@ -148,28 +159,43 @@ impl Runner<'_> {
             Ok(outcome) => outcome,
             Err(error) => {
                 let hint = error.hint().map(ToOwned::to_owned);
-                let outcome = Outcome::Failed { error: error.to_string(), hint };
+                let outcome = Outcome::Failed {
+                    error: error.to_string(),
+                    hint,
+                };
                 self.note_failure(work, error);
                 outcome
             }
         };
-        self.events.emit(&Event::Finished { id, outcome: outcome.clone(), took: started.elapsed() });
+        self.events.emit(&Event::Finished {
+            id,
+            outcome: outcome.clone(),
+            took: started.elapsed(),
+        });
         self.end_in_stage(work.stage, &outcome);
-        if matches!(outcome, Outcome::Failed { .. }) { Ended::Failed } else { Ended::Succeeded }
+        if matches!(outcome, Outcome::Failed { .. }) {
+            Ended::Failed
+        } else {
+            Ended::Succeeded
+        }
     }
 
     /// check → (satisfied | needed → apply → check again), with the retries that the step allows.
     async fn bring_about(&self, work: &Work, id: UnitId) -> Result<Outcome, StepError> {
         let path = work.path();
         if self.options.inject_error.as_deref() == Some(&path) {
-            return Err(StepError::new("this error was asked for with --inject-error"));
+            return Err(StepError::new(
+                "this error was asked for with --inject-error",
+            ));
         }
         let host = self
             .inventory
             .get(&work.host)
             .ok_or_else(|| StepError::new(format!("no host is called '{}'", work.host)))?;
-        let cx =
-            Cx { host: Arc::clone(host), progress: self.events.progress(id, work.step.bytes()) };
+        let cx = Cx {
+            host: Arc::clone(host),
+            progress: self.events.progress(id, work.step.bytes()),
+        };
         let retry = work.step.retry();
         let mut delay = retry.first_delay;
         for attempt in 1.. {
@@ -217,7 +243,12 @@ impl Runner<'_> {
             Ok(()) => "changed".to_owned(),
             Err(error) => format!("failed: {error}"),
         };
-        self.record(&Record::Ended { at: Timestamp::now(), key, node, result })?;
+        self.record(&Record::Ended {
+            at: Timestamp::now(),
+            key,
+            node,
+            result,
+        })?;
         applied.map(|()| Outcome::Changed { reason })
     }
 
@@ -232,7 +263,10 @@ impl Runner<'_> {
 
     fn skip(&self, work: &Work, because: &str) {
         self.tally().skipped += 1;
-        self.events.emit(&Event::Skipped { unit: self.unit(work), because: because.to_owned() });
+        self.events.emit(&Event::Skipped {
+            unit: self.unit(work),
+            because: because.to_owned(),
+        });
         self.close_in_stage(work.stage, StageOutcome::Skipped);
     }
 
@@ -258,7 +292,9 @@ impl Runner<'_> {
     fn begin_stage(&self, stage: &'static str) {
         let begins = self.tally().begin(stage);
         if begins {
-            self.events.emit(&Event::StageStarted { stage: stage.to_owned() });
+            self.events.emit(&Event::StageStarted {
+                stage: stage.to_owned(),
+            });
         }
     }
 
@@ -280,7 +316,11 @@ impl Runner<'_> {
     fn close_in_stage(&self, stage: &'static str, outcome: StageOutcome) {
         let finished = self.tally().close(stage, outcome);
         if let Some((outcome, took)) = finished {
-            self.events.emit(&Event::StageFinished { stage: stage.to_owned(), outcome, took });
+            self.events.emit(&Event::StageFinished {
+                stage: stage.to_owned(),
+                outcome,
+                took,
+            });
         }
     }
 
@@ -322,7 +362,11 @@ impl Tally {
         for (_, work) in graph.work() {
             stages
                 .entry(work.stage)
-                .or_insert(StageTally { open: 0, started: None, worst: StageOutcome::Satisfied })
+                .or_insert(StageTally {
+                    open: 0,
+                    started: None,
+                    worst: StageOutcome::Satisfied,
+                })
                 .open += 1;
         }
         Self {
@@ -353,7 +397,9 @@ impl Tally {
         if rank(outcome) > rank(tally.worst) {
             tally.worst = outcome;
         }
-        let took = tally.started.map_or(Duration::ZERO, |started| started.elapsed());
+        let took = tally
+            .started
+            .map_or(Duration::ZERO, |started| started.elapsed());
         (tally.open == 0).then_some((tally.worst, took))
     }
 }

@@ -10,7 +10,10 @@ pub struct Slot<T> {
 
 impl<T> Clone for Slot<T> {
     fn clone(&self) -> Self {
-        Self { name: self.name.clone(), cell: self.cell.clone() }
+        Self {
+            name: self.name.clone(),
+            cell: self.cell.clone(),
+        }
     }
 }
 
@@ -24,7 +27,10 @@ impl<T: Send + Sync + 'static> Slot<T> {
     /// An empty slot; the name is for messages.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.into(), cell: Arc::default() }
+        Self {
+            name: name.into(),
+            cell: Arc::default(),
+        }
     }
 
     /// The first value stays.
@@ -41,7 +47,11 @@ impl<T: Send + Sync + 'static> Slot<T> {
     #[must_use]
     pub fn id(&self) -> SlotId {
         let cell = self.cell.clone();
-        SlotId { name: self.name.clone(), full: Arc::new(move || cell.get().is_some()), key: self.key() }
+        SlotId {
+            name: self.name.clone(),
+            full: Arc::new(move || cell.get().is_some()),
+            key: self.key(),
+        }
     }
 
     fn key(&self) -> usize {

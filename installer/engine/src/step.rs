@@ -78,9 +78,15 @@ pub struct Retry {
 }
 
 impl Retry {
-    pub const NEVER: Self = Self { attempts: 1, first_delay: Duration::ZERO };
+    pub const NEVER: Self = Self {
+        attempts: 1,
+        first_delay: Duration::ZERO,
+    };
     /// For what crosses a network.
-    pub const NETWORK: Self = Self { attempts: 3, first_delay: Duration::from_secs(1) };
+    pub const NETWORK: Self = Self {
+        attempts: 3,
+        first_delay: Duration::from_secs(1),
+    };
 }
 
 /// Why a step could not do its work.
@@ -95,12 +101,19 @@ pub struct StepError {
 impl StepError {
     /// A fault that stays until somebody changes something.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: None, may_pass: false }
+        Self {
+            what: what.into(),
+            hint: None,
+            may_pass: false,
+        }
     }
 
     /// A fault that may be gone the next time.
     pub fn passing(what: impl Into<String>) -> Self {
-        Self { may_pass: true, ..Self::new(what) }
+        Self {
+            may_pass: true,
+            ..Self::new(what)
+        }
     }
 
     #[must_use]
@@ -122,6 +135,10 @@ impl StepError {
 
 impl From<HostError> for StepError {
     fn from(error: HostError) -> Self {
-        Self { what: error.to_string(), hint: error.hint(), may_pass: error.may_pass() }
+        Self {
+            what: error.to_string(),
+            hint: error.hint(),
+            may_pass: error.may_pass(),
+        }
     }
 }

@@ -1,0 +1,583 @@
+//! Graphs of small plans, run on fake hosts.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use camino::Utf8Path;
+use engine::{
+    Cx, DryState, Graph, GraphError, Inventory, Journal, Order, Plan, Record, Retry, RunOptions,
+    RunReport, Slot, SlotId, Stage, State, Step, StepError, Task, dry_run, run,
+};
+use event::{Event, Events, Outcome, RunOutcome, Sink};
+use host::fake::FakeHost;
+use jiff::Timestamp;
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+/// The world that the steps of a test change: the acts that are done, in order.
+type World = Arc<Mutex<Vec<String>>>;
+
+/// A step that is done once its name is in the world.
+struct Act {
+    name: String,
+    world: World,
+    fault: Option<Fault>,
+    fills: Option<Slot<String>>,
+    takes: Option<Slot<String>>,
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    /// Every attempt fails for good.
+    Lasting,
+    /// The first attempt fails.
+    Passing,
+    /// It claims to have worked.
+    Silent,
+}
+
+impl Act {
+    fn new(world: &World, name: &str) -> Self {
+        Self {
+            name: name.into(),
+            world: world.clone(),
+            fault: None,
+            fills: None,
+            takes: None,
+        }
+    }
+
+    fn failing(self, fault: Fault) -> Self {
+        Self {
+            fault: Some(fault),
+            ..self
+        }
+    }
+
+    fn at(&self, cx: &Cx) -> String {
+        format!("{}@{}", self.name, cx.host.name())
+    }
+}
+
+#[async_trait]
+impl Step for Act {
+    fn id(&self) -> String {
+        self.name.clone()
+    }
+
+    fn describe(&self) -> String {
+        format!("do {}", self.name)
+    }
+
+    fn retry(&self) -> Retry {
+        Retry {
+            attempts: 2,
+            first_delay: Duration::ZERO,
+        }
+    }
+
+    fn fills(&self) -> Vec<SlotId> {
+        self.fills.iter().map(Slot::id).collect()
+    }
+
+    fn takes(&self) -> Vec<SlotId> {
+        self.takes.iter().map(Slot::id).collect()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let done = self.world.lock().unwrap().contains(&self.at(cx));
+        Ok(if done {
+            State::Satisfied
+        } else {
+            State::needed("is not done")
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let mut world = self.world.lock().unwrap();
+        let tried = format!("tried {}", self.at(cx));
+        match self.fault {
+            Some(Fault::Lasting) => return Err(StepError::new("no").with_hint("give up")),
+            Some(Fault::Silent) => return Ok(()),
+            Some(Fault::Passing) if !world.contains(&tried) => {
+                world.push(tried);
+                return Err(StepError::passing("not now"));
+            }
+            Some(Fault::Passing) | None => {}
+        }
+        if let Some(slot) = &self.takes {
+            assert!(slot.get().is_some(), "a taker started before its filler");
+        }
+        if let Some(slot) = &self.fills {
+            slot.fill(self.name.clone());
+        }
+        world.push(self.at(cx));
+        Ok(())
+    }
+}
+
+fn steps(world: &World, names: &[&str]) -> Vec<Arc<dyn Step>> {
+    names
+        .iter()
+        .map(|name| Arc::new(Act::new(world, name)) as Arc<dyn Step>)
+        .collect()
+}
+
+fn plan(tasks: Vec<Task>) -> Graph {
+    Graph::of(Plan::new("test", vec![Stage::new("stage", tasks)])).unwrap()
+}
+
+fn hosts() -> Inventory {
+    let host = |name: &str| Arc::new(FakeHost::new(name)) as Arc<dyn host::Host>;
+    ["a", "b", "c"]
+        .map(|name| (name.to_owned(), host(name)))
+        .into()
+}
+
+struct Run {
+    report: RunReport,
+    journal: Vec<Record>,
+}
+
+async fn go_with(
+    graph: &Graph,
+    events: Events,
+    cancel: CancellationToken,
+    inject: Option<&str>,
+) -> Run {
+    let dir = tempfile::tempdir().unwrap();
+    let path = Utf8Path::from_path(dir.path())
+        .unwrap()
+        .join("journal.jsonl");
+    let journal = Journal::open(&path).unwrap();
+    let options = RunOptions {
+        cluster: "demo".into(),
+        bundle: "digest".into(),
+        jobs: 8,
+        jobs_per_host: 4,
+        inject_error: inject.map(Into::into),
+    };
+    let report = run(graph, &hosts(), &options, &journal, &events, &cancel)
+        .await
+        .unwrap();
+    Run {
+        report,
+        journal: Journal::read(&path).unwrap(),
+    }
+}
+
+async fn go(graph: &Graph) -> Run {
+    go_with(graph, Events::nowhere(), CancellationToken::new(), None).await
+}
+
+fn position(world: &World, act: &str) -> usize {
+    let world = world.lock().unwrap();
+    world
+        .iter()
+        .position(|done| done == act)
+        .unwrap_or_else(|| panic!("{act} not in {world:?}"))
+}
+
+#[tokio::test]
+async fn a_second_run_changes_nothing() {
+    let world = World::default();
+    let graph = plan(vec![
+        Task::new("t").on_each(&["a", "b"], |_| steps(&world, &["one", "two"])),
+    ]);
+    let first = go(&graph).await;
+    assert_eq!((first.report.changed, first.report.satisfied), (4, 0));
+    assert!(position(&world, "one@a") < position(&world, "two@a"));
+    let second = go(&graph).await;
+    assert_eq!((second.report.changed, second.report.satisfied), (0, 4));
+    assert_eq!(second.report.outcome, RunOutcome::Done);
+    let acts = second
+        .journal
+        .iter()
+        .filter(|record| matches!(record, Record::Began { .. }));
+    assert_eq!(
+        acts.count(),
+        0,
+        "the journal of a run that changes nothing holds no act"
+    );
+}
+
+#[tokio::test]
+async fn barriers_wait_for_all_hosts_and_same_host_edges_do_not() {
+    let world = World::default();
+    let graph = plan(vec![
+        Task::new("first").on_each(&["a", "b"], |_| steps(&world, &["first"])),
+        Task::new("own").on_each(&["a", "b"], |_| steps(&world, &["own"])),
+        Task::new("all")
+            .after(Order::AllHosts)
+            .on("c", steps(&world, &["all"])),
+    ]);
+    let view = graph.view();
+    let after = |step: &str, host: &str| {
+        let node = view
+            .iter()
+            .find(|node| node.step == step && node.host == host)
+            .unwrap();
+        let ahead = view.iter().filter(|other| node.after.contains(&other.id));
+        ahead
+            .map(|other| format!("{}@{}", other.step, other.host))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(after("own", "a"), ["first@a"]);
+    assert_eq!(after("all", "c"), ["first@a", "first@b", "own@a", "own@b"]);
+    go(&graph).await;
+    assert_eq!(position(&world, "all@c"), 4);
+}
+
+#[tokio::test]
+async fn a_failed_host_stops_what_depends_on_it_and_nothing_else() {
+    let world = World::default();
+    let broken: Arc<dyn Step> = Arc::new(Act::new(&world, "x").failing(Fault::Lasting));
+    let graph = plan(vec![
+        Task::new("t")
+            .on("a", vec![broken])
+            .on("b", steps(&world, &["x"])),
+        Task::new("own").on_each(&["a", "b"], |_| steps(&world, &["own"])),
+        Task::new("settled")
+            .after(Order::Settled)
+            .on("c", steps(&world, &["settled"])),
+        Task::new("all")
+            .after(Order::AllHosts)
+            .on("c", steps(&world, &["all"])),
+    ]);
+    let said = Arc::new(Said::default());
+    let events = Events::to(vec![said.clone()]);
+    let report = go_with(&graph, events, CancellationToken::new(), None)
+        .await
+        .report;
+    assert_eq!(report.outcome, RunOutcome::Failed);
+    assert_eq!(*world.lock().unwrap(), ["x@b", "own@b", "settled@c"]);
+    assert_eq!(report.skipped, 2);
+    let failure = &report.failures[0];
+    assert_eq!(
+        (&*failure.host, failure.error.to_string().as_str()),
+        ("a", "no")
+    );
+    assert_eq!(failure.error.hint(), Some("give up"));
+    let said = said.0.lock().unwrap();
+    let skipped: Vec<&str> = said
+        .iter()
+        .filter_map(|event| match event {
+            Event::Skipped { because, .. } => Some(because.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(skipped, ["'do x' failed on a"; 2]);
+}
+
+#[tokio::test]
+async fn waiting_for_one_host_ignores_the_others() {
+    let world = World::default();
+    let broken: Arc<dyn Step> = Arc::new(Act::new(&world, "x").failing(Fault::Lasting));
+    let graph = plan(vec![
+        Task::new("t")
+            .on("a", vec![broken])
+            .on("b", steps(&world, &["x"])),
+        Task::new("next")
+            .after(Order::Host("b".into()))
+            .on("c", steps(&world, &["y"])),
+    ]);
+    go(&graph).await;
+    assert_eq!(*world.lock().unwrap(), ["x@b", "y@c"]);
+}
+
+#[tokio::test]
+async fn a_gate_inside_a_task_holds_back_nobody_outside_it() {
+    let world = World::default();
+    let broken: Arc<dyn Step> = Arc::new(Act::new(&world, "x").failing(Fault::Lasting));
+    let graph = plan(vec![
+        Task::new("t")
+            .on("a", vec![broken])
+            .then(Order::AllHosts)
+            .on("b", steps(&world, &["y"])),
+        Task::new("next").on("c", steps(&world, &["z"])),
+    ]);
+    go(&graph).await;
+    assert_eq!(*world.lock().unwrap(), ["z@c"]);
+}
+
+#[tokio::test]
+async fn a_settled_gate_does_not_lift_an_earlier_one() {
+    let world = World::default();
+    let broken: Arc<dyn Step> = Arc::new(Act::new(&world, "found").failing(Fault::Lasting));
+    let task = Task::new("join")
+        .on("a", vec![broken])
+        .then(Order::AllHosts)
+        .on("b", steps(&world, &["join"]))
+        .then(Order::Settled)
+        .on("c", steps(&world, &["join"]));
+    let report = go(&plan(vec![task])).await.report;
+    assert_eq!(report.skipped, 2);
+    assert!(world.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn only_a_passing_fault_is_tried_again_and_doing_is_checked() {
+    let world = World::default();
+    let faulty = |name: &str, fault| -> Vec<Arc<dyn Step>> {
+        vec![Arc::new(Act::new(&world, name).failing(fault))]
+    };
+    let graph = plan(vec![
+        Task::new("t")
+            .on("a", faulty("passes", Fault::Passing))
+            .on("b", faulty("lies", Fault::Silent)),
+    ]);
+    let report = go(&graph).await.report;
+    assert!(world.lock().unwrap().contains(&"passes@a".to_owned()));
+    let errors: Vec<String> = report
+        .failures
+        .iter()
+        .map(|failure| failure.error.to_string())
+        .collect();
+    assert_eq!(errors, ["it was done, and yet: is not done"]);
+}
+
+#[tokio::test]
+async fn slots_carry_data_across_hosts_and_make_the_order() {
+    let world = World::default();
+    let slot = Slot::new("token");
+    let taker = Act {
+        takes: Some(slot.clone()),
+        ..Act::new(&world, "take")
+    };
+    let filler = Act {
+        fills: Some(slot.clone()),
+        ..Act::new(&world, "fill")
+    };
+    let graph = plan(vec![
+        Task::new("t")
+            .on("a", vec![Arc::new(taker)])
+            .on("b", vec![Arc::new(filler)]),
+    ]);
+    let dry = dry_run(&graph, &hosts(), 4, &CancellationToken::new()).await;
+    let unknown = DryState::Unknown {
+        because: "'token' is not there yet".into(),
+    };
+    assert_eq!(dry[0].state, unknown);
+    go(&graph).await;
+    assert_eq!(*world.lock().unwrap(), ["fill@b", "take@a"]);
+}
+
+#[test]
+fn broken_plans_are_refused_and_say_why() {
+    let world = World::default();
+    let slot = Slot::new("token");
+    let taker = || Act {
+        takes: Some(slot.clone()),
+        ..Act::new(&world, "take")
+    };
+    let filler = || Act {
+        fills: Some(slot.clone()),
+        ..Act::new(&world, "fill")
+    };
+    let refused = |task: Task| {
+        Graph::of(Plan::new("test", vec![Stage::new("s", vec![task])]))
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    let nobody = refused(Task::new("t").on("a", vec![Arc::new(taker())]));
+    assert_eq!(nobody, "'s/t/a/take' takes 'token', which no step fills");
+    let circle = refused(Task::new("t").on("a", vec![Arc::new(taker()), Arc::new(filler())]));
+    assert_eq!(
+        circle,
+        "these steps wait for each other in a circle: s/t/a/take -> s/t/a/fill"
+    );
+    let twice = refused(Task::new("t").on("a", steps(&world, &["x", "x"])));
+    assert_eq!(twice, GraphError::Twice("s/t/a/x".into()).to_string());
+}
+
+#[tokio::test]
+async fn an_interrupted_run_finishes_what_runs_and_starts_nothing() {
+    let world = World::default();
+    let graph = plan(vec![
+        Task::new("t").on("a", steps(&world, &["one", "two", "three"])),
+    ]);
+    let cancel = CancellationToken::new();
+    let stop = Arc::new(StopAfterFirst(cancel.clone()));
+    let run = go_with(&graph, Events::to(vec![stop]), cancel, None).await;
+    assert_eq!(run.report.outcome, RunOutcome::Interrupted);
+    assert_eq!(*world.lock().unwrap(), ["one@a"]);
+    assert_eq!(run.report.skipped, 2);
+    let rest = go(&graph).await.report;
+    assert_eq!((rest.changed, rest.satisfied), (2, 1));
+}
+
+#[tokio::test]
+async fn an_error_injected_at_any_node_fails_that_node_and_a_rerun_finishes() {
+    let world = World::default();
+    let graph = || {
+        plan(vec![
+            Task::new("one").on_each(&["a", "b"], |_| steps(&world, &["x", "y"])),
+            Task::new("two")
+                .after(Order::AllHosts)
+                .on("c", steps(&world, &["z"])),
+        ])
+    };
+    let everything: BTreeSet<String> = ["x@a", "y@a", "x@b", "y@b", "z@c"]
+        .map(ToOwned::to_owned)
+        .into();
+    for node in graph().view() {
+        world.lock().unwrap().clear();
+        let path = format!("{}/{}/{}/{}", node.stage, node.task, node.host, node.step);
+        let (events, cancel) = (Events::nowhere(), CancellationToken::new());
+        let report = go_with(&graph(), events, cancel, Some(&path)).await.report;
+        assert_eq!(report.failures.len(), 1, "{path}");
+        assert!(
+            !world
+                .lock()
+                .unwrap()
+                .contains(&format!("{}@{}", node.step, node.host))
+        );
+        go(&graph()).await;
+        assert_eq!(
+            world
+                .lock()
+                .unwrap()
+                .iter()
+                .cloned()
+                .collect::<BTreeSet<_>>(),
+            everything
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_unit_that_starts_ends_once_and_every_stage_too() {
+    let world = World::default();
+    let broken: Arc<dyn Step> = Arc::new(Act::new(&world, "x").failing(Fault::Lasting));
+    let graph = plan(vec![
+        Task::new("t")
+            .on("a", vec![broken])
+            .on("b", steps(&world, &["x", "y"])),
+        Task::new("u")
+            .after(Order::AllHosts)
+            .on("c", steps(&world, &["z"])),
+    ]);
+    let said = Arc::new(Said::default());
+    go_with(
+        &graph,
+        Events::to(vec![said.clone()]),
+        CancellationToken::new(),
+        None,
+    )
+    .await;
+    let said = said.0.lock().unwrap();
+    let count = |of: fn(&Event) -> bool| said.iter().filter(|event| of(event)).count();
+    assert_eq!(count(|event| matches!(event, Event::Started(_))), 3);
+    assert_eq!(count(|event| matches!(event, Event::Finished { .. })), 3);
+    assert_eq!(count(|event| matches!(event, Event::Skipped { .. })), 1);
+    assert_eq!(
+        count(|event| matches!(event, Event::StageStarted { .. })),
+        1
+    );
+    assert_eq!(
+        count(|event| matches!(event, Event::StageFinished { .. })),
+        1
+    );
+    assert!(matches!(
+        said.last(),
+        Some(Event::RunFinished {
+            failed: 1,
+            skipped: 1,
+            ..
+        })
+    ));
+    assert!(said.iter().any(|event| matches!(
+        event,
+        Event::Finished {
+            outcome: Outcome::Failed { hint: Some(_), .. },
+            ..
+        }
+    )));
+}
+
+#[test]
+fn the_tree_shows_hosts_that_do_the_same_once() {
+    let world = World::default();
+    let graph = plan(vec![
+        Task::new("files").on_each(&["a", "b"], |_| steps(&world, &["one", "two"])),
+        Task::new("extra").on("c", steps(&world, &["three"])),
+    ]);
+    insta::assert_snapshot!(graph.tree(), @r"
+    stage
+      files
+        a, b
+          do one
+          do two
+      extra
+        c
+          do three
+    ");
+    insta::assert_snapshot!(graph.dot(), @r#"
+    digraph "test" {
+      rankdir=LR; node [shape=box];
+      n0 [label="do one\na"];
+      n1 [label="do two\na"];
+      n0 -> n1;
+      n2 [label="do one\nb"];
+      n3 [label="do two\nb"];
+      n2 -> n3;
+      n4 [label="do three\nc"];
+    }
+    "#);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever the plan: everything is done once, and nothing before what it waits for.
+    #[test]
+    fn any_plan_is_done_in_an_allowed_order(
+        shape in prop::collection::vec((0..4_usize, prop::collection::vec((0..3_usize, 1..3_usize), 1..4)), 1..6),
+    ) {
+        let world = World::default();
+        let mut counter = 0;
+        let orders = [Order::SameHost, Order::AllHosts, Order::Settled, Order::Host("a".into())];
+        let tasks = shape.iter().map(|(order, chains)| {
+            chains.iter().fold(Task::new("t").after(orders[*order].clone()), |task, (host, length)| {
+                let names: Vec<String> = (0..*length).map(|_| { counter += 1; format!("s{counter}") }).collect();
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                task.on(["a", "b", "c"][*host], steps(&world, &names))
+            })
+        }).collect();
+        let graph = plan(tasks);
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(go(&graph));
+        let view = graph.view();
+        prop_assert_eq!(world.lock().unwrap().len(), view.len());
+        let act = |id: usize| {
+            let node = view.iter().find(|node| node.id == id).unwrap();
+            format!("{}@{}", node.step, node.host)
+        };
+        for node in &view {
+            for ahead in &node.after {
+                prop_assert!(position(&world, &act(*ahead)) < position(&world, &act(node.id)));
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Said(Mutex<Vec<Event>>);
+
+impl Sink for Said {
+    fn on(&self, _: Timestamp, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+struct StopAfterFirst(CancellationToken);
+
+impl Sink for StopAfterFirst {
+    fn on(&self, _: Timestamp, event: &Event) {
+        if matches!(event, Event::Started(_)) {
+            self.0.cancel();
+        }
+    }
+}
