@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     fn answer(edit: impl Fn(&str) -> String) -> String {
-        edit(include_str!("../tests/facts-debian.txt"))
+        edit(include_str!("fixtures/facts-debian.txt"))
     }
 
     fn at(seconds: i64, millis: i32) -> Timestamp {

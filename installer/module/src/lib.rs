@@ -1,0 +1,65 @@
+//! The stages of a pipeline: which tasks, in which order.
+
+use engine::{Order, Stage};
+pub use task::{OPERATOR, RegistryCredentials, Site};
+
+/// Everything that is wrong is found and told before anything is touched.
+#[must_use]
+pub fn preflight(site: &Site) -> Stage {
+    Stage::new("preflight", vec![task::survey(site)])
+}
+
+/// What the operator's machine makes ready for the hosts: programs out of their archives, certificates, credentials.
+#[must_use]
+pub fn prepare(site: &Site) -> Stage {
+    Stage::new(
+        "prepare",
+        vec![
+            task::unpack(site),
+            task::registry_pki(site),
+            task::etcd_pki(site),
+        ],
+    )
+}
+
+/// The hosts' systems. Begins when preflight has found nothing; a host that is down keeps no other waiting.
+#[must_use]
+pub fn os(site: &Site) -> Stage {
+    Stage::new("os", vec![task::host_files(site), task::kernel(site)])
+        .after(Order::Host(OPERATOR.to_owned()))
+}
+
+/// The site's registry with every image of the bundle. Empty where the config names no registry host.
+#[must_use]
+pub fn registry(site: &Site) -> Stage {
+    Stage::new(
+        "registry",
+        vec![task::registry_service(site), task::push_images(site)],
+    )
+    .after(Order::Host(OPERATOR.to_owned()))
+}
+
+/// The container runtime of every node, with no way to pull from anywhere but the site's registry; where there is none,
+/// with every image of the bundle.
+#[must_use]
+pub fn runtime(site: &Site) -> Stage {
+    Stage::new(
+        "runtime",
+        vec![task::containerd(site), task::import_images(site)],
+    )
+}
+
+/// The cluster's store.
+#[must_use]
+pub fn etcd(site: &Site) -> Stage {
+    Stage::new(
+        "etcd",
+        vec![task::etcd_config(site), task::etcd_members(site)],
+    )
+}
+
+/// What must hold at the end.
+#[must_use]
+pub fn proof(site: &Site) -> Stage {
+    Stage::new("proof", vec![task::prove_images(site)]).after(Order::Host(OPERATOR.to_owned()))
+}

@@ -1,0 +1,13 @@
+//! What a person asked for: modules in order, lowered into one graph and run.
+
+mod access;
+mod error;
+mod install;
+mod session;
+
+pub use access::{Access, AccessError, inventory};
+pub use engine::{DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, tree};
+pub use error::PipelineError;
+pub use install::install;
+pub use module::{OPERATOR, Site};
+pub use session::{Options, dry_run, run};

@@ -1,0 +1,62 @@
+//! One act on one host, one file each. A step knows the host, its templates and what lies in the tree; it does not know
+//! the task it is part of.
+
+mod apply_sysctls;
+mod certificate;
+mod certificate_authority;
+mod create_user;
+mod disable_swap;
+mod edit_block;
+mod enter_etcd;
+mod etcdctl;
+mod image_archive;
+mod image_layout;
+mod image_name;
+mod import_images;
+mod install_programs;
+mod load_modules;
+mod local_file;
+mod make_directory;
+mod pki;
+mod preflight;
+mod promote_etcd_member;
+mod pull_image;
+mod push_images;
+mod registry;
+mod registry_credentials;
+mod run_service;
+mod set_hostname;
+mod shell;
+mod unpack_programs;
+mod upload_file;
+mod verify_etcd;
+
+pub use apply_sysctls::ApplySysctls;
+pub use create_user::CreateUser;
+pub use disable_swap::DisableSwap;
+pub use edit_block::EditBlock;
+pub use enter_etcd::{EnterEtcd, Entry};
+pub use etcdctl::EtcdPeer;
+pub use install_programs::{InstallPrograms, LocalProgram};
+pub use load_modules::{Feature, KernelModule, LoadModules};
+pub use make_directory::MakeDirectory;
+pub use preflight::{
+    Finding, JudgeSurveys, Leftover, MARKER, Port, Requirements, Space, Survey, SurveyHost, System,
+};
+pub use promote_etcd_member::PromoteEtcdMember;
+pub use pull_image::PullImage;
+pub use run_service::RunService;
+pub use set_hostname::SetHostname;
+pub use unpack_programs::{PackedProgram, UnpackPrograms};
+pub use host::{FileAttrs, Owner};
+pub use upload_file::{Content, UploadFile};
+pub use verify_etcd::VerifyEtcd;
+pub use certificate::Certificate;
+pub use certificate_authority::CertificateAuthority;
+pub use image_name::repository_prefix;
+pub use pki::{CertificateSpec, KeyPairFiles, Usage};
+pub use push_images::PushImages;
+pub use registry::SiteRegistry;
+pub use registry_credentials::{PrepareRegistryCredentials, RegistryCredentials};
+pub use image_archive::{ImageArchives, NodeImage};
+pub use import_images::{Containerd, ImportImages};

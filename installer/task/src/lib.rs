@@ -1,0 +1,19 @@
+//! One piece of work each: which steps, on which hosts, and what must come before what.
+
+mod etcd;
+mod facts;
+mod os;
+mod preflight;
+mod programs;
+mod registry;
+mod runtime;
+mod site;
+
+pub use etcd::{etcd_config, etcd_members, etcd_pki};
+pub use os::{host_files, kernel};
+pub use preflight::survey;
+pub use programs::unpack;
+pub use registry::{import_images, prove_images, push_images, registry_pki, registry_service};
+pub use runtime::containerd;
+pub use site::{OPERATOR, Site};
+pub use step::RegistryCredentials;

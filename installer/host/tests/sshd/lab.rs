@@ -13,7 +13,7 @@ use host::ssh::{Auth, HostKeys, Options, SshHost, Target, UnknownHost};
 use secrecy::SecretString;
 use tempfile::TempDir;
 
-/// Runs a program that must succeed, and gives what it printed.
+/// Runs a script that must succeed, and gives what it printed.
 pub fn sh(script: &str) -> String {
     let output = Command::new("sh").args(["-ec", script]).output().unwrap();
     assert!(
@@ -65,10 +65,6 @@ impl User {
 
     pub fn password(&self) -> Auth {
         Auth::Password(SecretString::from(self.password.clone()))
-    }
-
-    pub fn secret(&self) -> SecretString {
-        SecretString::from(self.password.clone())
     }
 
     /// Lets sudo obey a rule for this user.
@@ -133,11 +129,8 @@ impl Sshd {
     /// A file of known hosts with these of its keys.
     pub fn known_hosts(&self, kinds: &[&str]) -> Utf8PathBuf {
         let file = self.path("known_hosts");
-        let line = |kind: &&str| {
-            let key = std::fs::read_to_string(self.path(&format!("host_{kind}.pub"))).unwrap();
-            format!("[127.0.0.1]:{} {key}", self.port)
-        };
-        std::fs::write(&file, kinds.iter().map(line).collect::<String>()).unwrap();
+        let lines: Vec<String> = kinds.iter().map(|kind| self.known_hosts_line(kind) + "\n").collect();
+        std::fs::write(&file, lines.concat()).unwrap();
         file
     }
 
@@ -182,18 +175,49 @@ impl Sshd {
         )
     }
 
-    /// Ends it and all its connections.
+    /// Ends it and all its connections, but not what runs in them.
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
+        kill_daemons(self.child.id());
         let _ = self.child.wait();
-        // Its sessions are processes of their own, in the same session of the kernel.
-        let _ = Command::new("pkill")
-            .args(["-KILL", "-s", &self.child.id().to_string()])
-            .status();
     }
 
     pub fn start_again(&mut self, kinds: &[&str], config: &str) {
         self.child = launch(self.dir.path(), self.port, kinds, config);
+    }
+
+    /// A line like `[127.0.0.1]:2022 ssh-ed25519 AAAA...`.
+    pub fn known_hosts_line(&self, kind: &str) -> String {
+        let key = std::fs::read_to_string(self.path(&format!("host_{kind}.pub"))).unwrap();
+        format!("[127.0.0.1]:{} {}", self.port, key.trim())
+    }
+
+    /// The text of an error and its hint, with everything that differs from run to run named.
+    pub fn golden(&self, error: &host::HostError, user: &str) -> String {
+        let text = match error.hint() {
+            Some(hint) => format!("{error}\nhint: {hint}"),
+            None => error.to_string(),
+        };
+        let text = text.replace(&self.port.to_string(), "PORT").replace(self.path("").as_str(), "DIR/");
+        let text = if user == "root" { text } else { text.replace(user, "USER") };
+        let mut words = Vec::new();
+        for word in text.split(' ') {
+            let at = word.find("SHA256:").map(|at| at + "SHA256:".len());
+            words.push(at.map_or(word.to_owned(), |at| {
+                let rest = word[at..].trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "+/".contains(c));
+                format!("{}FINGERPRINT{rest}", &word[..at])
+            }));
+        }
+        words.join(" ")
+    }
+}
+
+/// Kills this daemon and the daemons it has forked for its connections.
+fn kill_daemons(pid: u32) {
+    let children = Command::new("pgrep").args(["-P", &pid.to_string(), "-x", "sshd"]).output().unwrap();
+    // First, so that it forks no more.
+    let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).output();
+    for child in String::from_utf8(children.stdout).unwrap().lines() {
+        kill_daemons(child.parse().unwrap());
     }
 }
 
@@ -201,6 +225,31 @@ impl Drop for Sshd {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Waits for what must come about by itself.
+pub async fn until(what: &str, mut come: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !come() {
+        assert!(Instant::now() < deadline, "it never happened: {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Tries again while what fails may pass.
+pub async fn eventually<T>(act: impl AsyncFn() -> Result<T, host::HostError>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match act().await {
+            Ok(done) => return done,
+            Err(error) => assert!(error.may_pass() && Instant::now() < deadline, "{error}"),
+        }
+    }
+}
+
+/// Whether a process lives.
+pub fn lives(pid: &str) -> bool {
+    Path::new("/proc").join(pid.trim()).exists()
 }
 
 pub fn key_auth(key: &Utf8Path, passphrase: Option<&str>) -> Auth {
@@ -242,9 +291,8 @@ fn launch(dir: &Path, port: u16, kinds: &[&str], config: &str) -> Child {
     let file = format!("{dir}/sshd_config");
     std::fs::write(&file, text).unwrap();
     std::fs::create_dir_all("/run/sshd").unwrap();
-    // setsid: so that its whole family can be named, and ended.
-    let child = Command::new("setsid")
-        .args(["/usr/sbin/sshd", "-D", "-e", "-f", &file])
+    let child = Command::new("/usr/sbin/sshd")
+        .args(["-D", "-e", "-f", &file])
         .stderr(std::fs::File::create(format!("{dir}/log")).unwrap())
         .spawn()
         .unwrap();

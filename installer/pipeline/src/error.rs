@@ -1,0 +1,49 @@
+use camino::Utf8PathBuf;
+
+use crate::AccessError;
+
+/// Why a pipeline did not even begin, or could not be finished. Steps that fail are in the report, not here.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    #[error("the config asks for what the bundle does not hold:\n  {}", .0.join("\n  "))]
+    Missing(Vec<String>),
+    #[error("there is no way to log in:\n  {}", lines(.0))]
+    Access(Vec<AccessError>),
+    #[error("the plan is broken: {0}")]
+    Plan(#[from] engine::GraphError),
+    #[error(transparent)]
+    Lock(#[from] engine::LockError),
+    #[error(transparent)]
+    Journal(#[from] engine::JournalError),
+    #[error("cannot make {path}: {source}")]
+    State {
+        path: Utf8PathBuf,
+        source: std::io::Error,
+    },
+}
+
+fn lines(errors: &[AccessError]) -> String {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\n  ")
+}
+
+impl PipelineError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing(_) => {
+                "bundle again with the config of this site, or ask for what the bundle holds"
+                    .to_owned()
+            }
+            Self::Access(_) => {
+                "a bundle carries no secret: give the site's config with -f".to_owned()
+            }
+            Self::Plan(_) => "this is a mistake in kubexm; please report it".to_owned(),
+            Self::Lock(engine::LockError::Taken { .. }) => {
+                "wait for it to end; a killed run leaves no lock behind".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,66 @@
+use async_trait::async_trait;
+use engine::{Cx, State, Step, StepError};
+
+use crate::local_file::{self, blocking};
+use crate::pki::{Authority, Found, KeyPairFiles, PkiError};
+
+/// A certificate authority of the site, on the operator's machine.
+///
+/// Idempotent: one that exists is kept, whoever made it. One that is damaged is an error and never replaced.
+#[derive(Clone, Debug)]
+pub struct CertificateAuthority {
+    files: KeyPairFiles,
+    common_name: String,
+}
+
+impl CertificateAuthority {
+    #[must_use]
+    pub fn new(files: KeyPairFiles, common_name: impl Into<String>) -> Self {
+        Self { files, common_name: common_name.into() }
+    }
+
+    fn state(&self) -> Result<State, PkiError> {
+        Ok(match Authority::find(&self.files)? {
+            Found::Nothing => State::needed("there is none yet"),
+            Found::KeyOnly(_) => State::needed("it has a key and no certificate"),
+            Found::Whole(_) if local_file::is_open_to_others(&self.files.key())? => {
+                State::needed("others can read its key")
+            }
+            Found::Whole(_) => State::Satisfied,
+        })
+    }
+
+    fn bring_about(&self) -> Result<(), PkiError> {
+        match Authority::find(&self.files)? {
+            Found::Nothing => Authority::create(&self.files, &self.common_name, None)?,
+            Found::KeyOnly(key) => Authority::create(&self.files, &self.common_name, Some(key))?,
+            Found::Whole(_) => {}
+        }
+        Ok(local_file::close_to_others(&self.files.key())?)
+    }
+}
+
+#[async_trait]
+impl Step for CertificateAuthority {
+    fn id(&self) -> String {
+        format!("certificate authority {}", self.files.certificate())
+    }
+
+    fn describe(&self) -> String {
+        format!("make the certificate authority {}", self.files.title())
+    }
+
+    fn inputs(&self) -> String {
+        self.common_name.clone()
+    }
+
+    async fn check(&self, _: &Cx) -> Result<State, StepError> {
+        let this = self.clone();
+        blocking(move || this.state()).await
+    }
+
+    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
+        let this = self.clone();
+        blocking(move || this.bring_about()).await
+    }
+}

@@ -1,0 +1,108 @@
+//! Where an image of the world lies in the site's registry.
+//!
+//! `registry.k8s.io/pause:3.10` becomes `registry.k8s.io/pause:3.10` of the site: the original host is the first part
+//! of the repository, so that no two registries can collide, and one prefix per host is all that a runtime must know.
+
+use std::fmt;
+
+use artifact::Sha256;
+
+/// The prefix of every repository that comes from a registry host, without slashes around it.
+#[must_use]
+pub fn repository_prefix(namespace: Option<&str>, host: &str) -> String {
+    // A repository may hold no colon and no bracket: `reg.corp:5000` becomes `reg.corp_5000`, which is no host name.
+    let host = host.to_ascii_lowercase();
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    let parts: Vec<&str> =
+        host.split(|c| !plain(c)).filter(|part| !part.is_empty()).collect();
+    let host = parts.join("_");
+    match namespace.map(|namespace| namespace.trim_matches('/')).filter(|name| !name.is_empty()) {
+        Some(namespace) => format!("{namespace}/{host}"),
+        None => host,
+    }
+}
+
+/// An image in the site's registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SiteImage {
+    pub repository: String,
+    /// The tag, or the digest where the image is named by digest alone.
+    pub tag: String,
+}
+
+/// The reference names no image that could be pushed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NameError {
+    #[error("'{0}' is no full image reference: HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST expected")]
+    Incomplete(String),
+    #[error("{reference} asks for another digest than the bundle holds: {found}")]
+    OtherDigest { reference: String, found: Sha256 },
+}
+
+impl SiteImage {
+    /// `digest` is what the tree holds for the reference.
+    pub fn of(
+        namespace: Option<&str>,
+        reference: &str,
+        digest: Sha256,
+    ) -> Result<Self, NameError> {
+        let incomplete = || NameError::Incomplete(reference.to_owned());
+        let (host, rest) = reference.split_once('/').ok_or_else(incomplete)?;
+        let (rest, pinned) = match rest.split_once('@') {
+            Some((rest, pinned)) => (rest, Some(pinned)),
+            None => (rest, None),
+        };
+        if pinned.is_some_and(|pinned| pinned != digest.oci()) {
+            return Err(NameError::OtherDigest { reference: reference.to_owned(), found: digest });
+        }
+        let (path, tag) = match (rest.rsplit_once(':'), pinned) {
+            (Some((path, tag)), _) => (path, tag),
+            (None, Some(pinned)) => (rest, pinned),
+            (None, None) => return Err(incomplete()),
+        };
+        if host.is_empty() || path.is_empty() || tag.is_empty() {
+            return Err(incomplete());
+        }
+        Ok(Self {
+            repository: format!("{}/{path}", repository_prefix(namespace, host)),
+            tag: tag.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for SiteImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = if self.tag.contains(':') { '@' } else { ':' };
+        write!(f, "{}{at}{}", self.repository, self.tag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(namespace: Option<&str>, reference: &str) -> String {
+        match SiteImage::of(namespace, reference, Sha256::of(b"")) {
+            Ok(image) => image.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn an_image_keeps_its_whole_name() {
+        let pinned = "quay.io/a/b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(site(None, "registry.k8s.io/pause:3.10"), "registry.k8s.io/pause:3.10");
+        assert_eq!(site(Some("/k8s/"), "docker.io/library/nginx:1"), "k8s/docker.io/library/nginx:1");
+        assert_eq!(site(None, "Reg.corp:5000/team/app:v1"), "reg.corp_5000/team/app:v1");
+        assert_eq!(site(None, "[fd00::1]:5000/app:v1"), "fd00_1_5000/app:v1");
+        assert_eq!(site(None, pinned), pinned);
+        assert_eq!(site(None, &pinned.replace('@', ":v1@")), "quay.io/a/b:v1");
+    }
+
+    #[test]
+    fn what_cannot_be_pushed_is_said() {
+        insta::assert_snapshot!(site(None, "nginx"), @"'nginx' is no full image reference: HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST expected");
+        insta::assert_snapshot!(site(None, "quay.io/a/b"), @"'quay.io/a/b' is no full image reference: HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST expected");
+        insta::assert_snapshot!(site(None, "quay.io/a@sha256:00"), @"quay.io/a@sha256:00 asks for another digest than the bundle holds: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+}

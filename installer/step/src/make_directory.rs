@@ -1,0 +1,57 @@
+use async_trait::async_trait;
+use camino::Utf8PathBuf;
+use engine::{Cx, State, Step, StepError};
+use host::{Command, FileAttrs};
+
+use crate::shell::{ask, must};
+
+/// Makes a directory with its mode and owner. What is in it stays.
+pub struct MakeDirectory {
+    pub path: Utf8PathBuf,
+    pub attrs: FileAttrs,
+}
+
+impl MakeDirectory {
+    fn wanted(&self) -> String {
+        let FileAttrs { mode, owner } = &self.attrs;
+        format!("{mode:o} {} {}", owner.user, owner.group)
+    }
+}
+
+#[async_trait]
+impl Step for MakeDirectory {
+    fn id(&self) -> String {
+        format!("mkdir {}", self.path)
+    }
+
+    fn describe(&self) -> String {
+        format!("make directory {}", self.path)
+    }
+
+    fn inputs(&self) -> String {
+        self.wanted()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let path = host::quote(self.path.as_str());
+        let script = format!("[ -d {path} ] && stat -c '%a %U %G' {path}");
+        let output = ask(cx, Command::script(script)).await?;
+        let (found, wanted) = (output.text(), self.wanted());
+        Ok(if !output.ok() {
+            State::needed("is not there")
+        } else if found == wanted {
+            State::Satisfied
+        } else {
+            State::needed(format!("mode and owner are {found}, not {wanted}"))
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let path = host::quote(self.path.as_str());
+        let FileAttrs { mode, owner } = &self.attrs;
+        let owner = host::quote(&format!("{}:{}", owner.user, owner.group));
+        let script = format!("mkdir -p {path} && chown {owner} {path} && chmod {mode:o} {path}");
+        must(cx, &format!("make {}", self.path), Command::script(script)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::{Cx, State, Step, StepError};
+
+use crate::etcdctl::{EtcdPeer, Member, etcdctl, members};
+use crate::shell::refused;
+
+/// Makes a learner a voting member once it has caught up.
+pub struct PromoteEtcdMember {
+    pub me: EtcdPeer,
+    pub others: Vec<EtcdPeer>,
+    pub pki: String,
+}
+
+/// How long a learner may take to catch up with its leader.
+const CATCH_UP: Duration = Duration::from_mins(5);
+const ASK_EVERY: Duration = Duration::from_millis(500);
+
+impl PromoteEtcdMember {
+    fn endpoints(&self) -> Vec<String> {
+        self.others.iter().map(EtcdPeer::client_url).collect()
+    }
+
+    async fn myself(&self, cx: &Cx) -> Result<Option<Member>, StepError> {
+        // A learner answers no member list itself.
+        let url = self.me.peer_url();
+        let members = members(cx, &self.pki, &self.endpoints()).await?;
+        Ok(members.into_iter().find(|member| member.peer_urls.contains(&url)))
+    }
+}
+
+#[async_trait]
+impl Step for PromoteEtcdMember {
+    fn id(&self) -> String {
+        "promote".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        format!("make {} a voting member of etcd", self.me.name)
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        Ok(match self.myself(cx).await? {
+            Some(member) if !member.learner => State::Satisfied,
+            Some(_) => State::needed("is a learner"),
+            None => State::needed("is no member"),
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let Some(member) = self.myself(cx).await? else {
+            return Err(StepError::new(format!("etcd does not know {}", self.me.name)).with_hint(
+                "somebody removed the member; clear its data directory and bootstrap.env to let it join anew",
+            ));
+        };
+        let id = format!("{:x}", member.id);
+        let deadline = tokio::time::Instant::now() + CATCH_UP;
+        loop {
+            let output =
+                etcdctl(cx, &self.pki, &self.endpoints(), &["member", "promote", &id]).await?;
+            let catching_up = output.last_words().contains("in sync with leader");
+            if output.ok() {
+                return Ok(());
+            }
+            if !catching_up || tokio::time::Instant::now() > deadline {
+                return Err(refused("promote the etcd member", &output));
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+}

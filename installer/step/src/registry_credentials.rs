@@ -1,0 +1,198 @@
+use std::fmt::Write as _;
+
+use async_trait::async_trait;
+use camino::Utf8PathBuf;
+use engine::{Cx, Slot, SlotId, State, Step, StepError};
+use rand::distr::{Alphanumeric, SampleString};
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::local_file::{self, FileError, blocking};
+
+/// Who may use the site's registry.
+#[derive(Clone, Debug)]
+pub struct RegistryCredentials {
+    pub username: String,
+    pub password: SecretString,
+}
+
+/// Finds out who may use the site's registry, and writes the registry's `htpasswd` for it.
+///
+/// What the config gives is taken. Otherwise a random password is made once and kept beside the `htpasswd`.
+/// Idempotent: the `htpasswd` is kept as long as it lets the password in.
+#[derive(Clone, Debug)]
+pub struct PrepareRegistryCredentials {
+    dir: Utf8PathBuf,
+    given: Option<RegistryCredentials>,
+    slot: Slot<RegistryCredentials>,
+}
+
+/// The registry computes the hash for every single request. What people choose is worth that; a random password of
+/// 190 bits gains nothing by it.
+const COST_GIVEN: u32 = 10;
+const COST_RANDOM: u32 = 5;
+const RANDOM_USERNAME: &str = "kubexm";
+const RANDOM_LENGTH: usize = 32;
+
+#[derive(Debug, thiserror::Error)]
+enum CredentialsError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{0} is damaged")]
+    Damaged(Utf8PathBuf),
+    #[error("the registry's user name '{0}' must not be empty or hold a colon or a line break")]
+    Username(String),
+    #[error("the registry's password is longer than the 72 bytes that bcrypt takes")]
+    TooLong,
+    #[error("the registry's password cannot be hashed: {0}")]
+    Hash(bcrypt::BcryptError),
+}
+
+impl From<CredentialsError> for StepError {
+    fn from(error: CredentialsError) -> Self {
+        let hint = match &error {
+            CredentialsError::File(error) => error.hint(),
+            CredentialsError::Damaged(path) => {
+                Some(format!("remove {path}, and the next run makes a new password"))
+            }
+            _ => None,
+        };
+        let step = Self::new(error.to_string());
+        match hint {
+            Some(hint) => step.with_hint(hint),
+            None => step,
+        }
+    }
+}
+
+/// The file that keeps a random password, as it is written.
+#[derive(Serialize)]
+struct Keep<'a> {
+    username: &'a str,
+    password: &'a str,
+}
+
+/// The same as it is read.
+#[derive(Deserialize)]
+struct Kept {
+    username: String,
+    password: SecretString,
+}
+
+impl PrepareRegistryCredentials {
+    /// `dir` is `certs/registry/` of the tree.
+    #[must_use]
+    pub fn new(
+        dir: impl Into<Utf8PathBuf>,
+        given: Option<RegistryCredentials>,
+        slot: Slot<RegistryCredentials>,
+    ) -> Self {
+        Self { dir: dir.into(), given, slot }
+    }
+
+    /// The file that the registry reads.
+    #[must_use]
+    pub fn htpasswd(&self) -> Utf8PathBuf {
+        self.dir.join("htpasswd")
+    }
+
+    fn kept(&self) -> Utf8PathBuf {
+        self.dir.join("credentials.json")
+    }
+
+    /// What is known already.
+    fn known(&self) -> Result<Option<RegistryCredentials>, CredentialsError> {
+        if let Some(given) = &self.given {
+            let bad = |c: char| c == ':' || c.is_control();
+            if given.username.is_empty() || given.username.contains(bad) {
+                return Err(CredentialsError::Username(given.username.clone()));
+            }
+            return Ok(Some(given.clone()));
+        }
+        let path = self.kept();
+        let Some(bytes) = local_file::read(&path)?.map(Zeroizing::new) else { return Ok(None) };
+        let kept: Kept =
+            serde_json::from_slice(&bytes).map_err(|_| CredentialsError::Damaged(path))?;
+        Ok(Some(RegistryCredentials { username: kept.username, password: kept.password }))
+    }
+
+    fn make(&self) -> Result<RegistryCredentials, CredentialsError> {
+        let password = Alphanumeric.sample_string(&mut rand::rng(), RANDOM_LENGTH);
+        let made = RegistryCredentials {
+            username: RANDOM_USERNAME.to_owned(),
+            password: SecretString::from(password),
+        };
+        let keep =
+            Keep { username: &made.username, password: made.password.expose_secret() };
+        let json = serde_json::to_vec(&keep).map(Zeroizing::new).expect("two strings are JSON");
+        local_file::write(&self.kept(), 0o600, &json)?;
+        Ok(made)
+    }
+
+    fn state(&self) -> Result<(State, Option<RegistryCredentials>), CredentialsError> {
+        let Some(credentials) = self.known()? else {
+            return Ok((State::needed("no password has been made yet"), None));
+        };
+        let state = match local_file::read(&self.htpasswd())? {
+            None => State::needed("there is no htpasswd yet"),
+            Some(file) if lets_in(&file, &credentials) => State::Satisfied,
+            Some(_) => State::needed("htpasswd is for another user or password"),
+        };
+        Ok((state, Some(credentials)))
+    }
+
+    fn bring_about(&self) -> Result<(), CredentialsError> {
+        let credentials = match self.known()? {
+            Some(credentials) => credentials,
+            None => self.make()?,
+        };
+        let cost = if self.given.is_some() { COST_GIVEN } else { COST_RANDOM };
+        let hash = bcrypt::non_truncating_hash(credentials.password.expose_secret(), cost)
+            .map_err(|error| match error {
+                bcrypt::BcryptError::Truncation(_) => CredentialsError::TooLong,
+                error => CredentialsError::Hash(error),
+            })?;
+        let mut line = credentials.username;
+        let _ = writeln!(line, ":{hash}");
+        local_file::write(&self.htpasswd(), 0o600, line.as_bytes())?;
+        Ok(())
+    }
+}
+
+/// Whether a `htpasswd` lets this user in, and nobody else.
+fn lets_in(file: &[u8], credentials: &RegistryCredentials) -> bool {
+    let Ok(text) = std::str::from_utf8(file) else { return false };
+    let Some((username, hash)) = text.trim_end_matches('\n').split_once(':') else { return false };
+    username == credentials.username
+        && bcrypt::non_truncating_verify(credentials.password.expose_secret(), hash).unwrap_or(false)
+}
+
+#[async_trait]
+impl Step for PrepareRegistryCredentials {
+    fn id(&self) -> String {
+        "registry credentials".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "prepare the registry's credentials".to_owned()
+    }
+
+    fn fills(&self) -> Vec<SlotId> {
+        vec![self.slot.id()]
+    }
+
+    async fn check(&self, _: &Cx) -> Result<State, StepError> {
+        let this = self.clone();
+        let (state, credentials) = blocking(move || this.state()).await?;
+        if let (State::Satisfied, Some(credentials)) = (&state, credentials) {
+            self.slot.fill(credentials);
+        }
+        Ok(state)
+    }
+
+    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
+        let this = self.clone();
+        blocking(move || this.bring_about()).await
+    }
+}

@@ -1,0 +1,43 @@
+use async_trait::async_trait;
+use engine::{Cx, State, Step, StepError};
+use host::Command;
+
+use crate::shell::{ask, must};
+
+/// Gives the host its name from the config. Only where the config asks for it: a forced rename is a surprise.
+pub struct SetHostname {
+    pub name: String,
+}
+
+#[async_trait]
+impl Step for SetHostname {
+    fn id(&self) -> String {
+        "hostname".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        format!("set the hostname to {}", self.name)
+    }
+
+    fn inputs(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let found = ask(cx, Command::script("cat /proc/sys/kernel/hostname; cat /etc/hostname")).await?;
+        let text = found.text();
+        Ok(if text.lines().eq([&*self.name, &*self.name]) {
+            State::Satisfied
+        } else {
+            State::needed(format!("is {}", text.lines().next().unwrap_or("unset")))
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let name = host::quote(&self.name);
+        let script =
+            format!("printf '%s\\n' {name} > /etc/hostname && printf %s {name} > /proc/sys/kernel/hostname");
+        must(cx, "set the hostname", Command::script(script)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+use std::sync::Arc;
+
+use artifact::Sha256;
+use async_trait::async_trait;
+use bytes::Bytes;
+use camino::Utf8PathBuf;
+use engine::{Cx, SlotId, State, Step, StepError};
+use host::{Command, FileAttrs, Source};
+
+use crate::shell::ask;
+
+/// What a file shall hold.
+#[derive(Clone)]
+pub enum Content {
+    /// Known when the plan is made.
+    Text(String),
+    /// A file of the operator's machine that an earlier step makes, e.g. a certificate.
+    Local(Utf8PathBuf),
+    /// Rendered from what an earlier step fills in.
+    Late { takes: Vec<SlotId>, render: Arc<dyn Fn() -> Result<String, StepError> + Send + Sync> },
+}
+
+impl Content {
+    fn bytes(&self) -> Result<Bytes, StepError> {
+        match self {
+            Self::Text(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
+            Self::Local(path) => std::fs::read(path)
+                .map(Bytes::from)
+                .map_err(|error| StepError::new(format!("cannot read {path}: {error}"))),
+            Self::Late { render, .. } => render().map(Bytes::from),
+        }
+    }
+}
+
+/// Puts a small file in place with its mode and owner. Idempotent: what is there already, byte for byte, stays.
+pub struct UploadFile {
+    pub path: Utf8PathBuf,
+    pub content: Content,
+    pub attrs: FileAttrs,
+}
+
+#[async_trait]
+impl Step for UploadFile {
+    fn id(&self) -> String {
+        format!("upload {}", self.path)
+    }
+
+    fn describe(&self) -> String {
+        format!("write {}", self.path)
+    }
+
+    fn inputs(&self) -> String {
+        match &self.content {
+            Content::Text(text) => Sha256::of(text.as_bytes()).to_string(),
+            Content::Local(path) => path.to_string(),
+            Content::Late { .. } => String::new(),
+        }
+    }
+
+    fn takes(&self) -> Vec<SlotId> {
+        match &self.content {
+            Content::Late { takes, .. } => takes.clone(),
+            Content::Text(_) | Content::Local(_) => Vec::new(),
+        }
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let path = host::quote(self.path.as_str());
+        let script =
+            format!("[ -f {path} ] || exit 3; stat -c '%a %U %G' {path} && sha256sum < {path}");
+        let output = ask(cx, Command::script(script)).await?;
+        if !output.ok() {
+            return Ok(State::needed("is not there"));
+        }
+        let text = output.text();
+        let mut lines = text.lines();
+        let attrs = lines.next().unwrap_or_default();
+        let digest = lines.next().and_then(|line| line.split_whitespace().next());
+        if digest != Some(&*Sha256::of(&self.content.bytes()?).to_string()) {
+            return Ok(State::needed("differs"));
+        }
+        let FileAttrs { mode, owner } = &self.attrs;
+        let wanted = format!("{mode:o} {} {}", owner.user, owner.group);
+        Ok(if attrs == wanted {
+            State::Satisfied
+        } else {
+            State::needed(format!("mode and owner are {attrs}, not {wanted}"))
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let source = Source::Bytes(self.content.bytes()?);
+        Ok(cx.host.upload(&source, &self.path, &self.attrs, &cx.progress).await?)
+    }
+}

@@ -1,0 +1,62 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::{Cx, State, Step, StepError};
+
+use crate::etcdctl::{EtcdPeer, etcdctl, members};
+
+/// Has etcd prove that every expected member, and no other, votes and is healthy.
+pub struct VerifyEtcd {
+    pub members: Vec<EtcdPeer>,
+    pub pki: String,
+}
+
+/// How long a freshly assembled cluster may take to settle.
+const SETTLE: Duration = Duration::from_mins(1);
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+#[async_trait]
+impl Step for VerifyEtcd {
+    fn id(&self) -> String {
+        "verify etcd".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        format!("verify that the {} etcd members are healthy", self.members.len())
+    }
+
+    fn inputs(&self) -> String {
+        format!("{:?}", self.members)
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let endpoints: Vec<String> = self.members.iter().map(EtcdPeer::client_url).collect();
+        let listed = match members(cx, &self.pki, &endpoints).await {
+            Ok(listed) => listed,
+            Err(error) => return Ok(State::needed(error.to_string())),
+        };
+        if let Some(learner) = listed.iter().find(|member| member.learner) {
+            return Ok(State::needed(format!("{} is still a learner", learner.name)));
+        }
+        let found: BTreeSet<&str> = listed.iter().map(|member| member.name.as_str()).collect();
+        let wanted: BTreeSet<&str> = self.members.iter().map(|peer| peer.name.as_str()).collect();
+        if found != wanted {
+            return Ok(State::needed(format!("its members are {found:?}, not {wanted:?}")));
+        }
+        let health = etcdctl(cx, &self.pki, &endpoints, &["endpoint", "health"]).await?;
+        Ok(if health.ok() { State::Satisfied } else { State::needed(health.last_words()) })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let deadline = tokio::time::Instant::now() + SETTLE;
+        while let State::Needed(reason) = self.check(cx).await? {
+            if tokio::time::Instant::now() > deadline {
+                return Err(StepError::new(format!("etcd does not become healthy: {reason}"))
+                    .with_hint("on each member: journalctl -u etcd"));
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use cluster::Host;
+use engine::{Order, Step, Task};
+use serde::Serialize;
+
+use step::{
+    Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, EnterEtcd, Entry,
+    EtcdPeer, FileAttrs, KeyPairFiles, MakeDirectory, Owner, PromoteEtcdMember, RunService,
+    UploadFile, Usage, VerifyEtcd,
+};
+use templates::{BootstrapState, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
+
+use crate::facts::corruption_check;
+use crate::os::rendered;
+use crate::site::{names, url_address};
+use crate::{OPERATOR, Site, programs};
+
+const USER: &str = "etcd";
+const UNIT: &str = "etcd.service";
+const UNIT_FILE: &str = "/etc/systemd/system/etcd.service";
+const DIR: &str = "/etc/etcd";
+const PKI: &str = "/etc/etcd/pki";
+const ENVIRONMENT: &str = "/etc/etcd/etcd.env";
+const BOOTSTRAP: &str = "/etc/etcd/bootstrap.env";
+const TEN_YEARS: Duration = CertificateSpec::YEAR.saturating_mul(10);
+
+fn files(site: &Site, name: &str) -> KeyPairFiles {
+    KeyPairFiles::at(site.tree.certs("etcd").join(name))
+}
+
+/// A member's own certificates: etcd asks for both usages, because members call each other.
+fn member_certificates(host: &Host) -> [(String, CertificateSpec); 2] {
+    ["server", "peer"].map(|kind| {
+        let loopback = [
+            [127, 0, 0, 1].into(),
+            "::1".parse().expect("::1 is an address"),
+        ];
+        let spec = CertificateSpec::new(&host.name, Usage::Both)
+            .dns([host.name.clone(), "localhost".to_owned()])
+            .ips(host.internal_ips().into_iter().chain(loopback))
+            .valid_for(TEN_YEARS);
+        (format!("{}/{kind}", host.name), spec)
+    })
+}
+
+/// etcd's authority and every certificate that members and their clients need, on the operator's machine.
+#[must_use]
+pub fn etcd_pki(site: &Site) -> Task {
+    let task = Task::new("etcd certificates");
+    if site.etcd_hosts().is_empty() {
+        return task;
+    }
+    let authority = files(site, "ca");
+    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(CertificateAuthority::new(
+        authority.clone(),
+        "etcd-ca",
+    ))];
+    let clients = [
+        ("healthcheck-client", "kube-etcd-healthcheck-client"),
+        ("apiserver-etcd-client", "kube-apiserver-etcd-client"),
+    ]
+    .map(|(name, common_name)| {
+        let spec = CertificateSpec::new(common_name, Usage::Client).valid_for(TEN_YEARS);
+        (name.to_owned(), spec)
+    });
+    let members = site.etcd_hosts().into_iter().flat_map(member_certificates);
+    for (name, spec) in clients.into_iter().chain(members) {
+        steps.push(Arc::new(Certificate::new(
+            authority.clone(),
+            files(site, &name),
+            spec,
+        )));
+    }
+    task.on(OPERATOR, steps)
+}
+
+/// Everything of etcd on its hosts but the running service.
+#[must_use]
+pub fn etcd_config(site: &Site) -> Task {
+    let mut task = Task::new("etcd files");
+    for host in site.etcd_hosts() {
+        task = task.on(&host.name, member_files(site, host));
+    }
+    task
+}
+
+fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    let owner = || Owner {
+        user: USER.to_owned(),
+        group: USER.to_owned(),
+    };
+    let root_etcd = || Owner {
+        user: "root".to_owned(),
+        group: USER.to_owned(),
+    };
+    let directory = |path: Utf8PathBuf, attrs: FileAttrs| -> Arc<dyn Step> {
+        Arc::new(MakeDirectory { path, attrs })
+    };
+    let mut steps: Vec<Arc<dyn Step>> = vec![
+        Arc::new(CreateUser { name: USER }),
+        programs::install(site, "etcd", "/usr/local/bin"),
+        directory(DIR.into(), FileAttrs::root(0o755)),
+        directory(
+            PKI.into(),
+            FileAttrs {
+                mode: 0o750,
+                owner: root_etcd(),
+            },
+        ),
+        directory(
+            site.cluster.spec.etcd.data_dir.clone(),
+            FileAttrs {
+                mode: 0o700,
+                owner: owner(),
+            },
+        ),
+    ];
+    let mut pair = |from: KeyPairFiles, name: &str| {
+        let sides = [
+            (from.certificate(), "crt", 0o644),
+            (from.key(), "key", 0o600),
+        ];
+        for (local, suffix, mode) in sides {
+            let attrs = FileAttrs {
+                mode,
+                owner: owner(),
+            };
+            let path = format!("{PKI}/{name}.{suffix}").into();
+            steps.push(Arc::new(UploadFile {
+                path,
+                content: Content::Local(local),
+                attrs,
+            }));
+        }
+    };
+    pair(files(site, &format!("{}/server", host.name)), "server");
+    pair(files(site, &format!("{}/peer", host.name)), "peer");
+    pair(files(site, "healthcheck-client"), "healthcheck-client");
+    steps.push(Arc::new(UploadFile {
+        path: format!("{PKI}/ca.crt").into(),
+        content: Content::Local(files(site, "ca").certificate()),
+        attrs: FileAttrs {
+            mode: 0o644,
+            owner: owner(),
+        },
+    }));
+    for (path, text) in [
+        (ENVIRONMENT, environment(site, host)),
+        (UNIT_FILE, unit(site)),
+    ] {
+        steps.push(Arc::new(UploadFile {
+            path: path.into(),
+            content: Content::Text(text),
+            attrs: FileAttrs::root(0o644),
+        }));
+    }
+    steps
+}
+
+fn environment(site: &Site, host: &Host) -> String {
+    let etcd = &site.cluster.spec.etcd;
+    rendered(&EtcdEnvironment {
+        name: host.name.clone(),
+        address: url_address(host),
+        data_dir: etcd.data_dir.to_string(),
+        pki_dir: PKI.to_owned(),
+        heartbeat_ms: etcd.heartbeat_interval,
+        election_ms: etcd.election_timeout,
+        snapshot_count: etcd.snapshot_count,
+        compaction_hours: etcd.auto_compaction_retention,
+        quota_bytes: etcd.quota_backend_bytes,
+        max_request_bytes: etcd.max_request_bytes,
+        max_snapshots: etcd.max_snapshots,
+        max_wals: etcd.max_wals,
+        metrics: word(&etcd.metrics),
+        log_level: word(&etcd.log_level),
+        corruption_check: corruption_check(site.manifest.version_of("etcd").unwrap_or_default()),
+    })
+}
+
+/// A choice of the config under the name that it has there, which is etcd's own.
+fn word(choice: &impl Serialize) -> String {
+    let value = serde_json::to_value(choice).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn unit(site: &Site) -> String {
+    rendered(&EtcdUnit {
+        data_dir: site.cluster.spec.etcd.data_dir.to_string(),
+    })
+}
+
+/// The first member founds the cluster, the others join one by one as learners and are promoted, so that quorum is
+/// never at risk; then all are told that their cluster exists, and etcd proves that it is healthy.
+///
+/// Starting all members at once with one static list would be a little faster, but a host that is down would then
+/// leave the others without a way to go on, and nodes that come later need this path anyway.
+#[must_use]
+pub fn etcd_members(site: &Site) -> Task {
+    let task = Task::new("etcd members");
+    let hosts = site.etcd_hosts();
+    let Some((first, joiners)) = hosts.split_first() else {
+        return task;
+    };
+    let peers: Vec<EtcdPeer> = hosts.iter().map(|host| Site::peer(host)).collect();
+    let others = |host: &Host| -> Vec<EtcdPeer> {
+        peers
+            .iter()
+            .filter(|peer| peer.name != host.name)
+            .cloned()
+            .collect()
+    };
+    let enter = |host: &Host, entry: Entry| -> Arc<dyn Step> {
+        Arc::new(EnterEtcd {
+            me: Site::peer(host),
+            others: others(host),
+            entry,
+            token: site.cluster.name().to_owned(),
+            bootstrap: BOOTSTRAP.into(),
+            data_dir: site.cluster.spec.etcd.data_dir.clone(),
+            pki: PKI.to_owned(),
+        })
+    };
+    let service = || -> Arc<dyn Step> {
+        let reads = [ENVIRONMENT, UNIT_FILE, "/usr/local/bin/etcd"].map(Utf8PathBuf::from);
+        Arc::new(RunService {
+            unit: UNIT,
+            reads: reads.into(),
+        })
+    };
+    let mut task = task.on(&first.name, vec![enter(first, Entry::Founder), service()]);
+    for (at, host) in joiners.iter().enumerate() {
+        // The founder must be there; a joiner that fails keeps no other from joining.
+        task = task.then(if at == 0 {
+            Order::AllHosts
+        } else {
+            Order::Settled
+        });
+        let promote = PromoteEtcdMember {
+            me: Site::peer(host),
+            others: others(host),
+            pki: PKI.to_owned(),
+        };
+        task = task.on(
+            &host.name,
+            vec![enter(host, Entry::Joiner), service(), Arc::new(promote)],
+        );
+    }
+    let assembled = rendered(&EtcdBootstrap {
+        state: BootstrapState::Existing,
+        token: site.cluster.name().to_owned(),
+        members: peers.iter().map(EtcdPeer::initial).collect(),
+    });
+    let owner = || Owner {
+        user: "root".to_owned(),
+        group: USER.to_owned(),
+    };
+    task.then(Order::AllHosts)
+        .on_each(&names(hosts.iter().copied()), |_| {
+            vec![Arc::new(UploadFile {
+                path: BOOTSTRAP.into(),
+                content: Content::Text(assembled.clone()),
+                attrs: FileAttrs {
+                    mode: 0o640,
+                    owner: owner(),
+                },
+            })]
+        })
+        .then(Order::AllHosts)
+        .on(
+            &first.name,
+            vec![Arc::new(VerifyEtcd {
+                members: peers,
+                pki: PKI.to_owned(),
+            })],
+        )
+}

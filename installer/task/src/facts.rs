@@ -1,0 +1,122 @@
+//! Facts about components that decide what is written for them.
+
+use step::{Feature, KernelModule, System};
+use templates::CorruptionCheck;
+
+/// The operating systems that kubexm supports, each since its oldest release.
+pub(crate) const SYSTEMS: &[System] = &[
+    System {
+        id: "debian",
+        since: (11, 0),
+    },
+    System {
+        id: "ubuntu",
+        since: (20, 4),
+    },
+    System {
+        id: "rhel",
+        since: (8, 0),
+    },
+    System {
+        id: "rocky",
+        since: (8, 0),
+    },
+    System {
+        id: "almalinux",
+        since: (8, 0),
+    },
+    System {
+        id: "centos",
+        since: (8, 0),
+    },
+    System {
+        id: "ol",
+        since: (8, 0),
+    },
+    System {
+        id: "anolis",
+        since: (8, 0),
+    },
+    System {
+        id: "openEuler",
+        since: (20, 3),
+    },
+    System {
+        id: "kylin",
+        since: (10, 0),
+    },
+    System {
+        id: "uos",
+        since: (20, 0),
+    },
+    System {
+        id: "opensuse-leap",
+        since: (15, 4),
+    },
+    System {
+        id: "sles",
+        since: (15, 4),
+    },
+];
+
+/// The kernel modules of a host that runs containers.
+pub(crate) const MODULES: &[KernelModule] = &[
+    KernelModule {
+        name: "overlay",
+        shows: Feature::Filesystem("overlay"),
+    },
+    KernelModule {
+        name: "br_netfilter",
+        shows: Feature::Path("/proc/sys/net/bridge"),
+    },
+    KernelModule {
+        name: "nf_conntrack",
+        shows: Feature::Path("/proc/sys/net/netfilter/nf_conntrack_max"),
+    },
+];
+
+/// The kernel parameters of a host that runs containers.
+pub(crate) const SYSCTLS: &[(&str, &str)] = &[
+    ("net.bridge.bridge-nf-call-iptables", "1"),
+    ("net.bridge.bridge-nf-call-ip6tables", "1"),
+    ("net.ipv4.ip_forward", "1"),
+    ("fs.inotify.max_user_instances", "8192"),
+    ("fs.inotify.max_user_watches", "524288"),
+    ("vm.max_map_count", "262144"),
+    ("vm.overcommit_memory", "1"),
+    ("kernel.panic", "10"),
+    ("kernel.panic_on_oops", "1"),
+];
+
+/// And where pods have IPv6 addresses.
+pub(crate) const SYSCTLS_V6: &[(&str, &str)] = &[("net.ipv6.conf.all.forwarding", "1")];
+
+/// The first two numbers of a version, with or without its v.
+pub(crate) fn minor(version: &str) -> (u32, u32) {
+    let mut numbers = version
+        .trim_start_matches('v')
+        .split('.')
+        .map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// How this etcd spells its start-up corruption check.
+pub(crate) fn corruption_check(version: &str) -> CorruptionCheck {
+    if minor(version) >= (3, 6) {
+        CorruptionCheck::FeatureGate
+    } else {
+        CorruptionCheck::Experimental
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corruption_check_changes_its_name_with_3_6() {
+        assert_eq!(corruption_check("v3.5.30"), CorruptionCheck::Experimental);
+        assert_eq!(corruption_check("3.6.0"), CorruptionCheck::FeatureGate);
+        assert_eq!(corruption_check("v3.10.1"), CorruptionCheck::FeatureGate);
+    }
+}

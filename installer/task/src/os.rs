@@ -1,0 +1,123 @@
+use std::sync::Arc;
+
+use cluster::Host;
+use engine::{Step, StepError, Task};
+
+use step::{
+    ApplySysctls, Content, DisableSwap, EditBlock, FileAttrs, KernelModule, LoadModules, MARKER,
+    SetHostname, UploadFile,
+};
+use templates::{HostEntry, HostsBlock, Modules, Sysctls, Template};
+
+use crate::Site;
+use crate::facts::{MODULES, SYSCTLS, SYSCTLS_V6};
+use crate::site::names;
+
+/// What every host gets: the mark of its cluster, the names of all others and, if asked for, its own.
+#[must_use]
+pub fn host_files(site: &Site) -> Task {
+    let mut task = Task::new("host files");
+    for host in &site.cluster.spec.hosts {
+        let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(UploadFile {
+            path: MARKER.into(),
+            content: Content::Text(format!("{}\n", site.cluster.name())),
+            attrs: FileAttrs::root(0o644),
+        })];
+        if site.cluster.spec.system.set_hostname {
+            steps.push(Arc::new(SetHostname {
+                name: host.name.clone(),
+            }));
+        }
+        steps.push(Arc::new(EditBlock {
+            path: "/etc/hosts".into(),
+            owner: site.cluster.name().to_owned(),
+            lines: hosts_block(site),
+            preface: "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
+        }));
+        task = task.on(&host.name, steps);
+    }
+    task
+}
+
+fn hosts_block(site: &Site) -> String {
+    let registry = site.cluster.registry_host().map(|host| host.name.as_str());
+    let names = |host: &Host| {
+        let mut names = vec![host.name.clone()];
+        if registry == Some(&host.name) {
+            names.push(site.cluster.registry_domain().to_owned());
+        }
+        names
+    };
+    let entries = site.cluster.spec.hosts.iter().flat_map(|host| {
+        let names = names(host);
+        host.internal_ips()
+            .into_iter()
+            .map(move |address| HostEntry {
+                address: address.to_string(),
+                names: names.clone(),
+            })
+    });
+    let mut lines = rendered(&HostsBlock {
+        entries: entries.collect(),
+    });
+    if !site.cluster.spec.host.is_empty() {
+        lines.push_str(site.cluster.spec.host.trim_end());
+        lines.push('\n');
+    }
+    lines
+}
+
+/// What hosts that run containers need of their kernel: modules, parameters, no swap. Now and at boot.
+#[must_use]
+pub fn kernel(site: &Site) -> Task {
+    let modules: Vec<KernelModule> = MODULES.to_vec();
+    let dual = site.cluster.spec.network.kube_pods_cidr.v6.is_some();
+    let settings: Vec<(String, String)> = SYSCTLS
+        .iter()
+        .chain(SYSCTLS_V6.iter().filter(|_| dual))
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    let modules_conf = rendered(&Modules {
+        names: modules
+            .iter()
+            .map(|module| module.name.to_owned())
+            .collect(),
+    });
+    let sysctl_conf = rendered(&Sysctls {
+        settings: settings.clone(),
+    });
+    let file = |path: &str, text: &str| -> Arc<dyn Step> {
+        Arc::new(UploadFile {
+            path: path.into(),
+            content: Content::Text(text.to_owned()),
+            attrs: FileAttrs::root(0o644),
+        })
+    };
+    Task::new("kernel").on_each(&names(site.runtime_hosts()), |_| {
+        vec![
+            file("/etc/modules-load.d/kubexm.conf", &modules_conf),
+            Arc::new(LoadModules {
+                modules: modules.clone(),
+            }),
+            file("/etc/sysctl.d/90-kubexm.conf", &sysctl_conf),
+            Arc::new(ApplySysctls {
+                settings: settings.clone(),
+            }),
+            Arc::new(DisableSwap),
+        ]
+    })
+}
+
+/// A template's text. That it renders with every context of its type is what the templates' tests prove.
+pub(crate) fn rendered(template: &impl Template) -> String {
+    template
+        .render()
+        .expect("a template renders with its own context")
+}
+
+/// The same where it is rendered at run time.
+pub(crate) fn rendered_late(template: &impl Template) -> Result<String, StepError> {
+    template
+        .render()
+        .map_err(|error| StepError::new(error.to_string()))
+}

@@ -1,0 +1,89 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use artifact::ProgramFile;
+use camino::Utf8PathBuf;
+use engine::{Step, Task};
+use step::{InstallPrograms, LocalProgram, PackedProgram, UnpackPrograms};
+
+use crate::{OPERATOR, Site};
+
+/// Takes every program that some host needs out of its archive, on the operator's machine.
+#[must_use]
+pub fn unpack(site: &Site) -> Task {
+    let mut steps: Vec<Arc<dyn Step>> = Vec::new();
+    for component in site.components() {
+        for arch in site.arches() {
+            for file in site.manifest.files_of(component, arch) {
+                let packed: Vec<PackedProgram> = file
+                    .programs
+                    .iter()
+                    .filter_map(|program| {
+                        Some(PackedProgram {
+                            member: program.member.clone()?,
+                            to: local(site, ProgramFile { program, file }),
+                            size: program.size,
+                            sha256: program.sha256,
+                        })
+                    })
+                    .collect();
+                if !packed.is_empty() {
+                    steps.push(Arc::new(UnpackPrograms {
+                        what: file.path.file_name().unwrap_or(component).to_owned(),
+                        archive: site.tree.path(&file.path),
+                        programs: packed,
+                    }));
+                }
+            }
+        }
+    }
+    Task::new("unpack").on(OPERATOR, steps)
+}
+
+/// Where a program lies ready: the file itself, or under its digest once it is unpacked.
+fn local(site: &Site, of: ProgramFile<'_>) -> Utf8PathBuf {
+    match of.program.member {
+        None => site.tree.path(&of.file.path),
+        Some(_) => {
+            let digest = of.program.sha256.to_string();
+            site.tree
+                .programs()
+                .join(&digest[..16])
+                .join(&of.program.name)
+        }
+    }
+}
+
+/// The step that puts a component's programs into a directory of a host, whatever its architecture.
+pub(crate) fn install(site: &Site, component: &str, directory: &str) -> Arc<dyn Step> {
+    let by_machine: BTreeMap<String, Vec<LocalProgram>> = site
+        .arches()
+        .into_iter()
+        .map(|arch| {
+            let programs = site
+                .manifest
+                .programs_of(component, arch)
+                .map(|of| LocalProgram {
+                    name: of.program.name.clone(),
+                    local: local(site, of),
+                    size: of.program.size,
+                    sha256: of.program.sha256,
+                });
+            (arch.uname().to_owned(), programs.collect())
+        })
+        .collect();
+    let version = site.manifest.version_of(component).unwrap_or_default();
+    Arc::new(InstallPrograms {
+        what: format!("{component} {version}").trim_end().to_owned(),
+        directory: directory.into(),
+        by_machine,
+    })
+}
+
+/// How much a component's programs take on a host.
+pub(crate) fn size(site: &Site, component: &str, arch: cluster::Arch) -> u64 {
+    site.manifest
+        .programs_of(component, arch)
+        .map(|of| of.program.size)
+        .sum()
+}

@@ -1,0 +1,229 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Order, Step, Task};
+
+use artifact::ImageEntry;
+use cluster::Arch;
+use step::{
+    Certificate, CertificateAuthority, CertificateSpec, Containerd, Content, CreateUser, FileAttrs,
+    ImageArchives, ImportImages, KeyPairFiles, MakeDirectory, NodeImage, Owner,
+    PrepareRegistryCredentials, PullImage, PushImages, RunService, SiteRegistry, UploadFile, Usage,
+};
+use templates::{RegistryConfig, RegistryUnit};
+
+use crate::os::rendered;
+use crate::site::{names, url_address};
+use crate::{OPERATOR, Site, programs};
+
+/// The registry's user on its host.
+const USER: &str = "kubexm-registry";
+const UNIT: &str = "kubexm-registry.service";
+const DIR: &str = "/etc/kubexm-registry";
+/// The site's authority for its registry lives as long as a site does; nodes trust it, so it is not changed lightly.
+const TEN_YEARS: Duration = CertificateSpec::YEAR.saturating_mul(10);
+
+fn authority(site: &Site) -> KeyPairFiles {
+    KeyPairFiles::at(site.registry_dir().join("ca"))
+}
+
+fn certificate(site: &Site) -> KeyPairFiles {
+    KeyPairFiles::at(site.registry_dir().join("registry"))
+}
+
+/// The registry's authority, certificate and credentials, on the operator's machine.
+#[must_use]
+pub fn registry_pki(site: &Site) -> Task {
+    let task = Task::new("registry certificates");
+    let Some(host) = site.cluster.registry_host() else {
+        return task;
+    };
+    let name = format!("kubexm registry of {}", site.cluster.name());
+    let dns: BTreeSet<String> =
+        [site.cluster.registry_domain().to_owned(), host.name.clone()].into();
+    let spec = CertificateSpec::new(site.cluster.registry_domain(), Usage::Server)
+        .dns(dns)
+        .ips(
+            host.internal_ips()
+                .into_iter()
+                .chain(host.address.parse().ok()),
+        )
+        .valid_for(TEN_YEARS);
+    task.on(
+        OPERATOR,
+        vec![
+            Arc::new(CertificateAuthority::new(authority(site), name)),
+            Arc::new(Certificate::new(authority(site), certificate(site), spec)),
+            Arc::new(credentials(site)),
+        ],
+    )
+}
+
+fn credentials(site: &Site) -> PrepareRegistryCredentials {
+    let login = site.registry_login.clone();
+    PrepareRegistryCredentials::new(site.registry_dir(), login, site.credentials.clone())
+}
+
+/// The registry itself, under systemd on its host.
+#[must_use]
+pub fn registry_service(site: &Site) -> Task {
+    let task = Task::new("registry service");
+    let Some(host) = site.cluster.registry_host() else {
+        return task;
+    };
+    let data_dir = site.cluster.spec.registry.registry_data_dir.clone();
+    let owner = || Owner {
+        user: USER.to_owned(),
+        group: USER.to_owned(),
+    };
+    let private = || FileAttrs {
+        mode: 0o400,
+        owner: owner(),
+    };
+    let at = |name: &str| format!("{DIR}/{name}");
+    let config = rendered(&RegistryConfig {
+        port: site.cluster.registry_port(),
+        data_dir: data_dir.to_string(),
+        certificate: at("registry.crt"),
+        key: at("registry.key"),
+        htpasswd: at("htpasswd"),
+    });
+    let unit = rendered(&RegistryUnit {
+        config: at("config.yml"),
+        data_dir: data_dir.to_string(),
+    });
+    let upload = |path: String, content: Content, attrs: FileAttrs| -> Arc<dyn Step> {
+        Arc::new(UploadFile {
+            path: path.into(),
+            content,
+            attrs,
+        })
+    };
+    let local = |path| Content::Local(path);
+    let certificate = certificate(site);
+    let unit_path = format!("/etc/systemd/system/{UNIT}");
+    let reads = ["config.yml", "registry.crt", "registry.key"].map(|name| at(name).into());
+    let programs = ["/usr/local/bin/registry".into(), unit_path.clone().into()];
+    task.on(
+        &host.name,
+        vec![
+            Arc::new(CreateUser { name: USER }),
+            programs::install(site, "registry", "/usr/local/bin"),
+            Arc::new(MakeDirectory {
+                path: DIR.into(),
+                attrs: FileAttrs::root(0o755),
+            }),
+            Arc::new(MakeDirectory {
+                path: data_dir,
+                attrs: FileAttrs {
+                    mode: 0o700,
+                    owner: owner(),
+                },
+            }),
+            upload(
+                at("registry.crt"),
+                local(certificate.certificate()),
+                FileAttrs::root(0o644),
+            ),
+            upload(at("registry.key"), local(certificate.key()), private()),
+            upload(
+                at("htpasswd"),
+                local(credentials(site).htpasswd()),
+                private(),
+            ),
+            upload(
+                at("config.yml"),
+                Content::Text(config),
+                FileAttrs::root(0o644),
+            ),
+            upload(unit_path, Content::Text(unit), FileAttrs::root(0o644)),
+            Arc::new(RunService {
+                unit: UNIT,
+                reads: reads.into_iter().chain(programs).collect(),
+            }),
+        ],
+    )
+}
+
+/// Every image of the bundle, in the registry.
+#[must_use]
+pub fn push_images(site: &Site) -> Task {
+    let task = Task::new("images");
+    let Some(host) = site.cluster.registry_host() else {
+        return task;
+    };
+    if site.manifest.images.is_empty() {
+        return task;
+    }
+    let push = PushImages::new(
+        SiteRegistry {
+            url: format!(
+                "https://{}:{}",
+                url_address(host),
+                site.cluster.registry_port()
+            ),
+            ca: authority(site).certificate(),
+            namespace: site.registry_namespace().map(ToOwned::to_owned),
+        },
+        site.credentials.clone(),
+        site.tree.images(),
+        site.manifest.images.clone(),
+    );
+    task.after(Order::Host(host.name.clone()))
+        .on(OPERATOR, vec![Arc::new(push)])
+}
+
+/// Where the site has no registry: every image of the bundle, on every node.
+#[must_use]
+pub fn import_images(site: &Site) -> Task {
+    let task = Task::new("images");
+    if site.cluster.registry_host().is_some() || site.manifest.images.is_empty() {
+        return task;
+    }
+    let archives = ImageArchives::new(site.tree.images(), site.tree.state().join("images"));
+    let mut task = task;
+    for host in site.runtime_hosts() {
+        let import = ImportImages {
+            archives: archives.clone(),
+            images: node_images(site, host.arch),
+            containerd: Containerd {
+                ctr: "/usr/local/bin/ctr".into(),
+                socket: "/run/containerd/containerd.sock".into(),
+            },
+            upload_dir: "/var/lib/kubexm/images".into(),
+        };
+        task = task.on(&host.name, vec![Arc::new(import)]);
+    }
+    task
+}
+
+/// Every image of the bundle as a node of this architecture has it.
+fn node_images(site: &Site, arch: Arch) -> Vec<NodeImage> {
+    let of_arch = |image: &ImageEntry| {
+        let platform = image
+            .platforms
+            .iter()
+            .find(|platform| platform.arch == arch)?;
+        Some(NodeImage {
+            reference: image.reference.clone(),
+            manifest: platform.digest,
+            size: platform.size,
+        })
+    };
+    site.manifest.images.iter().filter_map(of_arch).collect()
+}
+
+/// Has every node fetch an image of the bundle by the name the world knows it by.
+#[must_use]
+pub fn prove_images(site: &Site) -> Task {
+    let task = Task::new("pull");
+    let Some(pause) = site.pause_image() else {
+        return task;
+    };
+    task.on_each(&names(site.runtime_hosts()), |_| {
+        vec![Arc::new(PullImage {
+            reference: pause.reference.clone(),
+        })]
+    })
+}

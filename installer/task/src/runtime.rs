@@ -1,0 +1,214 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use camino::Utf8PathBuf;
+use engine::{Step, StepError, Task};
+
+use secrecy::ExposeSecret;
+use step::{Content, FileAttrs, MakeDirectory, RunService, UploadFile, repository_prefix};
+use templates::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
+
+use crate::facts::minor;
+use crate::os::{rendered, rendered_late};
+use crate::site::names;
+use crate::{Site, programs};
+
+const UNIT: &str = "containerd.service";
+const UNIT_FILE: &str = "/etc/systemd/system/containerd.service";
+const CONFIG: &str = "/etc/containerd/config.toml";
+const CERTS: &str = "/etc/containerd/certs.d";
+const CA: &str = "/etc/containerd/certs.d/kubexm-ca.crt";
+
+/// containerd with runc, the CNI plugins and crictl, on every host that runs containers.
+#[must_use]
+pub fn containerd(site: &Site) -> Task {
+    Task::new("containerd").on_each(&names(site.runtime_hosts()), |_| {
+        let mut steps: Vec<Arc<dyn Step>> = vec![
+            programs::install(site, "containerd", "/usr/local/bin"),
+            programs::install(site, "runc", "/usr/local/sbin"),
+            programs::install(site, "cni-plugins", "/opt/cni/bin"),
+            programs::install(site, "crictl", "/usr/local/bin"),
+            directory("/etc/containerd", 0o755),
+            directory(CERTS, 0o755),
+            directory("/etc/cni/net.d", 0o755),
+            text(CONFIG, config(site)),
+        ];
+        steps.extend(registry_hosts(site));
+        let endpoint = "unix:///run/containerd/containerd.sock".to_owned();
+        steps.push(text("/etc/crictl.yaml", rendered(&Crictl { endpoint })));
+        steps.push(text(UNIT_FILE, rendered(&ContainerdUnit {})));
+        let reads: Vec<Utf8PathBuf> = [CONFIG, UNIT_FILE, "/usr/local/bin/containerd"]
+            .map(Utf8PathBuf::from)
+            .into();
+        steps.push(Arc::new(RunService { unit: UNIT, reads }));
+        steps
+    })
+}
+
+fn directory(path: &str, mode: u32) -> Arc<dyn Step> {
+    Arc::new(MakeDirectory {
+        path: path.into(),
+        attrs: FileAttrs::root(mode),
+    })
+}
+
+fn text(path: &str, text: String) -> Arc<dyn Step> {
+    let content = Content::Text(text);
+    Arc::new(UploadFile {
+        path: path.into(),
+        content,
+        attrs: FileAttrs::root(0o644),
+    })
+}
+
+/// The `config.toml` for the version that the bundle holds, with the config's own settings merged into it.
+fn config(site: &Site) -> String {
+    let version = site.manifest.version_of("containerd").unwrap_or_default();
+    let data_dir = site.cluster.spec.registry.containerd_data_dir.to_string();
+    let sandbox_image = site
+        .pause_image()
+        .map(|image| image.reference.clone())
+        .unwrap_or_default();
+    let text = if minor(version) < (2, 0) {
+        rendered(&Containerd1 {
+            data_dir,
+            sandbox_image,
+        })
+    } else {
+        rendered(&Containerd2 {
+            data_dir,
+            sandbox_image,
+        })
+    };
+    let settings = &site
+        .cluster
+        .spec
+        .kubernetes
+        .container_runtime
+        .containerd
+        .config;
+    if settings.is_empty() {
+        text
+    } else {
+        merged(&text, settings)
+    }
+}
+
+/// Lays settings of the config over a TOML text: tables are merged, anything else is replaced.
+fn merged(text: &str, settings: &serde_json::Map<String, serde_json::Value>) -> String {
+    let mut table: toml::Table = text.parse().expect("the template is TOML");
+    for (key, value) in settings {
+        lay_over(&mut table, key, value);
+    }
+    format!("# Written by kubexm, with the settings of the config.\n{table}")
+}
+
+fn lay_over(table: &mut toml::Table, key: &str, value: &serde_json::Value) {
+    match (table.get_mut(key), value) {
+        (Some(toml::Value::Table(below)), serde_json::Value::Object(settings)) => {
+            for (key, value) in settings {
+                lay_over(below, key, value);
+            }
+        }
+        _ => {
+            if let Ok(value) = toml::Value::try_from(value) {
+                table.insert(key.to_owned(), value);
+            }
+        }
+    }
+}
+
+/// For every registry that the bundle has images of, and for all others: pulls go to the site's registry alone. Without
+/// one nothing is written, and nothing can be pulled from a site without a route out.
+fn registry_hosts(site: &Site) -> Vec<Arc<dyn Step>> {
+    if site.cluster.registry_host().is_none() {
+        return Vec::new();
+    }
+    let authority = Content::Local(site.registry_dir().join("ca.crt"));
+    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(UploadFile {
+        path: CA.into(),
+        content: authority,
+        attrs: FileAttrs::root(0o644),
+    })];
+    let registries: BTreeSet<&str> = site
+        .manifest
+        .images
+        .iter()
+        .filter_map(|image| {
+            image
+                .reference
+                .split_once('/')
+                .map(|(registry, _)| registry)
+        })
+        .collect();
+    let own = site.cluster.registry_authority();
+    let mut targets = vec![
+        (own.clone(), format!("https://{own}/v2")),
+        ("_default".to_owned(), format!("https://{own}/v2")),
+    ];
+    targets.extend(registries.into_iter().map(|registry| {
+        let prefix = repository_prefix(site.registry_namespace(), registry);
+        (registry.to_owned(), format!("https://{own}/v2/{prefix}"))
+    }));
+    for (registry, endpoint) in targets {
+        // containerd takes `host_port_` for a host with a port; a colon in a path troubles other tools.
+        let folder = match registry.split_once(':') {
+            Some((host, port)) => format!("{host}_{port}_"),
+            None => registry,
+        };
+        steps.push(directory(&format!("{CERTS}/{folder}"), 0o755));
+        steps.push(hosts_toml(
+            site,
+            format!("{CERTS}/{folder}/hosts.toml"),
+            endpoint,
+        ));
+    }
+    steps
+}
+
+fn hosts_toml(site: &Site, path: String, endpoint: String) -> Arc<dyn Step> {
+    let slot = site.credentials.clone();
+    let takes = vec![slot.id()];
+    let render = Arc::new(move || {
+        let login = slot
+            .get()
+            .ok_or_else(|| StepError::new("the registry's credentials are missing"))?;
+        let pair = format!("{}:{}", login.username, login.password.expose_secret());
+        rendered_late(&RegistryHosts {
+            endpoint: endpoint.clone(),
+            ca_file: CA.to_owned(),
+            authorization: format!("Basic {}", BASE64_STANDARD.encode(pair)),
+        })
+    });
+    let content = Content::Late { takes, render };
+    Arc::new(UploadFile {
+        path: path.into(),
+        content,
+        attrs: FileAttrs::root(0o600),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_laid_over_the_template() {
+        let text = "version = 3\n[plugins.\"a.b\".runc]\nkeep = 1\nreplace = false\n";
+        let settings = serde_json::json!({
+            "plugins": { "a.b": { "runc": { "replace": true }, "restrict_oom_score_adj": true } },
+            "oom_score": 0,
+        });
+        let serde_json::Value::Object(settings) = settings else {
+            unreachable!()
+        };
+        let table: toml::Table = merged(text, &settings).parse().unwrap();
+        let wanted: toml::Table = "version = 3\noom_score = 0\n[plugins.\"a.b\"]\n\
+             restrict_oom_score_adj = true\n[plugins.\"a.b\".runc]\nkeep = 1\nreplace = true\n"
+            .parse()
+            .unwrap();
+        assert_eq!(table, wanted);
+    }
+}

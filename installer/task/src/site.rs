@@ -1,0 +1,179 @@
+use artifact::{ImageEntry, Manifest, Tree};
+use camino::Utf8PathBuf;
+use cluster::{Arch, Cluster, Host, Role};
+use engine::Slot;
+use step::{EtcdPeer, RegistryCredentials};
+
+/// The name under which the operator's own machine takes part in a plan. No host can be called so: it is no DNS label.
+pub const OPERATOR: &str = "(operator)";
+
+/// Everything that tasks are made from: what the config asks for and what the tree holds.
+pub struct Site {
+    pub cluster: Cluster,
+    pub manifest: Manifest,
+    pub tree: Tree,
+    /// The registry's user and password, where the config names them.
+    pub registry_login: Option<RegistryCredentials>,
+    /// The same for all tasks: filled by the one that prepares the registry's credentials.
+    pub(crate) credentials: Slot<RegistryCredentials>,
+}
+
+impl Site {
+    #[must_use]
+    pub fn new(
+        cluster: Cluster,
+        manifest: Manifest,
+        tree: Tree,
+        registry_login: Option<RegistryCredentials>,
+    ) -> Self {
+        let credentials = Slot::new("the registry's credentials");
+        Self {
+            cluster,
+            manifest,
+            tree,
+            registry_login,
+            credentials,
+        }
+    }
+
+    /// Everything that the config asks for and the tree does not hold, as one list.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        let arches = self.arches().into_iter().collect();
+        let absent = artifact::needs(&self.cluster).into_iter().flat_map(|need| {
+            let arches = need.arches(&self.cluster, &arches);
+            arches
+                .into_iter()
+                .flat_map(|arch| need.missing_from(&self.manifest, arch))
+                .collect::<Vec<_>>()
+        });
+        let other = self
+            .asked_versions()
+            .into_iter()
+            .filter_map(|(component, asked)| {
+                let held = self.manifest.version_of(component)?;
+                let same = held.trim_start_matches('v') == asked.trim_start_matches('v');
+                let line =
+                    format!("{component} {asked}, wanted by the config (the bundle holds {held})");
+                (!same).then_some(line)
+            });
+        absent
+            .map(|missing| missing.to_string())
+            .chain(other)
+            .collect()
+    }
+
+    fn asked_versions(&self) -> Vec<(&'static str, String)> {
+        let spec = &self.cluster.spec;
+        let mut asked = Vec::new();
+        if let Some(version) = &spec.etcd.version
+            && !self.etcd_hosts().is_empty()
+        {
+            asked.push(("etcd", version.with_v()));
+        }
+        if let Some(version) = self.cluster.runtime_version()
+            && !self.runtime_hosts().is_empty()
+        {
+            asked.push(("containerd", version.with_v()));
+        }
+        if let Some(version) = &spec.registry.version
+            && self.cluster.registry_host().is_some()
+        {
+            asked.push(("registry", version.with_v()));
+        }
+        asked
+    }
+
+    /// The components whose programs go onto hosts.
+    pub(crate) fn components(&self) -> Vec<&'static str> {
+        let mut components = Vec::new();
+        if self.cluster.registry_host().is_some() {
+            components.push("registry");
+        }
+        if !self.runtime_hosts().is_empty() {
+            components.extend(["containerd", "runc", "cni-plugins", "crictl"]);
+        }
+        if !self.etcd_hosts().is_empty() {
+            components.push("etcd");
+        }
+        components
+    }
+
+    /// The architectures of the hosts, as the config has them.
+    pub(crate) fn arches(&self) -> Vec<Arch> {
+        let mut arches: Vec<Arch> = self
+            .cluster
+            .spec
+            .hosts
+            .iter()
+            .map(|host| host.arch)
+            .collect();
+        arches.sort_unstable();
+        arches.dedup();
+        arches
+    }
+
+    /// Every host, in the order of the config.
+    pub(crate) fn host_names(&self) -> Vec<String> {
+        names(self.cluster.spec.hosts.iter())
+    }
+
+    pub(crate) fn etcd_hosts(&self) -> Vec<&Host> {
+        match self.cluster.spec.etcd.kind {
+            cluster::EtcdType::Kubexm => self.cluster.hosts_in(Role::Etcd),
+            cluster::EtcdType::Kubeadm | cluster::EtcdType::External => Vec::new(),
+        }
+    }
+
+    /// The hosts that run containers: masters and workers.
+    pub(crate) fn runtime_hosts(&self) -> Vec<&Host> {
+        let roles = |host: &Host| self.cluster.roles_of(&host.name);
+        let runs = |host: &&Host| {
+            let roles = roles(host);
+            roles.contains(&Role::Master) || roles.contains(&Role::Worker)
+        };
+        self.cluster.spec.hosts.iter().filter(runs).collect()
+    }
+
+    pub(crate) fn peer(host: &Host) -> EtcdPeer {
+        EtcdPeer {
+            name: host.name.clone(),
+            address: url_address(host),
+        }
+    }
+
+    /// The sandbox image: of the pause images in the bundle the one that is there for the runtime.
+    pub(crate) fn pause_image(&self) -> Option<&ImageEntry> {
+        let runtime = self.cluster.spec.kubernetes.container_runtime.kind;
+        let for_runtime = format!("containerRuntime {runtime}");
+        let is_pause = |image: &&ImageEntry| {
+            let name = image.reference.split(['@', ':']).next();
+            name.is_some_and(|name| name.ends_with("/pause"))
+        };
+        let mut pauses = self.manifest.images.iter().filter(is_pause);
+        pauses.find(|image| image.wanted_by.contains(&for_runtime))
+    }
+
+    /// The project that all images of the registry are put into.
+    pub(crate) fn registry_namespace(&self) -> Option<&str> {
+        let namespace = self.cluster.spec.registry.namespace_override.as_str();
+        (!namespace.is_empty()).then_some(namespace)
+    }
+
+    pub(crate) fn registry_dir(&self) -> Utf8PathBuf {
+        self.tree.certs("registry")
+    }
+}
+
+pub(crate) fn names<'a>(hosts: impl IntoIterator<Item = &'a Host>) -> Vec<String> {
+    hosts.into_iter().map(|host| host.name.clone()).collect()
+}
+
+/// A host's internal address as it stands in a URL.
+pub(crate) fn url_address(host: &Host) -> String {
+    match (host.internal_v4(), host.internal_v6()) {
+        (Some(v4), _) => v4.to_string(),
+        (None, Some(v6)) => format!("[{v6}]"),
+        (None, None) => host.address.clone(),
+    }
+}
