@@ -1,0 +1,392 @@
+//! One file: asked for, resumed, tried again, verified, and only then given its name.
+
+use bytes::Bytes;
+use camino::Utf8Path;
+use event::{Event, Events, Progress, UnitId};
+use futures::{Stream, StreamExt, TryStreamExt};
+use reqwest::header::{
+    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use reqwest::{Method, Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Http, Retry};
+use super::part::{Digests, Part, Sums};
+use super::published::Digest;
+use super::{Address, FetchError};
+
+/// The digest that a file must have, and who says so.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    pub(crate) digest: Digest,
+    pub(crate) source: String,
+}
+
+/// What every attempt at a unit of work needs: who watches, and who may stop it.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch<'a> {
+    pub(crate) unit: UnitId,
+    pub(crate) events: &'a Events,
+    pub(crate) cancel: &'a CancellationToken,
+}
+
+impl Watch<'_> {
+    /// Announces another attempt and waits for it.
+    pub(crate) async fn pause(
+        &self,
+        retry: &Retry,
+        attempt: u32,
+        delay: std::time::Duration,
+        asked: Option<std::time::Duration>,
+        error: String,
+    ) -> Result<(), FetchError> {
+        let delay = retry.wait(delay, asked);
+        self.events.emit(&Event::Retrying {
+            id: self.unit,
+            attempt,
+            error,
+            delay,
+        });
+        self.unless_cancelled(tokio::time::sleep(delay)).await
+    }
+
+    pub(crate) async fn unless_cancelled<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, FetchError> {
+        self.cancel
+            .run_until_cancelled(work)
+            .await
+            .ok_or(FetchError::Interrupted)
+    }
+}
+
+/// Shows how far one piece of a unit has come; what comes a second time is not counted twice.
+pub(crate) struct Shown {
+    progress: Progress,
+    highest: u64,
+}
+
+impl Shown {
+    pub(crate) fn on(progress: Progress) -> Self {
+        Self {
+            progress,
+            highest: 0,
+        }
+    }
+
+    pub(crate) fn reach(&mut self, len: u64) {
+        if len > self.highest {
+            self.progress.add(len - self.highest);
+            self.highest = len;
+        }
+    }
+}
+
+/// Writes a body down. What has come is on disk and in the digests, whatever ended it.
+pub(crate) async fn receive<E: From<FetchError>>(
+    watch: &Watch<'_>,
+    shown: &mut Shown,
+    (part, start): (&Part, Digests),
+    body: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<(Digests, Result<(), E>), FetchError> {
+    let mut body = std::pin::pin!(body);
+    let mut len = start.len();
+    shown.reach(len);
+    let writer = part.append(start);
+    let outcome = loop {
+        match watch.unless_cancelled(body.next()).await {
+            Ok(Some(Ok(chunk))) => {
+                len += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+                shown.reach(len);
+                if !writer.write(chunk).await {
+                    break Ok(());
+                }
+            }
+            Ok(Some(Err(error))) => break Err(error),
+            Ok(None) => break Ok(()),
+            Err(interrupted) => break Err(interrupted.into()),
+        }
+    };
+    Ok((writer.finish().await?, outcome))
+}
+
+/// Fetches one file to one place.
+#[derive(Debug)]
+pub(crate) struct Download<'a> {
+    pub(crate) http: &'a Http,
+    pub(crate) address: &'a Address,
+    pub(crate) dest: &'a Utf8Path,
+    pub(crate) expected: Option<&'a Expected>,
+    pub(crate) watch: Watch<'a>,
+}
+
+/// How far a file has come.
+struct Arrived {
+    digests: Digests,
+    origin: Option<Origin>,
+}
+
+impl Download<'_> {
+    /// Brings the file under its final name. Also tells how many bytes were there from before.
+    pub(crate) async fn run(&self) -> Result<(Sums, u64), FetchError> {
+        let part = Part::of(self.dest);
+        let mut arrived = self.found(&part).await?;
+        let before = arrived.digests.len();
+        let mut sums = self.fetch(&part, &mut arrived).await?;
+        if let Some(expected) = self.expected
+            && sums.like(&expected.digest) != expected.digest
+        {
+            // A prefix from another day or a byte flipped underway: once more, from nothing.
+            part.discard_all().await?;
+            arrived = self.nothing();
+            sums = self.fetch(&part, &mut arrived).await?;
+            let got = sums.like(&expected.digest);
+            if got != expected.digest {
+                part.discard_all().await?;
+                return Err(FetchError::Mismatch {
+                    url: self.address.to_string(),
+                    expected: expected.digest.to_string(),
+                    got: got.to_string(),
+                    source_of_truth: expected.source.clone(),
+                });
+            }
+        }
+        part.complete().await?;
+        Ok((sums, before))
+    }
+
+    fn nothing(&self) -> Arrived {
+        let digests = Digests::wanted_by(self.expected.map(|expected| &expected.digest));
+        Arrived {
+            digests,
+            origin: None,
+        }
+    }
+
+    /// What an earlier run left, if it can be continued.
+    async fn found(&self, part: &Part) -> Result<Arrived, FetchError> {
+        let mut arrived = self.nothing();
+        if let Some(origin) = Origin::read(part).await
+            && origin.url == self.address.to_string()
+            && self.resumable(&origin)
+        {
+            arrived.digests = part.so_far(arrived.digests).await?;
+            arrived.origin = Some(origin);
+        }
+        Ok(arrived)
+    }
+
+    /// Bytes of two different files must never be joined: either the server can tell that the file is still the same,
+    /// or the digest of the whole will.
+    fn resumable(&self, origin: &Origin) -> bool {
+        origin.validator().is_some() || self.expected.is_some()
+    }
+
+    async fn fetch(&self, part: &Part, arrived: &mut Arrived) -> Result<Sums, FetchError> {
+        let retry = &self.http.options.retry;
+        let (mut delays, mut attempt) = (retry.delays(), 1);
+        loop {
+            let before = arrived.digests.len();
+            let error = match self.attempt(part, arrived).await {
+                Ok(()) => return Ok(arrived.digests.clone().finish()),
+                Err(error) if error.may_pass() => error,
+                Err(error) => return Err(error),
+            };
+            if arrived.digests.len() > before {
+                (delays, attempt) = (retry.delays(), 1);
+            }
+            let Some(delay) = delays.next() else {
+                return Err(error);
+            };
+            attempt += 1;
+            self.watch
+                .pause(
+                    retry,
+                    attempt,
+                    delay,
+                    error.retry_after(),
+                    error.to_string(),
+                )
+                .await?;
+        }
+    }
+
+    async fn attempt(&self, part: &Part, arrived: &mut Arrived) -> Result<(), FetchError> {
+        if arrived
+            .origin
+            .as_ref()
+            .is_none_or(|origin| !self.resumable(origin))
+        {
+            *arrived = self.nothing();
+        }
+        let offset = arrived.digests.len();
+        let known = arrived.origin.as_ref().and_then(|origin| origin.total);
+        if offset > 0 && known == Some(offset) {
+            return Ok(());
+        }
+        let headers = range(offset, arrived.origin.as_ref());
+        let sent = self.http.send(Method::GET, self.address, headers);
+        let response = self.watch.unless_cancelled(sent).await??;
+
+        let total = match self.position(&response, offset, arrived.origin.as_ref()) {
+            Position::Complete => return Ok(()),
+            Position::Continues { total } => total.or(known),
+            Position::Lost => {
+                part.discard_all().await?;
+                *arrived = self.nothing();
+                return Err(FetchError::Unresumable {
+                    url: self.address.to_string(),
+                });
+            }
+            Position::Starts => {
+                part.discard_all().await?;
+                *arrived = self.nothing();
+                let origin = Origin::of(self.address, &response);
+                origin.write(part).await?;
+                let total = origin.total;
+                arrived.origin = Some(origin);
+                total
+            }
+        };
+        let mut shown = Shown::on(self.watch.events.progress(self.watch.unit, total));
+        let body = response
+            .bytes_stream()
+            .map_err(|error| self.http.fault(self.address, &error, Some((0, total))));
+        let start = arrived.digests.clone();
+        let left = total.map(|total| total.saturating_sub(start.len()));
+        let (digests, outcome) = receive(&self.watch, &mut shown, (part, start), body)
+            .await
+            .map_err(|e| e.needing(left))?;
+        arrived.digests = digests;
+        let got = arrived.digests.len();
+        match outcome {
+            Err(FetchError::Cut {
+                url, total, cause, ..
+            }) => Err(FetchError::Cut {
+                url,
+                got,
+                total,
+                cause,
+            }),
+            Err(error) => Err(error),
+            Ok(()) if total.is_some_and(|total| total != got) => Err(FetchError::Cut {
+                url: self.address.to_string(),
+                got,
+                total,
+                cause: "the connection was closed".to_owned(),
+            }),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// What part of the file an answer brings.
+    fn position(&self, response: &Response, offset: u64, origin: Option<&Origin>) -> Position {
+        let range = response
+            .headers()
+            .get(CONTENT_RANGE)
+            .and_then(content_range);
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => {
+                let new = Origin::of(self.address, response);
+                let same = origin.is_none_or(|old| new.etag.is_none() || new.etag == old.etag);
+                match range {
+                    Some((Some(start), total)) if offset > 0 && start == offset && same => {
+                        Position::Continues { total }
+                    }
+                    _ => Position::Lost,
+                }
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => match range {
+                Some((None, Some(total))) if offset > 0 && total == offset => Position::Complete,
+                _ => Position::Lost,
+            },
+            _ => Position::Starts,
+        }
+    }
+}
+
+enum Position {
+    Starts,
+    Continues { total: Option<u64> },
+    Complete,
+    Lost,
+}
+
+fn range(offset: u64, origin: Option<&Origin>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if offset > 0 {
+        if let Ok(range) = HeaderValue::from_str(&format!("bytes={offset}-")) {
+            headers.insert(RANGE, range);
+        }
+        if let Some(Ok(validator)) = origin
+            .and_then(Origin::validator)
+            .map(HeaderValue::from_str)
+        {
+            headers.insert(IF_RANGE, validator);
+        }
+    }
+    headers
+}
+
+/// `bytes 5-9/10`, `bytes 5-9/*`, `bytes */10`: where it starts, and how large the whole is.
+fn content_range(value: &HeaderValue) -> Option<(Option<u64>, Option<u64>)> {
+    let (range, total) = value
+        .to_str()
+        .ok()?
+        .strip_prefix("bytes ")?
+        .split_once('/')?;
+    let start = range
+        .split_once('-')
+        .and_then(|(start, _)| start.parse().ok());
+    Some((start, total.parse().ok()))
+}
+
+/// What a `.part` file was begun from: `<name>.part.json` beside it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Origin {
+    url: String,
+    etag: Option<String>,
+    last_modified: Option<String>,
+    total: Option<u64>,
+}
+
+impl Origin {
+    fn of(address: &Address, response: &Response) -> Self {
+        let text = |name: HeaderName| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        Self {
+            url: address.to_string(),
+            etag: text(ETAG),
+            last_modified: text(LAST_MODIFIED),
+            total: response.content_length(),
+        }
+    }
+
+    /// What `If-Range` may carry: a strong `ETag`, or the date.
+    fn validator(&self) -> Option<&str> {
+        self.etag
+            .as_deref()
+            .filter(|etag| !etag.starts_with("W/"))
+            .or(self.last_modified.as_deref())
+    }
+
+    /// None also where it is damaged: then the file starts anew.
+    async fn read(part: &Part) -> Option<Self> {
+        serde_json::from_slice(&tokio::fs::read(part.origin()).await.ok()?).ok()
+    }
+
+    async fn write(&self, part: &Part) -> Result<(), FetchError> {
+        let path = part.origin();
+        let text = serde_json::to_vec(self).expect("strings and numbers are always JSON");
+        tokio::fs::write(&path, text)
+            .await
+            .map_err(|e| FetchError::io("write", &path, &e))
+    }
+}
