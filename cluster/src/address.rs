@@ -107,12 +107,13 @@ impl InvalidAddress {
             Self::NotACidr(text) if text.parse::<IpAddr>().is_ok() => {
                 format!("a network needs a mask, e.g. {text}/24")
             }
-            Self::NotACidr(_) => "write it as ADDRESS/BITS, e.g. 10.233.64.0/18".to_owned(),
+            Self::NotACidr(_) | Self::Empty => {
+                "write it as ADDRESS/BITS, e.g. 10.233.64.0/18".to_owned()
+            }
             Self::HostBits { cidr } => format!("did you mean '{}'?", cidr.trunc()),
             Self::Twice { .. } => {
                 "one IPv4 and one IPv6 are allowed, with a comma between".to_owned()
             }
-            Self::Empty => "write it as ADDRESS/BITS, e.g. 10.233.64.0/18".to_owned(),
         })
     }
 }

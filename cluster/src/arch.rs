@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 pub enum Arch {
     #[serde(alias = "x86_64")]
+    #[schemars(extend("x-aliases" = ["x86_64"]))]
     Amd64,
     #[serde(alias = "aarch64")]
+    #[schemars(extend("x-aliases" = ["aarch64"]))]
     Arm64,
 }
 

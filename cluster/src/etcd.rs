@@ -17,6 +17,7 @@ pub struct Etcd {
     /// Where an etcd that exists already is, for `type: external`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalEtcd>,
+    /// Where the members keep their data.
     #[schemars(with = "String", extend("format" = "absolute-path"))]
     pub data_dir: Utf8PathBuf,
     /// Milliseconds between heartbeats.

@@ -28,6 +28,7 @@ pub struct Host {
     #[serde(default = "root")]
     #[schemars(length(min = 1))]
     pub user: String,
+    /// The password of that user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
     /// The password that sudo asks for. Absent: `password`.
@@ -81,6 +82,7 @@ pub struct Bastion {
     #[serde(default = "root")]
     #[schemars(length(min = 1))]
     pub user: String,
+    /// The password of that user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
     /// A private key, written out.

@@ -12,6 +12,7 @@ pub struct Kubernetes {
     /// How the control plane is set up.
     #[serde(rename = "type")]
     pub kind: KubernetesType,
+    /// The version of Kubernetes.
     pub version: Version,
     /// Start arguments for every kubelet, e.g. `--root-dir=/var/lib/kubelet`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -95,5 +96,6 @@ pub enum KubernetesType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Feature {
+    /// Whether it is there.
     pub enabled: bool,
 }

@@ -104,3 +104,27 @@ impl Default for IpPool {
         Self { block_size: 26 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_networks_are_there() {
+        let network = Network::default();
+        assert_eq!(network.kube_pods_cidr.to_string(), "10.233.64.0/18");
+        assert_eq!(network.kube_service_cidr.to_string(), "10.233.0.0/18");
+    }
+
+    #[test]
+    fn vxlan_turns_the_default_of_ipip_off() {
+        let calico = Calico {
+            vxlan_mode: Some(TunnelMode::Always),
+            ..Calico::default()
+        };
+        assert_eq!(
+            (calico.ipip(), Calico::default().ipip()),
+            (TunnelMode::Never, TunnelMode::Always)
+        );
+    }
+}

@@ -21,6 +21,7 @@ pub enum ProxyMode {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct KubeProxyConfiguration {
+    /// Settings for the mode `ipvs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipvs: Option<KubeProxyIpvs>,
     #[serde(flatten)]

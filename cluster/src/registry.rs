@@ -81,8 +81,10 @@ impl RegistryType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RegistryAuth {
+    /// Who logs in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
+    /// The password of that user. Absent for the site's own registry: a random one is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
     /// Do not check the registry's certificate.
@@ -128,5 +130,21 @@ impl Cluster {
         auths
             .get(&self.registry_authority())
             .or_else(|| auths.get(self.registry_domain()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_registrys_port_may_stand_in_its_domain() {
+        let mut cluster = crate::parse("c.yaml", crate::init_template())
+            .unwrap()
+            .cluster;
+        assert_eq!(cluster.registry_authority(), "dockerhub.kubexm.local:5000");
+        cluster.spec.registry.private_registry = "hub.example.com:443".to_owned();
+        assert_eq!(
+            (cluster.registry_domain(), cluster.registry_port()),
+            ("hub.example.com", 443)
+        );
     }
 }

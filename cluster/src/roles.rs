@@ -235,3 +235,43 @@ impl Cluster {
         self.hosts_in(Role::Registry).into_iter().next()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.parse::<HostPattern>().unwrap().names().to_vec()
+    }
+
+    #[test]
+    fn a_range_stands_for_its_names() {
+        assert_eq!(names("node1"), ["node1"]);
+        assert_eq!(names("node[5:6]"), ["node5", "node6"]);
+        assert_eq!(names("rack[1:2]-a"), ["rack1-a", "rack2-a"]);
+        assert_eq!(names("node[09:10]"), ["node09", "node10"]);
+        assert_eq!(names("node[0:1]"), ["node0", "node1"]);
+    }
+
+    #[test]
+    fn hosts_keep_the_order_of_their_role_and_come_once() {
+        let parsed = crate::parse("c.yaml", crate::init_template()).unwrap();
+        let mut cluster = parsed.cluster;
+        let pattern = |text: &str| text.parse::<HostPattern>().unwrap();
+        cluster.spec.role_groups.etcd = vec![pattern("node2"), pattern("node[1:2]")];
+        let etcd: Vec<&str> = cluster
+            .hosts_in(Role::Etcd)
+            .iter()
+            .map(|host| host.name.as_str())
+            .collect();
+        assert_eq!(etcd, ["node2", "node1"]);
+        assert_eq!(
+            cluster.roles_of("node2"),
+            BTreeSet::from([Role::Etcd, Role::Worker])
+        );
+        assert_eq!(
+            cluster.registry_host().map(|host| host.name.as_str()),
+            Some("registry1")
+        );
+    }
+}

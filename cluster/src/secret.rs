@@ -149,3 +149,45 @@ impl JsonSchema for Secret {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Kept;
+
+    impl SecretSource for Kept {
+        fn env(&self, name: &str) -> Result<String, SecretError> {
+            Err(SecretError::NoEnv {
+                name: name.to_owned(),
+            })
+        }
+
+        fn file(&self, _: &Utf8Path) -> Result<String, SecretError> {
+            Ok("hunter2\n".to_owned())
+        }
+    }
+
+    #[test]
+    fn a_secret_comes_from_where_it_is_kept_and_is_never_printed() {
+        let plain = Secret::plain("hunter2");
+        assert_eq!(plain.resolve(&Kept).unwrap().expose_secret(), "hunter2");
+        assert_eq!(
+            Secret::File("/x".into())
+                .resolve(&Kept)
+                .unwrap()
+                .expose_secret(),
+            "hunter2"
+        );
+        let error = Secret::Env("PW".to_owned()).resolve(&Kept).unwrap_err();
+        assert_eq!(error.to_string(), "the environment variable PW is not set");
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("export PW before you start kubexm")
+        );
+        assert_eq!(
+            format!("{plain:?} {}", serde_json::to_string(&plain).unwrap()),
+            "Secret(***) \"***\""
+        );
+    }
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Storage {
-    /// Local volumes by OpenEBS. Absent: not installed.
+    /// Local volumes by `OpenEBS`. Absent: not installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub openebs: Option<OpenEbs>,
 }
@@ -17,7 +17,7 @@ impl Storage {
     }
 }
 
-/// Settings of OpenEBS.
+/// Settings of `OpenEBS`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct OpenEbs {

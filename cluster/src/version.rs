@@ -100,3 +100,21 @@ impl JsonSchema for Version {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_v_makes_no_difference() {
+        let (with, without): (Version, Version) =
+            ("v1.7.6".parse().unwrap(), "1.7.6".parse().unwrap());
+        assert_eq!(with, without);
+        assert_eq!(
+            (with.with_v(), with.without_v()),
+            ("v1.7.6".to_owned(), "1.7.6".to_owned())
+        );
+        assert!("v1.36.0-rc.1".parse::<Version>().unwrap() < "v1.36.0".parse().unwrap());
+        assert!("1.34".parse::<Version>().is_err());
+    }
+}

@@ -1,0 +1,360 @@
+//! The forms of text that the schema names with `format`.
+
+mod forms;
+
+use std::str::FromStr;
+
+use self::forms::{
+    bracketed, is_host_key, is_hosts_line, is_http_url, is_image, is_ip, is_label, is_label_key,
+    is_label_word, is_name, is_path_part, is_taint, is_timezone, looks_like_ip, with_port,
+};
+use crate::{Cidr, CidrPair, HostPattern, IpPair, Version};
+
+/// What is wrong with a text, and how it should be.
+#[derive(Debug)]
+pub(crate) struct Misformed {
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// Whether a value of a wrong form can still be held by its type, so that other checks can go on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    Anyway,
+    Never,
+}
+
+/// Judges the text by the format's rule. A format without a rule here is a mistake in the types; a test finds it.
+pub(crate) fn check(format: &str, text: &str) -> (Held, Result<(), Misformed>) {
+    match format {
+        "version" => typed::<Version, _>(text, crate::InvalidVersion::hint),
+        "ip-pair" => typed::<IpPair, _>(text, crate::InvalidAddress::hint),
+        "cidr-block" => typed::<Cidr, _>(text, crate::InvalidAddress::hint),
+        "cidr-pair" => typed::<CidrPair, _>(text, crate::InvalidAddress::hint),
+        "host-pattern" => typed::<HostPattern, _>(text, crate::InvalidPattern::hint),
+        "hosts-file" => (
+            Held::Anyway,
+            text.lines()
+                .try_for_each(|line| check("hosts-line", line).1),
+        ),
+        _ => (
+            Held::Anyway,
+            rule(format).map_or(Ok(()), |rule| rule.judge(text)),
+        ),
+    }
+}
+
+/// Whether there is a rule for the format.
+#[cfg(test)]
+pub(crate) fn is_known(format: &str) -> bool {
+    ["version", "ip-pair", "cidr-block", "cidr-pair", "host-pattern", "hosts-file"].contains(&format)
+        || rule(format).is_some()
+        // The widths of integers, which schemars notes; minimum and maximum say the same.
+        || format.starts_with("uint") || format.starts_with("int")
+}
+
+fn typed<T: FromStr, H>(text: &str, hint: H) -> (Held, Result<(), Misformed>)
+where
+    T::Err: std::fmt::Display,
+    H: Fn(&T::Err) -> Option<String>,
+{
+    let judged = text.parse::<T>().map(|_| ()).map_err(|error| Misformed {
+        message: error.to_string(),
+        hint: hint(&error),
+    });
+    (Held::Never, judged)
+}
+
+/// A text as a message shows it: on one line, and no longer than people read.
+pub(crate) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(LONGEST)
+        .collect();
+    let more = if text.chars().nth(LONGEST).is_some() {
+        "..."
+    } else {
+        ""
+    };
+    format!("'{}{more}'", line.trim_end())
+}
+
+struct Rule {
+    holds: fn(&str) -> bool,
+    /// What the text is not: "'x' is not {what}".
+    what: &'static str,
+    hint: &'static str,
+}
+
+impl Rule {
+    fn judge(&self, text: &str) -> Result<(), Misformed> {
+        if (self.holds)(text) {
+            return Ok(());
+        }
+        Err(Misformed {
+            message: format!("{} is not {}", quoted(text), self.what),
+            hint: Some(self.hint.to_owned()),
+        })
+    }
+}
+
+/// Every rule, by its format.
+const RULES: &[(&str, Rule)] = &[
+    (
+        "dns-label",
+        Rule {
+            holds: is_label,
+            what: "a DNS label",
+            hint: "use lower-case letters, digits and '-', at most 63, with a letter or digit at both ends",
+        },
+    ),
+    (
+        "dns-name",
+        Rule {
+            holds: is_name,
+            what: "a DNS name",
+            hint: "use lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part",
+        },
+    ),
+    (
+        "ip-or-name",
+        Rule {
+            holds: |text| is_ip(text) || is_name(text) && !looks_like_ip(text),
+            what: "an IP address or a DNS name",
+            hint: "give one address without port or mask",
+        },
+    ),
+    (
+        "ip-port",
+        Rule {
+            holds: |text| is_ip(text) || with_port(text, is_ip) || bracketed(text),
+            what: "an IP address",
+            hint: "give an IP address, with a port if it is not 53: 10.0.0.2 or 10.0.0.2:5353",
+        },
+    ),
+    (
+        "zone",
+        Rule {
+            holds: |text| {
+                text == "." || is_name(text.trim_end_matches('.')) || with_port(text, is_name)
+            },
+            what: "a DNS zone",
+            hint: "give a domain, with a port if it is not 53: example.com or example.com:1053",
+        },
+    ),
+    (
+        "registry-domain",
+        Rule {
+            holds: |text| is_name(text) || with_port(text, is_name),
+            what: "a registry's domain",
+            hint: "give a domain, with a port if need be: registry.example.com:5000, without https://",
+        },
+    ),
+    (
+        "namespace",
+        Rule {
+            holds: |text| text.is_empty() || text.split('/').all(is_path_part),
+            what: "a project of a registry",
+            hint: "use lower-case letters, digits, '-', '_' and '.'; '/' between levels",
+        },
+    ),
+    (
+        "image",
+        Rule {
+            holds: is_image,
+            what: "an image reference",
+            hint: "write it as registry/name:tag or registry/name@sha256:..., e.g. docker.io/library/nginx:1.29",
+        },
+    ),
+    (
+        "hosts-line",
+        Rule {
+            holds: is_hosts_line,
+            what: "a line of /etc/hosts",
+            hint: "write it as: ADDRESS NAME [NAME...]",
+        },
+    ),
+    (
+        "label-key",
+        Rule {
+            holds: is_label_key,
+            what: "a key of a label",
+            hint: "write it as name or example.com/name, the name at most 63 characters",
+        },
+    ),
+    (
+        "label-value",
+        Rule {
+            holds: |text| text.is_empty() || is_label_word(text),
+            what: "a value of a label",
+            hint: "use at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+        },
+    ),
+    (
+        "taint",
+        Rule {
+            holds: is_taint,
+            what: "a taint",
+            hint: "write it as key=value:Effect, the effect NoSchedule, PreferNoSchedule or NoExecute",
+        },
+    ),
+    (
+        "ssh-host-key",
+        Rule {
+            holds: is_host_key,
+            what: "a public SSH host key",
+            hint: "give what ssh-keyscan prints after the name (ssh-ed25519 AAAA...), or a fingerprint (SHA256:...)",
+        },
+    ),
+    (
+        "flag",
+        Rule {
+            holds: |text| {
+                text.strip_prefix("--")
+                    .is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+            },
+            what: "a flag",
+            hint: "write it as --name=value",
+        },
+    ),
+    (
+        "http-url",
+        Rule {
+            holds: is_http_url,
+            what: "a URL",
+            hint: "write it as https://192.168.6.6:2379",
+        },
+    ),
+    (
+        "timezone",
+        Rule {
+            holds: is_timezone,
+            what: "a time zone",
+            hint: "give a name of the tz database, e.g. Asia/Shanghai or UTC",
+        },
+    ),
+    (
+        "package",
+        Rule {
+            holds: |text| {
+                text.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "+-._:=~".contains(c))
+                    && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            },
+            what: "the name of a package",
+            hint: "one name an item, e.g. nfs-common",
+        },
+    ),
+    (
+        "absolute-path",
+        Rule {
+            holds: |text| {
+                text.starts_with('/')
+                    && !text.split('/').any(|part| part == "..")
+                    && !text.contains(['\0', '\n'])
+            },
+            what: "an absolute path",
+            hint: "start it with '/' and leave '..' out",
+        },
+    ),
+];
+
+fn rule(format: &str) -> Option<&'static Rule> {
+    RULES
+        .iter()
+        .find(|(name, _)| *name == format)
+        .map(|(_, rule)| rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn formats<'s>(schema: &'s Value, found: &mut Vec<&'s str>) {
+        match schema {
+            Value::Array(items) => items.iter().for_each(|item| formats(item, found)),
+            Value::Object(object) => {
+                found.extend(object.get("format").and_then(Value::as_str));
+                object.values().for_each(|value| formats(value, found));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_format_of_the_schema_has_a_rule() {
+        let schema = crate::schema::bare();
+        let mut found = Vec::new();
+        formats(&schema, &mut found);
+        assert!(found.contains(&"image") && found.contains(&"taint"));
+        for format in found {
+            assert!(is_known(format), "{format}");
+        }
+    }
+
+    #[test]
+    fn what_people_really_write_is_taken() {
+        for (format, texts) in [
+            (
+                "image",
+                &[
+                    "nginx",
+                    "nginx:1.29",
+                    "localhost/a",
+                    "registry.k8s.io/coredns/coredns:v1.12.1",
+                    "a.b:5000/c/d_e:x",
+                ][..],
+            ),
+            (
+                "ip-or-name",
+                &["172.16.0.2", "2022::2", "node1", "time1.cloud.tencent.com"],
+            ),
+            (
+                "ip-port",
+                &["10.0.0.1", "10.0.0.1:5353", "fd00::1", "[fd00::1]:53"],
+            ),
+            (
+                "zone",
+                &[".", "example.com", "example.com.", "example.com:1053"],
+            ),
+            (
+                "timezone",
+                &[
+                    "Asia/Shanghai",
+                    "UTC",
+                    "Etc/GMT+8",
+                    "America/Argentina/Buenos_Aires",
+                ],
+            ),
+            (
+                "taint",
+                &[
+                    "a=b:NoSchedule",
+                    "a:NoExecute",
+                    "example.com/a=:PreferNoSchedule",
+                ],
+            ),
+            (
+                "package",
+                &["nfs-common", "libstdc++6", "kernel-modules-extra.x86_64"],
+            ),
+            (
+                "http-url",
+                &[
+                    "https://192.168.6.6:2379",
+                    "http://[fd00::1]:2379",
+                    "https://etcd.example.com",
+                ],
+            ),
+            ("flag", &["--root-dir=/var/lib/kubelet", "--v=2"]),
+        ] {
+            for text in texts {
+                assert!(check(format, text).1.is_ok(), "{format}: {text}");
+            }
+        }
+    }
+}

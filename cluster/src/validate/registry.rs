@@ -1,0 +1,37 @@
+use super::Check;
+use crate::{Arch, KeyPath, RegistryType};
+
+pub(super) fn check(check: &mut Check<'_>) {
+    let registry = &check.cluster.spec.registry;
+    for (name, auth) in &registry.auths {
+        let here = KeyPath::of("spec.registry.auths").key(name);
+        if auth.password.is_some() && auth.username.is_none() {
+            check.error(
+                here.key("password"),
+                format!("a password for {name}, but no username"),
+                "add username".to_owned(),
+            );
+        }
+        if auth.plain_http && auth.skip_tls_verify {
+            check.warn(
+                here.key("skipTLSVerify"),
+                format!("{name} is talked to over plain HTTP, so there is no certificate to skip"),
+                None,
+            );
+        }
+    }
+    let arm = check
+        .cluster
+        .registry_host()
+        .filter(|host| host.arch == Arch::Arm64);
+    if let (RegistryType::Harbor, Some(host)) = (registry.kind, arm) {
+        check.error(
+            KeyPath::of("spec.registry.type"),
+            format!(
+                "Harbor is published for amd64 alone, and '{}' is arm64",
+                host.name
+            ),
+            "take type: registry, or another host".to_owned(),
+        );
+    }
+}

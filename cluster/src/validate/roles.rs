@@ -1,0 +1,125 @@
+use std::collections::BTreeSet;
+
+use super::Check;
+use crate::{EtcdType, HostPattern, KeyPath, Role};
+
+const HOSTS: &str = "spec.hosts";
+
+pub(super) fn check(check: &mut Check<'_>) {
+    for role in Role::ALL {
+        members(check, role);
+    }
+    one_registry(check);
+    etcd_members(check);
+    idle(check);
+}
+
+fn path(role: Role) -> KeyPath {
+    KeyPath::of("spec.roleGroups").key(role.key())
+}
+
+fn members(check: &mut Check<'_>, role: Role) {
+    let cluster = check.cluster;
+    // Without hosts (they come with `install -f`), or with some refused, nobody can say who is unknown.
+    let hosts = &cluster.spec.hosts;
+    let judge = !hosts.is_empty() && every_host_has_its_name(check);
+    let mut seen = BTreeSet::new();
+    for (at, pattern) in cluster.spec.role_groups.of(role).iter().enumerate() {
+        let here = path(role).index(at);
+        for name in pattern.names() {
+            let within = if pattern.names().len() > 1 {
+                format!(" (from '{pattern}')")
+            } else {
+                String::new()
+            };
+            if judge && cluster.host(name).is_none() {
+                check.error(
+                    here.clone(),
+                    format!("the {role} '{name}'{within} is in no host list"),
+                    "add it to spec.hosts, or take it out of the role".to_owned(),
+                );
+            }
+            if !seen.insert(name) {
+                check.warn(
+                    here.clone(),
+                    format!("'{name}' is named twice as {role}"),
+                    None,
+                );
+            }
+        }
+    }
+}
+
+/// Whatever else may be wrong with the hosts.
+fn every_host_has_its_name(check: &Check<'_>) -> bool {
+    !check.places.is_cut(&KeyPath::of(HOSTS))
+        && check
+            .cluster
+            .spec
+            .hosts
+            .iter()
+            .all(|host| !host.name.is_empty())
+}
+
+fn one_registry(check: &mut Check<'_>) {
+    let names: Vec<&str> = check
+        .cluster
+        .hosts_in(Role::Registry)
+        .iter()
+        .map(|host| host.name.as_str())
+        .collect();
+    if names.len() > 1 {
+        check.error(
+            path(Role::Registry),
+            format!("{} hosts have the role registry", names.len()),
+            format!("one of {} can have it", names.join(", ")),
+        );
+    }
+}
+
+fn etcd_members(check: &mut Check<'_>) {
+    let groups = &check.cluster.spec.role_groups;
+    let names: BTreeSet<&String> = groups.etcd.iter().flat_map(HostPattern::names).collect();
+    let members = names.len();
+    if !check.sound(&["spec.etcd.type", "spec.roleGroups.etcd"]) {
+        return;
+    }
+    match check.cluster.spec.etcd.kind {
+        EtcdType::External if members > 0 => check.warn(
+            path(Role::Etcd),
+            "etcd is external: the hosts of this role are not used for it".to_owned(),
+            "remove the role, or set etcd.type to kubexm".to_owned(),
+        ),
+        EtcdType::Kubexm if members == 0 && !groups.master.is_empty() => check.error(
+            path(Role::Etcd),
+            "no host has the role etcd".to_owned(),
+            "name one, three or five hosts".to_owned(),
+        ),
+        EtcdType::Kubexm | EtcdType::Kubeadm if members > 0 && members.is_multiple_of(2) => check
+            .warn(
+                path(Role::Etcd),
+                format!(
+                    "{members} etcd members survive no more failures than {}",
+                    members - 1
+                ),
+                "take an odd number".to_owned(),
+            ),
+        EtcdType::Kubexm | EtcdType::Kubeadm | EtcdType::External => {}
+    }
+}
+
+fn idle(check: &mut Check<'_>) {
+    let cluster = check.cluster;
+    if !check.sound(&["spec.roleGroups"]) || !check.written("spec.roleGroups") {
+        return;
+    }
+    for (at, host) in cluster.spec.hosts.iter().enumerate() {
+        if !host.name.is_empty() && cluster.roles_of(&host.name).is_empty() {
+            check.warn(
+                KeyPath::of(HOSTS).index(at).key("name"),
+                format!("'{}' has no role: nothing will run there", host.name),
+                "name it in spec.roleGroups".to_owned(),
+            );
+        }
+    }
+}
