@@ -27,7 +27,6 @@ mod schema;
 mod secret;
 mod source;
 mod spec;
-
 mod storage;
 mod system;
 mod template;

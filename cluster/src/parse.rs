@@ -43,7 +43,6 @@ pub fn parse(source_name: &str, text: &str) -> Result<Parsed, Problems> {
         Extent::Beginning
     };
     let mut report = Report::new(text, &recovered);
-    report.colons();
 
     let checked = document
         .root
@@ -53,6 +52,7 @@ pub fn parse(source_name: &str, text: &str) -> Result<Parsed, Problems> {
     if let Some(checked) = &checked {
         report.hide(&checked.secrets);
     }
+    report.colons();
     for mistake in document.mistakes {
         report.add(
             Severity::Error,

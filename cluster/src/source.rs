@@ -13,10 +13,9 @@ pub(crate) struct Source<'a> {
 
 impl<'a> Source<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self {
-            lines: text.lines().collect(),
-            secrets: Vec::new(),
-        }
+        let lines: Vec<&str> = text.lines().collect();
+        let secrets = private_keys(&lines);
+        Self { lines, secrets }
     }
 
     /// Blots out what stands here in everything that is shown from now on.
@@ -58,6 +57,26 @@ impl<'a> Source<'a> {
             snippet,
         }
     }
+}
+
+/// The bodies of private keys that are written out.
+fn private_keys(lines: &[&str]) -> Vec<Span> {
+    let mut found = Vec::new();
+    let mut inside = false;
+    for (at, line) in lines.iter().enumerate() {
+        inside = inside && !line.contains("-----END");
+        if inside {
+            let end_column = line.chars().count() + 1;
+            found.push(Span {
+                line: at + 1,
+                column: 1,
+                end_line: at + 1,
+                end_column,
+            });
+        }
+        inside = inside || line.contains("-----BEGIN") && !line.contains("-----END");
+    }
+    found
 }
 
 fn hide(hidden: &mut [bool], from: usize, to: usize) {
@@ -144,5 +163,18 @@ mod tests {
         );
         assert_eq!(shown("password: {env: PW}"), "password: {env: PW}");
         assert_eq!(shown("\"password\": a"), "\"password\": ***");
+    }
+
+    #[test]
+    fn no_line_of_a_private_key_is_shown() {
+        let text = "privateKey: |\n-----BEGIN KEY-----\nAAAA\n-----END KEY-----\nuser: a\n";
+        let shown = |line| {
+            Source::new(text)
+                .locate(Span::point(line, 1))
+                .snippet
+                .text()
+                .to_owned()
+        };
+        assert_eq!([shown(3), shown(5)], ["***", "user: a"]);
     }
 }

@@ -23,30 +23,35 @@ fn members(check: &mut Check<'_>, role: Role) {
     // Without hosts (they come with `install -f`), or with some refused, nobody can say who is unknown.
     let hosts = &cluster.spec.hosts;
     let judge = !hosts.is_empty() && every_host_has_its_name(check);
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeSet<&String> = BTreeSet::new();
     for (at, pattern) in cluster.spec.role_groups.of(role).iter().enumerate() {
         let here = path(role).index(at);
-        for name in pattern.names() {
-            let within = if pattern.names().len() > 1 {
+        let unknown: Vec<&String> = pattern
+            .names()
+            .iter()
+            .filter(|name| judge && cluster.host(name).is_none())
+            .collect();
+        if let [first, more @ ..] = unknown.as_slice() {
+            let range = pattern.names().len() > 1;
+            let from = if range {
                 format!(" (from '{pattern}')")
             } else {
                 String::new()
             };
-            if judge && cluster.host(name).is_none() {
-                check.error(
-                    here.clone(),
-                    format!("the {role} '{name}'{within} is in no host list"),
-                    "add it to spec.hosts, or take it out of the role".to_owned(),
-                );
-            }
-            if !seen.insert(name) {
-                check.warn(
-                    here.clone(),
-                    format!("'{name}' is named twice as {role}"),
-                    None,
-                );
-            }
+            let more = match more.len() {
+                0 => String::new(),
+                n => format!(", like {n} more of the range"),
+            };
+            check.error(
+                here.clone(),
+                format!("the {role} '{first}'{from} is in no host list{more}"),
+                "add it to spec.hosts, or take it out of the role".to_owned(),
+            );
         }
+        if let Some(name) = pattern.names().iter().find(|name| seen.contains(name)) {
+            check.warn(here, format!("'{name}' is named twice as {role}"), None);
+        }
+        seen.extend(pattern.names());
     }
 }
 
