@@ -60,13 +60,16 @@ pub fn full_reference(reference: &str) -> String {
         Some((name, digest)) => (name, format!("@{digest}")),
         None => (reference, String::new()),
     };
-    let host_given = name
-        .split_once('/')
-        .is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost");
-    let name = match (host_given, name.contains('/')) {
-        (true, _) => name.to_owned(),
-        (false, true) => format!("docker.io/{name}"),
-        (false, false) => format!("docker.io/library/{name}"),
+    let (host, name) = match name.split_once('/') {
+        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (host, rest),
+        _ => ("docker.io", name),
+    };
+    let name = match host {
+        "docker.io" | "index.docker.io" if !name.contains('/') => {
+            format!("docker.io/library/{name}")
+        }
+        "index.docker.io" => format!("docker.io/{name}"),
+        _ => format!("{host}/{name}"),
     };
     let tagged = name
         .rsplit('/')
@@ -393,6 +396,8 @@ mod tests {
             ("nginx", "docker.io/library/nginx:latest"),
             ("nginx:1.28", "docker.io/library/nginx:1.28"),
             ("calico/node:v3", "docker.io/calico/node:v3"),
+            ("docker.io/nginx:1", "docker.io/library/nginx:1"),
+            ("index.docker.io/a/b:1", "docker.io/a/b:1"),
             ("localhost/app", "localhost/app:latest"),
             ("reg:5000/app", "reg:5000/app:latest"),
             ("registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"),
