@@ -1,0 +1,116 @@
+//! Lists what the tree holds for this bundle, and proves that it is all there.
+
+use std::sync::Arc;
+
+use artifact::{FORMAT, FileEntry, ImageEntry, Manifest, Program};
+use camino::Utf8PathBuf;
+use event::Events;
+
+use super::run::on_thread;
+use super::stock::Stock;
+use super::{Prepared, inspected, layout, prove, write};
+use crate::error::BundleError;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+impl Prepared {
+    pub(super) async fn assemble(
+        self: &Arc<Self>,
+        stock: Stock,
+        events: &Events,
+    ) -> Result<Manifest, BundleError> {
+        let images: Vec<ImageEntry> = stock.images.into_iter().map(|image| image.entry).collect();
+        let files = inspected::entries(&self.tree, stock.files).await?;
+        let (this, events) = (Arc::clone(self), events.clone());
+        on_thread(move || this.manifest(files, images, &events)).await
+    }
+
+    fn manifest(
+        &self,
+        mut files: Vec<FileEntry>,
+        images: Vec<ImageEntry>,
+        events: &Events,
+    ) -> Result<Manifest, BundleError> {
+        let (blobs, mut missing) = layout::blobs(&self.tree, &images);
+        files.extend(blobs);
+        files.push(self.config()?);
+        files.extend(self.kubexm(events)?);
+        if missing.is_empty() {
+            files.extend(layout::documents(&self.tree)?);
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let manifest = Manifest {
+            format: FORMAT,
+            cluster: self.details.plan.cluster.clone(),
+            kubexm: VERSION.to_owned(),
+            arches: self.details.wanted.arches.iter().copied().collect(),
+            files,
+            images,
+        };
+        missing.extend(prove::missing(
+            &self.request.cluster,
+            &self.details.wanted,
+            &manifest,
+            &self.tree,
+        ));
+        if !missing.is_empty() {
+            return Err(BundleError::Incomplete(missing));
+        }
+        write::bytes(&self.tree.manifest(), &manifest.to_bytes(), 0o644)?;
+        Ok(manifest)
+    }
+
+    fn config(&self) -> Result<FileEntry, BundleError> {
+        let path = self.tree.config();
+        let yaml = self
+            .request
+            .cluster
+            .to_yaml()
+            .map_err(|e| BundleError::Io {
+                act: "write",
+                path: path.clone(),
+                cause: e.to_string(),
+            })?;
+        let written = write::bytes(&path, yaml.as_bytes(), 0o644)?;
+        Ok(FileEntry::new(
+            "config.yaml",
+            written.size,
+            0o644,
+            written.sha256,
+        ))
+    }
+
+    /// The installer itself, for each architecture that there is a program of.
+    fn kubexm(&self, events: &Events) -> Result<Vec<FileEntry>, BundleError> {
+        for arch in &self.details.wanted.arches {
+            if !self
+                .request
+                .kubexm
+                .iter()
+                .any(|kubexm| kubexm.arch == *arch)
+            {
+                events.note(format!(
+                    "no kubexm for {arch} travels along: this one cannot run there, so install from a machine of another architecture"
+                ));
+            }
+        }
+        let mut entries = Vec::new();
+        for kubexm in &self.request.kubexm {
+            let path = Utf8PathBuf::from(format!("kubexm/{}/kubexm", kubexm.arch));
+            let written = write::copy(&kubexm.path, &self.tree.path(&path), 0o755)?;
+            entries.push(FileEntry {
+                component: Some("kubexm".to_owned()),
+                version: Some(format!("v{VERSION}")),
+                arch: Some(kubexm.arch),
+                programs: vec![Program {
+                    name: "kubexm".to_owned(),
+                    member: None,
+                    size: written.size,
+                    sha256: written.sha256,
+                }],
+                ..FileEntry::new(path, written.size, 0o755, written.sha256)
+            });
+        }
+        Ok(entries)
+    }
+}

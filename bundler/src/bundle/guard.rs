@@ -1,0 +1,37 @@
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+
+use artifact::Tree;
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::BundleError;
+
+/// Keeps every other kubexm off this cluster's tree. The kernel frees it when the process dies.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    _file: File,
+}
+
+impl Guard {
+    pub(crate) fn take(tree: &Tree) -> Result<Self, BundleError> {
+        let path = tree.state().join("lock");
+        std::fs::create_dir_all(tree.state())
+            .map_err(|e| BundleError::io("create", tree.state(), &e))?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|e| BundleError::io("open", &path, &e))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(BundleError::Busy { path }),
+            Err(error) => return Err(BundleError::io("lock", path, &error.into())),
+        }
+        let holder = format!("bundle, process {}\n", std::process::id());
+        file.set_len(0)
+            .and_then(|()| file.write_all(holder.as_bytes()))
+            .map_err(|e| BundleError::io("write", path, &e))?;
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,79 @@
+//! A bundle, from config to file: resolve, plan, fetch, prove complete, pack.
+//!
+//! [`plan`] only shows what a bundle would hold. [`prepare`] works out every detail, and [`Prepared::run`] acts on it.
+
+mod assemble;
+mod guard;
+mod inspected;
+mod layout;
+mod packed;
+mod prepare;
+mod prove;
+mod run;
+mod stock;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+
+use artifact::{Sha256, Signer, WorkDir};
+use camino::Utf8PathBuf;
+use cluster::{Arch, Cluster};
+
+use crate::fetch::HttpOptions;
+use crate::images::RegistryAccess;
+use crate::lock::LockMode;
+use crate::mirror::Mirrors;
+
+pub use prepare::{plan, prepare};
+pub use run::Prepared;
+
+/// What a person asked for.
+#[derive(Debug)]
+pub struct Request {
+    pub cluster: Cluster,
+    /// Instead of the config's own, where not empty.
+    pub arches: BTreeSet<Arch>,
+    pub work_dir: WorkDir,
+    /// `kubexm.lock` beside the config.
+    pub lock: Utf8PathBuf,
+    pub lock_mode: LockMode,
+    /// The bundle to write.
+    pub out: Utf8PathBuf,
+    pub mirrors: Mirrors,
+    pub http: HttpOptions,
+    /// Fetches at once.
+    pub jobs: NonZeroUsize,
+    /// How upstream registries are talked to, by host.
+    pub access: BTreeMap<String, RegistryAccess>,
+    pub signer: Option<Signer>,
+    /// The installer itself, which travels along: one program per architecture.
+    pub kubexm: Vec<Kubexm>,
+}
+
+/// A kubexm program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kubexm {
+    pub arch: Arch,
+    pub path: Utf8PathBuf,
+}
+
+/// A bundle that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub out: Utf8PathBuf,
+    /// The length of the file.
+    pub size: u64,
+    /// What identifies the bundle.
+    pub digest: Sha256,
+    /// The bytes of all members together.
+    pub content: u64,
+    pub files: usize,
+    pub images: usize,
+    /// How many of both had to be fetched.
+    pub fetched: usize,
+    /// The kubexm programs written beside the bundle.
+    pub kubexm: Vec<Utf8PathBuf>,
+}

@@ -1,0 +1,70 @@
+//! Packs the tree, as one unit of the run that people see.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Instant;
+
+use artifact::{Cancel, Manifest, Packed, Packing};
+use event::{Event, Events, Outcome, Unit};
+use tokio_util::sync::CancellationToken;
+
+use super::Prepared;
+use super::run::on_thread;
+use crate::error::BundleError;
+
+impl Prepared {
+    pub(super) async fn pack(
+        self: &Arc<Self>,
+        manifest: &Arc<Manifest>,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Packed, BundleError> {
+        let id = events.next_id();
+        let total = manifest.content_size();
+        events.emit(&Event::Started(Unit {
+            id,
+            stage: "pack".to_owned(),
+            host: None,
+            title: format!("pack {}", self.request.out),
+            bytes: Some(total),
+        }));
+        let began = Instant::now();
+        let stop = Cancel::default();
+        let (this, manifest) = (Arc::clone(self), Arc::clone(manifest));
+        let (progress, stopped) = (events.progress(id, Some(total)), stop.clone());
+        let mut work = std::pin::pin!(on_thread(move || {
+            artifact::pack(&Packing {
+                tree: &this.tree,
+                manifest: &manifest,
+                output: &this.request.out,
+                signer: this.request.signer.as_ref(),
+                jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+                progress: &progress,
+                cancel: &stopped,
+            })
+        }));
+        let result = tokio::select! {
+            result = &mut work => result,
+            () = cancel.cancelled() => {
+                stop.cancel();
+                work.await
+            }
+        };
+        let outcome = match &result {
+            Ok(_) => Outcome::Changed {
+                reason: "packed".to_owned(),
+            },
+            Err(artifact::PackError::Cancelled) => Outcome::Interrupted,
+            Err(error) => Outcome::Failed {
+                error: error.to_string(),
+                hint: error.hint(),
+            },
+        };
+        events.emit(&Event::Finished {
+            id,
+            outcome,
+            took: began.elapsed(),
+        });
+        Ok(result?)
+    }
+}

@@ -1,0 +1,376 @@
+//! Works out every detail before anything is fetched, but for kubeadm, which is asked for its images.
+
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
+
+use artifact::Tree;
+use camino::Utf8Path;
+use cluster::{Arch, KubernetesType};
+use event::Events;
+use futures::StreamExt;
+use manifests::Catalogue;
+use tokio_util::sync::CancellationToken;
+
+use super::guard::Guard;
+use super::{Prepared, Request};
+use crate::error::{BundleError, Failed};
+use crate::fetch::{Checksum, FetchError, FetchOptions, Fetcher, FileJob};
+use crate::images::{ImageJob, ImageOptions, Images, ResolvedImage};
+use crate::kubeadm;
+use crate::lock::{Lock, LockError, LockMode, WantedFile as LockWanted};
+use crate::plan::Plan;
+use crate::resolve::{Wanted, WantedFile, resolve};
+
+/// What a bundle would hold. Nothing is fetched but manifests of images, and nothing is written.
+pub async fn plan(
+    request: &Request,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Plan, BundleError> {
+    let scratch = tempfile::tempdir().map_err(|e| BundleError::io("create", "a directory", &e))?;
+    let layout = Utf8Path::from_path(scratch.path()).unwrap_or(Utf8Path::new("."));
+    let tree = request.work_dir.tree(request.cluster.name());
+    let desk = Desk {
+        request,
+        tree: &tree,
+        layout,
+        kubeadm: Kubeadm::IfPresent,
+        events,
+        cancel,
+    };
+    Ok(desk.work_out().await?.plan)
+}
+
+/// Works out every detail, and keeps every other kubexm off the cluster's tree until the bundle is made.
+pub async fn prepare(
+    request: Request,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Prepared, BundleError> {
+    let tree = request.work_dir.tree(request.cluster.name());
+    let held = Guard::take(&tree)?;
+    let layout = tree.images();
+    let desk = Desk {
+        request: &request,
+        tree: &tree,
+        layout: &layout,
+        kubeadm: Kubeadm::Fetch,
+        events,
+        cancel,
+    };
+    let details = desk.work_out().await?;
+    Ok(Prepared {
+        request,
+        tree,
+        details,
+        _guard: held,
+    })
+}
+
+/// All that is known before anything large is fetched.
+pub(crate) struct Details {
+    pub lock: Lock,
+    pub fetcher: Fetcher,
+    pub images: Images,
+    pub resolved: Vec<ResolvedImage>,
+    pub wanted: Wanted,
+    /// Of files, by address.
+    pub sizes: HashMap<String, u64>,
+    pub plan: Plan,
+}
+
+/// How a file is fetched: held to the lock, or to what upstream publishes.
+pub(crate) fn job(
+    wanted: &WantedFile,
+    tree: &Tree,
+    lock: &Lock,
+    size: Option<u64>,
+) -> Result<FileJob, FetchError> {
+    let file = &wanted.file;
+    let address = |url: &str| {
+        url.parse().map_err(
+            |e: crate::fetch::ParseAddressError| FetchError::Unreachable {
+                url: url.to_owned(),
+                cause: e.to_string(),
+            },
+        )
+    };
+    let checksum = match (lock.files.get(&file.url), &file.checksum) {
+        (Some(locked), _) => Checksum::Known(locked.sha256),
+        (None, manifests::Checksum::Beside { url } | manifests::Checksum::ListedIn { url }) => {
+            Checksum::Published {
+                url: address(url)?,
+                file: file.file_name().to_owned(),
+            }
+        }
+        (None, manifests::Checksum::Unpublished) => Checksum::FirstSeen,
+    };
+    Ok(FileJob {
+        title: wanted.title(),
+        url: address(&file.url)?,
+        dest: tree.path(Utf8Path::new(&file.path)),
+        checksum,
+        size,
+    })
+}
+
+/// Where kubeadm's own list of images may come from.
+#[derive(Clone, Copy)]
+enum Kubeadm {
+    Fetch,
+    IfPresent,
+}
+
+struct Desk<'a> {
+    request: &'a Request,
+    tree: &'a Tree,
+    /// Where manifests of images are kept.
+    layout: &'a Utf8Path,
+    kubeadm: Kubeadm,
+    events: &'a Events,
+    cancel: &'a CancellationToken,
+}
+
+impl Desk<'_> {
+    async fn work_out(&self) -> Result<Details, BundleError> {
+        let request = self.request;
+        let lock = Lock::read(&request.lock)?;
+        if request.lock_mode == LockMode::Locked && lock.is_none() {
+            return Err(LockError::Absent {
+                path: request.lock.clone(),
+            }
+            .into());
+        }
+        let lock = lock.unwrap_or_default();
+        let fetcher = Fetcher::new(FetchOptions {
+            jobs: request.jobs.get(),
+            mirrors: request.mirrors.clone(),
+            http: request.http.clone(),
+        })?;
+        let mut wanted = resolve(&request.cluster, &request.arches, &Catalogue::builtin())?;
+        self.tell_of_nearest(&wanted);
+        self.ask_kubeadm(&mut wanted, &lock, &fetcher).await?;
+        self.hold_to_lock(&wanted, &lock)?;
+        let images = Images::new(
+            self.layout,
+            ImageOptions {
+                jobs: request.jobs.get(),
+                mirrors: request.mirrors.clone(),
+                http: request.http.clone(),
+                access: request.access.clone(),
+            },
+        );
+        let (sizes, resolved) = tokio::join!(
+            self.sizes(&wanted, &lock, &fetcher),
+            self.resolve_images(&images, &wanted, &lock)
+        );
+        let (sizes, resolved) = match (sizes, resolved) {
+            (Ok(sizes), Ok(resolved)) => (sizes, resolved),
+            (sizes, resolved) => return Err(BundleError::together(sizes.err(), resolved.err())),
+        };
+        let plan = Plan::of(
+            request.cluster.name(),
+            &wanted,
+            &lock,
+            |url| sizes.get(url).copied(),
+            |reference| size_of(&resolved, reference),
+        );
+        Ok(Details {
+            lock,
+            fetcher,
+            images,
+            resolved,
+            wanted,
+            sizes,
+            plan,
+        })
+    }
+
+    fn tell_of_nearest(&self, wanted: &Wanted) {
+        let Some(nearest) = wanted.nearest else {
+            return;
+        };
+        self.events.warn(
+            format!(
+                "Kubernetes {} is newer than this kubexm knows; versions that the config does not name are those of {nearest}",
+                self.request.cluster.spec.kubernetes.version
+            ),
+            Some("name the versions in the config, or use a newer kubexm"),
+        );
+    }
+
+    async fn resolve_images(
+        &self,
+        images: &Images,
+        wanted: &Wanted,
+        lock: &Lock,
+    ) -> Result<Vec<ResolvedImage>, BundleError> {
+        let jobs = wanted
+            .images
+            .iter()
+            .map(|image| ImageJob {
+                reference: image.reference.clone(),
+                wanted_by: image.wanted_by.clone(),
+            })
+            .collect();
+        let arches: Vec<Arch> = wanted.arches.iter().copied().collect();
+        let pins = lock
+            .images
+            .iter()
+            .map(|(name, image)| (name.clone(), image.upstream))
+            .collect();
+        let resolved = images
+            .resolve(jobs, &arches, &pins, self.events, self.cancel)
+            .await;
+        resolved.map_err(BundleError::from)
+    }
+
+    /// Replaces the catalogue's images of Kubernetes by kubeadm's own list, where it can be had.
+    async fn ask_kubeadm(
+        &self,
+        wanted: &mut Wanted,
+        lock: &Lock,
+        fetcher: &Fetcher,
+    ) -> Result<(), BundleError> {
+        if self.request.cluster.spec.kubernetes.kind != KubernetesType::Kubeadm {
+            return Ok(());
+        }
+        let here: Option<Arch> = std::env::consts::ARCH.parse().ok();
+        let Some(kubeadm) = wanted
+            .files
+            .iter()
+            .find(|w| w.file.component == "kubeadm" && Some(w.file.arch) == here)
+        else {
+            self.doubt("no kubeadm of the bundle runs on this machine");
+            return Ok(());
+        };
+        let path = self.tree.path(Utf8Path::new(&kubeadm.file.path));
+        match self.kubeadm {
+            Kubeadm::IfPresent if !path.exists() => {
+                self.doubt("kubeadm is not fetched yet");
+                return Ok(());
+            }
+            Kubeadm::IfPresent => {}
+            Kubeadm::Fetch => {
+                let jobs = vec![job(kubeadm, self.tree, lock, None)?];
+                fetcher.fetch_all(jobs, self.events, self.cancel).await?;
+                let executable = std::fs::Permissions::from_mode(0o755);
+                std::fs::set_permissions(&path, executable)
+                    .map_err(|e| BundleError::io("make executable", &path, &e))?;
+            }
+        }
+        let cluster = &self.request.cluster;
+        match kubeadm::images(&path, &cluster.spec.kubernetes.version).await {
+            Ok(mut listed) => {
+                if cluster.spec.etcd.version.is_some() {
+                    listed.retain(|image| !image.contains("/etcd:"));
+                }
+                wanted.believe_kubeadm(&listed, "kubernetes kubeadm");
+            }
+            Err(error) => self.doubt(&format!("kubeadm gave no list: {error}")),
+        }
+        Ok(())
+    }
+
+    fn doubt(&self, why: &str) {
+        self.events.warn(
+            format!("the images of Kubernetes are taken from the catalogue: {why}"),
+            Some("the authority is `kubeadm config images list`; missing ones can be added under spec.images"),
+        );
+    }
+
+    fn hold_to_lock(&self, wanted: &Wanted, lock: &Lock) -> Result<(), BundleError> {
+        if self.request.lock_mode == LockMode::Pin {
+            return Ok(());
+        }
+        let titles: Vec<String> = wanted.files.iter().map(WantedFile::title).collect();
+        let files: Vec<_> = wanted
+            .files
+            .iter()
+            .zip(&titles)
+            .map(|(wanted, title)| LockWanted {
+                title,
+                url: &wanted.file.url,
+            })
+            .collect();
+        let images = wanted
+            .images
+            .iter()
+            .map(|image| image.reference.as_str())
+            .collect();
+        let differences = lock.differences(&files, &images, &wanted.arches);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(LockError::Differs {
+            path: self.request.lock.clone(),
+            differences,
+        }
+        .into())
+    }
+
+    /// The size of each file, by address: from the lock, from what lies in the tree, or as the server says.
+    async fn sizes(
+        &self,
+        wanted: &Wanted,
+        lock: &Lock,
+        fetcher: &Fetcher,
+    ) -> Result<HashMap<String, u64>, BundleError> {
+        let asked = futures::stream::iter(&wanted.files)
+            .map(|wanted| async move { (wanted, self.size(wanted, lock, fetcher).await) })
+            .buffered(self.request.jobs.get())
+            .collect::<Vec<_>>();
+        let asked = tokio::select! {
+            asked = asked => asked,
+            () = self.cancel.cancelled() => return Err(BundleError::Interrupted),
+        };
+        let mut sizes = HashMap::new();
+        let mut failed = Vec::new();
+        for (wanted, size) in asked {
+            match size {
+                Ok(Some(size)) => {
+                    sizes.insert(wanted.file.url.clone(), size);
+                }
+                Ok(None) => {}
+                Err(error) => failed.push(Failed {
+                    title: wanted.title(),
+                    hint: error.hint(),
+                    error: error.to_string(),
+                }),
+            }
+        }
+        if failed.is_empty() {
+            Ok(sizes)
+        } else {
+            Err(BundleError::Fetch(failed))
+        }
+    }
+
+    async fn size(
+        &self,
+        wanted: &WantedFile,
+        lock: &Lock,
+        fetcher: &Fetcher,
+    ) -> Result<Option<u64>, FetchError> {
+        if let Some(locked) = lock.files.get(&wanted.file.url) {
+            return Ok(Some(locked.size));
+        }
+        let path = self.tree.path(Utf8Path::new(&wanted.file.path));
+        if let Ok(meta) = std::fs::metadata(&path) {
+            return Ok(Some(meta.len()));
+        }
+        let job = job(wanted, self.tree, lock, None)?;
+        match fetcher.head_size(&job.url).await {
+            // Some servers refuse a HEAD and serve the file all the same.
+            Err(FetchError::Refused { .. } | FetchError::Status { .. }) => Ok(None),
+            size => size,
+        }
+    }
+}
+
+fn size_of(resolved: &[ResolvedImage], reference: &str) -> Option<u64> {
+    let image = resolved
+        .iter()
+        .find(|image| image.reference() == reference)?;
+    Some(image.platforms().iter().map(|platform| platform.size).sum())
+}

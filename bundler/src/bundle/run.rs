@@ -1,0 +1,167 @@
+//! Acts on a plan: fetch, prove complete, pack.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use artifact::Tree;
+use camino::{Utf8Path, Utf8PathBuf};
+use event::{Event, Events, RunOutcome};
+use tokio_util::sync::CancellationToken;
+
+use super::guard::Guard;
+use super::prepare::Details;
+use super::{Report, Request, write};
+use crate::error::BundleError;
+use crate::images::ResolvedImage;
+use crate::plan::Plan;
+use crate::space::{self, Room};
+
+/// `bundle.json` and the frames around everything.
+const OVERHEAD: u64 = 16 << 20;
+
+/// A bundle of which every detail is known, and nothing large fetched but kubeadm.
+pub struct Prepared {
+    pub(super) request: Request,
+    pub(super) tree: Tree,
+    pub(super) details: Details,
+    pub(super) _guard: Guard,
+}
+
+impl Prepared {
+    /// What the bundle will hold.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.details.plan
+    }
+
+    /// Makes the bundle.
+    pub async fn run(
+        self,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Report, BundleError> {
+        let began = Instant::now();
+        let all = self.details.plan.rows.len();
+        events.emit(&Event::RunStarted {
+            command: "bundle".to_owned(),
+            cluster: self.details.plan.cluster.clone(),
+            units: all as u64 + 1,
+        });
+        let this = Arc::new(self);
+        let result = this.act(events, cancel).await;
+        let (outcome, changed, failed) = match &result {
+            Ok(report) => (RunOutcome::Done, report.fetched as u64 + 1, 0),
+            Err(error) if error.is_interrupted() => (RunOutcome::Interrupted, 0, 0),
+            Err(BundleError::Fetch(failed) | BundleError::Content(failed)) => {
+                (RunOutcome::Failed, 0, failed.len() as u64)
+            }
+            Err(_) => (RunOutcome::Failed, 0, 1),
+        };
+        let satisfied = result
+            .as_ref()
+            .map_or(0, |report| (all - report.fetched) as u64);
+        events.emit(&Event::RunFinished {
+            outcome,
+            took: began.elapsed(),
+            changed,
+            satisfied,
+            failed,
+            skipped: 0,
+        });
+        result
+    }
+
+    async fn act(
+        self: &Arc<Self>,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Report, BundleError> {
+        self.check_space()?;
+        let stock = self.fetch(events, cancel).await?;
+        let (lock, fetched) = (stock.lock.clone(), stock.fetched);
+        let manifest = Arc::new(self.assemble(stock, events).await?);
+        // Not before it is known to be good: the next run is held to it.
+        lock.write(&self.request.lock)?;
+        if cancel.is_cancelled() {
+            return Err(BundleError::Interrupted);
+        }
+        let packed = self.pack(&manifest, events, cancel).await?;
+        let this = Arc::clone(self);
+        let kubexm = on_thread(move || this.put_kubexm_beside()).await?;
+        Ok(Report {
+            out: self.request.out.clone(),
+            size: packed.size,
+            digest: packed.digest,
+            content: manifest.content_size(),
+            files: self.details.wanted.files.len(),
+            images: self.details.wanted.images.len(),
+            fetched,
+            kubexm,
+        })
+    }
+
+    fn check_space(&self) -> Result<(), BundleError> {
+        let present = |path: &str| self.tree.path(Utf8Path::new(path)).exists();
+        let (mut tree, mut out) = (OVERHEAD, OVERHEAD);
+        for wanted in &self.details.wanted.files {
+            let size = self
+                .details
+                .sizes
+                .get(&wanted.file.url)
+                .copied()
+                .unwrap_or(0);
+            out += size;
+            tree += if present(&wanted.file.path) { 0 } else { size };
+        }
+        let images = &self.details.resolved;
+        tree += self.details.images.missing(images);
+        out += images
+            .iter()
+            .flat_map(ResolvedImage::platforms)
+            .map(|p| p.size)
+            .sum::<u64>();
+        for kubexm in &self.request.kubexm {
+            out += std::fs::metadata(&kubexm.path).map_or(0, |meta| meta.len());
+        }
+        let rooms = [
+            Room {
+                dir: self.tree.root().to_owned(),
+                need: tree,
+            },
+            Room {
+                dir: directory_of(&self.request.out).to_owned(),
+                need: out,
+            },
+        ];
+        Ok(space::check(&rooms)?)
+    }
+
+    /// `kubexm` for this machine's architecture, which is first; `kubexm-<arch>` for others.
+    fn put_kubexm_beside(&self) -> Result<Vec<Utf8PathBuf>, BundleError> {
+        let dir = directory_of(&self.request.out);
+        let mut written = Vec::new();
+        for (place, kubexm) in self.request.kubexm.iter().enumerate() {
+            let name = if place == 0 {
+                "kubexm".to_owned()
+            } else {
+                format!("kubexm-{}", kubexm.arch)
+            };
+            let path = dir.join(name);
+            write::copy(&kubexm.path, &path, 0o755)?;
+            written.push(path);
+        }
+        Ok(written)
+    }
+}
+
+/// Runs what takes the processor or the disk for long, off the runtime's own threads.
+pub(super) async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+fn directory_of(file: &Utf8Path) -> &Utf8Path {
+    file.parent()
+        .filter(|dir| !dir.as_str().is_empty())
+        .unwrap_or(Utf8Path::new("."))
+}

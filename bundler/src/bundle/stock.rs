@@ -1,0 +1,174 @@
+//! Brings everything of a plan into the tree.
+
+use std::time::Instant;
+
+use event::{Event, Events, StageOutcome};
+use tokio_util::sync::CancellationToken;
+
+use super::Prepared;
+use super::prepare::job;
+use crate::error::BundleError;
+use crate::fetch::{self, Change, Fetched};
+use crate::images::{self, CopiedImage, ResolvedImage};
+use crate::lock::{Difference, Lock, LockError, LockMode, LockedFile, LockedImage};
+use crate::resolve::WantedFile;
+
+/// What has come, and what it means.
+pub(super) struct Stock {
+    pub(super) files: Vec<(WantedFile, LockedFile)>,
+    pub(super) images: Vec<CopiedImage>,
+    pub(super) lock: Lock,
+    /// How many files and images had to come.
+    pub(super) fetched: usize,
+}
+
+impl Prepared {
+    pub(super) async fn fetch(
+        &self,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Stock, BundleError> {
+        let jobs = self
+            .details
+            .wanted
+            .files
+            .iter()
+            .map(|wanted| {
+                job(
+                    wanted,
+                    &self.tree,
+                    &self.details.lock,
+                    self.details.sizes.get(&wanted.file.url).copied(),
+                )
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let details = &self.details;
+        let absent =
+            |image: &&ResolvedImage| details.images.missing(std::slice::from_ref(*image)) > 0;
+        let copied = details.resolved.iter().filter(absent).count();
+        let copy = details
+            .images
+            .copy(details.resolved.clone(), events, cancel);
+        let fetch = details.fetcher.fetch_all(jobs, events, cancel);
+        let (files, images) = tokio::join!(
+            in_stage(events, fetch::STAGE, fetch),
+            in_stage(events, images::STAGE, copy)
+        );
+        let (files, images) = match (files, images) {
+            (Ok(files), Ok(images)) => (files, images),
+            (files, images) => {
+                let (files, images) = (files.err().map(Into::into), images.err().map(Into::into));
+                return Err(BundleError::together(files, images));
+            }
+        };
+        let downloaded = files
+            .iter()
+            .filter(|file| file.change == Change::Downloaded)
+            .count();
+        let files = self.locked(files, events);
+        let lock = Lock::new(
+            files
+                .iter()
+                .map(|(wanted, locked)| (wanted.file.url.clone(), locked.clone())),
+            images.iter().map(locked_image),
+        );
+        if self.request.lock_mode == LockMode::Locked && lock != self.details.lock {
+            return Err(self.unlike_lock(&lock));
+        }
+        Ok(Stock {
+            files,
+            images,
+            lock,
+            fetched: downloaded + copied,
+        })
+    }
+
+    fn locked(&self, fetched: Vec<Fetched>, events: &Events) -> Vec<(WantedFile, LockedFile)> {
+        let pair = |(wanted, fetched): (&WantedFile, Fetched)| {
+            let before = self.details.lock.files.get(&wanted.file.url);
+            let published = match before {
+                Some(locked) => locked.published.clone(),
+                None => fetched.checksum_from,
+            };
+            if before.is_none() && published.is_none() {
+                events.note(format!(
+                    "{}: upstream publishes no checksum; {} was recorded in {}",
+                    wanted.title(),
+                    fetched.sha256.oci(),
+                    self.request.lock
+                ));
+            }
+            let locked = LockedFile {
+                component: wanted.file.component.clone(),
+                version: wanted.file.version.with_v(),
+                arch: wanted.file.arch,
+                size: fetched.size,
+                sha256: fetched.sha256,
+                published,
+            };
+            (wanted.clone(), locked)
+        };
+        self.details
+            .wanted
+            .files
+            .iter()
+            .zip(fetched)
+            .map(pair)
+            .collect()
+    }
+
+    /// What the lock pins came, and still something in it is not as it was.
+    fn unlike_lock(&self, now: &Lock) -> BundleError {
+        let before = &self.details.lock;
+        let files = now
+            .files
+            .iter()
+            .filter(|(url, file)| before.files.get(*url) != Some(file));
+        let images = now
+            .images
+            .iter()
+            .filter(|(name, image)| before.images.get(*name) != Some(image));
+        let differences = files
+            .map(|(url, _)| url)
+            .chain(images.map(|(reference, _)| reference))
+            .map(|what| Difference::Content { what: what.clone() })
+            .collect();
+        LockError::Differs {
+            path: self.request.lock.clone(),
+            differences,
+        }
+        .into()
+    }
+}
+
+async fn in_stage<T, E>(
+    events: &Events,
+    stage: &str,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let began = Instant::now();
+    events.emit(&Event::StageStarted {
+        stage: stage.to_owned(),
+    });
+    let result = work.await;
+    let outcome = if result.is_ok() {
+        StageOutcome::Changed
+    } else {
+        StageOutcome::Failed
+    };
+    events.emit(&Event::StageFinished {
+        stage: stage.to_owned(),
+        outcome,
+        took: began.elapsed(),
+    });
+    result
+}
+
+fn locked_image(image: &CopiedImage) -> (String, LockedImage) {
+    let locked = LockedImage {
+        upstream: image.upstream,
+        stored: image.entry.digest,
+        platforms: image.entry.platforms.clone(),
+    };
+    (image.entry.reference.clone(), locked)
+}

@@ -1,0 +1,232 @@
+use artifact::{Missing, PackError};
+use camino::Utf8PathBuf;
+
+use crate::fetch::{FetchError, FetchFailures, FileFailure};
+use crate::images::{ImageFailure, ImageFailures};
+use crate::lock::LockError;
+use crate::resolve::ResolveFailure;
+use crate::space::SpaceError;
+
+/// Why there is no bundle. Nothing half-written lies under a final name, and the next run goes on where this one ended.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error(transparent)]
+    Resolve(#[from] ResolveFailure),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("another kubexm works on this cluster (lock {path})")]
+    Busy { path: Utf8PathBuf },
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    #[error(transparent)]
+    Client(#[from] FetchError),
+    #[error("{}", lines(Fate::NotFetched, .0))]
+    Fetch(Vec<Failed>),
+    #[error("{}", lines(Fate::Unusable, .0))]
+    Content(Vec<Failed>),
+    #[error("the bundle would not be complete:\n{}", missing(.0))]
+    Incomplete(Vec<Missing>),
+    #[error("{what} is not in {path}, though it was just fetched")]
+    Vanished { what: String, path: Utf8PathBuf },
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    #[error("no space left on the disk of {path}")]
+    DiskFull { path: Utf8PathBuf },
+    #[error("cannot {act} {path}: {cause}")]
+    Io {
+        act: &'static str,
+        path: Utf8PathBuf,
+        cause: String,
+    },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// One thing of several that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// `etcd v3.5.24 for amd64`
+    pub title: String,
+    pub error: String,
+    pub hint: Option<String>,
+}
+
+impl From<FetchFailures> for BundleError {
+    fn from(failures: FetchFailures) -> Self {
+        if failures.interrupted() {
+            return Self::Interrupted;
+        }
+        let failed = |failure: FileFailure| Failed {
+            hint: failure.error.hint(),
+            error: failure.error.to_string(),
+            title: failure.title,
+        };
+        Self::Fetch(failures.0.into_iter().map(failed).collect())
+    }
+}
+
+impl From<ImageFailures> for BundleError {
+    fn from(failures: ImageFailures) -> Self {
+        if failures.interrupted() {
+            return Self::Interrupted;
+        }
+        let failed = |failure: ImageFailure| Failed {
+            hint: failure.error.hint(),
+            error: failure.error.to_string(),
+            title: format!("image {}", failure.image),
+        };
+        Self::Fetch(failures.0.into_iter().map(failed).collect())
+    }
+}
+
+fn lines(what: Fate, failed: &[Failed]) -> String {
+    let all: Vec<String> = failed
+        .iter()
+        .map(|f| format!("  {}: {}", f.title, f.error))
+        .collect();
+    let head = match (what, failed.len()) {
+        (Fate::NotFetched, 1) => "one thing could not be fetched".to_owned(),
+        (Fate::NotFetched, n) => format!("{n} things could not be fetched"),
+        (Fate::Unusable, 1) => "one file is not what it should be".to_owned(),
+        (Fate::Unusable, n) => format!("{n} files are not what they should be"),
+    };
+    format!("{head}:\n{}", all.join("\n"))
+}
+
+#[derive(Clone, Copy)]
+enum Fate {
+    NotFetched,
+    Unusable,
+}
+
+fn missing(missing: &[Missing]) -> String {
+    missing
+        .iter()
+        .map(|m| format!("  {m}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+impl BundleError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Resolve(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
+            Self::Space(error) => error.hint(),
+            Self::Client(error) => error.hint(),
+            Self::Pack(error) => error.hint(),
+            Self::Fetch(failed) | Self::Content(failed) => {
+                let mut hints: Vec<&str> =
+                    failed.iter().filter_map(|f| f.hint.as_deref()).collect();
+                hints.sort_unstable();
+                hints.dedup();
+                (!hints.is_empty()).then(|| hints.join("\n"))
+            }
+            Self::Busy { .. } => Some("wait for it, or bundle in another --work-dir".to_owned()),
+            Self::Incomplete(_) => Some(
+                "take it out of the config, or choose a version or an image that has it".to_owned(),
+            ),
+            Self::Vanished { .. } => Some("something else changes the tree; run again".to_owned()),
+            Self::DiskFull { .. } => Some(
+                "free some space or choose another --work-dir; the next run continues".to_owned(),
+            ),
+            Self::Io { .. } | Self::Interrupted => None,
+        }
+    }
+
+    /// Whether the person stopped it.
+    #[must_use]
+    pub const fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::Pack(PackError::Cancelled))
+    }
+
+    /// Two failures of work done side by side as one.
+    pub(crate) fn together(first: Option<Self>, second: Option<Self>) -> Self {
+        match (first, second) {
+            (Some(Self::Fetch(mut all)), Some(Self::Fetch(more))) => {
+                all.extend(more);
+                Self::Fetch(all)
+            }
+            // Whoever interrupts sees that, and not what broke because of it.
+            (Some(_), Some(Self::Interrupted)) | (None, None) => Self::Interrupted,
+            (Some(error), _) | (None, Some(error)) => error,
+        }
+    }
+
+    pub(crate) fn io(
+        act: &'static str,
+        path: impl Into<Utf8PathBuf>,
+        error: &std::io::Error,
+    ) -> Self {
+        let path = path.into();
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { path }
+            }
+            _ => Self::Io {
+                act,
+                path,
+                cause: error.to_string(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cluster::Arch;
+
+    use super::*;
+
+    fn said(error: &BundleError) -> String {
+        let hint = error
+            .hint()
+            .map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+        format!("{error}{hint}")
+    }
+
+    #[test]
+    fn every_failure_is_told_at_once() {
+        let failed = |title: &str| Failed {
+            title: title.to_owned(),
+            error: "https://example.com/x: not found (404)".to_owned(),
+            hint: Some("check the version".to_owned()),
+        };
+        insta::assert_snapshot!(said(&BundleError::Fetch(vec![failed("etcd v9.9.9 for amd64"), failed("runc v9.9.9 for amd64")])), @r"
+        2 things could not be fetched:
+          etcd v9.9.9 for amd64: https://example.com/x: not found (404)
+          runc v9.9.9 for amd64: https://example.com/x: not found (404)
+        hint: check the version
+        ");
+        insta::assert_snapshot!(said(&BundleError::Content(vec![failed("runc v1.3.3 for arm64")])), @r"
+        one file is not what it should be:
+          runc v1.3.3 for arm64: https://example.com/x: not found (404)
+        hint: check the version
+        ");
+        let missing = Missing {
+            what: "program etcdctl of etcd v3.5.24".into(),
+            arch: Arch::Arm64,
+            wanted_by: "etcd kubexm".into(),
+        };
+        insta::assert_snapshot!(said(&BundleError::Incomplete(vec![missing])), @r"
+        the bundle would not be complete:
+          program etcdctl of etcd v3.5.24 for arm64, wanted by etcd kubexm
+        hint: take it out of the config, or choose a version or an image that has it
+        ");
+    }
+
+    #[test]
+    fn the_rest_says_what_and_where() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        insta::assert_snapshot!(said(&BundleError::io("write", "w/config.yaml", &full)), @r"
+        no space left on the disk of w/config.yaml
+        hint: free some space or choose another --work-dir; the next run continues
+        ");
+        insta::assert_snapshot!(said(&BundleError::Busy { path: "w/lock".into() }), @r"
+        another kubexm works on this cluster (lock w/lock)
+        hint: wait for it, or bundle in another --work-dir
+        ");
+    }
+}

@@ -1,0 +1,137 @@
+//! What a bundle will hold, as a table for people and machines.
+
+use cluster::Arch;
+use serde::Serialize;
+
+use crate::lock::Lock;
+use crate::resolve::Wanted;
+
+/// What a bundle will hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    pub cluster: String,
+    pub arches: Vec<Arch>,
+    /// Files by path, then images by reference.
+    pub rows: Vec<Row>,
+}
+
+/// One file or image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    pub kind: RowKind,
+    /// The component, or the image's repository.
+    pub name: String,
+    /// The version, tag or digest.
+    pub version: String,
+    pub arches: Vec<Arch>,
+    /// Where that is known before it is fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    pub wanted_by: Vec<String>,
+    /// The address, or the reference.
+    pub origin: String,
+    pub pin: Pin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowKind {
+    File,
+    Image,
+}
+
+/// What a row will be compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pin {
+    /// The lock file holds its digest.
+    Locked,
+    /// Upstream publishes its digest.
+    Published,
+    /// The first bundle takes what comes, and records it.
+    FirstSeen,
+}
+
+impl Plan {
+    /// The sizes that are known, added up, and whether that is all of them.
+    #[must_use]
+    pub fn size(&self) -> (u64, Extent) {
+        let known = self
+            .rows
+            .iter()
+            .filter_map(|row| row.size)
+            .fold(0, u64::saturating_add);
+        let whole = self.rows.iter().all(|row| row.size.is_some());
+        (
+            known,
+            if whole {
+                Extent::Whole
+            } else {
+                Extent::AtLeast
+            },
+        )
+    }
+
+    pub(crate) fn of(
+        cluster: &str,
+        wanted: &Wanted,
+        lock: &Lock,
+        size_of_file: impl Fn(&str) -> Option<u64>,
+        size_of_image: impl Fn(&str) -> Option<u64>,
+    ) -> Self {
+        let files = wanted.files.iter().map(|wanted| Row {
+            kind: RowKind::File,
+            name: wanted.file.component.clone(),
+            version: wanted.file.version.to_string(),
+            arches: vec![wanted.file.arch],
+            size: size_of_file(&wanted.file.url),
+            wanted_by: wanted.wanted_by.clone(),
+            origin: wanted.file.url.clone(),
+            pin: if lock.files.contains_key(&wanted.file.url) {
+                Pin::Locked
+            } else if wanted.file.checksum == manifests::Checksum::Unpublished {
+                Pin::FirstSeen
+            } else {
+                Pin::Published
+            },
+        });
+        let images = wanted.images.iter().map(|image| {
+            let locked = lock.images.get(&image.reference);
+            let (name, version) = split(&image.reference);
+            Row {
+                kind: RowKind::Image,
+                name: name.to_owned(),
+                version: version.to_owned(),
+                arches: wanted.arches.iter().copied().collect(),
+                size: size_of_image(&image.reference),
+                wanted_by: image.wanted_by.clone(),
+                origin: image.reference.clone(),
+                pin: match locked {
+                    Some(_) => Pin::Locked,
+                    None if image.reference.contains('@') => Pin::Published,
+                    None => Pin::FirstSeen,
+                },
+            }
+        });
+        Self {
+            cluster: cluster.to_owned(),
+            arches: wanted.arches.iter().copied().collect(),
+            rows: files.chain(images).collect(),
+        }
+    }
+}
+
+/// Whether a sum covers everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    AtLeast,
+}
+
+/// Repository, and tag or digest.
+fn split(reference: &str) -> (&str, &str) {
+    reference
+        .split_once('@')
+        .or_else(|| reference.rsplit_once(':'))
+        .unwrap_or((reference, ""))
+}

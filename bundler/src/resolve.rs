@@ -1,0 +1,254 @@
+//! What a config asks for, as files with addresses and images with references.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifact::{Need, What, full_reference};
+use cluster::{Arch, Cluster, EtcdType, Version};
+use manifests::{Catalogue, Defaults, DefaultsError, Minor, ResolveError, Resolved};
+
+/// A file, and everybody who asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedFile {
+    pub file: Resolved,
+    pub wanted_by: Vec<String>,
+}
+
+impl WantedFile {
+    /// `etcd v3.5.24 for amd64`
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!(
+            "{} {} for {}",
+            self.file.component, self.file.version, self.file.arch
+        )
+    }
+}
+
+/// An image, and everybody who asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedImage {
+    /// With registry host and tag.
+    pub reference: String,
+    pub wanted_by: Vec<String>,
+}
+
+/// All that a config asks for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub arches: BTreeSet<Arch>,
+    /// By path in the tree.
+    pub files: Vec<WantedFile>,
+    /// By reference.
+    pub images: Vec<WantedImage>,
+    /// What all this was worked out from; the proof of completeness asks for it again.
+    pub needs: Vec<Need>,
+    /// The release line whose defaults were taken, where the catalogue does not know the one asked for.
+    pub nearest: Option<Minor>,
+}
+
+/// A config that nothing can be resolved for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveFailure {
+    #[error("the config names no hosts and no architecture")]
+    NoArch,
+    #[error(transparent)]
+    Defaults(#[from] DefaultsError),
+    #[error("{}", lines(.0))]
+    Files(Vec<FileFailure>),
+}
+
+/// A component that cannot be had, and who asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}, wanted by {wanted_by}")]
+pub struct FileFailure {
+    pub error: ResolveError,
+    pub wanted_by: String,
+}
+
+fn lines(failures: &[FileFailure]) -> String {
+    failures
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+impl ResolveFailure {
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoArch => "say what for: --arch amd64,arm64, or spec.arch in the config",
+            Self::Defaults(DefaultsError::TooOld { .. }) => {
+                "choose a newer spec.kubernetes.version"
+            }
+            Self::Files(failures)
+                if failures
+                    .iter()
+                    .any(|f| matches!(f.error, ResolveError::Arch { .. })) =>
+            {
+                "name the hosts in the config, so that each gets what its own architecture has, or leave that architecture out"
+            }
+            Self::Defaults(_) | Self::Files(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Works out every file and image. `arches`, where not empty, are instead of the config's own.
+pub fn resolve(
+    cluster: &Cluster,
+    arches: &BTreeSet<Arch>,
+    catalogue: &Catalogue,
+) -> Result<Wanted, ResolveFailure> {
+    let arches = if arches.is_empty() {
+        cluster.arches()
+    } else {
+        arches.clone()
+    };
+    if arches.is_empty() {
+        return Err(ResolveFailure::NoArch);
+    }
+    let defaults = chosen(cluster, catalogue)?;
+    let needs = artifact::needs(cluster);
+    let mut files = BTreeMap::<String, WantedFile>::new();
+    let mut images = BTreeMap::<String, Vec<String>>::new();
+    let mut failures = Vec::new();
+    for need in &needs {
+        match &need.what {
+            What::Component { name, .. } => {
+                let version = defaults.version(name)?;
+                let must = need.arches(cluster, &arches);
+                for arch in &arches {
+                    match catalogue
+                        .component(name)
+                        .and_then(|c| c.resolve(&version, *arch))
+                    {
+                        Ok(file) => add(
+                            &mut files
+                                .entry(file.path.clone())
+                                .or_insert_with(|| WantedFile {
+                                    file,
+                                    wanted_by: Vec::new(),
+                                })
+                                .wanted_by,
+                            &need.wanted_by,
+                        ),
+                        // No host that would use it is of an architecture it is not made for.
+                        Err(ResolveError::Arch { .. }) if !must.contains(arch) => {}
+                        Err(error) => failures.push(FileFailure {
+                            error,
+                            wanted_by: need.wanted_by.clone(),
+                        }),
+                    }
+                }
+            }
+            What::Images { set } => {
+                for reference in defaults.images(set)? {
+                    add(images.entry(reference).or_default(), &need.wanted_by);
+                }
+            }
+            What::Image { reference } => {
+                add(
+                    images.entry(full_reference(reference)).or_default(),
+                    &need.wanted_by,
+                );
+            }
+        }
+    }
+    if !failures.is_empty() {
+        return Err(ResolveFailure::Files(failures));
+    }
+    Ok(Wanted {
+        arches,
+        files: files.into_values().collect(),
+        images: images
+            .into_iter()
+            .map(|(reference, wanted_by)| WantedImage {
+                reference,
+                wanted_by,
+            })
+            .collect(),
+        needs,
+        nearest: defaults.nearest,
+    })
+}
+
+impl Wanted {
+    /// Takes kubeadm's own word for the images of Kubernetes, in place of the catalogue's.
+    pub fn believe_kubeadm(&mut self, listed: &[String], wanted_by: &str) {
+        let theirs: BTreeSet<String> = listed.iter().map(|image| full_reference(image)).collect();
+        let repositories: BTreeSet<&str> = theirs.iter().map(|image| repository(image)).collect();
+        let mut images = BTreeMap::<String, Vec<String>>::new();
+        // Who else asks for such an image, like the runtime for pause, gets the one that kubeadm names.
+        let mut also = BTreeMap::<String, Vec<String>>::new();
+        for image in std::mem::take(&mut self.images) {
+            let asked_by_person = image.wanted_by.iter().any(|by| by == "spec.images");
+            if repositories.contains(repository(&image.reference)) && !asked_by_person {
+                also.entry(repository(&image.reference).to_owned())
+                    .or_default()
+                    .extend(image.wanted_by);
+            } else {
+                images.insert(image.reference, image.wanted_by);
+            }
+        }
+        for image in theirs {
+            let by = images.entry(image.clone()).or_default();
+            add(by, wanted_by);
+            for other in also.get(repository(&image)).into_iter().flatten() {
+                add(by, other);
+            }
+        }
+        self.images = images
+            .into_iter()
+            .map(|(reference, wanted_by)| WantedImage {
+                reference,
+                wanted_by,
+            })
+            .collect();
+    }
+}
+
+/// A reference without its tag and digest.
+fn repository(reference: &str) -> &str {
+    let name = reference
+        .split_once('@')
+        .map_or(reference, |(name, _)| name);
+    match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => name,
+    }
+}
+
+/// The catalogue's versions, with those that the config names.
+fn chosen<'a>(cluster: &Cluster, catalogue: &'a Catalogue) -> Result<Defaults<'a>, DefaultsError> {
+    let spec = &cluster.spec;
+    let mut defaults = catalogue.defaults(&spec.kubernetes.version)?;
+    let mut choose = |component: &str, version: Option<&Version>| {
+        if let Some(version) = version {
+            defaults.choose(component, version);
+        }
+    };
+    choose(
+        spec.kubernetes.container_runtime.kind.name(),
+        cluster.runtime_version(),
+    );
+    choose(spec.registry.kind.name(), spec.registry.version.as_ref());
+    let etcd = spec.etcd.version.as_ref();
+    choose("etcd", etcd);
+    if spec.etcd.kind == EtcdType::Kubeadm
+        && let Some(version) = etcd
+    {
+        defaults.choose_image("etcd-image", &format!("{}-0", version.without_v()));
+    }
+    Ok(defaults)
+}
+
+fn add(to: &mut Vec<String>, by: &str) {
+    if !to.iter().any(|known| known == by) {
+        to.push(by.to_owned());
+        to.sort();
+    }
+}
+
+#[cfg(test)]
+mod tests;

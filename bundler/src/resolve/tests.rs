@@ -1,0 +1,189 @@
+use manifests::{Carries, Member};
+
+use super::*;
+use crate::testing::cluster;
+
+fn resolved(spec: &str) -> Result<Wanted, ResolveFailure> {
+    resolve(&cluster(spec), &BTreeSet::new(), &Catalogue::builtin())
+}
+
+fn paths(wanted: &Wanted) -> Vec<&str> {
+    wanted
+        .files
+        .iter()
+        .map(|wanted| wanted.file.path.as_str())
+        .collect()
+}
+
+/// Configs that together ask for every component and image set.
+fn kinds() -> Vec<Wanted> {
+    let mut all = Vec::new();
+    for runtime in ["containerd", "docker", "cri-o"] {
+        for (kubernetes, etcd) in [
+            ("kubexm", "kubexm"),
+            ("kubeadm", "kubeadm"),
+            ("kubeadm", "external"),
+        ] {
+            for (plugin, balancer) in [
+                ("calico", "haproxy"),
+                ("flannel", "nginx"),
+                ("cilium", "kube-vip"),
+                ("bridge", ""),
+            ] {
+                for (registry, arch) in
+                    [("registry", r#""amd64","arm64""#), ("harbor", r#""amd64""#)]
+                {
+                    let spec = format!(
+                        r#"{{"arch":[{arch}],"roleGroups":{{"registry":["r"]}},
+                            "registry":{{"type":"{registry}"}},
+                            "kubernetes":{{"type":"{kubernetes}","containerRuntime":{{"type":"{runtime}"}}}},
+                            "etcd":{{"type":"{etcd}"}},"network":{{"plugin":"{plugin}"}},
+                            "controlPlaneEndpoint":{{"internalLoadbalancer":"{balancer}"}},
+                            "dns":{{"nodelocaldns":{{"externalZones":[{{"zones":["a"],"nameservers":["1.1.1.1"]}}]}}}},
+                            "tools":["helm","nerdctl","calicoctl","buildkit","docker-compose"]}}"#
+                    );
+                    all.push(resolved(&spec).unwrap());
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn every_program_that_is_asked_for_is_one_that_the_catalogue_demands_of_its_archive() {
+    for wanted in kinds() {
+        for need in &wanted.needs {
+            let What::Component { name, programs } = &need.what else {
+                continue;
+            };
+            let file = &wanted
+                .files
+                .iter()
+                .find(|w| w.file.component == *name)
+                .unwrap()
+                .file;
+            for program in *programs {
+                let promised = match &file.carries {
+                    Carries::Program(itself) => itself == program,
+                    Carries::Members(members) => members.iter().any(|member| {
+                        matches!(member, Member::At(path) if path.rsplit('/').next() == Some(program))
+                    }),
+                    Carries::Nothing => false,
+                };
+                assert!(promised, "{program} of {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_component_and_image_set_of_the_catalogue_can_be_asked_for() {
+    let all = kinds();
+    let catalogue = Catalogue::builtin();
+    for component in catalogue.components() {
+        let asked = all
+            .iter()
+            .any(|w| w.files.iter().any(|f| f.file.component == component.name()));
+        assert!(asked, "{}", component.name());
+    }
+    for set in catalogue.image_sets() {
+        let asked = |wanted: &Wanted| {
+            wanted
+                .needs
+                .iter()
+                .any(|n| matches!(n.what, What::Images { set: named } if named == set))
+        };
+        assert!(all.iter().any(asked), "{set}");
+    }
+}
+
+#[test]
+fn versions_of_the_config_win_and_several_who_ask_share_a_file() {
+    let wanted = resolved(
+        r#"{"arch":["amd64"],"etcd":{"version":"3.5.30"},"tools":["docker-compose"],
+            "kubernetes":{"containerRuntime":{"type":"containerd","version":"1.7.24"}},
+            "roleGroups":{"registry":["r"]},"registry":{"type":"harbor","version":"2.13.0"}}"#,
+    )
+    .unwrap();
+    for path in [
+        "etcd/v3.5.30/amd64/etcd-v3.5.30-linux-amd64.tar.gz",
+        "container_runtime/containerd/v1.7.24/amd64/containerd-1.7.24-linux-amd64.tar.gz",
+        "registry/harbor/v2.13.0/amd64/harbor-offline-installer-v2.13.0.tgz",
+    ] {
+        assert!(
+            paths(&wanted).contains(&path),
+            "{path}: {:#?}",
+            paths(&wanted)
+        );
+    }
+    let compose = wanted
+        .files
+        .iter()
+        .find(|w| w.file.component == "docker-compose")
+        .unwrap();
+    assert_eq!(compose.wanted_by, ["role registry (harbor)", "tools"]);
+}
+
+#[test]
+fn the_etcd_of_kubeadm_is_an_image_under_its_own_tag() {
+    let wanted = resolved(
+        r#"{"arch":["amd64"],"etcd":{"type":"kubeadm","version":"3.5.30"},
+            "kubernetes":{"type":"kubeadm"}}"#,
+    )
+    .unwrap();
+    let etcd = wanted
+        .images
+        .iter()
+        .find(|image| image.reference.contains("/etcd:"))
+        .unwrap();
+    assert_eq!(etcd.reference, "registry.k8s.io/etcd:3.5.30-0");
+    assert!(!paths(&wanted).iter().any(|path| path.starts_with("etcd/")));
+}
+
+#[test]
+fn harbor_is_for_the_registry_host_alone() {
+    let hosts = |arch: &str| {
+        format!(
+            r#"{{"hosts":[{{"name":"r","address":"192.0.2.1","arch":"{arch}"}},
+                {{"name":"n","address":"192.0.2.2","arch":"arm64"}}],
+                "roleGroups":{{"registry":["r"]}},"registry":{{"type":"harbor"}}}}"#
+        )
+    };
+    let wanted = resolved(&hosts("amd64")).unwrap();
+    assert_eq!(
+        wanted
+            .files
+            .iter()
+            .filter(|w| w.file.component == "harbor")
+            .count(),
+        1
+    );
+    let error = resolved(&hosts("arm64")).unwrap_err();
+    insta::assert_snapshot!(
+        format!("{error}\nhint: {}", error.hint().unwrap()),
+        @r"
+    harbor v2.14.0 is not made for arm64: upstream releases it for amd64 only, wanted by role registry (harbor)
+    hint: name the hosts in the config, so that each gets what its own architecture has, or leave that architecture out
+    "
+    );
+}
+
+#[test]
+fn a_config_that_says_for_what_machines_is_needed() {
+    let error = resolved("{}").unwrap_err();
+    insta::assert_snapshot!(
+        format!("{error}\nhint: {}", error.hint().unwrap()),
+        @r"
+    the config names no hosts and no architecture
+    hint: say what for: --arch amd64,arm64, or spec.arch in the config
+    "
+    );
+    let arm64 = BTreeSet::from([Arch::Arm64]);
+    let config = cluster(r#"{"arch":["amd64"]}"#);
+    let wanted = resolve(&config, &arm64, &Catalogue::builtin()).unwrap();
+    assert_eq!(
+        wanted.arches, arm64,
+        "those of the command line are instead of the config's"
+    );
+}

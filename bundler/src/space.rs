@@ -1,0 +1,133 @@
+//! Whether there is room for what is about to be written.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Bytes that will be written below a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub dir: Utf8PathBuf,
+    pub need: u64,
+}
+
+/// There is not enough room.
+#[derive(Debug, thiserror::Error)]
+pub enum SpaceError {
+    #[error("not enough space below {dir}: {} needed, {} free", human(*.need), human(*.have))]
+    Short {
+        dir: Utf8PathBuf,
+        need: u64,
+        have: u64,
+    },
+    #[error("cannot tell how much space is free below {dir}: {source}")]
+    Unknown {
+        dir: Utf8PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl SpaceError {
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Short { .. } => {
+                Some("free some space, or choose other places with --work-dir and -o".to_owned())
+            }
+            Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// Fails where a file system has less room than all that goes there.
+pub(crate) fn check(rooms: &[Room]) -> Result<(), SpaceError> {
+    let mut per_device = BTreeMap::<u64, (Utf8PathBuf, u64)>::new();
+    for room in rooms {
+        let dir = existing(&room.dir);
+        let device = std::fs::metadata(dir)
+            .map_err(|source| SpaceError::Unknown {
+                dir: room.dir.clone(),
+                source,
+            })?
+            .dev();
+        let entry = per_device
+            .entry(device)
+            .or_insert_with(|| (room.dir.clone(), 0));
+        entry.1 = entry.1.saturating_add(room.need);
+    }
+    for (dir, need) in per_device.into_values() {
+        let stat =
+            rustix::fs::statvfs(existing(&dir).as_std_path()).map_err(|e| SpaceError::Unknown {
+                dir: dir.clone(),
+                source: e.into(),
+            })?;
+        let have = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if have < need {
+            return Err(SpaceError::Short { dir, need, have });
+        }
+    }
+    Ok(())
+}
+
+/// The directory itself or the nearest above it that is there.
+fn existing(dir: &Utf8Path) -> &Utf8Path {
+    dir.ancestors()
+        .find(|dir| !dir.as_str().is_empty() && dir.exists())
+        .unwrap_or(Utf8Path::new("."))
+}
+
+/// `1.5 GiB`
+pub(crate) fn human(bytes: u64) -> String {
+    let mut unit = "B";
+    let mut divisor = 1;
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if bytes / divisor < 1024 {
+            break;
+        }
+        divisor *= 1024;
+        unit = next;
+    }
+    let tenths = u128::from(bytes) * 10 / u128::from(divisor);
+    if divisor == 1 {
+        format!("{bytes} B")
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_fit_is_refused_with_both_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8PathBuf::try_from(dir.path().to_owned()).unwrap();
+        let room = |need| Room {
+            dir: dir.join("not/yet/made"),
+            need,
+        };
+        check(&[room(1), room(1)]).unwrap();
+        // Each alone might fit; both go to one disk.
+        let half =
+            rustix::fs::statvfs(dir.as_std_path()).map(|s| s.f_bavail * s.f_frsize / 2 + (8 << 30));
+        let error = check(&[room(half.unwrap()), room(half.unwrap())]).unwrap_err();
+        assert!(matches!(error, SpaceError::Short { .. }), "{error}");
+        let error = SpaceError::Short {
+            dir: "/work".into(),
+            need: 3 << 30,
+            have: 1_610_612_736,
+        };
+        insta::assert_snapshot!(error.to_string(), @"not enough space below /work: 3.0 GiB needed, 1.5 GiB free");
+    }
+
+    #[test]
+    fn sizes_are_readable() {
+        let all = [0, 1023, 1024, 1536, 10 << 20, (5 << 40) + (1 << 39)];
+        assert_eq!(
+            all.map(human).join(", "),
+            "0 B, 1023 B, 1.0 KiB, 1.5 KiB, 10.0 MiB, 5.5 TiB"
+        );
+    }
+}

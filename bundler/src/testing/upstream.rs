@@ -1,0 +1,215 @@
+//! A stand-in for all upstreams at once, on loopback: small files under the right names with the right checksums, and
+//! small images behind the pull side of the registry protocol.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+use artifact::Sha256;
+use cluster::{Arch, Cluster};
+use manifests::{Carries, Catalogue, Checksum, Member};
+use serde_json::{Value, json};
+
+use super::{archive, elf};
+use crate::fetch::testing::{Reply, Request, Server};
+use crate::mirror::Mirrors;
+use crate::resolve::{Wanted, resolve};
+
+/// Path to content, with its media type.
+type Pages = BTreeMap<String, (&'static str, Vec<u8>)>;
+
+pub(crate) struct Upstream {
+    pub(crate) server: Server,
+    pages: Arc<Mutex<Pages>>,
+}
+
+impl Upstream {
+    /// Serves everything that a config asks for.
+    pub(crate) async fn of(cluster: &Cluster) -> Self {
+        let wanted = resolve(cluster, &BTreeSet::new(), &Catalogue::builtin()).unwrap();
+        let mut pages = Pages::new();
+        files(&wanted, &mut pages);
+        for image in &wanted.images {
+            serve_image(&mut pages, &image.reference, &Arch::ALL);
+        }
+        let pages = Arc::new(Mutex::new(pages));
+        let shown = Arc::clone(&pages);
+        let server = Server::start(move |request| answer(&shown.lock().unwrap(), request)).await;
+        Self { server, pages }
+    }
+
+    /// All hosts are asked here.
+    pub(crate) fn mirrors(&self) -> Mirrors {
+        Mirrors::parse([format!("*={}", self.server.url).as_str()]).unwrap()
+    }
+
+    /// The address of the first file whose path ends so.
+    fn find(&self, end: &str) -> String {
+        self.pages
+            .lock()
+            .unwrap()
+            .keys()
+            .find(|path| path.ends_with(end))
+            .unwrap()
+            .clone()
+    }
+
+    pub(crate) fn remove(&self, end: &str) {
+        let path = self.find(end);
+        self.pages.lock().unwrap().remove(&path);
+    }
+
+    /// Other content, with or without a checksum to match.
+    pub(crate) fn replace(&self, end: &str, content: &[u8]) {
+        let path = self.find(end);
+        self.pages
+            .lock()
+            .unwrap()
+            .insert(path, (BYTES, content.to_vec()));
+    }
+
+    /// Other content, published as such.
+    pub(crate) fn publish(&self, end: &str, content: &[u8]) {
+        self.replace(end, content);
+        let path = self.find(end);
+        let digest = Sha256::of(content).to_string();
+        for suffix in [".sha256", ".sha256sum"] {
+            let beside = format!("{path}{suffix}");
+            if let Some(page) = self.pages.lock().unwrap().get_mut(&beside) {
+                page.1 = digest.clone().into_bytes();
+            }
+        }
+    }
+
+    pub(crate) fn publish_image(&self, reference: &str, arches: &[Arch]) {
+        serve_image(&mut self.pages.lock().unwrap(), reference, arches);
+    }
+
+    /// How often something was sent whole or in part; a HEAD does not count.
+    pub(crate) fn downloads(&self) -> usize {
+        self.server
+            .requests()
+            .iter()
+            .filter(|r| r.method == "GET" && r.path != "/v2/")
+            .count()
+    }
+}
+
+const BYTES: &str = "application/octet-stream";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+fn answer(pages: &Pages, request: &Request) -> Reply {
+    if request.path == "/v2/" {
+        return Reply::ok("{}");
+    }
+    let Some((media_type, content)) = pages.get(&request.path) else {
+        return Reply::status(404);
+    };
+    let digest = Sha256::of(content);
+    Reply::file(request, content, &format!("\"{digest}\""))
+        .with("Content-Type", *media_type)
+        .with("Docker-Content-Digest", digest.oci())
+}
+
+fn files(wanted: &Wanted, pages: &mut Pages) {
+    let mut lists = BTreeMap::<String, String>::new();
+    for file in wanted.files.iter().map(|wanted| &wanted.file) {
+        let program = |name: &str| {
+            let mut bytes = elf(file.arch);
+            bytes.extend(format!("{name} {} {}", file.version, file.arch).bytes());
+            bytes
+        };
+        let content = match &file.carries {
+            Carries::Nothing => b"an archive of images".to_vec(),
+            Carries::Program(name) => program(name),
+            Carries::Members(members) => {
+                let contents: Vec<(&str, Vec<u8>)> = members
+                    .iter()
+                    .filter_map(|member| match member {
+                        Member::At(path) => Some((path.as_str(), program(path))),
+                        Member::AllIn(_) => None,
+                    })
+                    .collect();
+                let files: Vec<_> = contents
+                    .iter()
+                    .map(|(path, bytes)| (*path, 0o755, bytes.as_slice()))
+                    .collect();
+                archive(&files)
+            }
+        };
+        let digest = Sha256::of(&content);
+        match &file.checksum {
+            Checksum::Beside { url } => {
+                pages.insert(at(url), (BYTES, digest.to_string().into_bytes()));
+            }
+            Checksum::ListedIn { url } => {
+                writeln!(
+                    lists.entry(at(url)).or_default(),
+                    "{digest}  {}",
+                    file.file_name()
+                )
+                .unwrap();
+            }
+            Checksum::Unpublished => {}
+        }
+        pages.insert(at(&file.url), (BYTES, content));
+    }
+    pages.extend(
+        lists
+            .into_iter()
+            .map(|(path, text)| (path, (BYTES, text.into_bytes()))),
+    );
+}
+
+fn at(url: &str) -> String {
+    url.replacen("https:/", "", 1)
+}
+
+fn serve_image(pages: &mut Pages, reference: &str, arches: &[Arch]) {
+    let (repository, tag) = reference.rsplit_once(':').unwrap();
+    let mut put = |kind: &str, name: &str, media_type: &'static str, content: &[u8]| {
+        pages.insert(
+            format!("/v2/{repository}/{kind}/{name}"),
+            (media_type, content.to_vec()),
+        );
+    };
+    let mut members = Vec::new();
+    for arch in arches {
+        let config = json!({ "architecture": arch.go(), "os": "linux", "rootfs": { "type": "layers", "diff_ids": [] } });
+        let config = config.to_string().into_bytes();
+        let layers = [
+            b"a layer that all images share".to_vec(),
+            format!("{reference} {arch}").into_bytes(),
+        ];
+        for blob in layers.iter().chain([&config]) {
+            put("blobs", &Sha256::of(blob).oci(), BYTES, blob);
+        }
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": descriptor(CONFIG, &config),
+            "layers": layers.iter().map(|layer| descriptor(LAYER, layer)).collect::<Vec<_>>(),
+        });
+        let manifest = manifest.to_string().into_bytes();
+        put(
+            "manifests",
+            &Sha256::of(&manifest).oci(),
+            MANIFEST,
+            &manifest,
+        );
+        let mut member = descriptor(MANIFEST, &manifest);
+        member["platform"] = json!({ "architecture": arch.go(), "os": "linux" });
+        members.push(member);
+    }
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": members });
+    let index = index.to_string().into_bytes();
+    put("manifests", &Sha256::of(&index).oci(), INDEX, &index);
+    put("manifests", tag, INDEX, &index);
+}
+
+fn descriptor(media_type: &str, content: &[u8]) -> Value {
+    json!({ "mediaType": media_type, "digest": Sha256::of(content).oci(), "size": content.len() })
+}
