@@ -53,6 +53,8 @@ pub enum ResolveFailure {
     NoArch,
     #[error(transparent)]
     Defaults(#[from] DefaultsError),
+    #[error("spec.versions names '{name}', which the catalogue does not know")]
+    UnknownName { name: String, known: Vec<String> },
     #[error("{}", lines(.0))]
     Files(Vec<FileFailure>),
 }
@@ -87,6 +89,9 @@ impl ResolveFailure {
                     .any(|f| matches!(f.error, ResolveError::Arch { .. })) =>
             {
                 "name the hosts in the config, so that each gets what its own architecture has, or leave that architecture out"
+            }
+            Self::UnknownName { known, .. } => {
+                return Some(format!("known are {}", known.join(", ")));
             }
             Self::Defaults(_) | Self::Files(_) => return None,
         };
@@ -220,9 +225,19 @@ fn repository(reference: &str) -> &str {
 }
 
 /// The catalogue's versions, with those that the config names.
-fn chosen<'a>(cluster: &Cluster, catalogue: &'a Catalogue) -> Result<Defaults<'a>, DefaultsError> {
+fn chosen<'a>(cluster: &Cluster, catalogue: &'a Catalogue) -> Result<Defaults<'a>, ResolveFailure> {
     let spec = &cluster.spec;
     let mut defaults = catalogue.defaults(&spec.kubernetes.version)?;
+    for (name, version) in &spec.versions {
+        if !defaults.knows(name) {
+            let known = defaults.names().map(str::to_owned).collect();
+            return Err(ResolveFailure::UnknownName {
+                name: name.clone(),
+                known,
+            });
+        }
+        defaults.choose(name, version);
+    }
     let mut choose = |component: &str, version: Option<&Version>| {
         if let Some(version) = version {
             defaults.choose(component, version);

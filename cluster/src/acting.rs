@@ -31,6 +31,7 @@ const ACTING: &[&str] = &[
     "spec.arch",
     "spec.images",
     "spec.tools",
+    "spec.versions",
     "spec.system.setHostname",
     "spec.kubernetes.version",
     "spec.kubernetes.type",

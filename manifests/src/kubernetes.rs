@@ -39,6 +39,17 @@ impl Defaults<'_> {
             .map_err(DefaultsError::from)
     }
 
+    /// Whether something of this name has a version here.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.versions.contains_key(name)
+    }
+
+    /// Everything that has a version here.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.versions.keys().map(String::as_str)
+    }
+
     /// Puts a version that a person chose in place of the default.
     pub fn choose(&mut self, component: &str, version: &Version) {
         self.versions

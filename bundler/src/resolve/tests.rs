@@ -187,3 +187,15 @@ fn a_config_that_says_for_what_machines_is_needed() {
         "those of the command line are instead of the config's"
     );
 }
+
+#[test]
+fn what_has_no_key_of_its_own_is_chosen_by_name() {
+    let wanted = resolved(r#"{"arch":["amd64"],"versions":{"runc":"1.1.15"}}"#).unwrap();
+    assert!(paths(&wanted).contains(&"container_runtime/runc/v1.1.15/amd64/runc.amd64"));
+    let error = resolved(r#"{"arch":["amd64"],"versions":{"rnc":"1.1.15"}}"#).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "spec.versions names 'rnc', which the catalogue does not know"
+    );
+    assert!(error.hint().unwrap().contains("registry, runc"));
+}
