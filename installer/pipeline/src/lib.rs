@@ -8,6 +8,7 @@ mod session;
 pub use access::{Access, AccessError, inventory};
 pub use engine::{DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, tree};
 pub use error::PipelineError;
+pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::install;
-pub use module::{OPERATOR, Site};
+pub use module::{OPERATOR, RegistryCredentials, Site};
 pub use session::{Options, dry_run, run};
