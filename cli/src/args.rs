@@ -1,5 +1,7 @@
 //! What can be said on the command line. One file per verb; the help text is its doc comments.
 
+#![allow(clippy::doc_markdown, reason = "these comments are help texts, where backticks are noise")]
+
 mod bundle;
 mod config;
 mod inspect;
@@ -12,7 +14,7 @@ use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use bundle::BundleArgs;
-pub use config::{ConfigArgs, ConfigCommand, ConfigFile, InitArgs};
+pub use config::{ConfigArgs, ConfigCommand};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;
 pub use plan::{PlanArgs, PlanFormat};

@@ -22,7 +22,7 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(&args, printer),
         Command::Install(args) => install::run(&args, printer),
         Command::Plan(args) => plan::run(&args, printer),
-        Command::Config(args) => config::run(args.command, printer),
+        Command::Config(args) => config::run(&args.command, printer),
         Command::Completion { shell } => completion::run(shell, printer),
         Command::Man { dir } => man::run(&dir),
         Command::Version => version::run(printer),

@@ -1,13 +1,22 @@
 //! Why a command did not succeed: said once, in one form, and turned into an exit code in one place.
 
+mod event;
+
 use std::error::Error as StdError;
 use std::io;
 use std::process::ExitCode;
 
+use artifact::{BundleError, SignError, SignatureError, Verdict};
+use bundler::LockError;
+use bundler::mirror::MirrorError;
 use camino::Utf8PathBuf;
-use serde::Serialize;
+use cluster::{Problems, SecretError, WriteError};
 
-use crate::output::Paint;
+use pipeline::PipelineError;
+
+pub use event::ErrorEvent;
+
+use crate::output::{Paint, problem};
 
 /// The end of a command that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +39,34 @@ pub enum Failure {
     #[error("cannot write to stdout")]
     Stdout(#[from] io::Error),
     #[error("cannot start")]
-    Runtime(#[source] io::Error),
+    Start(#[source] io::Error),
+    #[error("{0}")]
+    Config(Box<Problems>),
+    #[error(transparent)]
+    Yaml(#[from] WriteError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("{path}: {source}")]
+    Signature {
+        path: Utf8PathBuf,
+        source: SignatureError,
+    },
+    #[error(transparent)]
+    Making(Box<bundler::BundleError>),
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("{path}: {source}")]
+    Sign {
+        path: Utf8PathBuf,
+        source: SignError,
+    },
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The run's own summary has told it all.
+    #[error("the run did not end well")]
+    Told(Exit),
 }
 
 /// How the program ends.
@@ -48,26 +84,36 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The last line of `--output json`, if the command did not succeed.
-#[derive(Debug, Serialize)]
-pub struct ErrorEvent {
-    event: &'static str,
-    message: String,
-    because: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-    exit: u8,
-}
-
 impl Failure {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } => Exit::Usage,
-            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::Usage,
-            Self::Read { .. } | Self::Write { .. } | Self::Stdout(_) | Self::Runtime(_) => {
-                Exit::Failed
+            Self::Read { source, .. } | Self::Bundle(BundleError::Open { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Exit::Usage
             }
+            Self::Usage { .. }
+            | Self::Config(_)
+            | Self::Mirror(_)
+            | Self::Secret(_)
+            | Self::Sign { .. }
+            | Self::Pipeline(PipelineError::Missing(_) | PipelineError::Access(_))
+            | Self::Signature { source: SignatureError::Signers(_), .. } => Exit::Usage,
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Stdout(_)
+            | Self::Start(_)
+            | Self::Yaml(_)
+            | Self::Pipeline(_) => Exit::Failed,
+            Self::Signature { .. } => Exit::Unverified,
+            Self::Bundle(error) => match error.verdict() {
+                Verdict::Refused => Exit::Unverified,
+                Verdict::Io => Exit::Failed,
+                Verdict::Cancelled => Exit::Interrupted,
+            },
+            Self::Making(error) => making(error),
+            Self::Told(exit) => *exit,
         }
     }
 
@@ -75,34 +121,38 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
-            _ => None,
+            Self::Bundle(error) => error.hint(),
+            Self::Signature { source, .. } => source.hint(),
+            Self::Making(error) => error.hint(),
+            Self::Pipeline(error) => error.hint(),
+            Self::Mirror(error) => error.hint(),
+            Self::Secret(error) => error.hint(),
+            Self::Sign { source: SignError::Locked, .. } => {
+                Some("export KUBEXM_SIGN_PASSPHRASE before you start kubexm".to_owned())
+            }
+            Self::Sign { source, .. } => source.hint(),
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Stdout(_)
+            | Self::Start(_)
+            // Each problem of a config has a hint of its own.
+            | Self::Config(_)
+            | Self::Yaml(_)
+            | Self::Told(_) => None,
         }
     }
 
     /// Everything that is said about it on stderr.
     pub fn told(&self, paint: Paint) -> String {
-        let mut text = format!("{} {self}", paint.bad("error:"));
-        for cause in self.because() {
-            text += &format!(
-                "\n  {} {}",
-                paint.dim("because:"),
-                cause.replace('\n', "\n    ")
-            );
+        if let Self::Config(problems) = self {
+            return problem(&problems.render(), paint);
         }
-        if let Some(hint) = self.hint() {
-            text += &format!("\n{} {hint}", paint.hint("hint:"));
-        }
-        text
-    }
-
-    pub fn event(&self) -> ErrorEvent {
-        ErrorEvent {
-            event: "error",
-            message: self.to_string(),
-            because: self.because(),
-            hint: self.hint(),
-            exit: self.exit() as u8,
-        }
+        let because = self.because().into_iter().map(|cause| {
+            format!("  {} {}", paint.dim("because:"), cause.replace('\n', "\n    "))
+        });
+        let hint = self.hint().map(|hint| format!("{} {hint}", paint.hint("hint:")));
+        let lines = [format!("{} {self}", paint.bad("error:"))].into_iter().chain(because).chain(hint);
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The chain of causes. One whose words are in the message before it already adds nothing.
@@ -119,6 +169,22 @@ impl Failure {
             next = cause.source();
         }
         causes
+    }
+}
+
+fn making(error: &bundler::BundleError) -> Exit {
+    use bundler::BundleError::{Lock, Resolve};
+    match error {
+        error if error.is_interrupted() => Exit::Interrupted,
+        Resolve(_) | Lock(LockError::Absent { .. } | LockError::Malformed { .. }) => Exit::Usage,
+        Lock(LockError::Differs { .. }) => Exit::Unverified,
+        _ => Exit::Failed,
+    }
+}
+
+impl From<bundler::BundleError> for Failure {
+    fn from(error: bundler::BundleError) -> Self {
+        Self::Making(Box::new(error))
     }
 }
 

@@ -3,13 +3,18 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod bundles;
 mod commands;
+mod config;
 mod diagnostics;
 mod error;
 mod home;
 mod output;
+mod piece;
+mod runtime;
 mod secrets;
 mod signals;
+mod site;
 
 use std::io;
 use std::process::ExitCode;

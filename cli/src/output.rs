@@ -7,12 +7,14 @@ mod paint;
 mod printer;
 mod report;
 mod summary;
+mod table;
 mod wording;
 
 pub use paint::Paint;
 pub use printer::{Printer, Talk};
 pub use report::Report;
-pub use wording::{bytes, took};
+pub use table::{Column, table};
+pub use wording::{bytes, count, problem};
 
 /// How the program talks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -1,3 +1,5 @@
+use std::num::NonZeroU16;
+
 use camino::Utf8PathBuf;
 use clap::Args;
 use cluster::Arch;
@@ -31,8 +33,8 @@ pub struct BundleArgs {
     #[arg(long, value_name = "HOST=URL")]
     pub mirror: Vec<String>,
     /// How many downloads at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub jobs: Option<u16>,
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroU16>,
     /// Fail if anything differs from kubexm.lock
     #[arg(long)]
     pub locked: bool,

@@ -27,7 +27,7 @@ pub struct InstallArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// How many steps at once, over all hosts
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Trust the key of a host that is seen for the first time, and remember it
     #[arg(long)]
@@ -35,4 +35,7 @@ pub struct InstallArgs {
     /// Where host keys are looked up [default: ~/.ssh/known_hosts]
     #[arg(long, value_name = "FILE")]
     pub known_hosts: Option<Utf8PathBuf>,
+    /// Let this node of the plan fail, to see what happens then
+    #[arg(long, value_name = "NODE", hide = true)]
+    pub inject_error: Option<String>,
 }

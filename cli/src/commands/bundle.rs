@@ -1,10 +1,218 @@
-use crate::args::BundleArgs;
-use crate::error::Failure;
-use crate::output::Printer;
+use std::env;
+use std::fs;
+use std::num::NonZeroU16;
+use std::sync::Arc;
 
-pub fn run(args: &BundleArgs, _: &Printer) -> Result<(), Failure> {
-    Err(Failure::Usage {
-        message: format!("bundle does not act yet: {args:?}"),
-        hint: None,
+use artifact::{Signer, WorkDir};
+use bundler::fetch::HttpOptions;
+use bundler::mirror::Mirrors;
+use bundler::{BundleError, Extent, Kubexm, LockMode, Plan, Report as Made, Request};
+use camino::{Utf8Path, Utf8PathBuf};
+use cluster::Arch;
+use event::Events;
+use secrecy::SecretString;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::BundleArgs;
+use crate::config::{self, Config};
+use crate::error::{Exit, Failure};
+use crate::output::{Column, Format, Printer, Report, bytes, count, table};
+use crate::secrets::LocalSecrets;
+use crate::{home, runtime, signals};
+
+/// Enough to fill a line, few enough for upstream's patience.
+const JOBS: NonZeroU16 = NonZeroU16::new(8).unwrap();
+
+pub fn run(args: &BundleArgs, printer: &Printer) -> Result<(), Failure> {
+    let config = config::load(&args.config, printer)?;
+    let warning = config.not_yet_acting();
+    let request = request(args, config)?;
+    let tree = request.work_dir.tree(request.cluster.name());
+    let report = Arc::new(Report::in_dir(tree.state()));
+    let runtime = runtime::start()?;
+    let _inside = runtime.enter();
+    let events = if args.dry_run {
+        printer.work()
+    } else {
+        printer.run(report.clone())
+    };
+    let cancel = signals::watch(events.clone())?;
+    if let Some(text) = warning {
+        events.warn(text, None);
+    }
+    if args.dry_run {
+        let plan = runtime.block_on(bundler::plan(&request, &events, &cancel))?;
+        drop(events);
+        return show(&plan, printer);
+    }
+    let made = runtime.block_on(make(request, &events, &cancel, printer));
+    printer.reported(&report);
+    tell(&made?, printer)
+}
+
+async fn make(
+    request: Request,
+    events: &Events,
+    cancel: &CancellationToken,
+    printer: &Printer,
+) -> Result<Made, Failure> {
+    let prepared = bundler::prepare(request, events, cancel).await?;
+    if printer.format() == Format::Text {
+        events.note(drawn(prepared.plan()));
+    }
+    prepared
+        .run(events, cancel)
+        .await
+        .map_err(|error| match error {
+            // Each of them is a unit of the run, and in its summary.
+            BundleError::Fetch(_) => Failure::Told(Exit::Failed),
+            error if error.is_interrupted() => Failure::Told(Exit::Interrupted),
+            error => Failure::Making(Box::new(error)),
+        })
+}
+
+/// Everything that `bundler` is told, from the arguments, the config and this machine.
+fn request(args: &BundleArgs, config: Config) -> Result<Request, Failure> {
+    let cluster = config.parsed.cluster;
+    let access = bundler::registry_access(&cluster, &LocalSecrets)?;
+    let flags = Mirrors::parse(args.mirror.iter().map(String::as_str))?;
+    let environment = env::var("KUBEXM_MIRROR").unwrap_or_default();
+    let lock_mode = if args.locked {
+        LockMode::Locked
+    } else {
+        LockMode::Pin
+    };
+    Ok(Request {
+        arches: args.arch.iter().copied().collect(),
+        work_dir: WorkDir::new(args.work_dir.clone()),
+        lock: config.name.with_file_name("kubexm.lock"),
+        lock_mode,
+        out: out(args.out.as_deref(), cluster.name()),
+        mirrors: flags.or(Mirrors::parse([environment.as_str()])?),
+        http: HttpOptions::default(),
+        jobs: args.jobs.unwrap_or(JOBS).into(),
+        access,
+        signer: args.sign.as_deref().map(signer).transpose()?,
+        kubexm: travelling(),
+        cluster,
     })
+}
+
+/// `<cluster>.tar.zst`, here or in the directory that is named.
+fn out(wanted: Option<&Utf8Path>, cluster: &str) -> Utf8PathBuf {
+    let name = format!("{cluster}.tar.zst");
+    match wanted {
+        None => name.into(),
+        Some(path) if path.is_dir() => path.join(name),
+        Some(path) => path.to_owned(),
+    }
+}
+
+fn signer(key: &Utf8Path) -> Result<Signer, Failure> {
+    let text = fs::read_to_string(home::expand(key)).map_err(|source| Failure::Read {
+        path: key.to_owned(),
+        source,
+    })?;
+    let passphrase = env::var("KUBEXM_SIGN_PASSPHRASE")
+        .ok()
+        .map(SecretString::from);
+    Signer::from_openssh_key(&text, passphrase.as_ref()).map_err(|source| Failure::Sign {
+        path: key.to_owned(),
+        source,
+    })
+}
+
+/// This very program, and those for other machines that lie beside it as `kubexm-<arch>`.
+fn travelling() -> Vec<Kubexm> {
+    let Some(own) = env::current_exe()
+        .ok()
+        .and_then(|path| Utf8PathBuf::try_from(path).ok())
+    else {
+        return Vec::new();
+    };
+    let here = env::consts::ARCH.parse::<Arch>().ok();
+    let others = Arch::ALL
+        .into_iter()
+        .filter(|arch| Some(*arch) != here)
+        .filter_map(|arch| {
+            let path = own.with_file_name(format!("kubexm-{arch}"));
+            path.is_file().then_some(Kubexm { arch, path })
+        });
+    here.map(|arch| Kubexm {
+        arch,
+        path: own.clone(),
+    })
+    .into_iter()
+    .chain(others)
+    .collect()
+}
+
+fn show(plan: &Plan, printer: &Printer) -> Result<(), Failure> {
+    match printer.format() {
+        Format::Json => printer.document(plan)?,
+        Format::Text => printer.result(drawn(plan))?,
+    }
+    Ok(())
+}
+
+/// The plan as a table, and its sum.
+fn drawn(plan: &Plan) -> String {
+    let texts = ["", "version", "arch"].map(Column::Text);
+    let columns: Vec<Column> = texts.into_iter().chain([Column::Number("size")]).collect();
+    let rows = plan.rows.iter().map(|row| {
+        let arches: Vec<&str> = row.arches.iter().map(|arch| arch.go()).collect();
+        let size = row.size.map_or_else(|| "?".to_owned(), bytes);
+        vec![
+            row.name.clone(),
+            row.version.clone(),
+            arches.join(","),
+            size,
+        ]
+    });
+    let (size, extent) = plan.size();
+    let at_least = if extent == Extent::Whole {
+        ""
+    } else {
+        "at least "
+    };
+    let things = count(plan.rows.len() as u64, "thing");
+    format!(
+        "{}\n\n{things}, {at_least}{}\n",
+        table(&columns, rows),
+        bytes(size)
+    )
+}
+
+/// The result as data.
+#[derive(Serialize)]
+struct Bundled<'a> {
+    event: &'static str,
+    file: &'a Utf8Path,
+    size: u64,
+    digest: String,
+    kubexm: &'a [Utf8PathBuf],
+}
+
+fn tell(made: &Made, printer: &Printer) -> Result<(), Failure> {
+    let (file, digest, kubexm) = (
+        made.out.as_path(),
+        made.digest.oci(),
+        made.kubexm.as_slice(),
+    );
+    if printer.format() == Format::Json {
+        let bundled = Bundled {
+            event: "bundled",
+            file,
+            size: made.size,
+            digest,
+            kubexm,
+        };
+        return Ok(printer.line(&bundled)?);
+    }
+    printer.result(format_args!("{file}: {}, {digest}", bytes(made.size)))?;
+    for program in kubexm {
+        printer.result(format_args!("{program}"))?;
+    }
+    Ok(())
 }

@@ -1,36 +1,81 @@
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 
 use camino::Utf8Path;
+use serde::Serialize;
 
 use crate::args::ConfigCommand;
+use crate::config::{self, Config};
 use crate::error::Failure;
-use crate::output::Printer;
+use crate::output::{Format, Printer};
 
-/// A config to start from.
-const STARTER: &str = include_str!("starter.yaml");
-
-pub fn run(command: ConfigCommand, printer: &Printer) -> Result<(), Failure> {
+pub fn run(command: &ConfigCommand, printer: &Printer) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Init(args) => match args.out {
-            Some(path) => create(&path),
-            None => Ok(printer.raw(STARTER.as_bytes())?),
+        ConfigCommand::Validate(args) => validate(&config::load(&args.config, printer)?, printer),
+        ConfigCommand::Show(args) => show(&config::load(&args.config, printer)?, printer),
+        ConfigCommand::Schema => Ok(printer.document(&cluster::schema())?),
+        ConfigCommand::Init(args) => match &args.out {
+            Some(path) => create(path),
+            None => Ok(printer.raw(cluster::init_template().as_bytes())?),
         },
-        other => Err(Failure::Usage {
-            message: format!("{other:?} does not act yet"),
-            hint: None,
-        }),
     }
+}
+
+/// What is said of a config without mistakes.
+#[derive(Serialize)]
+struct Validated<'a> {
+    config: &'a Utf8Path,
+    cluster: &'a str,
+    valid: bool,
+    not_yet_acting: Vec<String>,
+}
+
+fn validate(config: &Config, printer: &Printer) -> Result<(), Failure> {
+    let Config { name, parsed } = config;
+    if printer.format() == Format::Json {
+        let not_yet_acting = parsed
+            .not_yet_acting()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let cluster = parsed.cluster.name();
+        return Ok(printer.document(&Validated {
+            config: name,
+            cluster,
+            valid: true,
+            not_yet_acting,
+        })?);
+    }
+    if let Some(text) = config.not_yet_acting() {
+        printer.warning(text);
+    }
+    Ok(printer.result(format_args!("{name}: {}", printer.paint().good("valid")))?)
+}
+
+fn show(config: &Config, printer: &Printer) -> Result<(), Failure> {
+    let cluster = &config.parsed.cluster;
+    match printer.format() {
+        Format::Json => printer.document(&cluster.redacted())?,
+        Format::Text => printer.raw(cluster.to_yaml()?.as_bytes())?,
+    }
+    Ok(())
 }
 
 /// Never over a file that is there: it may be somebody's work.
 fn create(path: &Utf8Path) -> Result<(), Failure> {
-    let failure = |source| Failure::Write {
-        path: path.to_owned(),
-        source,
+    let failure = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => Failure::Usage {
+            message: format!("{path} is there already"),
+            hint: Some("give another name with -o; no file is ever overwritten".to_owned()),
+        },
+        _ => Failure::Write {
+            path: path.to_owned(),
+            source,
+        },
     };
     let mut file = File::create_new(path).map_err(failure)?;
-    file.write_all(STARTER.as_bytes())
+    let text = cluster::init_template().as_bytes();
+    file.write_all(text)
         .and_then(|()| file.sync_all())
         .map_err(failure)
 }

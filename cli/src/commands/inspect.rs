@@ -1,10 +1,118 @@
+use std::collections::BTreeMap;
+
+use artifact::{Bundle, FileEntry, Manifest};
+use cluster::Arch;
+
 use crate::args::InspectArgs;
 use crate::error::Failure;
-use crate::output::Printer;
+use crate::output::{Column, Format, Paint, Printer, bytes, count, table};
 
-pub fn run(args: &InspectArgs, _: &Printer) -> Result<(), Failure> {
-    Err(Failure::Usage {
-        message: format!("inspect does not act yet: {args:?}"),
-        hint: None,
-    })
+pub fn run(args: &InspectArgs, printer: &Printer) -> Result<(), Failure> {
+    let bundle = Bundle::open(&args.file)?;
+    if args.json || printer.format() == Format::Json {
+        return Ok(printer.raw(bundle.manifest_bytes())?);
+    }
+    let mut parts = vec![facts(&bundle, printer.paint())];
+    parts.extend(components(bundle.manifest()));
+    parts.extend(images(bundle.manifest()));
+    if args.files {
+        parts.push(files(bundle.manifest()));
+    }
+    Ok(printer.result(parts.join("\n\n"))?)
+}
+
+fn facts(bundle: &Bundle, paint: Paint) -> String {
+    let manifest = bundle.manifest();
+    let signature = match bundle.signature() {
+        None => "none",
+        Some(_) => "present; kubexm verify --signers FILE tells whose",
+    };
+    let files = count(manifest.files.len() as u64, "file");
+    let rows = [
+        ("cluster", manifest.cluster.clone()),
+        ("arch", list(manifest.arches.iter().copied())),
+        (
+            "size",
+            format!(
+                "{} ({files}, {} unpacked)",
+                bytes(bundle.size()),
+                bytes(manifest.content_size())
+            ),
+        ),
+        ("digest", bundle.digest().oci()),
+        ("signature", signature.to_owned()),
+        (
+            "made by",
+            format!("kubexm {}, format {}", manifest.kubexm, manifest.format),
+        ),
+    ];
+    // Padded before it is painted: colours have no width.
+    let line = |(name, value)| {
+        format!(
+            "{} {value}",
+            paint.dim(format_args!("{:<10}", format!("{name}:")))
+        )
+    };
+    rows.map(line).join("\n")
+}
+
+fn components(manifest: &Manifest) -> Option<String> {
+    let mut sizes: BTreeMap<(&str, &str, String), u64> = BTreeMap::new();
+    for file in &manifest.files {
+        if let Some(component) = &file.component {
+            let arch = file
+                .arch
+                .map_or_else(|| "any".to_owned(), |arch| arch.to_string());
+            let version = file.version.as_deref().unwrap_or("-");
+            *sizes.entry((component, version, arch)).or_default() += file.size;
+        }
+    }
+    let columns = ["component", "version", "arch"].map(Column::Text);
+    let columns: Vec<Column> = columns
+        .into_iter()
+        .chain([Column::Number("size")])
+        .collect();
+    let rows = sizes.iter().map(|((component, version, arch), size)| {
+        vec![
+            (*component).to_owned(),
+            (*version).to_owned(),
+            arch.clone(),
+            bytes(*size),
+        ]
+    });
+    (!sizes.is_empty()).then(|| table(&columns, rows))
+}
+
+fn images(manifest: &Manifest) -> Option<String> {
+    let columns = [
+        Column::Text("image"),
+        Column::Text("arch"),
+        Column::Number("size"),
+    ];
+    let rows = manifest.images.iter().map(|image| {
+        let arches = list(image.platforms.iter().map(|platform| platform.arch));
+        let size = image.platforms.iter().map(|platform| platform.size).sum();
+        vec![image.reference.clone(), arches, bytes(size)]
+    });
+    (!manifest.images.is_empty()).then(|| table(&columns, rows))
+}
+
+fn files(manifest: &Manifest) -> String {
+    let columns = [
+        Column::Number("size"),
+        Column::Text("mode"),
+        Column::Text("file"),
+    ];
+    let row = |file: &FileEntry| {
+        vec![
+            bytes(file.size),
+            format!("{:04o}", file.mode),
+            file.path.to_string(),
+        ]
+    };
+    table(&columns, manifest.files.iter().map(row))
+}
+
+fn list(arches: impl Iterator<Item = Arch>) -> String {
+    arches.map(Arch::go).collect::<Vec<_>>().join(", ")
 }

@@ -1,10 +1,34 @@
-use crate::args::PlanArgs;
-use crate::error::Failure;
-use crate::output::Printer;
+use artifact::Bundle;
 
-pub fn run(args: &PlanArgs, _: &Printer) -> Result<(), Failure> {
-    Err(Failure::Usage {
-        message: format!("plan does not act yet: {args:?}"),
-        hint: None,
-    })
+use crate::args::{PlanArgs, PlanFormat};
+use crate::error::Failure;
+use crate::output::{Format, Printer};
+use crate::{config, site};
+
+pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
+    let (config, manifest) = match (&args.file, &args.config) {
+        (Some(file), given) => {
+            let bundle = Bundle::open(file)?;
+            let config = site::config(given.as_deref(), &bundle, printer)?;
+            (config, bundle.manifest().clone())
+        }
+        (None, Some(given)) => {
+            let config = config::load(given, printer)?;
+            let manifest = site::unpacked(&config.parsed.cluster, &args.work_dir)?;
+            (config, manifest)
+        }
+        (None, None) => unreachable!("clap asks for one of them"),
+    };
+    let cluster = config.parsed.cluster;
+    cluster
+        .require_hosts(config.name.as_str())
+        .map_err(|problems| Failure::Config(Box::new(problems)))?;
+    let site = site::site(cluster, manifest, &args.work_dir)?;
+    let graph = pipeline::install(&site)?;
+    match (printer.format(), args.format) {
+        (Format::Json, _) | (_, PlanFormat::Json) => printer.document(&graph.view())?,
+        (Format::Text, PlanFormat::Tree) => printer.raw(graph.tree().as_bytes())?,
+        (Format::Text, PlanFormat::Dot) => printer.raw(graph.dot().as_bytes())?,
+    }
+    Ok(())
 }

@@ -1,10 +1,61 @@
+use artifact::{Bundle, Principal};
+use camino::Utf8Path;
+use serde::Serialize;
+
 use crate::args::VerifyArgs;
 use crate::error::Failure;
-use crate::output::Printer;
+use crate::output::{Format, Printer, bytes, count};
+use crate::{bundles, runtime, signals};
 
-pub fn run(args: &VerifyArgs, _: &Printer) -> Result<(), Failure> {
-    Err(Failure::Usage {
-        message: format!("verify does not act yet: {args:?}"),
-        hint: None,
-    })
+#[derive(Serialize)]
+struct Verified<'a> {
+    event: &'static str,
+    file: &'a Utf8Path,
+    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+pub fn run(args: &VerifyArgs, printer: &Printer) -> Result<(), Failure> {
+    let bundle = Bundle::open(&args.file)?;
+    let signers = args.signers.as_deref();
+    let signer = signers
+        .map(|signers| bundles::signed_by(&bundle, signers))
+        .transpose()?;
+    let events = printer.work();
+    let runtime = runtime::start()?;
+    let cancel = signals::cancel(&runtime, &events)?;
+    bundles::verify(&bundle, runtime::threads(), &events, &cancel)?;
+    tell(&bundle, signer, printer)
+}
+
+fn tell(bundle: &Bundle, signer: Option<Principal>, printer: &Printer) -> Result<(), Failure> {
+    let manifest = bundle.manifest();
+    if printer.format() == Format::Json {
+        let digest = bundle.digest().oci();
+        let (signed_by, key) = signer.map(|by| (by.name, by.fingerprint)).unzip();
+        let verified = Verified {
+            event: "verified",
+            file: bundle.path(),
+            digest,
+            signed_by,
+            key,
+        };
+        return Ok(printer.line(&verified)?);
+    }
+    let (files, size) = (
+        count(manifest.files.len() as u64, "file"),
+        bytes(bundle.size()),
+    );
+    let intact = printer.paint().good("intact");
+    printer.result(format_args!(
+        "{}: {intact} ({files}, {size})",
+        bundle.path()
+    ))?;
+    if let Some(Principal { name, fingerprint }) = signer {
+        printer.result(format_args!("signed by {name} ({fingerprint})"))?;
+    }
+    Ok(())
 }

@@ -65,6 +65,16 @@ impl Bars {
     }
 }
 
+/// A command that fails before its run ends leaves the screen to the reporter of errors.
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.state
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .end_run();
+    }
+}
+
 impl Sink for Bars {
     fn on(&self, _: Timestamp, event: &Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

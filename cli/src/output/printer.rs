@@ -11,10 +11,11 @@ use super::bars::{self, Bars};
 use super::json::Json;
 use super::lines::Lines;
 use super::summary::Summary;
-use super::{Format, Paint, Report};
+use super::{Format, Paint, Report, wording};
+use crate::error::{ErrorEvent, Failure};
 
 /// Decides what goes where and in which form. There is one, made from the global flags.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Printer {
     format: Format,
     talk: Talk,
@@ -41,6 +42,7 @@ impl Talk {
     }
 }
 
+#[allow(clippy::unused_self, reason = "nothing else writes, whatever of it must be known for that")]
 impl Printer {
     pub fn new(format: Format, color: ColorChoice, talk: Talk) -> Self {
         let (out, err) = (
@@ -79,6 +81,11 @@ impl Printer {
         out.flush()
     }
 
+    /// The result of a run whose events went before it: one more line.
+    pub fn line(&self, value: &impl Serialize) -> io::Result<()> {
+        self.result(serde_json::to_string(value)?)
+    }
+
     /// The result, as bytes that another program reads.
     pub fn raw(&self, bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
@@ -97,38 +104,47 @@ impl Printer {
         self.remark(format_args!("{} {text}", self.err.warn("warning:")));
     }
 
+    /// A remark on a config, as `cluster` words it.
+    pub fn problem(&self, text: &str) {
+        self.remark(wording::problem(text, self.err));
+    }
+
     /// The end of a command that did not succeed.
-    pub fn failure(&self, failure: &crate::error::Failure) {
+    pub fn failure(&self, failure: &Failure) {
+        if let Failure::Told(_) = failure {
+            return;
+        }
         self.remark(failure.told(self.err));
         if self.format == Format::Json {
             // Whoever reads the events learns it from there; if nobody does any more, there is stderr.
-            let line = serde_json::to_string(&failure.event()).expect("events are plain data");
-            let _ = self.result(line);
+            let _ = self.line(&ErrorEvent::from(failure));
         }
     }
 
-    /// Where a run tells what happens.
-    pub fn events(&self, report: Option<Arc<Report>>) -> Events {
-        let mut sinks: Vec<Arc<dyn Sink>> = match (self.format, self.talk) {
-            (Format::Json, _) => vec![Arc::new(Json::new(io::stdout()))],
+    /// Where a run tells what happens; it ends with a summary.
+    pub fn run(&self, report: Arc<Report>) -> Events {
+        let mut sinks = vec![self.watched()];
+        if self.format == Format::Text {
+            sinks.push(Arc::new(Summary::new(io::stderr(), self.err)));
+        }
+        sinks.push(report);
+        Events::to(sinks)
+    }
+
+    /// Where work of a single piece tells how it goes on.
+    pub fn work(&self) -> Events {
+        Events::to(vec![self.watched()])
+    }
+
+    fn watched(&self) -> Arc<dyn Sink> {
+        match (self.format, self.talk) {
+            (Format::Json, _) => Arc::new(Json::new(io::stdout())),
             (Format::Text, Talk::Bars) => {
                 let target = ProgressDrawTarget::stderr_with_hz(10);
-                let bars = Bars::new(target, Some(bars::TICK), self.err);
-                vec![
-                    Arc::new(bars),
-                    Arc::new(Summary::new(io::stderr(), self.err)),
-                ]
+                Arc::new(Bars::new(target, Some(bars::TICK), self.err))
             }
-            (Format::Text, Talk::Lines) => {
-                let lines = Lines::new(io::stderr(), self.err);
-                vec![
-                    Arc::new(lines),
-                    Arc::new(Summary::new(io::stderr(), self.err)),
-                ]
-            }
-        };
-        sinks.extend(report.map(|report| report as Arc<dyn Sink>));
-        Events::to(sinks)
+            (Format::Text, Talk::Lines) => Arc::new(Lines::new(io::stderr(), self.err)),
+        }
     }
 
     /// Says where the report lies, or why there is none.
@@ -136,7 +152,7 @@ impl Printer {
         match report.take_written() {
             Some(Ok(path)) => self.remark(format_args!("report: {path}")),
             Some(Err(error)) => {
-                self.warning(format_args!("the run's report was not written: {error}"))
+                self.warning(format_args!("the run's report was not written: {error}"));
             }
             None => {}
         }

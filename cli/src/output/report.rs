@@ -36,13 +36,13 @@ struct Run {
     satisfied: u64,
     failed: u64,
     skipped: u64,
-    stages: Vec<Stage>,
+    stages: Vec<EndedStage>,
     units: Vec<Ended>,
     warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct Stage {
+struct EndedStage {
     stage: String,
     outcome: StageOutcome,
     took: u64,
@@ -120,7 +120,7 @@ impl State {
                 outcome,
                 took,
             } => {
-                run.stages.push(Stage {
+                run.stages.push(EndedStage {
                     stage: stage.clone(),
                     outcome: *outcome,
                     took: millis(*took),

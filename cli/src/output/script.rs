@@ -66,7 +66,7 @@ pub fn troubled() -> Script {
         Event::StageFinished {
             stage: "preflight".into(),
             outcome: StageOutcome::Satisfied,
-            took: Duration::from_millis(3_000),
+            took: Duration::from_secs(3),
         },
         Event::StageStarted { stage: "etcd".into() },
         started(2, "etcd", "node1", "upload etcd to node1", Some(40 << 20)),
@@ -189,7 +189,7 @@ pub fn hostless() -> Script {
         Event::StageFinished {
             stage: "files".into(),
             outcome: StageOutcome::Changed,
-            took: Duration::from_millis(4_000),
+            took: Duration::from_secs(4),
         },
         Event::RunFinished {
             outcome: RunOutcome::Done,

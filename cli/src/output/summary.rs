@@ -3,10 +3,10 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
 use event::{Event, Outcome, RunOutcome, Sink, Unit, UnitId};
 use jiff::Timestamp;
 
+use super::table::{Column, table};
 use super::{Paint, wording};
 
 /// Says nothing until the run ends, then tells it all in one table, and every failure below it.
@@ -82,8 +82,10 @@ impl Tally {
                 self.row(&unit.stage).hosts.extend(unit.host.clone());
                 self.running.insert(unit.id, unit.clone());
             }
-            Event::Finished { id, outcome, .. } => {
+            Event::Finished { id, outcome, took } => {
                 if let Some(unit) = self.running.remove(id) {
+                    // What belongs to no stage that ends by itself has its own time.
+                    self.row(&unit.stage).took = Some(*took);
                     self.end(unit, outcome);
                 }
             }
@@ -143,81 +145,64 @@ impl Tally {
 
     fn table(&self) -> String {
         let with_hosts = self.stages.iter().any(|row| !row.hosts.is_empty());
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        let columns = |hosts: &str, rest: [String; 6]| {
-            let [stage, numbers @ ..] = rest;
-            let hosts = with_hosts.then(|| hosts.to_owned());
-            std::iter::once(stage)
-                .chain(hosts)
-                .chain(numbers)
-                .collect::<Vec<_>>()
-        };
-        let titles = ["stage", "changed", "satisfied", "failed", "skipped", "time"];
-        table.set_header(columns("hosts", titles.map(str::to_owned)));
-        for row in &self.stages {
+        let numbers = ["changed", "satisfied", "failed", "skipped", "time"].map(Column::Number);
+        let columns: Vec<Column> = [Column::Text("stage")]
+            .into_iter()
+            .chain(with_hosts.then_some(Column::Number("hosts")))
+            .chain(numbers)
+            .collect();
+        let rows = self.stages.iter().map(|row| {
             let counts = [row.changed, row.satisfied, row.failed, row.skipped];
-            let [changed, satisfied, failed, skipped] = counts.map(|count| count.to_string());
-            let time = row.took.map_or_else(|| "-".to_owned(), wording::took);
-            let cells = [row.stage.clone(), changed, satisfied, failed, skipped, time];
-            table.add_row(columns(&row.hosts.len().to_string(), cells));
-        }
-        for (at, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            if at > 0 {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table.trim_fmt()
+            [row.stage.clone()]
+                .into_iter()
+                .chain(with_hosts.then(|| row.hosts.len().to_string()))
+                .chain(counts.map(|count| count.to_string()))
+                .chain([row.took.map_or_else(|| "-".to_owned(), wording::took)])
+                .collect()
+        });
+        table(&columns, rows)
     }
 
     fn failures(&self, paint: Paint) -> String {
-        let mut text = String::new();
-        for Failure { unit, error, hint } in &self.failures {
+        let failed = self.failures.iter().map(|Failure { unit, error, hint }| {
             let trouble = wording::trouble(error, hint.as_deref(), "    ", paint);
-            text += &format!(
-                "{} {}\n{trouble}\n",
-                paint.bad("failed:"),
-                wording::place(unit)
-            );
-        }
-        for (because, (count, hosts)) in &self.skipped {
+            format!("{} {}\n{trouble}\n", paint.bad("failed:"), wording::place(unit))
+        });
+        let skipped = self.skipped.iter().map(|(because, (count, hosts))| {
             let steps = wording::count(*count, "step");
-            let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-            let place = if hosts.is_empty() {
-                String::new()
-            } else {
-                format!(" on {}", hosts.join(", "))
-            };
-            text += &format!("{} {steps}{place}: {because}\n", paint.warn("skipped:"));
-        }
-        if !text.is_empty() {
-            text += "\n";
-        }
-        text
+            format!("{} {steps}{}: {because}\n", paint.warn("skipped:"), on(hosts))
+        });
+        let text: String = failed.chain(skipped).collect();
+        if text.is_empty() { text } else { text + "\n" }
     }
 
     fn verdict(&self, outcome: RunOutcome, took: Duration, paint: Paint) -> String {
         let sum = |of: fn(&Row) -> u64| self.stages.iter().map(of).sum::<u64>();
-        let (changed, failed) = (sum(|row| row.changed), sum(|row| row.failed));
-        let took = wording::took(took);
-        match outcome {
-            RunOutcome::Done if changed == 0 => {
-                format!(
-                    "{} ({took})",
-                    paint.good("nothing to do: everything is as it should be")
-                )
+        let changed = format!("{} changed ({})", sum(|row| row.changed), wording::took(took));
+        let again = "running it again continues from here";
+        match (outcome, sum(|row| row.changed), sum(|row| row.failed)) {
+            (RunOutcome::Done, 0, _) => {
+                let nothing = paint.good("nothing to do: everything is as it should be");
+                format!("{nothing} ({})", wording::took(took))
             }
-            RunOutcome::Done => format!("{}: {changed} changed ({took})", paint.good("done")),
-            RunOutcome::Failed => format!(
-                "{}: {failed} failed, {changed} changed ({took}); running it again continues from here",
-                paint.bad("not done")
-            ),
-            RunOutcome::Interrupted => format!(
-                "{}: {changed} changed ({took}); running it again continues from here",
-                paint.warn("interrupted")
-            ),
+            (RunOutcome::Done, ..) => format!("{}: {changed}", paint.good("done")),
+            (RunOutcome::Failed, _, 0) => format!("{}: {changed}; {again}", paint.bad("not done")),
+            (RunOutcome::Failed, _, failed) => {
+                format!("{}: {failed} failed, {changed}; {again}", paint.bad("not done"))
+            }
+            (RunOutcome::Interrupted, ..) => {
+                format!("{}: {changed}; {again}", paint.warn("interrupted"))
+            }
         }
+    }
+}
+
+/// ` on node1, node2`; only how many where nobody would read the names.
+fn on(hosts: &BTreeSet<String>) -> String {
+    match hosts.len() {
+        0 => String::new(),
+        1..=6 => format!(" on {}", hosts.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+        many => format!(" on {many} hosts"),
     }
 }
 

@@ -78,7 +78,7 @@ pub fn trouble(error: &str, hint: Option<&str>, indent: &str, paint: Paint) -> S
 /// `etcd: done (12.3s)`
 pub fn stage_finished(stage: &str, outcome: StageOutcome, time: Duration, paint: Paint) -> String {
     let outcome = match outcome {
-        StageOutcome::Satisfied => paint.good("nothing to do"),
+        StageOutcome::Satisfied => paint.good("ok"),
         StageOutcome::Changed => paint.good("done"),
         StageOutcome::Failed => paint.bad("FAILED"),
         StageOutcome::Skipped => paint.warn("skipped"),
@@ -122,6 +122,26 @@ pub fn retrying(unit: &Unit, attempt: u32, error: &str, delay: Duration, paint: 
         place(unit),
         paint.warn("again")
     )
+}
+
+/// Marks the words by which `cluster` reports a problem.
+pub fn problem(text: &str, paint: Paint) -> String {
+    let mark = |line: &str| {
+        if let Some(rest) = line.strip_prefix("error:") {
+            format!("{}{rest}", paint.bad("error:"))
+        } else if let Some(rest) = line.strip_prefix("warning:") {
+            format!("{}{rest}", paint.warn("warning:"))
+        } else if let Some(rest) = line.strip_prefix("  = hint:") {
+            format!("  = {}{rest}", paint.hint("hint:"))
+        } else {
+            line.to_owned()
+        }
+    };
+    text.trim_end()
+        .lines()
+        .map(mark)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// `1 host`, `3 hosts`

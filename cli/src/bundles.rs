@@ -1,0 +1,99 @@
+//! Opens, reads and unpacks bundles, with everything told on the way.
+
+use std::fs;
+use std::num::NonZeroUsize;
+
+use artifact::{Bundle, BundleError, Cancel, Principal, Tree, Unpacked, Verdict};
+use camino::Utf8Path;
+use event::{Events, Outcome};
+use jiff::Zoned;
+
+use crate::error::Failure;
+use crate::output::count;
+use crate::piece::Piece;
+
+/// Who signed the bundle, if one of the signers did.
+pub fn signed_by(bundle: &Bundle, signers: &Utf8Path) -> Result<Principal, Failure> {
+    let text = fs::read_to_string(signers).map_err(|source| Failure::Read {
+        path: signers.to_owned(),
+        source,
+    })?;
+    bundle
+        .signed_by(&text, &Zoned::now())
+        .map_err(|source| Failure::Signature {
+            path: bundle.path().to_owned(),
+            source,
+        })
+}
+
+/// Reads every byte of a bundle.
+pub fn verify(
+    bundle: &Bundle,
+    jobs: NonZeroUsize,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<(), BundleError> {
+    let title = bundle.path().to_string();
+    let piece = Piece {
+        stage: "verify",
+        title,
+        bytes: bundle.manifest().content_size(),
+    };
+    piece.run(
+        events,
+        |progress| bundle.verify(jobs, progress, cancel),
+        |result| match result {
+            Ok(()) => Outcome::Satisfied,
+            Err(error) => ended(error),
+        },
+    )
+}
+
+/// Puts what a bundle holds into its tree, and takes out what only an earlier one held.
+pub fn unpack(
+    bundle: &Bundle,
+    tree: &Tree,
+    jobs: NonZeroUsize,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<Unpacked, BundleError> {
+    let title = format!("{} into {}", bundle.path(), tree.root());
+    let piece = Piece {
+        stage: "unpack",
+        title,
+        bytes: bundle.manifest().content_size(),
+    };
+    piece.run(
+        events,
+        |progress| {
+            let unpacked = bundle.unpack(tree, jobs, progress, cancel)?;
+            artifact::prune(tree, &unpacked.stale)?;
+            Ok(unpacked)
+        },
+        |result| match result {
+            Ok(Unpacked {
+                written: 0, stale, ..
+            }) if stale.is_empty() => Outcome::Satisfied,
+            Ok(Unpacked { written, kept, .. }) => Outcome::Changed {
+                reason: format!(
+                    "{} written, {kept} there already",
+                    count(*written as u64, "file")
+                ),
+            },
+            Err(error) => ended(error),
+        },
+    )
+}
+
+/// What is wrong in detail is told once, by the reporter of errors.
+fn ended(error: &BundleError) -> Outcome {
+    let error = match error.verdict() {
+        Verdict::Cancelled => return Outcome::Interrupted,
+        Verdict::Refused => "the bundle is not what it should be",
+        Verdict::Io => "reading or writing failed",
+    };
+    Outcome::Failed {
+        error: error.to_owned(),
+        hint: None,
+    }
+}

@@ -1,0 +1,61 @@
+use cluster::Problem;
+use serde::Serialize;
+
+use super::Failure;
+
+/// The last line of `--output json`, if the command did not succeed.
+#[derive(Debug, Serialize)]
+pub struct ErrorEvent {
+    event: &'static str,
+    message: String,
+    because: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// What is wrong with a config, one by one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<ProblemEntry>,
+    exit: u8,
+}
+
+#[derive(Debug, Serialize)]
+struct ProblemEntry {
+    severity: String,
+    line: Option<usize>,
+    column: Option<usize>,
+    path: String,
+    message: String,
+    hint: Option<String>,
+}
+
+impl From<&Failure> for ErrorEvent {
+    fn from(failure: &Failure) -> Self {
+        let (message, problems) = match failure {
+            Failure::Config(problems) => {
+                let list = problems.list().iter().map(ProblemEntry::from).collect();
+                ("the config has mistakes".to_owned(), list)
+            }
+            _ => (failure.to_string(), Vec::new()),
+        };
+        Self {
+            event: "error",
+            message,
+            because: failure.because(),
+            hint: failure.hint(),
+            problems,
+            exit: failure.exit() as u8,
+        }
+    }
+}
+
+impl From<&Problem> for ProblemEntry {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            severity: problem.severity.to_string(),
+            line: problem.location.as_ref().map(|place| place.line),
+            column: problem.location.as_ref().map(|place| place.column),
+            path: problem.path.to_string(),
+            message: problem.message.clone(),
+            hint: problem.hint.clone(),
+        }
+    }
+}

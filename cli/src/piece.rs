@@ -1,0 +1,47 @@
+//! Work that is one unit of its own: reading a bundle, unpacking it.
+
+use std::time::Instant;
+
+use event::{Event, Events, Outcome, Progress, Unit};
+
+/// What the work is called, and how many bytes it moves.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    pub stage: &'static str,
+    pub title: String,
+    pub bytes: u64,
+}
+
+impl Piece {
+    /// Does the work between its events. `outcome` words what it came to.
+    pub fn run<T, E>(
+        self,
+        events: &Events,
+        work: impl FnOnce(&Progress) -> Result<T, E>,
+        outcome: impl FnOnce(&Result<T, E>) -> Outcome,
+    ) -> Result<T, E> {
+        let Self {
+            stage,
+            title,
+            bytes,
+        } = self;
+        let (id, stage, bytes) = (events.next_id(), stage.to_owned(), Some(bytes));
+        let began = Instant::now();
+        let unit = Unit {
+            id,
+            stage,
+            host: None,
+            title,
+            bytes,
+        };
+        events.emit(&Event::Started(unit));
+        let result = work(&events.progress(id, bytes));
+        let outcome = outcome(&result);
+        events.emit(&Event::Finished {
+            id,
+            outcome,
+            took: began.elapsed(),
+        });
+        result
+    }
+}

@@ -1,0 +1,18 @@
+//! What this machine has to run on.
+
+use std::num::NonZeroUsize;
+use std::thread;
+
+use tokio::runtime::Runtime;
+
+use crate::error::Failure;
+
+/// Starts the runtime that a command works on.
+pub fn start() -> Result<Runtime, Failure> {
+    Runtime::new().map_err(Failure::Start)
+}
+
+/// How many threads may compute at once.
+pub fn threads() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,66 @@
+//! Puts together what an installation works from: a bundle or an unpacked tree, and the site's config.
+
+use std::fs;
+use std::io;
+
+use artifact::{Bundle, Cancel, Manifest, WorkDir};
+use camino::Utf8Path;
+use cluster::Cluster;
+use pipeline::{RegistryCredentials, Site};
+use secrecy::SecretString;
+
+use crate::config::{self, Config};
+use crate::error::Failure;
+use crate::output::Printer;
+use crate::secrets::LocalSecrets;
+
+/// The config that is given, or else the one that the bundle carries.
+pub fn config(
+    given: Option<&Utf8Path>,
+    bundle: &Bundle,
+    printer: &Printer,
+) -> Result<Config, Failure> {
+    if let Some(path) = given {
+        return config::load(path, printer);
+    }
+    let name = bundle.path().join("config.yaml");
+    let text = bundle.read("config.yaml".into(), &Cancel::default())?;
+    let text = text.ok_or_else(|| Failure::Usage {
+        message: format!("{} carries no config", bundle.path()),
+        hint: Some("give the site's config with -f".to_owned()),
+    })?;
+    config::understand(name, text, printer)
+}
+
+/// The site of a config, once something has been unpacked for it or will be.
+pub fn site(cluster: Cluster, manifest: Manifest, work_dir: &Utf8Path) -> Result<Site, Failure> {
+    let tree = WorkDir::new(work_dir).tree(cluster.name());
+    let login = registry_login(&cluster)?;
+    Ok(Site::new(cluster, manifest, tree, login))
+}
+
+/// What the tree of a cluster holds, as an earlier run unpacked it.
+pub fn unpacked(cluster: &Cluster, work_dir: &Utf8Path) -> Result<Manifest, Failure> {
+    let path = WorkDir::new(work_dir).tree(cluster.name()).manifest();
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(Failure::Usage {
+                message: format!("nothing has been unpacked for {}: there is no {path}", cluster.name()),
+                hint: Some("name the bundle as well".to_owned()),
+            });
+        }
+        Err(source) => return Err(Failure::Read { path, source }),
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::Read { path, source: io::Error::from(error) })
+}
+
+fn registry_login(cluster: &Cluster) -> Result<Option<RegistryCredentials>, Failure> {
+    let Some(auth) = cluster.registry_auth() else { return Ok(None) };
+    let (Some(username), Some(password)) = (&auth.username, &auth.password) else {
+        return Ok(None);
+    };
+    let password: SecretString = password.resolve(&LocalSecrets)?;
+    Ok(Some(RegistryCredentials { username: username.clone(), password }))
+}

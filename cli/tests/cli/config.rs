@@ -1,0 +1,154 @@
+use std::fs;
+use std::path::Path;
+
+use super::{kubexm, told, transcript};
+
+const CONFIG: &str = "\
+apiVersion: kubexm.mensylisir.io/v1alpha1
+kind: Cluster
+metadata: {name: small}
+spec:
+  hosts:
+    - {name: node1, address: 192.0.2.1, password: hunter2}
+  roleGroups: {etcd: [node1], master: [node1], worker: [node1]}
+";
+
+fn with(text: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config.yaml"), text).unwrap();
+    dir
+}
+
+fn validated(text: &str) -> String {
+    told(
+        with(text).path(),
+        &["config", "validate", "-f", "config.yaml"],
+    )
+}
+
+#[test]
+fn a_good_config_is_called_valid() {
+    insta::assert_snapshot!(validated(CONFIG));
+}
+
+#[test]
+fn keys_that_do_nothing_yet_are_one_warning() {
+    let text = format!(
+        "{CONFIG}  addons: [metallb]\n  storage: {{openebs: {{basePath: /var/openebs}}}}\n"
+    );
+    insta::assert_snapshot!(validated(&text));
+}
+
+#[test]
+fn a_mistyped_key_is_named_at_its_place() {
+    let text = CONFIG.replace("roleGroups", "roleGroup");
+    insta::assert_snapshot!(validated(&text));
+}
+
+#[test]
+fn text_that_is_no_yaml_is_refused_at_its_place() {
+    insta::assert_snapshot!(validated("metadata: {name: [small}\n"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_wrong_usage() {
+    let dir = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(told(
+        dir.path(),
+        &["config", "validate", "-f", "nowhere.yaml"]
+    ));
+}
+
+#[test]
+fn a_file_that_is_no_text_is_told_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("config.yaml"),
+        b"kind: Cluster\nmetadata: {name: caf\xe9}\n",
+    )
+    .unwrap();
+    insta::assert_snapshot!(told(
+        dir.path(),
+        &["config", "validate", "-f", "config.yaml"]
+    ));
+}
+
+#[test]
+fn a_config_may_come_from_stdin() {
+    let mut command = kubexm(Path::new("."), &["config", "validate", "-f", "-"]);
+    insta::assert_snapshot!(transcript(command.write_stdin(CONFIG)));
+}
+
+#[test]
+fn mistakes_are_data_as_well() {
+    let dir = with(&CONFIG.replace("roleGroups", "roleGroup"));
+    let args = [
+        "config",
+        "validate",
+        "-f",
+        "config.yaml",
+        "--output",
+        "json",
+    ];
+    let output = kubexm(dir.path(), &args).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    insta::assert_json_snapshot!(error);
+}
+
+#[test]
+fn show_fills_in_defaults_and_leaves_secrets_out() {
+    let dir = with(CONFIG);
+    let text = told(dir.path(), &["config", "show", "-f", "config.yaml"]);
+    assert!(
+        text.contains("kubernetes:") && text.contains("192.0.2.1"),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+    let json = kubexm(
+        dir.path(),
+        &["config", "show", "-f", "config.yaml", "--output", "json"],
+    );
+    let json = { json }.output().unwrap().stdout;
+    assert!(!String::from_utf8_lossy(&json).contains("hunter2"));
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["metadata"]["name"], "small");
+}
+
+#[test]
+fn the_schema_is_a_json_schema() {
+    let output = kubexm(Path::new("."), &["config", "schema"])
+        .output()
+        .unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        schema["$schema"]
+            .as_str()
+            .unwrap()
+            .contains("json-schema.org")
+    );
+    assert!(schema["properties"]["spec"].is_object());
+}
+
+#[test]
+fn init_gives_a_config_that_is_valid_and_never_overwrites_one() {
+    let dir = tempfile::tempdir().unwrap();
+    kubexm(dir.path(), &["config", "init", "-o", "config.yaml"])
+        .assert()
+        .success();
+    kubexm(dir.path(), &["config", "validate", "-f", "config.yaml"])
+        .assert()
+        .success();
+    let printed = kubexm(dir.path(), &["config", "init"])
+        .output()
+        .unwrap()
+        .stdout;
+    assert_eq!(printed, fs::read(dir.path().join("config.yaml")).unwrap());
+
+    fs::write(dir.path().join("config.yaml"), "mine").unwrap();
+    insta::assert_snapshot!(told(dir.path(), &["config", "init", "-o", "config.yaml"]));
+    assert_eq!(
+        fs::read_to_string(dir.path().join("config.yaml")).unwrap(),
+        "mine"
+    );
+}

@@ -1,0 +1,99 @@
+use std::path::Path;
+
+use super::{kubexm, told};
+
+/// Every verb, as it is typed.
+const VERBS: [&[&str]; 13] = [
+    &[],
+    &["bundle"],
+    &["inspect"],
+    &["verify"],
+    &["install"],
+    &["plan"],
+    &["config"],
+    &["config", "validate"],
+    &["config", "show"],
+    &["config", "schema"],
+    &["config", "init"],
+    &["completion"],
+    &["version"],
+];
+
+fn help(verb: &[&str]) -> String {
+    told(Path::new("."), &[verb, &["--help"]].concat())
+}
+
+#[test]
+fn help_explains_each_verb_with_examples() {
+    for verb in VERBS {
+        let text = help(verb);
+        assert!(text.starts_with("exit 0"), "{text}");
+        assert!(text.contains("Examples:\n  kubexm"), "{text}");
+        let name = [&["kubexm"], verb].concat().join("-");
+        insta::assert_snapshot!(name, text);
+    }
+}
+
+#[test]
+fn every_verb_that_is_shown_is_tested_here() {
+    let shown = help(&[]);
+    let listed = shown
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1);
+    let listed: Vec<&str> = listed
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    for verb in &listed {
+        assert!(
+            VERBS.iter().any(|known| known.first() == Some(verb)),
+            "{verb} is not tested"
+        );
+    }
+    assert!(listed.contains(&"bundle"), "{listed:?}");
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    let said: Vec<String> = [
+        &["bundel"][..],
+        &["bundle"],
+        &["bundle", "-f", "c.yaml", "--arch", "mips"],
+        &["bundle", "-f", "c.yaml", "--jobs", "0"],
+        &["install", "b.tar.zst", "--output", "xml"],
+        &["plan"],
+        &["completion", "tcsh"],
+    ]
+    .into_iter()
+    .map(|args| {
+        format!(
+            "$ kubexm {}\n{}",
+            args.join(" "),
+            told(Path::new("."), args)
+        )
+    })
+    .collect();
+    for text in &said {
+        assert!(text.contains("\nexit 2\n"), "{text}");
+    }
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn without_a_verb_the_verbs_are_shown() {
+    let text = told(Path::new("."), &[]);
+    assert!(
+        text.starts_with("exit 2") && text.contains("Commands:"),
+        "{text}"
+    );
+}
+
+#[test]
+fn nobody_reading_is_no_error() {
+    let mut command = std::process::Command::new("sh");
+    let program = kubexm(Path::new("."), &[]).get_program().to_owned();
+    let script = "{ \"$0\" config schema; echo $? >&2; } | true";
+    let output = command.args(["-c", script]).arg(program).output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "0\n");
+}
