@@ -17,7 +17,11 @@ pub struct Certificate {
 impl Certificate {
     #[must_use]
     pub fn new(authority: KeyPairFiles, files: KeyPairFiles, spec: CertificateSpec) -> Self {
-        Self { authority, files, spec }
+        Self {
+            authority,
+            files,
+            spec,
+        }
     }
 
     fn state(&self) -> Result<State, PkiError> {
@@ -35,7 +39,9 @@ impl Certificate {
 
     fn bring_about(&self) -> Result<(), PkiError> {
         let Found::Whole(authority) = Authority::find(&self.authority)? else {
-            return Err(PkiError::Missing { certificate: self.authority.certificate() });
+            return Err(PkiError::Missing {
+                certificate: self.authority.certificate(),
+            });
         };
         authority.issue(&self.files, &self.spec)
     }

@@ -16,7 +16,10 @@ pub struct CertificateAuthority {
 impl CertificateAuthority {
     #[must_use]
     pub fn new(files: KeyPairFiles, common_name: impl Into<String>) -> Self {
-        Self { files, common_name: common_name.into() }
+        Self {
+            files,
+            common_name: common_name.into(),
+        }
     }
 
     fn state(&self) -> Result<State, PkiError> {

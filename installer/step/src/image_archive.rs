@@ -58,7 +58,11 @@ impl ImageArchives {
     #[must_use]
     pub fn new(layout: impl Into<Utf8PathBuf>, dir: impl Into<Utf8PathBuf>) -> Arc<Self> {
         let (layout, dir) = (layout.into(), dir.into());
-        Arc::new(Self { layout, dir, open: Mutex::default() })
+        Arc::new(Self {
+            layout,
+            dir,
+            open: Mutex::default(),
+        })
     }
 
     /// The archive of an image. One is made at a time: two would only compete for the same disk.
@@ -108,7 +112,11 @@ struct Annotations<'a> {
 
 fn write(layout: &Utf8Path, wanted: &NodeImage, to: &Utf8Path) -> Result<(), StepError> {
     let image = read_image(layout, &wanted.reference, wanted.manifest)?;
-    let Some(manifest) = image.manifests.last().filter(|_| image.manifests.len() == 1) else {
+    let Some(manifest) = image
+        .manifests
+        .last()
+        .filter(|_| image.manifests.len() == 1)
+    else {
         return Err(StepError::new(format!(
             "{}: {} is an index, not the manifest for one architecture",
             wanted.reference, wanted.manifest
@@ -121,7 +129,9 @@ fn write(layout: &Utf8Path, wanted: &NodeImage, to: &Utf8Path) -> Result<(), Ste
             media_type: &manifest.media_type,
             digest: manifest.digest.oci(),
             size: manifest.bytes.len(),
-            annotations: Annotations { name: &wanted.reference },
+            annotations: Annotations {
+                name: &wanted.reference,
+            },
         }],
     };
     let index = serde_json::to_vec(&index).expect("strings and numbers are JSON");
@@ -149,7 +159,11 @@ fn pack(layout: &Utf8Path, image: &Image, index: &[u8], file: &mut File) -> io::
     blobs.dedup();
     for blob in blobs {
         let mut data = File::open(blob_path(layout, blob.digest))?;
-        add(&format!("blobs/sha256/{}", blob.digest), blob.size, &mut data)?;
+        add(
+            &format!("blobs/sha256/{}", blob.digest),
+            blob.size,
+            &mut data,
+        )?;
     }
     tar.finish()
 }

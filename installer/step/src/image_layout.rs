@@ -45,11 +45,22 @@ pub(crate) struct Blob {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LayoutError {
     #[error("{reference}: {path} is missing from the tree")]
-    Missing { reference: String, path: Utf8PathBuf },
+    Missing {
+        reference: String,
+        path: Utf8PathBuf,
+    },
     #[error("{reference}: {path} is damaged: {why}")]
-    Damaged { reference: String, path: Utf8PathBuf, why: String },
+    Damaged {
+        reference: String,
+        path: Utf8PathBuf,
+        why: String,
+    },
     #[error("{reference}: cannot read {path}: {why}")]
-    Read { reference: String, path: Utf8PathBuf, why: io::Error },
+    Read {
+        reference: String,
+        path: Utf8PathBuf,
+        why: io::Error,
+    },
 }
 
 impl LayoutError {
@@ -85,7 +96,10 @@ pub(crate) fn read_image(
     reference: &str,
     digest: Sha256,
 ) -> Result<Image, LayoutError> {
-    let mut image = Image { manifests: Vec::new(), blobs: Vec::new() };
+    let mut image = Image {
+        manifests: Vec::new(),
+        blobs: Vec::new(),
+    };
     Reader { layout, reference }.descend(digest, DEPTH_LIMIT, &mut image)?;
     Ok(image)
 }
@@ -127,13 +141,24 @@ impl Reader<'_> {
             self.descend(self.digest(child, &path)?, depth - 1, image)?;
         }
         for descriptor in document.config.iter().chain(&document.layers) {
-            let blob = Blob { digest: self.digest(descriptor, &path)?, size: descriptor.size() };
+            let blob = Blob {
+                digest: self.digest(descriptor, &path)?,
+                size: descriptor.size(),
+            };
             self.insist(blob)?;
             image.blobs.push(blob);
         }
-        let implied = if document.config.is_some() { OCI_MANIFEST } else { OCI_INDEX };
+        let implied = if document.config.is_some() {
+            OCI_MANIFEST
+        } else {
+            OCI_INDEX
+        };
         let media_type = document.media_type.unwrap_or_else(|| implied.to_owned());
-        image.manifests.push(Manifest { digest, media_type, bytes });
+        image.manifests.push(Manifest {
+            digest,
+            media_type,
+            bytes,
+        });
         Ok(())
     }
 
@@ -150,21 +175,32 @@ impl Reader<'_> {
 
     fn insist(&self, blob: Blob) -> Result<(), LayoutError> {
         let path = blob_path(self.layout, blob.digest);
-        let size = fs::metadata(&path).map_err(|error| self.unreadable(&path, error))?.len();
+        let size = fs::metadata(&path)
+            .map_err(|error| self.unreadable(&path, error))?
+            .len();
         if size == blob.size {
             Ok(())
         } else {
-            Err(self.damaged(&path, format!("it has {size} bytes instead of {}", blob.size)))
+            Err(self.damaged(
+                &path,
+                format!("it has {size} bytes instead of {}", blob.size),
+            ))
         }
     }
 
     fn digest(&self, descriptor: &Descriptor, path: &Utf8Path) -> Result<Sha256, LayoutError> {
         let digest = descriptor.digest().to_string();
-        digest.parse().map_err(|_| self.damaged(path, format!("it names {digest}, no SHA-256")))
+        digest
+            .parse()
+            .map_err(|_| self.damaged(path, format!("it names {digest}, no SHA-256")))
     }
 
     fn damaged(&self, path: &Utf8Path, why: String) -> LayoutError {
-        LayoutError::Damaged { reference: self.reference.to_owned(), path: path.to_owned(), why }
+        LayoutError::Damaged {
+            reference: self.reference.to_owned(),
+            path: path.to_owned(),
+            why,
+        }
     }
 
     fn unreadable(&self, path: &Utf8Path, why: io::Error) -> LayoutError {
@@ -172,7 +208,11 @@ impl Reader<'_> {
         if why.kind() == io::ErrorKind::NotFound {
             LayoutError::Missing { reference, path }
         } else {
-            LayoutError::Read { reference, path, why }
+            LayoutError::Read {
+                reference,
+                path,
+                why,
+            }
         }
     }
 }

@@ -13,10 +13,15 @@ pub fn repository_prefix(namespace: Option<&str>, host: &str) -> String {
     // A repository may hold no colon and no bracket: `reg.corp:5000` becomes `reg.corp_5000`, which is no host name.
     let host = host.to_ascii_lowercase();
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-    let parts: Vec<&str> =
-        host.split(|c| !plain(c)).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> = host
+        .split(|c| !plain(c))
+        .filter(|part| !part.is_empty())
+        .collect();
     let host = parts.join("_");
-    match namespace.map(|namespace| namespace.trim_matches('/')).filter(|name| !name.is_empty()) {
+    match namespace
+        .map(|namespace| namespace.trim_matches('/'))
+        .filter(|name| !name.is_empty())
+    {
         Some(namespace) => format!("{namespace}/{host}"),
         None => host,
     }
@@ -33,7 +38,9 @@ pub(crate) struct SiteImage {
 /// The reference names no image that could be pushed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NameError {
-    #[error("'{0}' is no full image reference: HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST expected")]
+    #[error(
+        "'{0}' is no full image reference: HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST expected"
+    )]
     Incomplete(String),
     #[error("{reference} asks for another digest than the bundle holds: {found}")]
     OtherDigest { reference: String, found: Sha256 },
@@ -41,11 +48,7 @@ pub(crate) enum NameError {
 
 impl SiteImage {
     /// `digest` is what the tree holds for the reference.
-    pub fn of(
-        namespace: Option<&str>,
-        reference: &str,
-        digest: Sha256,
-    ) -> Result<Self, NameError> {
+    pub fn of(namespace: Option<&str>, reference: &str, digest: Sha256) -> Result<Self, NameError> {
         let incomplete = || NameError::Incomplete(reference.to_owned());
         let (host, rest) = reference.split_once('/').ok_or_else(incomplete)?;
         let (rest, pinned) = match rest.split_once('@') {
@@ -53,7 +56,10 @@ impl SiteImage {
             None => (rest, None),
         };
         if pinned.is_some_and(|pinned| pinned != digest.oci()) {
-            return Err(NameError::OtherDigest { reference: reference.to_owned(), found: digest });
+            return Err(NameError::OtherDigest {
+                reference: reference.to_owned(),
+                found: digest,
+            });
         }
         let (path, tag) = match (rest.rsplit_once(':'), pinned) {
             (Some((path, tag)), _) => (path, tag),
@@ -90,10 +96,20 @@ mod tests {
 
     #[test]
     fn an_image_keeps_its_whole_name() {
-        let pinned = "quay.io/a/b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(site(None, "registry.k8s.io/pause:3.10"), "registry.k8s.io/pause:3.10");
-        assert_eq!(site(Some("/k8s/"), "docker.io/library/nginx:1"), "k8s/docker.io/library/nginx:1");
-        assert_eq!(site(None, "Reg.corp:5000/team/app:v1"), "reg.corp_5000/team/app:v1");
+        let pinned =
+            "quay.io/a/b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(
+            site(None, "registry.k8s.io/pause:3.10"),
+            "registry.k8s.io/pause:3.10"
+        );
+        assert_eq!(
+            site(Some("/k8s/"), "docker.io/library/nginx:1"),
+            "k8s/docker.io/library/nginx:1"
+        );
+        assert_eq!(
+            site(None, "Reg.corp:5000/team/app:v1"),
+            "reg.corp_5000/team/app:v1"
+        );
         assert_eq!(site(None, "[fd00::1]:5000/app:v1"), "fd00_1_5000/app:v1");
         assert_eq!(site(None, pinned), pinned);
         assert_eq!(site(None, &pinned.replace('@', ":v1@")), "quay.io/a/b:v1");

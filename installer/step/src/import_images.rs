@@ -41,7 +41,13 @@ const SLOW_DISK: Duration = Duration::from_mins(15);
 impl ImportImages {
     fn ctr(&self, arguments: &[&str]) -> Command {
         let Containerd { ctr, socket } = &self.containerd;
-        let start = [ctr.as_str(), "--address", socket.as_str(), "--namespace", NAMESPACE];
+        let start = [
+            ctr.as_str(),
+            "--address",
+            socket.as_str(),
+            "--namespace",
+            NAMESPACE,
+        ];
         Command::new(start.iter().chain(arguments))
     }
 
@@ -50,18 +56,24 @@ impl ImportImages {
         let output = must(cx, "list the images", self.ctr(&["images", "ls"])).await?;
         let there = listed(&output.text());
         let is_there = |image: &NodeImage| {
-            there.get(&image.reference).is_some_and(|found| {
-                found.pinned && found.digest == image.manifest.oci()
-            })
+            there
+                .get(&image.reference)
+                .is_some_and(|found| found.pinned && found.digest == image.manifest.oci())
         };
-        Ok(self.images.iter().filter(|image| !is_there(image)).collect())
+        Ok(self
+            .images
+            .iter()
+            .filter(|image| !is_there(image))
+            .collect())
     }
 
     async fn import(&self, cx: &Cx, image: &NodeImage) -> Result<(), StepError> {
         let archive = self.archives.of(image).await?;
         let there = self.upload_dir.join(file_name(image));
         let source = Source::File(archive.path().to_owned());
-        cx.host.upload(&source, &there, &FileAttrs::root(0o600), &cx.progress).await?;
+        cx.host
+            .upload(&source, &there, &FileAttrs::root(0o600), &cx.progress)
+            .await?;
         drop(archive);
         let import = self.ctr(&["images", "import", "--digests=false", there.as_str()]);
         let pin = self.ctr(&["images", "label", &image.reference, PINNED]);
@@ -92,7 +104,8 @@ impl Step for ImportImages {
     }
 
     fn inputs(&self) -> String {
-        self.images.iter().map(|image| format!("{}={}\n", image.reference, image.manifest)).collect()
+        let line = |image: &NodeImage| format!("{}={}", image.reference, image.manifest);
+        self.images.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
     fn bytes(&self) -> Option<u64> {
@@ -110,7 +123,10 @@ impl Step for ImportImages {
             [image] => return Ok(State::needed(format!("{} is not there", image.reference))),
             [image, rest @ ..] => {
                 let more = rest.len();
-                return Ok(State::needed(format!("{} and {more} more are not there", image.reference)));
+                return Ok(State::needed(format!(
+                    "{} and {more} more are not there",
+                    image.reference
+                )));
             }
         }
         let script = format!("test ! -e {} || echo left", quote(self.upload_dir.as_str()));
@@ -125,7 +141,8 @@ impl Step for ImportImages {
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let missing = self.missing(cx).await?;
         let ahead: u64 = missing.iter().map(|image| image.size).sum();
-        cx.progress.add(self.bytes().unwrap_or_default().saturating_sub(ahead));
+        cx.progress
+            .add(self.bytes().unwrap_or_default().saturating_sub(ahead));
         for image in missing {
             self.import(cx, image).await?;
         }

@@ -20,9 +20,7 @@ impl FileError {
     pub fn hint(&self) -> Option<String> {
         let (Self::Read { why, .. } | Self::Write { why, .. }) = self;
         match why.kind() {
-            ErrorKind::StorageFull => {
-                Some("free space on this machine and run again".to_owned())
-            }
+            ErrorKind::StorageFull => Some("free space on this machine and run again".to_owned()),
             ErrorKind::PermissionDenied => {
                 Some("run kubexm as the user who owns the work directory".to_owned())
             }
@@ -46,7 +44,10 @@ pub(crate) fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FileError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(why) if why.kind() == ErrorKind::NotFound => Ok(None),
-        Err(why) => Err(FileError::Read { path: path.to_owned(), why }),
+        Err(why) => Err(FileError::Read {
+            path: path.to_owned(),
+            why,
+        }),
     }
 }
 
@@ -60,15 +61,18 @@ pub(crate) fn write(path: &Utf8Path, mode: u32, bytes: &[u8]) -> Result<(), File
 pub(crate) fn write_with(
     path: &Utf8Path,
     mode: u32,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    put(path, mode, fill).map_err(|why| FileError::Write { path: path.to_owned(), why })
+    put(path, mode, write).map_err(|why| FileError::Write {
+        path: path.to_owned(),
+        why,
+    })
 }
 
 fn put(
     path: &Utf8Path,
     mode: u32,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
     let dir = path.parent().ok_or(ErrorKind::InvalidInput)?;
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
@@ -79,8 +83,12 @@ fn put(
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
-    let done = fill(&mut file)
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&part)?;
+    let done = write(&mut file)
         .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&part, path));
@@ -93,14 +101,19 @@ fn put(
 
 /// Whether anybody but the owner may read or write the file.
 pub(crate) fn is_open_to_others(path: &Utf8Path) -> Result<bool, FileError> {
-    let meta = fs::metadata(path).map_err(|why| FileError::Read { path: path.to_owned(), why })?;
+    let meta = fs::metadata(path).map_err(|why| FileError::Read {
+        path: path.to_owned(),
+        why,
+    })?;
     Ok(meta.permissions().mode() & 0o077 != 0)
 }
 
 /// Leaves the file to its owner alone.
 pub(crate) fn close_to_others(path: &Utf8Path) -> Result<(), FileError> {
-    fs::set_permissions(path, Permissions::from_mode(0o600))
-        .map_err(|why| FileError::Write { path: path.to_owned(), why })
+    fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(|why| FileError::Write {
+        path: path.to_owned(),
+        why,
+    })
 }
 
 /// Runs what reads, writes or computes for long on a thread of its own.
@@ -112,6 +125,8 @@ where
 {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(Into::into),
-        Err(error) => Err(StepError::new(format!("a worker thread ended early: {error}"))),
+        Err(error) => Err(StepError::new(format!(
+            "a worker thread ended early: {error}"
+        ))),
     }
 }

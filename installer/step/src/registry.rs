@@ -4,6 +4,7 @@
 //! environment with no way to forbid it, and it mounts no blob without losing what the registry answers.
 
 mod error;
+mod push;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,11 +21,12 @@ use tokio_util::io::ReaderStream;
 use crate::RegistryCredentials;
 use crate::image_layout::Manifest;
 pub(crate) use error::RegistryError;
+pub(crate) use push::Push;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// An upload that moves nothing for so long is dead. A registry may take its time over the last byte of a layer.
-const STALL_TIMEOUT: Duration = Duration::from_secs(120);
+const STALL_TIMEOUT: Duration = Duration::from_mins(2);
 const CHUNK: usize = 512 << 10;
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.oci.image.manifest.v1+json, \
@@ -50,7 +52,7 @@ pub(crate) struct Registry {
 }
 
 /// What came of asking the registry to take a blob.
-pub(crate) enum Begun {
+enum Begun {
     /// It had the blob in the other repository.
     Mounted,
     /// The blob goes there.
@@ -63,7 +65,10 @@ impl Registry {
         ca: &[u8],
         credentials: RegistryCredentials,
     ) -> Result<Self, RegistryError> {
-        let unusable = |why: String| RegistryError::Unusable { url: site.url.clone(), why };
+        let unusable = |why: String| RegistryError::Unusable {
+            url: site.url.clone(),
+            why,
+        };
         let base = Url::parse(&site.url).map_err(|error| unusable(error.to_string()))?;
         let authority = Certificate::from_pem(ca)
             .map_err(|error| unusable(format!("{}: {}", site.ca, error::innermost(&error))))?;
@@ -78,7 +83,11 @@ impl Registry {
             .tcp_nodelay(true)
             .build()
             .map_err(|error| unusable(format!("{}: {}", site.ca, error::innermost(&error))))?;
-        Ok(Self { client, base, credentials })
+        Ok(Self {
+            client,
+            base,
+            credentials,
+        })
     }
 
     /// The digest of the manifest under a tag; none if there is no such manifest.
@@ -88,7 +97,9 @@ impl Registry {
         tag: &str,
     ) -> Result<Option<String>, RegistryError> {
         let url = self.url(&format!("{repository}/manifests/{tag}"));
-        let answer = self.ask(Method::HEAD, url, |request| request.header(ACCEPT, MANIFEST_TYPES));
+        let answer = self.ask(Method::HEAD, url, |request| {
+            request.header(ACCEPT, MANIFEST_TYPES)
+        });
         let answer = answer.await?;
         match answer.status() {
             StatusCode::OK => Ok(answer
@@ -101,7 +112,7 @@ impl Registry {
         }
     }
 
-    pub async fn has_blob(&self, repository: &str, digest: Sha256) -> Result<bool, RegistryError> {
+    async fn has_blob(&self, repository: &str, digest: Sha256) -> Result<bool, RegistryError> {
         let url = self.url(&format!("{repository}/blobs/{}", digest.oci()));
         let answer = self.ask(Method::HEAD, url, |request| request).await?;
         match answer.status() {
@@ -112,7 +123,7 @@ impl Registry {
     }
 
     /// Asks where a blob shall go; `from` names a repository that holds it already.
-    pub async fn begin(
+    async fn begin(
         &self,
         repository: &str,
         digest: Sha256,
@@ -120,7 +131,9 @@ impl Registry {
     ) -> Result<Begun, RegistryError> {
         let mut url = self.url(&format!("{repository}/blobs/uploads/"));
         if let Some(from) = from {
-            url.query_pairs_mut().append_pair("mount", &digest.oci()).append_pair("from", from);
+            url.query_pairs_mut()
+                .append_pair("mount", &digest.oci())
+                .append_pair("from", from);
         }
         let empty = |request: RequestBuilder| request.header(CONTENT_LENGTH, 0);
         let answer = self.ask(Method::POST, url, empty).await?;
@@ -132,7 +145,7 @@ impl Registry {
     }
 
     /// Sends a blob from a file, in one piece. `moved` hears of the bytes as they go.
-    pub async fn upload<F>(
+    async fn upload<F>(
         &self,
         mut to: Url,
         repository: &str,
@@ -143,7 +156,10 @@ impl Registry {
     where
         F: Fn(u64) + Send + Sync + 'static,
     {
-        let unreadable = |why| RegistryError::Read { path: path.to_owned(), why };
+        let unreadable = |why| RegistryError::Read {
+            path: path.to_owned(),
+            why,
+        };
         let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
         let size = file.metadata().await.map_err(unreadable)?.len();
         to.query_pairs_mut().append_pair("digest", &digest.oci());
@@ -168,7 +184,7 @@ impl Registry {
         }
     }
 
-    pub async fn put_manifest(
+    async fn put_manifest(
         &self,
         repository: &str,
         tag: &str,
@@ -176,7 +192,9 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let url = self.url(&format!("{repository}/manifests/{tag}"));
         let answer = self.ask(Method::PUT, url, |request| {
-            request.header(CONTENT_TYPE, &manifest.media_type).body(manifest.bytes.clone())
+            request
+                .header(CONTENT_TYPE, &manifest.media_type)
+                .body(manifest.bytes.clone())
         });
         let answer = answer.await?;
         match answer.status() {
@@ -193,7 +211,9 @@ impl Registry {
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
         let RegistryCredentials { username, password } = &self.credentials;
-        self.client.request(method, url).basic_auth(username, Some(password.expose_secret()))
+        self.client
+            .request(method, url)
+            .basic_auth(username, Some(password.expose_secret()))
     }
 
     async fn ask(
@@ -211,14 +231,16 @@ impl Registry {
 
     /// Credentials go to the registry and nowhere else, wherever it points.
     fn location(&self, answer: &Response) -> Result<Url, RegistryError> {
-        let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = answer
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok());
         let url = location.and_then(|location| answer.url().join(location).ok());
-        url.filter(|url| url.origin() == self.base.origin()).ok_or_else(|| {
-            RegistryError::Elsewhere {
+        url.filter(|url| url.origin() == self.base.origin())
+            .ok_or_else(|| RegistryError::Elsewhere {
                 registry: self.name(),
                 location: location.unwrap_or("nowhere").to_owned(),
-            }
-        })
+            })
     }
 
     fn name(&self) -> String {
@@ -234,7 +256,10 @@ impl Registry {
     }
 
     fn silent(&self, after: Duration) -> RegistryError {
-        RegistryError::Silent { registry: self.name(), seconds: after.as_secs() }
+        RegistryError::Silent {
+            registry: self.name(),
+            seconds: after.as_secs(),
+        }
     }
 
     async fn refused(&self, what: String, answer: Response) -> RegistryError {

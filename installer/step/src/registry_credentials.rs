@@ -53,9 +53,9 @@ impl From<CredentialsError> for StepError {
     fn from(error: CredentialsError) -> Self {
         let hint = match &error {
             CredentialsError::File(error) => error.hint(),
-            CredentialsError::Damaged(path) => {
-                Some(format!("remove {path}, and the next run makes a new password"))
-            }
+            CredentialsError::Damaged(path) => Some(format!(
+                "remove {path}, and the next run makes a new password"
+            )),
             _ => None,
         };
         let step = Self::new(error.to_string());
@@ -88,7 +88,11 @@ impl PrepareRegistryCredentials {
         given: Option<RegistryCredentials>,
         slot: Slot<RegistryCredentials>,
     ) -> Self {
-        Self { dir: dir.into(), given, slot }
+        Self {
+            dir: dir.into(),
+            given,
+            slot,
+        }
     }
 
     /// The file that the registry reads.
@@ -111,10 +115,15 @@ impl PrepareRegistryCredentials {
             return Ok(Some(given.clone()));
         }
         let path = self.kept();
-        let Some(bytes) = local_file::read(&path)?.map(Zeroizing::new) else { return Ok(None) };
+        let Some(bytes) = local_file::read(&path)?.map(Zeroizing::new) else {
+            return Ok(None);
+        };
         let kept: Kept =
             serde_json::from_slice(&bytes).map_err(|_| CredentialsError::Damaged(path))?;
-        Ok(Some(RegistryCredentials { username: kept.username, password: kept.password }))
+        Ok(Some(RegistryCredentials {
+            username: kept.username,
+            password: kept.password,
+        }))
     }
 
     fn make(&self) -> Result<RegistryCredentials, CredentialsError> {
@@ -123,9 +132,13 @@ impl PrepareRegistryCredentials {
             username: RANDOM_USERNAME.to_owned(),
             password: SecretString::from(password),
         };
-        let keep =
-            Keep { username: &made.username, password: made.password.expose_secret() };
-        let json = serde_json::to_vec(&keep).map(Zeroizing::new).expect("two strings are JSON");
+        let keep = Keep {
+            username: &made.username,
+            password: made.password.expose_secret(),
+        };
+        let json = serde_json::to_vec(&keep)
+            .map(Zeroizing::new)
+            .expect("two strings are JSON");
         local_file::write(&self.kept(), 0o600, &json)?;
         Ok(made)
     }
@@ -147,7 +160,11 @@ impl PrepareRegistryCredentials {
             Some(credentials) => credentials,
             None => self.make()?,
         };
-        let cost = if self.given.is_some() { COST_GIVEN } else { COST_RANDOM };
+        let cost = if self.given.is_some() {
+            COST_GIVEN
+        } else {
+            COST_RANDOM
+        };
         let hash = bcrypt::non_truncating_hash(credentials.password.expose_secret(), cost)
             .map_err(|error| match error {
                 bcrypt::BcryptError::Truncation(_) => CredentialsError::TooLong,
@@ -162,10 +179,15 @@ impl PrepareRegistryCredentials {
 
 /// Whether a `htpasswd` lets this user in, and nobody else.
 fn lets_in(file: &[u8], credentials: &RegistryCredentials) -> bool {
-    let Ok(text) = std::str::from_utf8(file) else { return false };
-    let Some((username, hash)) = text.trim_end_matches('\n').split_once(':') else { return false };
+    let Ok(text) = std::str::from_utf8(file) else {
+        return false;
+    };
+    let Some((username, hash)) = text.trim_end_matches('\n').split_once(':') else {
+        return false;
+    };
     username == credentials.username
-        && bcrypt::non_truncating_verify(credentials.password.expose_secret(), hash).unwrap_or(false)
+        && bcrypt::non_truncating_verify(credentials.password.expose_secret(), hash)
+            .unwrap_or(false)
 }
 
 #[async_trait]

@@ -12,7 +12,7 @@ use engine::Step;
 use step::{Certificate, CertificateAuthority, CertificateSpec, KeyPairFiles, Usage};
 use tempfile::TempDir;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 struct Pki {
     temp: TempDir,
@@ -20,7 +20,9 @@ struct Pki {
 
 impl Pki {
     async fn new() -> Self {
-        let pki = Self { temp: TempDir::new().unwrap() };
+        let pki = Self {
+            temp: TempDir::new().unwrap(),
+        };
         converge(&pki.authority()).await.unwrap();
         pki
     }
@@ -66,7 +68,11 @@ impl Pki {
 fn server() -> CertificateSpec {
     CertificateSpec::new("node1", Usage::Both)
         .dns(["node1", "localhost"])
-        .ips(["127.0.0.1".parse().unwrap(), "10.0.0.1".parse().unwrap(), "::1".parse().unwrap()])
+        .ips([
+            "127.0.0.1".parse().unwrap(),
+            "10.0.0.1".parse().unwrap(),
+            "::1".parse().unwrap(),
+        ])
 }
 
 #[tokio::test]
@@ -74,19 +80,38 @@ async fn openssl_accepts_what_is_made() {
     let pki = Pki::new().await;
     let client = CertificateSpec::new("kubernetes-admin", Usage::Client)
         .organization("kubeadm:cluster-admins");
-    let steps = [pki.certificate("server", server()), pki.certificate("admin", client)];
+    let steps = [
+        pki.certificate("server", server()),
+        pki.certificate("admin", client),
+    ];
     for step in &steps {
         assert_eq!(converge(step).await.unwrap().unwrap(), "there is none yet");
         assert_eq!(converge(step).await.unwrap(), None);
     }
-    assert!(pki.verify(&["-purpose", "sslserver", "-verify_hostname", "node1"], "server.crt"));
-    assert!(pki.verify(&["-purpose", "sslclient", "-verify_ip", "::1"], "server.crt"));
+    assert!(pki.verify(
+        &["-purpose", "sslserver", "-verify_hostname", "node1"],
+        "server.crt"
+    ));
+    assert!(pki.verify(
+        &["-purpose", "sslclient", "-verify_ip", "::1"],
+        "server.crt"
+    ));
     assert!(pki.verify(&["-purpose", "sslclient"], "admin.crt"));
     assert!(!pki.verify(&["-purpose", "sslserver"], "admin.crt"));
     assert!(!pki.verify(&["-verify_hostname", "node2"], "server.crt"));
 
     let admin = pki.path("admin.crt");
-    let shown = said(["openssl", "x509", "-noout", "-subject", "-issuer", "-ext", "keyUsage,extendedKeyUsage", "-in", &admin]);
+    let shown = said([
+        "openssl",
+        "x509",
+        "-noout",
+        "-subject",
+        "-issuer",
+        "-ext",
+        "keyUsage,extendedKeyUsage",
+        "-in",
+        &admin,
+    ]);
     insta::assert_snapshot!(shown, @r"
     subject=O = kubeadm:cluster-admins, CN = kubernetes-admin
     issuer=CN = etcd-ca
@@ -96,7 +121,15 @@ async fn openssl_accepts_what_is_made() {
         TLS Web Client Authentication
     ");
     let ca = pki.path("ca.crt");
-    let shown = said(["openssl", "x509", "-noout", "-ext", "basicConstraints,keyUsage", "-in", &ca]);
+    let shown = said([
+        "openssl",
+        "x509",
+        "-noout",
+        "-ext",
+        "basicConstraints,keyUsage",
+        "-in",
+        &ca,
+    ]);
     insta::assert_snapshot!(shown, @r"
     X509v3 Key Usage: critical
         Digital Signature, Certificate Sign, CRL Sign
@@ -112,18 +145,37 @@ async fn keys_are_for_their_owner_and_belong_to_their_certificate() {
     converge(&step).await.unwrap();
     for name in ["ca.key", "server.key"] {
         let (key, certificate) = (pki.path(name), pki.path(&name.replace("key", "crt")));
-        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(fs::read_to_string(&key).unwrap().starts_with("-----BEGIN PRIVATE KEY-----"));
+        assert_eq!(
+            fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(
+            fs::read_to_string(&key)
+                .unwrap()
+                .starts_with("-----BEGIN PRIVATE KEY-----")
+        );
         let public = said(["openssl", "pkey", "-pubout", "-in", &key]);
-        assert_eq!(public, said(["openssl", "x509", "-pubkey", "-noout", "-in", &certificate]));
+        assert_eq!(
+            public,
+            said(["openssl", "x509", "-pubkey", "-noout", "-in", &certificate])
+        );
     }
-    assert_eq!(fs::metadata(pki.dir()).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        fs::metadata(pki.dir()).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     let left: Vec<_> = fs::read_dir(pki.dir()).unwrap().collect();
     assert_eq!(left.len(), 4, "{left:?}");
 
-    for (step, key) in [(&pki.authority() as &dyn Step, "ca.key"), (&step, "server.key")] {
+    for (step, key) in [
+        (&pki.authority() as &dyn Step, "ca.key"),
+        (&step, "server.key"),
+    ] {
         fs::set_permissions(pki.path(key), fs::Permissions::from_mode(0o640)).unwrap();
-        assert_eq!(converge(step).await.unwrap().unwrap(), "others can read its key");
+        assert_eq!(
+            converge(step).await.unwrap().unwrap(),
+            "others can read its key"
+        );
     }
 }
 
@@ -132,11 +184,18 @@ async fn validity_begins_before_now_and_ends_when_told_but_not_after_the_authori
     let pki = Pki::new().await;
     let days = |count: u32| server().valid_for(DAY * count);
     converge(&pki.certificate("short", days(90))).await.unwrap();
-    converge(&pki.certificate("long", days(36_500))).await.unwrap();
+    converge(&pki.certificate("long", days(36_500)))
+        .await
+        .unwrap();
     let ends = |name: &str, seconds: u64| {
         let (path, seconds) = (pki.path(name), seconds.to_string());
         let argv = ["x509", "-noout", "-checkend", &seconds, "-in", &path];
-        !std::process::Command::new("openssl").args(argv).output().unwrap().status.success()
+        !std::process::Command::new("openssl")
+            .args(argv)
+            .output()
+            .unwrap()
+            .status
+            .success()
     };
     let day = DAY.as_secs();
     assert!(!ends("short.crt", 89 * day) && ends("short.crt", 91 * day));
@@ -151,7 +210,9 @@ async fn validity_begins_before_now_and_ends_when_told_but_not_after_the_authori
 async fn a_certificate_that_no_longer_fits_says_why_and_is_made_anew() {
     let pki = Pki::new().await;
     let first = server().valid_for(10 * DAY);
-    converge(&pki.certificate("server", first.clone())).await.unwrap();
+    converge(&pki.certificate("server", first.clone()))
+        .await
+        .unwrap();
     assert_eq!(reason(&pki.certificate("server", first)).await, "satisfied");
 
     let mut other_names = server().dns(["node9"]);
@@ -163,7 +224,12 @@ async fn a_certificate_that_no_longer_fits_says_why_and_is_made_anew() {
     insta::assert_snapshot!(why(CertificateSpec { usage: Usage::Client, ..server() }).await, @"usage differs: server and client, not client");
     insta::assert_snapshot!(why(server().organization("system:nodes")).await, @"subject differs: CN=node1, not O=system:nodes, CN=node1");
 
-    assert!(converge(&pki.certificate("server", server())).await.unwrap().is_some());
+    assert!(
+        converge(&pki.certificate("server", server()))
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert!(pki.verify(&["-verify_ip", "10.0.0.1"], "server.crt"));
 
     let step = pki.certificate("server", server());
@@ -219,7 +285,7 @@ async fn an_authority_is_never_replaced() {
 
     fs::write(&certificate, &kept[..kept.len() / 2]).unwrap();
     let error = converge(&pki.authority()).await.unwrap_err();
-    insta::assert_snapshot!(error.to_string().replace(pki.dir().as_str(), "[certs]"), @"");
+    insta::assert_snapshot!(error.to_string().replace(pki.dir().as_str(), "[certs]"), @"[certs]/ca.crt holds no certificate: it is no whole PEM");
 
     fs::write(&certificate, &kept).unwrap();
     fs::write(&key, &lost).unwrap();
@@ -229,7 +295,9 @@ async fn an_authority_is_never_replaced() {
 #[tokio::test]
 async fn an_authority_whose_making_was_cut_short_is_finished_with_the_same_key() {
     let pki = Pki::new().await;
-    converge(&pki.certificate("server", server())).await.unwrap();
+    converge(&pki.certificate("server", server()))
+        .await
+        .unwrap();
     fs::remove_file(pki.path("ca.crt")).unwrap();
     fs::write(pki.path(".ca.crt.part"), "half of").unwrap();
     assert_eq!(
@@ -244,6 +312,10 @@ async fn an_authority_whose_making_was_cut_short_is_finished_with_the_same_key()
 async fn without_an_authority_nothing_is_signed() {
     let temp = TempDir::new().unwrap();
     let pki = Pki { temp };
-    let error = pki.certificate("server", server()).apply(&operator()).await.unwrap_err();
+    let error = pki
+        .certificate("server", server())
+        .apply(&operator())
+        .await
+        .unwrap_err();
     insta::assert_snapshot!(pki.told(&error), @"there is no certificate authority in [certs]/ca.crt");
 }

@@ -3,8 +3,8 @@
 mod common;
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use artifact::{ImageEntry, PlatformEntry, Sha256};
 use common::layout::{Layout, Part, entry};
@@ -15,7 +15,7 @@ use event::{Event, Events, Sink};
 use secrecy::SecretString;
 use step::{CertificateAuthority, KeyPairFiles, PushImages, RegistryCredentials, SiteRegistry};
 use tokio::sync::Notify;
-use wiremock::matchers::{method, path_regex};
+use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const MIB: usize = 1 << 20;
@@ -45,7 +45,14 @@ fn manifest(site: &Site, name: &str) -> Sha256 {
     trust(site);
     let at = format!("docker://127.0.0.1:{}/{name}", site.port);
     let raw = said([
-        "skopeo", "inspect", "--raw", "--creds", &login, "--cert-dir", certs.as_str(), &at,
+        "skopeo",
+        "inspect",
+        "--raw",
+        "--creds",
+        &login,
+        "--cert-dir",
+        certs.as_str(),
+        &at,
     ]);
     Sha256::of(raw.as_bytes())
 }
@@ -66,19 +73,37 @@ async fn every_image_arrives_with_all_architectures_and_a_second_run_only_asks()
         converge(&push).await.unwrap().unwrap(),
         "the registry lacks registry.k8s.io/kube-apiserver:v1.36.2 and 2 more"
     );
-    assert_eq!(manifest(&site, "registry.k8s.io/kube-apiserver:v1.36.2"), images[0].digest);
-    assert_eq!(manifest(&site, "registry.k8s.io/kube-proxy:v1.36.2"), images[1].digest);
+    assert_eq!(
+        manifest(&site, "registry.k8s.io/kube-apiserver:v1.36.2"),
+        images[0].digest
+    );
+    assert_eq!(
+        manifest(&site, "registry.k8s.io/kube-proxy:v1.36.2"),
+        images[1].digest
+    );
     let pinned = format!("quay.io_443/team/tool@{}", images[2].digest.oci());
     assert_eq!(manifest(&site, &pinned), images[2].digest);
 
     // Skopeo checks each digest on the way.
     let back = Layout::new(site.dir().join("back"));
     let (login, certs) = (site.login(), site.dir().join("certs-for-skopeo"));
-    let from = format!("docker://127.0.0.1:{}/registry.k8s.io/kube-proxy:v1.36.2", site.port);
+    let from = format!(
+        "docker://127.0.0.1:{}/registry.k8s.io/kube-proxy:v1.36.2",
+        site.port
+    );
     let to = format!("oci:{}:proxy", back.dir());
     said([
-        "skopeo", "copy", "-q", "--all", "--src-creds", &login, "--src-cert-dir", certs.as_str(),
-        &from, &to,
+        "skopeo",
+        "copy",
+        "-q",
+        "--all",
+        "--preserve-digests",
+        "--src-creds",
+        &login,
+        "--src-cert-dir",
+        certs.as_str(),
+        &from,
+        &to,
     ]);
     assert!(fs::exists(back.path(images[1].digest)).unwrap());
 
@@ -106,13 +131,18 @@ async fn a_new_image_costs_only_its_own_blobs() {
     let site = Site::new().await;
     let layout = layout_of(&site);
     let mut images = images(&layout);
-    converge(&site.push(layout.dir(), images.clone())).await.unwrap();
+    converge(&site.push(layout.dir(), images.clone()))
+        .await
+        .unwrap();
     let before = site.asked(&["\"PUT ", "/blobs/uploads/"]);
     let base = layout.layer(1, 2 * MIB);
     let next = layout.manifest("amd64", &[&base, &layout.layer(7, MIB)]);
     images.push(entry("registry.k8s.io/kube-proxy:v1.36.3", &next));
     assert_eq!(
-        converge(&site.push(layout.dir(), images)).await.unwrap().unwrap(),
+        converge(&site.push(layout.dir(), images))
+            .await
+            .unwrap()
+            .unwrap(),
         "the registry lacks registry.k8s.io/kube-proxy:v1.36.3"
     );
     assert_eq!(site.asked(&["\"PUT ", "/blobs/uploads/"]) - before, 2);
@@ -137,10 +167,20 @@ impl Sink for Watch {
 }
 
 fn watched(at: u64) -> (Cx, Arc<Watch>) {
-    let watch = Arc::new(Watch { at, done: AtomicU64::new(0), woken: Arc::default() });
+    let watch = Arc::new(Watch {
+        at,
+        done: AtomicU64::new(0),
+        woken: Arc::default(),
+    });
     let events = Events::to(vec![watch.clone()]);
     let progress = events.progress(events.next_id(), None);
-    (Cx { progress, ..operator() }, watch)
+    (
+        Cx {
+            progress,
+            ..operator()
+        },
+        watch,
+    )
 }
 
 #[tokio::test]
@@ -155,7 +195,10 @@ async fn a_push_that_was_killed_is_finished_by_the_next() {
         () = watch.woken.notified() => {}
     }
     assert!(converge(&push).await.unwrap().is_some());
-    assert_eq!(manifest(&site, "registry.k8s.io/kube-apiserver:v1.36.2"), images[0].digest);
+    assert_eq!(
+        manifest(&site, "registry.k8s.io/kube-apiserver:v1.36.2"),
+        images[0].digest
+    );
 }
 
 #[tokio::test]
@@ -175,7 +218,10 @@ async fn a_registry_that_dies_and_comes_back_loses_nothing() {
     }
     let push = site.push(layout.dir(), images.clone());
     converge(&push).await.unwrap();
-    assert_eq!(manifest(&site, "registry.k8s.io/kube-proxy:v1.36.2"), images[1].digest);
+    assert_eq!(
+        manifest(&site, "registry.k8s.io/kube-proxy:v1.36.2"),
+        images[1].digest
+    );
 }
 
 #[tokio::test]
@@ -208,7 +254,9 @@ fn sizes(layout: &Layout, digest: Sha256) -> u64 {
     let children: u64 = children
         .map(|child| sizes(layout, child["digest"].as_str().unwrap().parse().unwrap()))
         .sum();
-    let own = list("layers").into_iter().chain(value.get("config").cloned());
+    let own = list("layers")
+        .into_iter()
+        .chain(value.get("config").cloned());
     children + own.map(|blob| blob["size"].as_u64().unwrap()).sum::<u64>()
 }
 
@@ -231,7 +279,10 @@ async fn a_registry_that_is_not_the_sites_own_is_refused() {
 
     let slot = Slot::new("registry credentials");
     let password = SecretString::from("wrong");
-    slot.fill(RegistryCredentials { username: "kubexm".to_owned(), password });
+    slot.fill(RegistryCredentials {
+        username: "kubexm".to_owned(),
+        password,
+    });
     let push = PushImages::new(site.registry(), slot, layout.dir(), images.clone());
     insta::assert_snapshot!(fails(&push, &site).await, @r"
     the registry 127.0.0.1:[port] refused the credentials
@@ -239,19 +290,36 @@ async fn a_registry_that_is_not_the_sites_own_is_refused() {
     ");
 
     let other = KeyPairFiles::at(site.dir().join("other/ca"));
-    converge(&CertificateAuthority::new(other.clone(), "registry-ca")).await.unwrap();
-    let at = SiteRegistry { ca: other.certificate(), ..site.registry() };
+    converge(&CertificateAuthority::new(other.clone(), "registry-ca"))
+        .await
+        .unwrap();
+    let at = SiteRegistry {
+        ca: other.certificate(),
+        ..site.registry()
+    };
     let push = PushImages::new(at, site.credentials.clone(), layout.dir(), images.clone());
-    insta::assert_snapshot!(fails(&push, &site).await, @"");
+    insta::assert_snapshot!(fails(&push, &site).await, @r#"
+    the certificate of the registry 127.0.0.1:[port] is not trusted: invalid peer certificate: BadSignature
+    hint: is it the site's registry that answers there, under a name or address of its certificate?
+    "#);
 
-    let at = SiteRegistry { url: format!("https://localhost:{}", site.port), ..site.registry() };
+    let at = SiteRegistry {
+        url: format!("https://localhost:{}", site.port),
+        ..site.registry()
+    };
     let push = PushImages::new(at, site.credentials.clone(), layout.dir(), images.clone());
-    insta::assert_snapshot!(fails(&push, &site).await, @"");
+    insta::assert_snapshot!(fails(&push, &site).await, @r#"
+    the certificate of the registry localhost:[port] is not trusted: invalid peer certificate: certificate not valid for name "localhost"; certificate is only valid for IpAddress(127.0.0.1)
+    hint: is it the site's registry that answers there, under a name or address of its certificate?
+    "#);
 
     site.kill();
     let push = site.push(layout.dir(), images);
-    insta::assert_snapshot!(fails(&push, &site).await, @"");
     assert!(push.check(&operator()).await.unwrap_err().may_pass());
+    insta::assert_snapshot!(fails(&push, &site).await, @r"
+    cannot reach the registry 127.0.0.1:[port]: Connection refused (os error 111)
+    hint: is the registry's service running, and may this machine reach its port?
+    ");
 }
 
 #[tokio::test]
@@ -273,20 +341,26 @@ async fn a_tree_that_lacks_something_or_is_damaged_is_said() {
 
     fs::write(layout.path(layer.digest), &bytes[1..]).unwrap();
     let cut = fails(&push, &site).await;
-    insta::assert_snapshot!(cut.lines().next().unwrap().replace(&layer.digest.to_string(), "[layer]"), @"");
+    insta::assert_snapshot!(cut.lines().next().unwrap().replace(&layer.digest.to_string(), "[layer]"), @"quay.io/team/tool:1: [tree]/images/blobs/sha256/[layer] is damaged: it has 2559 bytes instead of 2560");
 
     let mut flipped = bytes.clone();
     flipped[700] ^= 1;
     fs::write(layout.path(layer.digest), &flipped).unwrap();
     let flipped = fails(&push, &site).await;
-    insta::assert_snapshot!(flipped.replace(&layer.digest.to_string(), "[layer]"), @"");
-    assert_eq!(reason(&push).await, "the registry lacks quay.io/team/tool:1");
+    insta::assert_snapshot!(flipped.replace(&layer.digest.to_string(), "[layer]"), @r"
+    sha256:[layer] of quay.io/team/tool arrived at the registry 127.0.0.1:[port] with another digest
+    hint: the file in the tree may be damaged: remove it and run `install` with the bundle again
+    ");
+    assert_eq!(
+        reason(&push).await,
+        "the registry lacks quay.io/team/tool:1"
+    );
 
     fs::write(layout.path(layer.digest), &bytes).unwrap();
     let manifest = fs::read(layout.path(root.digest)).unwrap();
     fs::write(layout.path(root.digest), &manifest[..manifest.len() - 1]).unwrap();
     let damaged = fails(&push, &site).await;
-    insta::assert_snapshot!(damaged.lines().next().unwrap().replace(&root.digest.to_string(), "[manifest]"), @"");
+    insta::assert_snapshot!(damaged.lines().next().unwrap().replace(&root.digest.to_string(), "[manifest]"), @"quay.io/team/tool:1: [tree]/images/blobs/sha256/[manifest] is damaged: its content has another SHA-256");
 
     fs::write(layout.path(root.digest), &manifest).unwrap();
     converge(&push).await.unwrap();
@@ -298,37 +372,73 @@ async fn what_a_registry_may_answer_becomes_a_sentence() {
     let layout = layout_of(&site);
     let root = layout.manifest("amd64", &[&layout.layer(1, 1000)]);
     let images = vec![entry("quay.io/team/tool:1", &root)];
-    let told = Mutex::new(Vec::new());
-    // What distribution 2.8 answers on a full disk, to the letter.
-    let full = r#"{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":{"Op":"write","Path":"/var/lib/registry/x","Err":28}}]}"#;
-    let denied = r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}"#;
-    let answers = [(413, "<html>"), (507, ""), (500, full), (403, denied), (405, "no uploads here")];
-    for (status, body) in answers {
+    let mut sentences = Vec::new();
+    // What distribution 2.8 answers on a full disk, but for the paths.
+    let full = r#"{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":"write /var/lib/registry/data: no space left on device"}]}"#;
+    let no_inode = r#"{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":{"DriverName":"filesystem","Enclosed":{"Op":"mkdir","Path":"/var/lib/registry/x","Err":28}}}]}"#;
+    let denied =
+        r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}"#;
+    let answers = [
+        ("PUT", 413, "<html>"),
+        ("PUT", 507, ""),
+        ("PUT", 500, full),
+        ("POST", 500, no_inode),
+        ("POST", 403, denied),
+        ("POST", 405, "no uploads here"),
+    ];
+    for (at, status, body) in answers {
         let server = MockServer::start().await;
-        let nothing = ResponseTemplate::new(404);
-        Mock::given(method("HEAD")).respond_with(nothing).mount(&server).await;
-        let to = format!("{}/v2/quay.io/team/tool/blobs/uploads/1?state=x", server.uri());
-        let begun = ResponseTemplate::new(202).insert_header("location", to);
-        Mock::given(method("POST")).respond_with(begun).mount(&server).await;
         let refused = ResponseTemplate::new(status).set_body_string(body);
-        Mock::given(method("PUT"))
-            .and(path_regex("/uploads/"))
+        Mock::given(method(at))
             .respond_with(refused)
             .mount(&server)
             .await;
-        let at = SiteRegistry { url: server.uri(), ..site.registry() };
+        let nothing = ResponseTemplate::new(404);
+        Mock::given(method("HEAD"))
+            .respond_with(nothing)
+            .mount(&server)
+            .await;
+        let to = format!(
+            "{}/v2/quay.io/team/tool/blobs/uploads/1?state=x",
+            server.uri()
+        );
+        let begun = ResponseTemplate::new(202).insert_header("location", to);
+        Mock::given(method("POST"))
+            .respond_with(begun)
+            .mount(&server)
+            .await;
+        let at = SiteRegistry {
+            url: server.uri(),
+            ..site.registry()
+        };
         let push = PushImages::new(at, site.credentials.clone(), layout.dir(), images.clone());
         let error = push.apply(&operator()).await.unwrap_err();
         assert!(!error.may_pass());
-        let error = common::told(&error).replace(&server.address().to_string(), "[registry]");
-        let digest = |word: &str| word.split("sha256:").nth(1).map(|rest| rest[..64].to_owned());
+        let error = told(&error).replace(&server.address().to_string(), "[registry]");
+        let digest = |word: &str| {
+            word.split("sha256:")
+                .nth(1)
+                .map(|rest| rest[..64].to_owned())
+        };
         let error = match digest(&error) {
             Some(digest) => error.replace(&digest, "[blob]"),
             None => error,
         };
-        told.lock().unwrap().push(error);
+        sentences.push(error);
     }
-    insta::assert_snapshot!(told.into_inner().unwrap().join("\n"), @"");
+    insta::assert_snapshot!(sentences.join("\n"), @r"
+    the registry [registry] refused sha256:[blob] of quay.io/team/tool as too large
+    hint: raise the limit for request bodies of the proxy in front of the registry
+    the registry [registry] has no space left for sha256:[blob] of quay.io/team/tool
+    hint: free space where the registry keeps its images and run again
+    the registry [registry] has no space left for sha256:[blob] of quay.io/team/tool
+    hint: free space where the registry keeps its images and run again
+    the registry [registry] has no space left for sha256:[blob] of quay.io/team/tool
+    hint: free space where the registry keeps its images and run again
+    the registry [registry] does not allow sha256:[blob] of quay.io/team/tool to be pushed: requested access to the resource is denied
+    hint: the user needs the right to push
+    the registry [registry] answered 405 Method Not Allowed to sha256:[blob] of quay.io/team/tool: no uploads here
+    ");
 }
 
 #[tokio::test]
@@ -338,14 +448,28 @@ async fn credentials_go_nowhere_else() {
     let root = layout.manifest("amd64", &[&layout.layer(1, 1000)]);
     let (registry, stranger) = (MockServer::start().await, MockServer::start().await);
     let nothing = ResponseTemplate::new(404);
-    Mock::given(method("HEAD")).respond_with(nothing).mount(&registry).await;
-    let begun = ResponseTemplate::new(202)
-        .insert_header("location", format!("{}/v2/x/blobs/uploads/1", stranger.uri()));
-    Mock::given(method("POST")).respond_with(begun).mount(&registry).await;
-    let at = SiteRegistry { url: registry.uri(), ..site.registry() };
+    Mock::given(method("HEAD"))
+        .respond_with(nothing)
+        .mount(&registry)
+        .await;
+    let begun = ResponseTemplate::new(202).insert_header(
+        "location",
+        format!("{}/v2/x/blobs/uploads/1", stranger.uri()),
+    );
+    Mock::given(method("POST"))
+        .respond_with(begun)
+        .mount(&registry)
+        .await;
+    let at = SiteRegistry {
+        url: registry.uri(),
+        ..site.registry()
+    };
     let images = vec![entry("quay.io/team/tool:1", &root)];
     let push = PushImages::new(at, site.credentials.clone(), layout.dir(), images);
     let error = push.apply(&operator()).await.unwrap_err().to_string();
-    assert!(error.ends_with("/v2/x/blobs/uploads/1, which is not itself"), "{error}");
+    assert!(
+        error.ends_with("/v2/x/blobs/uploads/1, which is not itself"),
+        "{error}"
+    );
     assert!(stranger.received_requests().await.unwrap().is_empty());
 }

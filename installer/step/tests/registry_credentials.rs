@@ -46,13 +46,19 @@ async fn a_password_is_made_once_and_kept() {
 
     let (why, second) = prepared(&dir, None).await.unwrap();
     assert_eq!(why, None);
-    assert_eq!(first.password.expose_secret(), second.password.expose_secret());
+    assert_eq!(
+        first.password.expose_secret(),
+        second.password.expose_secret()
+    );
     assert_eq!(fs::read_to_string(dir.join("htpasswd")).unwrap(), htpasswd);
 
     fs::remove_file(dir.join("htpasswd")).unwrap();
     let (why, third) = prepared(&dir, None).await.unwrap();
     assert_eq!(why.unwrap(), "there is no htpasswd yet");
-    assert_eq!(first.password.expose_secret(), third.password.expose_secret());
+    assert_eq!(
+        first.password.expose_secret(),
+        third.password.expose_secret()
+    );
 }
 
 #[tokio::test]
@@ -60,9 +66,15 @@ async fn what_the_config_gives_is_taken_and_kept_nowhere() {
     let temp = TempDir::new().unwrap();
     let dir = dir(&temp);
     let (_, taken) = prepared(&dir, Some(("admin", "hunter2"))).await.unwrap();
-    assert_eq!((taken.username.as_str(), taken.password.expose_secret()), ("admin", "hunter2"));
+    assert_eq!(
+        (taken.username.as_str(), taken.password.expose_secret()),
+        ("admin", "hunter2")
+    );
     assert!(!fs::exists(dir.join("credentials.json")).unwrap());
-    assert_eq!(prepared(&dir, Some(("admin", "hunter2"))).await.unwrap().0, None);
+    assert_eq!(
+        prepared(&dir, Some(("admin", "hunter2"))).await.unwrap().0,
+        None
+    );
     let (why, _) = prepared(&dir, Some(("admin", "hunter3"))).await.unwrap();
     assert_eq!(why.unwrap(), "htpasswd is for another user or password");
     assert!(!format!("{taken:?}").contains("hunter2"));
@@ -73,7 +85,9 @@ async fn credentials_that_cannot_be_used_are_errors() {
     let temp = TempDir::new().unwrap();
     let dir = dir(&temp);
     let why = async |username: &str, password: &str| {
-        prepared(&dir, Some((username, password))).await.unwrap_err()
+        prepared(&dir, Some((username, password)))
+            .await
+            .unwrap_err()
     };
     insta::assert_snapshot!(why("a:b", "x").await, @"the registry's user name 'a:b' must not be empty or hold a colon or a line break");
     insta::assert_snapshot!(why("admin", &"x".repeat(73)).await, @"the registry's password is longer than the 72 bytes that bcrypt takes");

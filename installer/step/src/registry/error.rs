@@ -27,7 +27,11 @@ pub(crate) enum RegistryError {
     #[error("the registry {registry} refused the credentials")]
     Credentials { registry: String },
     #[error("the registry {registry} does not allow {what} to be pushed: {words}")]
-    Forbidden { registry: String, what: String, words: String },
+    Forbidden {
+        registry: String,
+        what: String,
+        words: String,
+    },
     #[error("the registry {registry} refused {what} as too large")]
     TooLarge { registry: String, what: String },
     #[error("the registry {registry} has no space left for {what}")]
@@ -37,7 +41,12 @@ pub(crate) enum RegistryError {
     #[error("{what} arrived at the registry {registry} with another digest")]
     Damaged { registry: String, what: String },
     #[error("the registry {registry} answered {status} to {what}: {words}")]
-    Answer { registry: String, what: String, status: StatusCode, words: String },
+    Answer {
+        registry: String,
+        what: String,
+        status: StatusCode,
+        words: String,
+    },
     #[error("the registry {registry} sends uploads to {location}, which is not itself")]
     Elsewhere { registry: String, location: String },
     #[error("cannot read {path}: {why}")]
@@ -64,7 +73,11 @@ impl RegistryError {
         let said = Said::of(&body);
         match status {
             StatusCode::UNAUTHORIZED => Self::Credentials { registry },
-            StatusCode::FORBIDDEN => Self::Forbidden { registry, what, words: said.words },
+            StatusCode::FORBIDDEN => Self::Forbidden {
+                registry,
+                what,
+                words: said.words,
+            },
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge { registry, what },
             StatusCode::INSUFFICIENT_STORAGE => Self::NoSpace { registry, what },
             _ if status.is_server_error() && said.no_space => Self::NoSpace { registry, what },
@@ -75,14 +88,22 @@ impl RegistryError {
             StatusCode::NOT_FOUND if said.code == "BLOB_UPLOAD_UNKNOWN" => {
                 Self::Lost { registry, what }
             }
-            _ => Self::Answer { registry, what, status, words: said.words },
+            _ => Self::Answer {
+                registry,
+                what,
+                status,
+                words: said.words,
+            },
         }
     }
 
     /// Whether trying again may help without anybody changing anything.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Broken { .. } | Self::Silent { .. } | Self::Lost { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::Silent { .. }
+            | Self::Lost { .. } => true,
             Self::Answer { status, .. } => {
                 status.is_server_error()
                     || matches!(
@@ -124,7 +145,11 @@ impl RegistryError {
 impl From<RegistryError> for StepError {
     fn from(error: RegistryError) -> Self {
         let what = error.to_string();
-        let step = if error.may_pass() { Self::passing(what) } else { Self::new(what) };
+        let step = if error.may_pass() {
+            Self::passing(what)
+        } else {
+            Self::new(what)
+        };
         match error.hint() {
             Some(hint) => step.with_hint(hint),
             None => step,
@@ -172,6 +197,10 @@ impl Said {
             None => (String::new(), body.trim().to_owned()),
         };
         let words = words.chars().take(WORDS_LIMIT).collect();
-        Self { code, words, no_space }
+        Self {
+            code,
+            words,
+            no_space,
+        }
     }
 }

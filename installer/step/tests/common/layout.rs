@@ -38,7 +38,9 @@ impl Layout {
         let mut bytes = Vec::with_capacity(size);
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         while bytes.len() < size {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             bytes.extend_from_slice(&state.to_be_bytes());
         }
         bytes.truncate(size);
@@ -46,8 +48,12 @@ impl Layout {
         let mut header = tar::Header::new_gnu();
         header.set_size(size as u64);
         header.set_mode(0o644);
-        tar.append_data(&mut header, format!("file-{seed}"), bytes.as_slice()).unwrap();
-        self.part("application/vnd.oci.image.layer.v1.tar", tar.into_inner().unwrap())
+        tar.append_data(&mut header, format!("file-{seed}"), bytes.as_slice())
+            .unwrap();
+        self.part(
+            "application/vnd.oci.image.layer.v1.tar",
+            &tar.into_inner().unwrap(),
+        )
     }
 
     pub fn manifest(&self, arch: &str, layers: &[&Part]) -> Part {
@@ -57,7 +63,10 @@ impl Layout {
             "rootfs": { "type": "layers", "diff_ids": diffs },
         });
         let config = self.json("application/vnd.oci.image.config.v1+json", &config);
-        let layers: Vec<_> = layers.iter().map(|layer| layer.descriptor.clone()).collect();
+        let layers: Vec<_> = layers
+            .iter()
+            .map(|layer| layer.descriptor.clone())
+            .collect();
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         let manifest = json!({
             "schemaVersion": 2, "mediaType": media_type,
@@ -69,19 +78,22 @@ impl Layout {
     }
 
     pub fn index(&self, manifests: &[&Part]) -> Part {
-        let manifests: Vec<_> = manifests.iter().map(|part| part.descriptor.clone()).collect();
+        let manifests: Vec<_> = manifests
+            .iter()
+            .map(|part| part.descriptor.clone())
+            .collect();
         let media_type = "application/vnd.oci.image.index.v1+json";
         let index = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": manifests });
         self.json(media_type, &index)
     }
 
     fn json(&self, media_type: &str, value: &Value) -> Part {
-        self.part(media_type, serde_json::to_vec(value).unwrap())
+        self.part(media_type, &serde_json::to_vec(value).unwrap())
     }
 
-    fn part(&self, media_type: &str, bytes: Vec<u8>) -> Part {
-        let digest = Sha256::of(&bytes);
-        fs::write(self.path(digest), &bytes).unwrap();
+    fn part(&self, media_type: &str, bytes: &[u8]) -> Part {
+        let digest = Sha256::of(bytes);
+        fs::write(self.path(digest), bytes).unwrap();
         let descriptor =
             json!({ "mediaType": media_type, "digest": digest.oci(), "size": bytes.len() });
         Part { digest, descriptor }

@@ -23,7 +23,9 @@ pub fn operator() -> Cx {
 /// As the engine does it: check, apply where needed, check again. Says why there was something to do.
 pub async fn converge(step: &dyn Step) -> Result<Option<String>, StepError> {
     let cx = operator();
-    let State::Needed(reason) = step.check(&cx).await? else { return Ok(None) };
+    let State::Needed(reason) = step.check(&cx).await? else {
+        return Ok(None);
+    };
     step.apply(&cx).await?;
     assert_eq!(step.check(&cx).await?, State::Satisfied);
     Ok(Some(reason))
@@ -47,8 +49,16 @@ pub fn told(error: &StepError) -> String {
 /// What a program of this machine prints; it must succeed.
 pub fn said<'a>(argv: impl IntoIterator<Item = &'a str>) -> String {
     let mut argv = argv.into_iter();
-    let output = Command::new(argv.next().unwrap()).args(argv).output().unwrap();
+    let output = Command::new(argv.next().unwrap())
+        .args(argv)
+        .output()
+        .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
     text(&output.stdout)
 }

@@ -32,11 +32,19 @@ impl Site {
         let port = free.local_addr().unwrap().port();
         drop(free);
         let credentials = Slot::new("registry credentials");
-        let mut site = Self { temp, port, credentials, registry: None };
+        let mut site = Self {
+            temp,
+            port,
+            credentials,
+            registry: None,
+        };
         let certs = site.dir().join("certs");
         let ca = site.ca();
-        converge(&CertificateAuthority::new(ca.clone(), "registry-ca")).await.unwrap();
-        let spec = CertificateSpec::new("registry", Usage::Server).ips([Ipv4Addr::LOCALHOST.into()]);
+        converge(&CertificateAuthority::new(ca.clone(), "registry-ca"))
+            .await
+            .unwrap();
+        let spec =
+            CertificateSpec::new("registry", Usage::Server).ips([Ipv4Addr::LOCALHOST.into()]);
         let server = KeyPairFiles::at(certs.join("server"));
         converge(&Certificate::new(ca, server, spec)).await.unwrap();
         let prepare = PrepareRegistryCredentials::new(&certs, None, site.credentials.clone());
@@ -68,14 +76,22 @@ impl Site {
     /// As skopeo wants them.
     pub fn login(&self) -> String {
         let credentials = self.credentials.get().unwrap();
-        format!("{}:{}", credentials.username, credentials.password.expose_secret())
+        format!(
+            "{}:{}",
+            credentials.username,
+            credentials.password.expose_secret()
+        )
     }
 
     pub fn start(&mut self) {
         let (dir, port) = (self.dir().to_owned(), self.port);
         let config = dir.join("registry.yml");
         fs::write(&config, settings(&dir, port)).unwrap();
-        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .unwrap();
         let registry = Command::new("docker-registry")
             .args(["serve", config.as_str()])
             .stderr(log.try_clone().unwrap())
@@ -83,7 +99,7 @@ impl Site {
             .spawn()
             .expect("docker-registry is installed");
         self.registry = Some(registry);
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             assert!(Instant::now() < deadline, "the registry does not come up");
             std::thread::yield_now();

@@ -1,0 +1,77 @@
+use camino::{Utf8Path, Utf8PathBuf};
+use rcgen::KeyPair;
+use secrecy::zeroize::Zeroizing;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::pem::Pem;
+
+use crate::local_file::{self, FileError};
+
+/// Where a certificate and its key lie: `<stem>.crt` and `<stem>.key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPairFiles {
+    stem: Utf8PathBuf,
+}
+
+impl KeyPairFiles {
+    #[must_use]
+    pub fn at(stem: impl Into<Utf8PathBuf>) -> Self {
+        Self { stem: stem.into() }
+    }
+
+    #[must_use]
+    pub fn certificate(&self) -> Utf8PathBuf {
+        format!("{}.crt", self.stem).into()
+    }
+
+    #[must_use]
+    pub fn key(&self) -> Utf8PathBuf {
+        format!("{}.key", self.stem).into()
+    }
+
+    /// For sentences: `etcd/server`.
+    pub(crate) fn title(&self) -> String {
+        let name = self.stem.file_name().unwrap_or_default();
+        match self.stem.parent().and_then(Utf8Path::file_name) {
+            Some(dir) => format!("{dir}/{name}"),
+            None => name.to_owned(),
+        }
+    }
+}
+
+pub(super) fn der(pem: &[u8]) -> Result<Vec<u8>, String> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem).map_err(|_| "it is no whole PEM")?;
+    let Pem { label, contents } = pem;
+    if label != "CERTIFICATE" {
+        return Err(format!("it holds a {label}"));
+    }
+    parse(&contents)?;
+    Ok(contents)
+}
+
+pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+    x509_parser::parse_x509_certificate(der)
+        .map(|(_, certificate)| certificate)
+        .map_err(|_| "what its PEM holds is no certificate".to_owned())
+}
+
+/// What lies where a key belongs.
+pub(super) enum KeyFile {
+    Missing,
+    Unreadable,
+    Key(Zeroizing<KeyPair>),
+}
+
+pub(super) fn read_key(path: &Utf8Path) -> Result<KeyFile, FileError> {
+    let Some(bytes) = local_file::read(path)?.map(Zeroizing::new) else {
+        return Ok(KeyFile::Missing);
+    };
+    let key = std::str::from_utf8(&bytes)
+        .ok()
+        .and_then(|pem| KeyPair::from_pem(pem).ok());
+    Ok(key.map_or(KeyFile::Unreadable, |key| KeyFile::Key(Zeroizing::new(key))))
+}
+
+pub(super) fn write_key(path: &Utf8Path, key: &KeyPair) -> Result<(), FileError> {
+    let pem = Zeroizing::new(key.serialize_pem());
+    local_file::write(path, 0o600, pem.as_bytes())
+}
