@@ -5,7 +5,7 @@ use futures::StreamExt;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 
-use super::error::causes;
+use super::error::{causes, is_untrusted};
 use super::{Address, FetchError};
 
 /// A checksum document, a chart index: what is read as text is small.
@@ -176,7 +176,9 @@ impl Http {
         // The inner error says the cause; reqwest's own text repeats the address, with what must not be shown.
         let cause =
             std::error::Error::source(error).map_or_else(|| "no more is known".to_owned(), causes);
-        if error.is_connect() {
+        if is_untrusted(&cause) {
+            FetchError::Untrusted { url, cause }
+        } else if error.is_connect() {
             FetchError::Unreachable { url, cause }
         } else if error.is_timeout() {
             FetchError::Stalled {

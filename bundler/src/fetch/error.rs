@@ -23,6 +23,8 @@ pub enum FetchError {
     },
     #[error("{url}: cannot be reached: {cause}")]
     Unreachable { url: String, cause: String },
+    #[error("{url}: its certificate is not trusted here: {cause}")]
+    Untrusted { url: String, cause: String },
     #[error("{url}: nothing came for {} s", .after.as_secs_f32())]
     Stalled { url: String, after: Duration },
     #[error("{url}: cut off after {got} bytes{}: {cause}", of(*.total))]
@@ -100,6 +102,9 @@ impl FetchError {
             Self::DiskFull { .. } => {
                 "free some space or choose another --work-dir; the next run continues"
             }
+            Self::Untrusted { .. } => {
+                "add the CA that signed it to this machine's, or point SSL_CERT_FILE at it; a proxy may have one of its own"
+            }
             Self::Certificates { .. } => "a file with PEM certificates is expected",
             Self::Redirect { .. }
             | Self::TooLong { .. }
@@ -174,6 +179,11 @@ fn more(need: Option<u64>) -> String {
     })
 }
 
+/// Whether a connection failed over a certificate. The TLS library is not ours to name, so its words have to do.
+pub(crate) fn is_untrusted(cause: &str) -> bool {
+    cause.contains("invalid peer certificate")
+}
+
 /// An error with all its causes, in one line and without the address, which the message around it names.
 pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
@@ -220,6 +230,10 @@ mod tests {
             FetchError::Unreachable {
                 url: url.clone(),
                 cause: "connection refused".into(),
+            },
+            FetchError::Untrusted {
+                url: url.clone(),
+                cause: "invalid peer certificate: UnknownIssuer".into(),
             },
             FetchError::Stalled {
                 url: url.clone(),

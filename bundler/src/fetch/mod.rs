@@ -33,8 +33,8 @@ pub use published::Digest;
 
 pub(crate) use address::redact;
 pub(crate) use download::{Shown, Watch, receive};
-pub(crate) use error::causes;
-pub(crate) use part::{Digests, Part, digests_of};
+pub(crate) use error::{causes, is_untrusted};
+pub(crate) use part::{Digests, Part, blocking, digests_of};
 
 use crate::mirror::Mirrors;
 use client::Http;

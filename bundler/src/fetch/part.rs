@@ -14,7 +14,7 @@ use super::FetchError;
 use super::published::Digest;
 
 /// How many chunks from the network may wait for the disk.
-const CHUNKS_WAITING: usize = 16;
+const CHUNKS_WAITING: usize = 8;
 
 /// The running digests of a stream. SHA-256 always; SHA-512 only where upstream publishes nothing else.
 #[derive(Clone, Default)]

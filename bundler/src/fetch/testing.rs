@@ -99,6 +99,11 @@ impl Reply {
         self
     }
 
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
     pub(crate) fn cut_after(mut self, bytes: usize) -> Self {
         self.end = End::Cut(bytes);
         self

@@ -1,0 +1,429 @@
+//! What a reference means: which manifests, which platforms, which blobs.
+
+use std::collections::BTreeMap;
+
+use artifact::{ImageEntry, PlatformEntry, Sha256};
+use cluster::Arch;
+use event::Events;
+use futures::StreamExt;
+use oci_client::Reference;
+use oci_client::manifest::{ImageIndexEntry, OciImageIndex, OciImageManifest};
+use tokio_util::sync::CancellationToken;
+
+use super::document::{
+    Blob, Content, Document, RunsOn, blobs_of, choose, manifest_of, must_be_container, platforms,
+    sha256,
+};
+use super::layout::Named;
+use super::registry::{Source, patiently};
+use super::{
+    CopiedImage, ImageError, ImageFailure, ImageFailures, ImageJob, Images, RESOLVE_STAGE,
+    Reported, outcome, sorted,
+};
+use crate::fetch::{Change, Watch};
+
+/// An image whose manifests are in the layout, and of which is known what else it takes.
+#[derive(Clone, Debug)]
+pub struct ResolvedImage {
+    pub(super) named: Named,
+    pub(super) blobs: Vec<Blob>,
+    /// The config of each wanted platform.
+    pub(super) configs: Vec<(Arch, Sha256)>,
+    pub(super) source: Source,
+    /// Whether its manifests had to come.
+    pub(super) change: Change,
+    platforms: Vec<PlatformEntry>,
+    wanted_by: Vec<String>,
+}
+
+impl ResolvedImage {
+    #[must_use]
+    pub fn reference(&self) -> &str {
+        &self.named.reference
+    }
+
+    /// The digest that the registry has for the reference: what a lock file pins.
+    #[must_use]
+    pub fn upstream(&self) -> Sha256 {
+        self.named.upstream
+    }
+
+    /// The wanted platforms with their sizes.
+    #[must_use]
+    pub fn platforms(&self) -> &[PlatformEntry] {
+        &self.platforms
+    }
+
+    #[must_use]
+    pub fn wanted_by(&self) -> &[String] {
+        &self.wanted_by
+    }
+
+    pub(super) fn failed(&self, error: ImageError) -> ImageFailure {
+        ImageFailure {
+            image: self.named.reference.clone(),
+            error,
+        }
+    }
+
+    pub(super) fn into_copied(self, change: Change) -> CopiedImage {
+        let entry = ImageEntry {
+            reference: self.named.reference,
+            digest: self.named.manifest.digest,
+            platforms: self.platforms,
+            wanted_by: self.wanted_by,
+        };
+        CopiedImage {
+            entry,
+            upstream: self.named.upstream,
+            change,
+        }
+    }
+}
+
+/// Reads a reference; what is left out is filled in.
+pub(super) fn parse(text: &str) -> Result<Reference, ImageError> {
+    let text = text.trim();
+    let reference = Reference::try_from(text).map_err(|e| {
+        let why = if Reference::try_from(text.to_lowercase()).is_ok() {
+            "names are written in lower case".to_owned()
+        } else {
+            e.to_string()
+        };
+        ImageError::Reference { why }
+    })?;
+    reference.digest().map(sha256).transpose()?;
+    Ok(reference)
+}
+
+impl Images {
+    /// Finds out what the references mean now, or what `pins` (by full reference) says that they mean. Jobs for the
+    /// same image become one. Manifests, which are small, are stored at once.
+    pub async fn resolve(
+        &self,
+        jobs: Vec<ImageJob>,
+        arches: &[Arch],
+        pins: &BTreeMap<String, Sha256>,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<ResolvedImage>, ImageFailures> {
+        let (wanted, mut failures) = merge(jobs);
+        if let Err(error) = self.blobs.layout.create() {
+            let image = "images".to_owned();
+            return Err(ImageFailures(vec![ImageFailure {
+                image,
+                error: error.into(),
+            }]));
+        }
+        let mut arches = arches.to_vec();
+        arches.sort();
+        arches.dedup();
+        let before = self.blobs.layout.images();
+        let (arches, before) = (&arches, &before);
+        let outcomes = futures::stream::iter(wanted.into_values())
+            .map(|want| async move {
+                let name = want.reference.whole();
+                let known = Known {
+                    pin: pins.get(&name),
+                    before: before.get(&name),
+                };
+                let outcome = self.resolve_one(want, arches, known, events, cancel).await;
+                outcome.map_err(|error| ImageFailure { image: name, error })
+            })
+            .buffer_unordered(self.jobs)
+            .collect()
+            .await;
+        match sorted(outcomes) {
+            Ok(mut resolved) if failures.is_empty() => {
+                resolved.sort_by(|a, b| a.named.reference.cmp(&b.named.reference));
+                Ok(resolved)
+            }
+            Ok(_) => Err(ImageFailures(failures)),
+            Err(more) => {
+                failures.extend(more.0);
+                Err(ImageFailures(failures))
+            }
+        }
+    }
+
+    async fn resolve_one(
+        &self,
+        want: Want,
+        arches: &[Arch],
+        known: Known<'_>,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<ResolvedImage, ImageError> {
+        let source = self.registries.source(&want.reference).await?;
+        let title = format!("resolve {}", want.reference);
+        let unit = Reported {
+            stage: RESOLVE_STAGE,
+            title,
+            bytes: None,
+        };
+        unit.run(events, cancel, |watch| async move {
+            let asking = Asking {
+                images: self,
+                source: &source,
+                arches,
+                watch: &watch,
+            };
+            let upstream = match (want.reference.digest(), known.pin) {
+                (Some(digest), _) => sha256(digest)?,
+                (None, Some(pin)) => *pin,
+                (None, None) => asking.patiently(|| source.digest()).await?,
+            };
+            let here = known.before.filter(|before| before.upstream == upstream);
+            let here = here.and_then(|before| asking.local(&before.manifest.digest));
+            let (root, change) = match here {
+                Some(root) => (root, Change::Satisfied),
+                None => (asking.manifest(&upstream).await?, Change::Downloaded),
+            };
+            let (root, chosen) = asking.select(&want.reference, root).await?;
+            self.blobs.store(root.bytes.clone()).await?;
+            let mut image = ResolvedImage {
+                named: Named {
+                    reference: want.reference.whole(),
+                    upstream,
+                    media_type: root.media_type,
+                    manifest: Blob {
+                        digest: root.digest,
+                        size: length(&root.bytes),
+                    },
+                },
+                blobs: Vec::new(),
+                configs: Vec::new(),
+                source: source.clone(),
+                change,
+                platforms: Vec::new(),
+                wanted_by: want.wanted_by,
+            };
+            for (arch, digest, manifest) in chosen {
+                image.take(arch, digest, &manifest)?;
+            }
+            Ok((image, outcome(change)))
+        })
+        .await
+    }
+}
+
+impl ResolvedImage {
+    /// Adds one manifest's blobs; those of a wanted platform are also listed as such.
+    fn take(
+        &mut self,
+        arch: Option<Arch>,
+        digest: Sha256,
+        manifest: &OciImageManifest,
+    ) -> Result<(), ImageError> {
+        let blobs = blobs_of(manifest)?;
+        if let Some(arch) = arch {
+            let size = blobs.iter().map(|blob| blob.size).sum();
+            self.platforms.push(PlatformEntry { arch, digest, size });
+            self.configs.push((arch, sha256(&manifest.config.digest)?));
+        }
+        for blob in blobs {
+            if !self.blobs.contains(&blob) {
+                self.blobs.push(blob);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A manifest of an image, and for which wanted platform it is, if for one.
+type Chosen = (Option<Arch>, Sha256, OciImageManifest);
+
+/// Everything that asking about one image takes.
+struct Asking<'a> {
+    images: &'a Images,
+    source: &'a Source,
+    arches: &'a [Arch],
+    watch: &'a Watch<'a>,
+}
+
+impl Asking<'_> {
+    async fn patiently<T, F>(&self, request: impl Fn() -> F) -> Result<T, ImageError>
+    where
+        F: Future<Output = Result<T, ImageError>>,
+    {
+        patiently(self.watch, self.images.registries.retry(), request).await
+    }
+
+    fn local(&self, digest: &Sha256) -> Option<Document> {
+        let document = Document::read(self.images.blobs.layout.read(digest)?).ok()?;
+        let complete = match &document.content {
+            Content::Image(_) => true,
+            Content::Index(index) => self
+                .arches
+                .iter()
+                .all(|arch| choose(index, *arch).is_some()),
+        };
+        complete.then_some(document)
+    }
+
+    /// A manifest out of the layout or from the registry; its digest is checked either way.
+    async fn manifest(&self, digest: &Sha256) -> Result<Document, ImageError> {
+        if let Some(bytes) = self.images.blobs.layout.read(digest) {
+            return Document::read(bytes);
+        }
+        let bytes = self.patiently(|| self.source.manifest(digest)).await?;
+        if Sha256::of(&bytes) != *digest {
+            return Err(ImageError::Corrupt {
+                at: self.source.at(),
+                what: "manifest",
+                digest: digest.oci(),
+            });
+        }
+        Document::read(bytes)
+    }
+
+    /// The manifests to copy, and the root that names just them.
+    async fn select(
+        &self,
+        reference: &Reference,
+        root: Document,
+    ) -> Result<(Document, Vec<Chosen>), ImageError> {
+        match root.content.clone() {
+            Content::Image(image) => {
+                let chosen = self.single(root.digest, *image).await?;
+                Ok((root, vec![chosen]))
+            }
+            Content::Index(index) => {
+                let wanted = self.wanted(&index)?;
+                let entries = if reference.digest().is_some() {
+                    self.tell_of_others(reference, &index, wanted.len());
+                    index.manifests.clone()
+                } else {
+                    wanted.iter().map(|(_, entry)| entry.clone()).collect()
+                };
+                let root = root.keep(&entries)?;
+                let mut chosen: Vec<Chosen> = Vec::new();
+                for entry in &entries {
+                    let arch = wanted.iter().find(|(_, e)| e.digest == entry.digest);
+                    chosen.push(self.member(arch.map(|(arch, _)| *arch), entry).await?);
+                }
+                chosen.sort_by_key(|(arch, digest, _)| (*arch, *digest));
+                Ok((root, chosen))
+            }
+        }
+    }
+
+    fn wanted(&self, index: &OciImageIndex) -> Result<Vec<(Arch, ImageIndexEntry)>, ImageError> {
+        let (mut wanted, mut missing) = (Vec::new(), Vec::new());
+        for arch in self.arches {
+            match choose(index, *arch) {
+                Some(entry) => wanted.push((*arch, entry.clone())),
+                None => missing.push(*arch),
+            }
+        }
+        if missing.is_empty() {
+            Ok(wanted)
+        } else {
+            Err(ImageError::MissingPlatform {
+                missing,
+                found: platforms(index),
+            })
+        }
+    }
+
+    /// One entry of an index. Those beside the wanted platforms may be anything: attestations, other systems.
+    async fn member(
+        &self,
+        arch: Option<Arch>,
+        entry: &ImageIndexEntry,
+    ) -> Result<Chosen, ImageError> {
+        let blob = manifest_of(entry)?;
+        let document = self.manifest(&blob.digest).await?;
+        let Content::Image(image) = document.content else {
+            return Err(ImageError::NotAnImage {
+                why: "an index inside an index".to_owned(),
+            });
+        };
+        if arch.is_some() {
+            must_be_container(&image)?;
+        }
+        self.images.blobs.store(document.bytes).await?;
+        Ok((arch, blob.digest, *image))
+    }
+
+    /// An image without an index runs on what its config says.
+    async fn single(&self, digest: Sha256, image: OciImageManifest) -> Result<Chosen, ImageError> {
+        must_be_container(&image)?;
+        let config = blobs_of(&image)?[0];
+        let progress = event::Progress::unseen();
+        let retry = self.images.registries.retry();
+        self.images
+            .blobs
+            .ensure(&config, self.source, self.watch, retry, &progress)
+            .await?;
+        let runs_on = RunsOn::read(
+            &self
+                .images
+                .blobs
+                .layout
+                .read(&config.digest)
+                .unwrap_or_default(),
+        )?;
+        let missing: Vec<Arch> = self
+            .arches
+            .iter()
+            .copied()
+            .filter(|arch| !runs_on.is(*arch))
+            .collect();
+        match self.arches {
+            [arch] if missing.is_empty() => Ok((Some(*arch), digest, image)),
+            _ => Err(ImageError::MissingPlatform {
+                missing,
+                found: vec![runs_on.platform()],
+            }),
+        }
+    }
+
+    fn tell_of_others(&self, reference: &Reference, index: &OciImageIndex, wanted: usize) {
+        let others = index.manifests.len() - wanted;
+        if others > 0 {
+            self.watch.events.warn(
+                format!("{reference} is named by its digest: {others} more of its manifests travel along"),
+                Some("name it by its tag, and only the wanted architectures are copied"),
+            );
+        }
+    }
+}
+
+/// An image, wanted by one or several.
+struct Want {
+    reference: Reference,
+    wanted_by: Vec<String>,
+}
+
+/// What is known of an image beforehand.
+struct Known<'a> {
+    pin: Option<&'a Sha256>,
+    before: Option<&'a Named>,
+}
+
+fn merge(jobs: Vec<ImageJob>) -> (BTreeMap<String, Want>, Vec<ImageFailure>) {
+    let (mut wanted, mut failures) = (BTreeMap::<String, Want>::new(), Vec::new());
+    for job in jobs {
+        match parse(&job.reference) {
+            Ok(reference) => {
+                let want = wanted.entry(reference.whole()).or_insert(Want {
+                    reference,
+                    wanted_by: Vec::new(),
+                });
+                want.wanted_by.extend(job.wanted_by);
+                want.wanted_by.sort();
+                want.wanted_by.dedup();
+            }
+            Err(error) => failures.push(ImageFailure {
+                image: job.reference,
+                error,
+            }),
+        }
+    }
+    (wanted, failures)
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
