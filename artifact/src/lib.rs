@@ -1,6 +1,11 @@
 //! The contract between the halves: the tree's layout, `bundle.json` and the `.tar.zst`.
 //!
 //! The bundling half writes what is described here, the installing half reads it, and neither knows more of the other.
+//!
+//! [`pack`] writes a bundle, [`Bundle::open`] reads what it holds, [`Bundle::verify`] and [`Bundle::unpack`] read all of
+//! it. They work on threads of their own, block until they are done, and stop on a [`Cancel`].
+//!
+#![doc = include_str!("../../docs/bundle-format.md")]
 
 mod bundle;
 mod cancel;

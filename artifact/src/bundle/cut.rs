@@ -16,12 +16,19 @@ use crate::{FileEntry, Tree};
 pub(crate) const FRAME: u64 = 4 << 20;
 /// A file below this joins whatever frame it stands beside.
 const SMALL: u64 = 64 << 10;
+const MAGIC_MAX: u64 = 8;
 
 /// A frame to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
     pub content: Range<u64>,
     pub method: Method,
+}
+
+impl Cut {
+    pub(crate) fn len(&self) -> u64 {
+        self.content.end - self.content.start
+    }
 }
 
 /// How a frame is compressed.
@@ -52,8 +59,10 @@ impl<'a> Kind<'a> {
         if file.size < SMALL {
             return Ok(Self::Small);
         }
-        let mut start = [0; 8];
-        File::open(tree.path(&file.path))?.read_exact(&mut start)?;
+        let mut start = Vec::new();
+        File::open(tree.path(&file.path))?
+            .take(MAGIC_MAX)
+            .read_to_end(&mut start)?;
         Ok(if is_compressed(&start) {
             Self::Compressed
         } else if let Some(component) = &file.component {
@@ -67,7 +76,7 @@ impl<'a> Kind<'a> {
     }
 }
 
-fn is_compressed(start: &[u8; 8]) -> bool {
+fn is_compressed(start: &[u8]) -> bool {
     const MAGIC: [&[u8]; 8] = [
         b"\x1f\x8b",         // gzip
         b"\x28\xb5\x2f\xfd", // zstd
@@ -103,7 +112,7 @@ pub(crate) fn cut(layout: &Layout, kinds: &[Kind<'_>]) -> Vec<Cut> {
             FRAME
         };
         cut_run(layout, run.files, limit, |content| {
-            cuts.push(Cut { content, method })
+            cuts.push(Cut { content, method });
         });
     }
     match cuts.last_mut() {

@@ -136,13 +136,11 @@ pub enum BundleError {
 }
 
 fn several(faults: &[Fault]) -> String {
-    match faults {
-        [one] => one.to_string(),
-        _ => {
-            let lines: String = faults.iter().map(|fault| format!("\n  {fault}")).collect();
-            format!("{} faults:{lines}", faults.len())
-        }
+    if let [one] = faults {
+        return one.to_string();
     }
+    let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    format!("{} faults:\n  {}", faults.len(), lines.join("\n  "))
 }
 
 impl BundleError {

@@ -1,14 +1,22 @@
-mod check;
+mod compress;
 mod cut;
+mod decode;
 mod error;
 mod explain;
 mod listing;
 mod open;
 mod pack;
+mod queue;
+mod read;
+mod receive;
+mod root;
 mod seal;
+mod sealed;
 mod source;
 mod stream;
 mod unpack;
+mod verify;
+mod walk;
 
 pub use error::{BundleError, Change, Fault, PackError, Verdict};
 pub use listing::{ListingError, Unlistable};

@@ -162,7 +162,12 @@ fn read_head(path: &Utf8Path, file: &File, frame: Option<&Frame>) -> Result<Vec<
             path: path.to_owned(),
             source,
         })?;
-    let damaged = || broken(path, format!("its first frame, which holds {MANIFEST}"));
+    let damaged = || {
+        broken(
+            path,
+            format!("its first frame, which holds {MANIFEST}, has changed"),
+        )
+    };
     if crc32fast::hash(&stored) != frame.checksum {
         return Err(damaged());
     }

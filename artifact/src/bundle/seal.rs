@@ -50,9 +50,9 @@ impl Frame {
 pub(crate) enum SealError {
     #[error("it does not end with a seek table: cut short, or something was appended")]
     NoTable,
-    #[error("its seek table is damaged")]
+    #[error("the seek table at its end has changed")]
     Table,
-    #[error("its seal (the checksums before the seek table) is damaged")]
+    #[error("the checksums at its end have changed")]
     Seal,
     #[error("it is a zstd file without the seal of kubexm")]
     Unsealed,

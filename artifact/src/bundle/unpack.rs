@@ -1,31 +1,19 @@
 //! A bundle becomes a tree: each member is written beside its final name and renamed when its digest is right, and
 //! `bundle.json` comes last, so that its presence says that all the rest is there.
 
-use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
+use camino::Utf8PathBuf;
 use event::Progress;
-use sha2::Digest;
 
-use crate::bundle::check::{Target, receive};
 use crate::bundle::error::BundleError;
-use crate::bundle::listing::{self, temporary_name};
 use crate::bundle::open::Bundle;
-use crate::bundle::stream::{MANIFEST, SIGNATURE};
-use crate::{Cancel, FileEntry, Manifest, Sha256, Tree};
-
-/// The manifest of the bundle before, while the tree is between the two.
-const BEFORE: &str = ".bundle.json.before";
-const CHUNK: usize = 256 << 10;
-/// Until its content is known to be right, nobody else reads a file.
-const PARTIAL_MODE: u32 = 0o600;
+use crate::bundle::receive::{Target, receive};
+use crate::bundle::root::{Partial, Root};
+use crate::{Cancel, FileEntry, Tree};
 
 /// A tree that holds what its bundle lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,25 +45,22 @@ impl Bundle {
             return Err(BundleError::Cancelled);
         }
         let left = kept.iter().filter(|kept| !**kept).count();
-        if left == 0 && root.holds(self) {
-            return Ok(Unpacked {
-                written: 0,
-                kept: files.len(),
-                stale: Vec::new(),
-            });
+        let done = left == 0 && root.holds(self);
+        let before = root.manifest_before(done);
+        if !done {
+            let disk = Disk {
+                root: &root,
+                files,
+                kept: &kept,
+                changing: Mutex::new(false),
+            };
+            if left > 0 || files.is_empty() {
+                receive(self, &disk, jobs, progress, cancel)?;
+            }
+            disk.changes()?;
+            root.complete(self)?;
         }
-        let before = root.manifest_before();
-        let disk = Disk {
-            root: &root,
-            files,
-            kept: &kept,
-            changing: Mutex::new(false),
-        };
-        if left > 0 || files.is_empty() {
-            receive(self, &disk, jobs, progress, cancel)?;
-        }
-        disk.changes()?;
-        root.complete(self)?;
+        root.forget_before()?;
         let stale = before
             .map(|before| root.stale(&before, files))
             .unwrap_or_default();
@@ -91,22 +76,7 @@ impl Bundle {
 pub fn prune(tree: &Tree, stale: &[Utf8PathBuf]) -> Result<(), BundleError> {
     let root = Root::open(tree)?;
     for path in stale {
-        match root.dir.remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(root.error(path, error));
-            }
-            _ => {}
-        }
-        for folder in path
-            .ancestors()
-            .skip(1)
-            .filter(|folder| !folder.as_str().is_empty())
-        {
-            // Refused while something is in it.
-            if root.dir.remove_dir(folder).is_err() {
-                break;
-            }
-        }
+        root.prune(path)?;
     }
     Ok(())
 }
@@ -140,168 +110,6 @@ fn survey(
     kept.into_iter().map(AtomicBool::into_inner).collect()
 }
 
-/// The tree's directory. Paths below it cannot lead out of it, whatever links somebody may have planted there.
-struct Root<'a> {
-    tree: &'a Tree,
-    dir: Dir,
-}
-
-impl<'a> Root<'a> {
-    fn open(tree: &'a Tree) -> Result<Self, BundleError> {
-        std::fs::create_dir_all(tree.root())
-            .and_then(|()| Dir::open_ambient_dir(tree.root(), ambient_authority()))
-            .map(|dir| Self { tree, dir })
-            .map_err(|source| BundleError::write(tree.root(), source))
-    }
-
-    fn error(&self, path: &Utf8Path, source: io::Error) -> BundleError {
-        BundleError::write(&self.tree.path(path), source)
-    }
-
-    fn has(&self, entry: &FileEntry, cancel: &Cancel) -> io::Result<bool> {
-        let meta = self.dir.symlink_metadata(&entry.path)?;
-        if !meta.is_file() || meta.len() != entry.size {
-            return Ok(false);
-        }
-        let mut file = self.dir.open(&entry.path)?;
-        let mut hasher = sha2::Sha256::new();
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let len = file.read(&mut chunk)?;
-            if len == 0 {
-                break;
-            }
-            if cancel.is_cancelled() {
-                return Ok(false);
-            }
-            hasher.update(&chunk[..len]);
-        }
-        let same = Sha256::from(hasher) == entry.sha256;
-        if same && meta.permissions().mode() & 0o7777 != entry.mode {
-            file.set_permissions(Permissions::from_mode(entry.mode))?;
-        }
-        Ok(same)
-    }
-
-    /// Whether the tree says of itself that it is this bundle's.
-    fn holds(&self, bundle: &Bundle) -> bool {
-        let same =
-            |path: &str, content: Option<&[u8]>| self.dir.read(path).ok().as_deref() == content;
-        same(MANIFEST, Some(bundle.manifest_bytes())) && same(SIGNATURE, bundle.signature())
-    }
-
-    fn manifest_before(&self) -> Option<Manifest> {
-        [MANIFEST, BEFORE]
-            .iter()
-            .find_map(|path| serde_json::from_slice(&self.dir.read(path).ok()?).ok())
-    }
-
-    fn complete(&self, bundle: &Bundle) -> Result<(), BundleError> {
-        match bundle.signature() {
-            Some(signature) => self.put(SIGNATURE, signature)?,
-            None => self.remove(SIGNATURE)?,
-        }
-        self.put(MANIFEST, bundle.manifest_bytes())?;
-        self.remove(BEFORE)
-    }
-
-    fn put(&self, path: &str, content: &[u8]) -> Result<(), BundleError> {
-        let mut partial = Partial::create(self, Utf8Path::new(path))?;
-        partial.write(content)?;
-        partial.publish(0o644)
-    }
-
-    fn remove(&self, path: &str) -> Result<(), BundleError> {
-        match self.dir.remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.error(Utf8Path::new(path), error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn stale(&self, before: &Manifest, files: &[FileEntry]) -> Vec<Utf8PathBuf> {
-        let listed: BTreeSet<&Utf8Path> = files.iter().map(|file| file.path.as_path()).collect();
-        // A manifest that lies about is no reason to touch what no bundle may hold.
-        if listing::check(&before.files).is_err() {
-            return Vec::new();
-        }
-        before
-            .files
-            .iter()
-            .filter(|file| !listed.contains(file.path.as_path()))
-            .filter(|file| self.dir.symlink_metadata(&file.path).is_ok())
-            .map(|file| file.path.clone())
-            .collect()
-    }
-}
-
-/// A file under its temporary name; removed unless it is published.
-struct Partial<'a> {
-    root: &'a Root<'a>,
-    path: &'a Utf8Path,
-    temporary: Utf8PathBuf,
-    file: File,
-    published: bool,
-}
-
-impl<'a> Partial<'a> {
-    fn create(root: &'a Root<'a>, path: &'a Utf8Path) -> Result<Self, BundleError> {
-        let temporary = path.with_file_name(temporary_name(path.file_name().unwrap_or_default()));
-        let create = || {
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true).mode(PARTIAL_MODE);
-            root.dir.open_with(&temporary, &options)
-        };
-        let file = create().or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                let folder = temporary.parent().unwrap_or(Utf8Path::new(""));
-                root.dir.create_dir_all(folder)?;
-                create()
-            }
-            // Left behind by a run that was killed.
-            io::ErrorKind::AlreadyExists => {
-                root.dir.remove_file(&temporary)?;
-                create()
-            }
-            _ => Err(error),
-        });
-        let file = file.map_err(|source| root.error(path, source))?;
-        Ok(Self {
-            root,
-            path,
-            temporary,
-            file,
-            published: false,
-        })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
-        self.file
-            .write_all(bytes)
-            .map_err(|source| self.root.error(self.path, source))
-    }
-
-    fn publish(mut self, mode: u32) -> Result<(), BundleError> {
-        let dir = &self.root.dir;
-        self.file
-            .set_permissions(Permissions::from_mode(mode))
-            .and_then(|()| dir.rename(&self.temporary, dir, self.path))
-            .map_err(|source| self.root.error(self.path, source))?;
-        self.published = true;
-        Ok(())
-    }
-}
-
-impl Drop for Partial<'_> {
-    fn drop(&mut self) {
-        if !self.published {
-            // It has a name that counts for nothing, and the next run replaces it.
-            let _ = self.root.dir.remove_file(&self.temporary);
-        }
-    }
-}
-
 struct Disk<'a> {
     root: &'a Root<'a>,
     files: &'a [FileEntry],
@@ -314,12 +122,8 @@ impl Disk<'_> {
     fn changes(&self) -> Result<(), BundleError> {
         let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if !*changing {
-            match self.root.dir.rename(MANIFEST, &self.root.dir, BEFORE) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(self.root.error(Utf8Path::new(MANIFEST), error));
-                }
-                _ => *changing = true,
-            }
+            self.root.set_manifest_aside()?;
+            *changing = true;
         }
         Ok(())
     }

@@ -26,8 +26,8 @@ impl std::fmt::Debug for Signer {
 /// Why a key cannot sign.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    #[error("this is not an OpenSSH private key: {0}")]
-    Key(ssh_key::Error),
+    #[error("this is not an OpenSSH private key")]
+    Key(#[source] ssh_key::Error),
     #[error("the signing key is protected by a passphrase, and none was given")]
     Locked,
     #[error("the passphrase of the signing key is wrong")]
@@ -96,8 +96,8 @@ pub struct Principal {
 pub enum SignatureError {
     #[error("the bundle is not signed")]
     Unsigned,
-    #[error("the signature of the bundle cannot be read: {0}")]
-    Unreadable(ssh_key::Error),
+    #[error("bundle.json.sig is not an armoured SSH signature")]
+    Unreadable(#[source] ssh_key::Error),
     #[error("the bundle is signed by an unknown key, {fingerprint}")]
     UnknownSigner { fingerprint: String },
     #[error("{name} may not sign bundles: {why}")]

@@ -86,14 +86,13 @@ impl Signer {
     fn parse(line: &str, zone: &TimeZone) -> Result<Self, String> {
         let (principals, rest) = word(line).ok_or("principals expected")?;
         let principals = principals.trim_matches('"').to_owned();
-        let (options, key) = match PublicKey::from_openssh(rest) {
-            Ok(key) => ("", key),
-            Err(_) => {
-                let (options, rest) = word(rest).ok_or("a public key expected")?;
-                let key = PublicKey::from_openssh(rest)
-                    .map_err(|error| format!("no public key that can be read: {error}"))?;
-                (options, key)
-            }
+        let (options, key) = if let Ok(key) = PublicKey::from_openssh(rest) {
+            ("", key)
+        } else {
+            let (options, rest) = word(rest).ok_or("a public key expected")?;
+            let key = PublicKey::from_openssh(rest)
+                .map_err(|error| format!("no public key that can be read: {error}"))?;
+            (options, key)
         };
         let mut signer = Self {
             principals,

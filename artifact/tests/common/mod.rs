@@ -1,6 +1,8 @@
 //! A small tree with every kind of member, packed.
 #![allow(dead_code)] // each test crate uses its part
 
+pub mod forgery;
+
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 
@@ -11,6 +13,8 @@ use artifact::{
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use event::Progress;
+use russh::keys::ssh_key::private::Ed25519Keypair;
+use russh::keys::ssh_key::{LineEnding, PrivateKey};
 use tempfile::TempDir;
 
 pub struct Site {
@@ -25,27 +29,30 @@ pub fn jobs(n: usize) -> NonZeroUsize {
 /// Bytes that no compressor makes smaller, the same at every run.
 pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..len.div_ceil(8))
-        .flat_map(|_| next())
-        .take(len)
-        .collect()
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
 }
 
 /// Bytes as programs have them: alike among the versions, and half of them compressible.
 pub fn program(seed: u64, len: usize) -> Vec<u8> {
-    let shared = noise(7, len / 2);
-    let own = format!("symbol table of program {seed}\n").into_bytes();
-    shared
-        .into_iter()
-        .chain(own.into_iter().cycle())
-        .take(len)
-        .collect()
+    let mut bytes = noise(7, len / 2);
+    let own = format!("symbol table of program {seed}\n");
+    bytes.extend(own.repeat(len / own.len() + 1).as_bytes());
+    bytes.truncate(len);
+    bytes
+}
+
+/// A key that is the same at every run.
+pub fn signer() -> Signer {
+    let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
+    Signer::from_openssh_key(&key.to_openssh(LineEnding::LF).unwrap(), None).unwrap()
 }
 
 impl Site {
@@ -81,11 +88,7 @@ impl Site {
     pub fn large() -> Self {
         let mut site = Self::small();
         for (seed, name) in ["kubeadm", "kubectl", "kubelet"].iter().enumerate() {
-            let path = format!("kubernetes/v1.34.2/amd64/{name}");
-            site.add(&path, 0o755, &program(seed as u64, 3 << 20));
-            let file = site.manifest.files.last_mut().unwrap();
-            file.component = Some("kubernetes".into());
-            file.arch = Some(Arch::Amd64);
+            site.add_program(name, &program(seed as u64, 3 << 20));
         }
         let gzip: Vec<u8> = [0x1f, 0x8b].into_iter().chain(noise(1, 9 << 20)).collect();
         site.add("images/blobs/sha256/aa", 0o644, &gzip);
@@ -98,6 +101,27 @@ impl Site {
         site.add("packages/all.txt", 0o644, &program(9, 10 << 20));
         site.sort();
         site
+    }
+
+    /// A frame of each method in few bytes.
+    pub fn medium() -> Self {
+        let mut site = Self::small();
+        for (seed, name) in ["kubeadm", "kubectl"].iter().enumerate() {
+            site.add_program(name, &program(seed as u64, 70_000));
+        }
+        let gzip: Vec<u8> = [0x1f, 0x8b].into_iter().chain(noise(1, 100_000)).collect();
+        site.add("images/blobs/sha256/aa", 0o644, &gzip);
+        site.add("packages/all.txt", 0o644, &program(9, 80_000));
+        site.sort();
+        site
+    }
+
+    /// A program of Kubernetes, which shares its frame with the others.
+    pub fn add_program(&mut self, name: &str, content: &[u8]) {
+        self.add(&format!("kubernetes/v1.34.2/amd64/{name}"), 0o755, content);
+        let file = self.manifest.files.last_mut().unwrap();
+        file.component = Some("kubernetes".into());
+        file.arch = Some(Arch::Amd64);
     }
 
     pub fn add(&mut self, path: &str, mode: u32, content: &[u8]) {
@@ -172,6 +196,17 @@ pub fn assert_holds(tree: &Tree, manifest: &Manifest) {
     found.retain(|path| path != "bundle.json.sig");
     expected.sort();
     assert_eq!(found, expected);
+}
+
+/// Whether nothing bad came of unpacking a bundle that was refused: no file but listed ones with their content, and
+/// no `bundle.json`.
+pub fn assert_nothing_bad(tree: &Tree, manifest: &Manifest) {
+    for path in files_below(tree.root()) {
+        let file = manifest.file(path.as_str().into());
+        let file = file.unwrap_or_else(|| panic!("{path} should not be there"));
+        let content = std::fs::read(tree.path(&file.path)).unwrap();
+        assert_eq!(Sha256::of(&content), file.sha256, "{path}");
+    }
 }
 
 pub fn files_below(root: &Utf8Path) -> Vec<String> {

@@ -1,0 +1,166 @@
+//! Reading a bundle, in parallel by frames, and comparing every byte with what it must be.
+//!
+//! Ordinary frames are decoded in memory by as many threads as there are. Of the large ones, whose windows take up to
+//! 128 MiB, one is decoded at a time, as a stream. A member that spans frames is handed on from one to the next with
+//! its hash.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use event::Progress;
+
+use crate::Cancel;
+use crate::bundle::decode::{Decoder, Undecoded};
+use crate::bundle::error::{BundleError, Fault};
+use crate::bundle::explain::explain;
+use crate::bundle::open::Bundle;
+use crate::bundle::queue::{Job, Link, Queue, links};
+use crate::bundle::seal::Frame;
+use crate::bundle::walk::{Stop, Walk};
+
+/// Each thread holds a frame twice over, stored and decoded; more would not stay within bounds.
+const THREADS_MAX: usize = 10;
+
+/// Where the contents of members go.
+pub(super) trait Target: Sync {
+    /// A member in the middle of being received. Dropped if the member turns out bad.
+    type Part: Send;
+
+    /// Whether the content of a file is to be received at all.
+    fn wants(&self, file: usize) -> bool;
+    fn begin(&self, file: usize) -> Result<Self::Part, BundleError>;
+    fn write(&self, part: &mut Self::Part, bytes: &[u8]) -> Result<(), BundleError>;
+    /// All of it came, and its digest is right.
+    fn finish(&self, part: Self::Part) -> Result<(), BundleError>;
+}
+
+/// Brings every wanted member to the target. Frames that hold none of them are not read.
+pub(super) fn receive<T: Target>(
+    bundle: &Bundle,
+    target: &T,
+    jobs: NonZeroUsize,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<(), BundleError> {
+    if bundle.frames.last().map(|frame| frame.content.end) != Some(bundle.layout.end()) {
+        return Err(explain(bundle, cancel));
+    }
+    let links = links(bundle, target);
+    let receiver = Receiver {
+        bundle,
+        target,
+        progress,
+        cancel,
+        queue: Mutex::new(Queue::new(bundle, target, &links)),
+        links: links.into_iter().map(Mutex::new).collect(),
+        findings: Mutex::default(),
+        stop: AtomicBool::new(false),
+    };
+    thread::scope(|scope| {
+        for _ in 0..jobs.get().min(THREADS_MAX) {
+            scope.spawn(|| receiver.work());
+        }
+    });
+    let Findings { faults, stop } = receiver
+        .findings
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    match stop {
+        Some(Stop::Failed(error)) => Err(error),
+        Some(Stop::Odd) => Err(explain(bundle, cancel)),
+        None if !faults.is_empty() => Err(BundleError::Faulty {
+            path: bundle.path.clone(),
+            faults: faults.into_iter().collect(),
+        }),
+        None if cancel.is_cancelled() => Err(BundleError::Cancelled),
+        None => Ok(()),
+    }
+}
+
+#[derive(Default)]
+struct Findings {
+    faults: BTreeSet<Fault>,
+    stop: Option<Stop>,
+}
+
+struct Receiver<'a, T: Target> {
+    bundle: &'a Bundle,
+    target: &'a T,
+    progress: &'a Progress,
+    cancel: &'a Cancel,
+    queue: Mutex<Queue>,
+    links: Vec<Mutex<Link<T::Part>>>,
+    findings: Mutex<Findings>,
+    stop: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: Target> Receiver<'_, T> {
+    fn work(&self) {
+        let mut decoder = Decoder::default();
+        loop {
+            let job = lock(&self.queue).next();
+            match job {
+                None => return,
+                Some(Job::Ordinary(index)) => self.frame(index, &mut decoder),
+                Some(Job::Large(row)) => {
+                    for index in row {
+                        self.frame(index, &mut decoder);
+                    }
+                    lock(&self.queue).large_is_done();
+                }
+            }
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.cancel.is_cancelled()
+    }
+
+    fn frame(&self, index: usize, decoder: &mut Decoder) {
+        // Taken even if nothing is done: whoever waits for this frame must learn that nothing comes.
+        let Link { before, after } = lock(&self.links[index]).take();
+        let frame = &self.bundle.frames[index];
+        let mut walk = Walk::new(
+            self.bundle,
+            self.target,
+            self.progress,
+            frame.content.start,
+            before,
+        );
+        let outcome = decoder.decode(self.bundle, frame, |bytes| {
+            if self.stopped() {
+                return Err(Stop::Failed(BundleError::Cancelled));
+            }
+            walk.feed(bytes, |fault| {
+                lock(&self.findings).faults.insert(fault);
+            })
+        });
+        match outcome {
+            Ok(()) => walk.hand_on(after),
+            Err(Undecoded::Damaged) => self.damaged(frame),
+            Err(Undecoded::Stopped(stop)) => {
+                self.stop.store(true, Ordering::Relaxed);
+                lock(&self.findings).stop.get_or_insert(stop);
+            }
+        }
+    }
+
+    fn damaged(&self, frame: &Frame) {
+        let files = self.bundle.layout.files(&frame.content);
+        let faults = &mut lock(&self.findings).faults;
+        if files.is_empty() {
+            faults.insert(Fault::End);
+        }
+        for file in files {
+            let member = self.bundle.manifest().files[file].path.to_string();
+            faults.insert(Fault::Damaged { member });
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The directory of a tree, in which nothing is written outside of it or under its final name before it is right.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
+use sha2::Digest;
+
+use crate::bundle::error::BundleError;
+use crate::bundle::listing::{self, temporary_name};
+use crate::bundle::open::Bundle;
+use crate::bundle::stream::{MANIFEST, SIGNATURE};
+use crate::{Cancel, FileEntry, Manifest, Sha256, Tree};
+
+/// The manifest of the bundle before, while the tree is between the two.
+const BEFORE: &str = ".bundle.json.before";
+const CHUNK: usize = 256 << 10;
+const MANIFEST_MODE: u32 = 0o644;
+/// Until its content is known to be right, nobody else reads a file.
+const PARTIAL_MODE: u32 = 0o600;
+
+/// The tree's directory. Paths below it cannot lead out of it, whatever links somebody may have planted there.
+pub(super) struct Root<'a> {
+    tree: &'a Tree,
+    dir: Dir,
+}
+
+impl<'a> Root<'a> {
+    pub(super) fn open(tree: &'a Tree) -> Result<Self, BundleError> {
+        std::fs::create_dir_all(tree.root())
+            .and_then(|()| Dir::open_ambient_dir(tree.root(), ambient_authority()))
+            .map(|dir| Self { tree, dir })
+            .map_err(|source| BundleError::write(tree.root(), source))
+    }
+
+    fn error(&self, path: &Utf8Path, source: io::Error) -> BundleError {
+        BundleError::write(&self.tree.path(path), source)
+    }
+
+    pub(super) fn has(&self, entry: &FileEntry, cancel: &Cancel) -> io::Result<bool> {
+        let meta = self.dir.symlink_metadata(&entry.path)?;
+        if !meta.is_file() || meta.len() != entry.size {
+            return Ok(false);
+        }
+        let mut file = self.dir.open(&entry.path)?;
+        let mut hasher = sha2::Sha256::new();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let len = file.read(&mut chunk)?;
+            if len == 0 {
+                break;
+            }
+            if cancel.is_cancelled() {
+                return Ok(false);
+            }
+            hasher.update(&chunk[..len]);
+        }
+        let same = Sha256::from(hasher) == entry.sha256;
+        if same && meta.permissions().mode() & 0o7777 != entry.mode {
+            file.set_permissions(Permissions::from_mode(entry.mode))?;
+        }
+        Ok(same)
+    }
+
+    /// Whether the tree says of itself that it is this bundle's.
+    pub(super) fn holds(&self, bundle: &Bundle) -> bool {
+        let same =
+            |path: &str, content: Option<&[u8]>| self.dir.read(path).ok().as_deref() == content;
+        same(MANIFEST, Some(bundle.manifest_bytes())) && same(SIGNATURE, bundle.signature())
+    }
+
+    /// The manifest of the bundle that was there before this one.
+    pub(super) fn manifest_before(&self, holds_this: bool) -> Option<Manifest> {
+        let paths: &[&str] = if holds_this {
+            &[BEFORE]
+        } else {
+            &[MANIFEST, BEFORE]
+        };
+        let read = |path: &&str| serde_json::from_slice(&self.dir.read(path).ok()?).ok();
+        paths.iter().find_map(read)
+    }
+
+    pub(super) fn complete(&self, bundle: &Bundle) -> Result<(), BundleError> {
+        match bundle.signature() {
+            Some(signature) => self.put(SIGNATURE, signature)?,
+            None => self.remove(SIGNATURE.into())?,
+        }
+        self.put(MANIFEST, bundle.manifest_bytes())
+    }
+
+    fn put(&self, path: &str, content: &[u8]) -> Result<(), BundleError> {
+        let mut partial = Partial::create(self, Utf8Path::new(path))?;
+        partial.write(content)?;
+        partial.publish(MANIFEST_MODE)
+    }
+
+    /// From here on the tree is no longer what its `bundle.json` says.
+    pub(super) fn set_manifest_aside(&self) -> Result<(), BundleError> {
+        absent_is_fine(self.dir.rename(MANIFEST, &self.dir, BEFORE))
+            .map_err(|source| self.error(MANIFEST.into(), source))
+    }
+
+    pub(super) fn forget_before(&self) -> Result<(), BundleError> {
+        self.remove(BEFORE.into())
+    }
+
+    /// Removes a file, and the directories that are empty then.
+    pub(super) fn prune(&self, path: &Utf8Path) -> Result<(), BundleError> {
+        self.remove(path)?;
+        for folder in path
+            .ancestors()
+            .skip(1)
+            .filter(|folder| !folder.as_str().is_empty())
+        {
+            // Refused while something is in it.
+            if self.dir.remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &Utf8Path) -> Result<(), BundleError> {
+        absent_is_fine(self.dir.remove_file(path)).map_err(|source| self.error(path, source))
+    }
+
+    pub(super) fn stale(&self, before: &Manifest, files: &[FileEntry]) -> Vec<Utf8PathBuf> {
+        let listed: BTreeSet<&Utf8Path> = files.iter().map(|file| file.path.as_path()).collect();
+        // A manifest that lies about is no reason to touch what no bundle may hold.
+        if listing::check(&before.files).is_err() {
+            return Vec::new();
+        }
+        before
+            .files
+            .iter()
+            .filter(|file| !listed.contains(file.path.as_path()))
+            .filter(|file| self.dir.symlink_metadata(&file.path).is_ok())
+            .map(|file| file.path.clone())
+            .collect()
+    }
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// A file under its temporary name; removed unless it is published.
+pub(super) struct Partial<'a> {
+    root: &'a Root<'a>,
+    path: &'a Utf8Path,
+    temporary: Utf8PathBuf,
+    file: File,
+    published: bool,
+}
+
+impl<'a> Partial<'a> {
+    pub(super) fn create(root: &'a Root<'a>, path: &'a Utf8Path) -> Result<Self, BundleError> {
+        let temporary = path.with_file_name(temporary_name(path.file_name().unwrap_or_default()));
+        let create = || {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(PARTIAL_MODE);
+            root.dir.open_with(&temporary, &options)
+        };
+        let file = create().or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                let folder = temporary.parent().unwrap_or(Utf8Path::new(""));
+                root.dir.create_dir_all(folder)?;
+                create()
+            }
+            // Left behind by a run that was killed.
+            io::ErrorKind::AlreadyExists => {
+                root.dir.remove_file(&temporary)?;
+                create()
+            }
+            _ => Err(error),
+        });
+        let file = file.map_err(|source| root.error(path, source))?;
+        Ok(Self {
+            root,
+            path,
+            temporary,
+            file,
+            published: false,
+        })
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
+        self.file
+            .write_all(bytes)
+            .map_err(|source| self.root.error(self.path, source))
+    }
+
+    pub(super) fn publish(mut self, mode: u32) -> Result<(), BundleError> {
+        let dir = &self.root.dir;
+        self.file
+            .set_permissions(Permissions::from_mode(mode))
+            .and_then(|()| dir.rename(&self.temporary, dir, self.path))
+            .map_err(|source| self.root.error(self.path, source))?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Partial<'_> {
+    fn drop(&mut self) {
+        if !self.published {
+            // It has a name that counts for nothing, and the next run replaces it.
+            let _ = self.root.dir.remove_file(&self.temporary);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Bundles made to do harm. Each is refused by name, and nothing of it comes out.
+
+mod common;
+
+use std::io::Write;
+
+use artifact::{Bundle, FORMAT, Manifest, Sha256, Tree};
+use tar::EntryType;
+
+use crate::common::forgery::{Forgery, Member, a, b, file, member, short};
+use crate::common::{assert_holds, unpack, verify};
+
+#[test]
+fn an_honest_bundle_by_another_hand_is_read() {
+    let honest = Forgery::of(vec![a(), b()]);
+    let path = honest.write();
+    verify(&path).unwrap();
+    let dest = Tree::at(honest.path("tree"));
+    unpack(&path, &dest).unwrap();
+    assert_holds(&dest, &honest.manifest);
+}
+
+#[test]
+fn frames_may_be_cut_anywhere() {
+    let honest = Forgery::of(vec![a(), b()]);
+    let head = file("bundle.json", &honest.manifest.to_bytes()).bytes();
+    let rest = [&honest.members[..], &honest.trailer].concat();
+    for len in [1, 100, 512, 513, 1000] {
+        let mut frames = vec![&head[..]];
+        frames.extend(rest.chunks(len));
+        let path = honest.write_frames(&frames);
+        verify(&path).unwrap();
+        let dest = Tree::at(honest.path(&format!("tree-{len}")));
+        unpack(&path, &dest).unwrap();
+        assert_holds(&dest, &honest.manifest);
+    }
+}
+
+/// How each case is refused, the hint being the same for all.
+fn report(cases: Vec<(&str, Vec<Member>)>) -> String {
+    let hint = "\n  hint: this was not made by `kubexm bundle`: do not use it";
+    let lines = cases.into_iter().map(|(name, members)| {
+        let refused = Forgery::of(members).refused();
+        format!("{name}: {}", refused.strip_suffix(hint).expect(&refused))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn only_regular_files_below_the_tree_come_out() {
+    let link = |kind, path: &str| {
+        member(path, kind, b"").with(|header| header.set_link_name("/etc/passwd").unwrap())
+    };
+    let cases = vec![
+        ("symbolic link", vec![a(), link(EntryType::Symlink, "b")]),
+        ("link beside", vec![a(), link(EntryType::Symlink, "c"), b()]),
+        ("hard link", vec![a(), link(EntryType::Link, "b")]),
+        (
+            "character device",
+            vec![a(), member("b", EntryType::Char, b"")],
+        ),
+        (
+            "block device",
+            vec![a(), member("b", EntryType::Block, b"")],
+        ),
+        ("named pipe", vec![a(), member("b", EntryType::Fifo, b"")]),
+        (
+            "directory",
+            vec![a(), member("b/", EntryType::Directory, b"")],
+        ),
+        (
+            "sparse file",
+            vec![a(), member("b", EntryType::GNUSparse, b"b")],
+        ),
+        (
+            "pax header",
+            vec![a(), member("x", EntryType::XHeader, b"12 path=/etc\n"), b()],
+        ),
+        ("parent", vec![a(), file("../b", b"b"), b()]),
+        ("parent within", vec![a(), file("c/../../b", b"b")]),
+        ("absolute", vec![a(), file("/etc/cron.d/b", b"b"), b()]),
+        (
+            "name that writes to the terminal",
+            vec![a(), file("\u{1b}[2J", b"b")],
+        ),
+    ];
+    insta::assert_snapshot!(report(cases), @r#"
+    symbolic link: BUNDLE: "b" is a symbolic link; only regular files may be in a bundle
+    link beside: BUNDLE: "c" is a symbolic link; only regular files may be in a bundle
+    hard link: BUNDLE: "b" is a hard link; only regular files may be in a bundle
+    character device: BUNDLE: "b" is a character device; only regular files may be in a bundle
+    block device: BUNDLE: "b" is a block device; only regular files may be in a bundle
+    named pipe: BUNDLE: "b" is a named pipe; only regular files may be in a bundle
+    directory: BUNDLE: 2 faults:
+      "b/" is a directory; only regular files may be in a bundle
+      "b" is listed in bundle.json but missing
+    sparse file: BUNDLE: "b" is a sparse file; only regular files may be in a bundle
+    pax header: BUNDLE: "x" is an extended header; only regular files may be in a bundle
+    parent: BUNDLE: "../b" leads out of the tree
+    parent within: BUNDLE: 2 faults:
+      "c/../../b" leads out of the tree
+      "b" is listed in bundle.json but missing
+    absolute: BUNDLE: "/etc/cron.d/b" leads out of the tree
+    name that writes to the terminal: BUNDLE: 2 faults:
+      "\u{1b}[2J" is not listed in bundle.json
+      "b" is listed in bundle.json but missing
+    "#);
+}
+
+#[test]
+fn only_what_is_listed_comes_out_and_all_of_it() {
+    let cases = vec![
+        ("unlisted", vec![a(), b(), file("c", b"c")]),
+        ("unlisted instead", vec![a(), file("c", b"b")]),
+        ("twice", vec![a(), b(), b()]),
+        ("twice instead", vec![a(), file("a", b"b")]),
+        (
+            "second manifest",
+            vec![a(), file("bundle.json", b"{}"), b()],
+        ),
+        (
+            "late signature",
+            vec![a(), b(), file("bundle.json.sig", b"signed")],
+        ),
+        ("missing", vec![a()]),
+        ("all missing", vec![]),
+        ("other order", vec![b(), a()]),
+        ("too long", vec![a(), file("b", &[b'b'; 2000])]),
+        ("too long within its block", vec![a(), file("b", b"bb")]),
+        ("too short", vec![a(), file("b", b"")]),
+        (
+            "claims to be huge",
+            vec![a(), b().with(|header| header.set_size(1 << 50))],
+        ),
+        (
+            "other mode",
+            vec![a(), b().with(|header| header.set_mode(0o4755))],
+        ),
+        (
+            "other owner",
+            vec![a(), b().with(|header| header.set_uid(1))],
+        ),
+        (
+            "other time",
+            vec![a(), b().with(|header| header.set_mtime(1))],
+        ),
+        ("other content", vec![a(), file("b", b"B")]),
+    ];
+    insta::assert_snapshot!(report(cases), @r#"
+    unlisted: BUNDLE: "c" is not listed in bundle.json
+    unlisted instead: BUNDLE: 2 faults:
+      "c" is not listed in bundle.json
+      "b" is listed in bundle.json but missing
+    twice: BUNDLE: "b" is there twice
+    twice instead: BUNDLE: 2 faults:
+      "a" is there twice
+      "b" is listed in bundle.json but missing
+    second manifest: BUNDLE: "bundle.json" is there twice
+    late signature: BUNDLE: "bundle.json.sig" is not listed in bundle.json
+    missing: BUNDLE: "b" is listed in bundle.json but missing
+    all missing: BUNDLE: 2 faults:
+      "a" is listed in bundle.json but missing
+      "b" is listed in bundle.json but missing
+    other order: BUNDLE: "a" has a header that differs from bundle.json (mode, owner, time or order)
+    too long: BUNDLE: "b" has 2000 bytes, bundle.json lists 1
+    too long within its block: BUNDLE: "b" has 2 bytes, bundle.json lists 1
+    too short: BUNDLE: "b" has 0 bytes, bundle.json lists 1
+    claims to be huge: BUNDLE: "b" has 1125899906842624 bytes, bundle.json lists 1
+    other mode: BUNDLE: "b" has a header that differs from bundle.json (mode, owner, time or order)
+    other owner: BUNDLE: "b" has a header that differs from bundle.json (mode, owner, time or order)
+    other time: BUNDLE: "b" has a header that differs from bundle.json (mode, owner, time or order)
+    other content: BUNDLE: "b" has another content than bundle.json lists (SHA-256 differs)
+    "#);
+}
+
+#[test]
+fn nothing_hides_between_or_behind_the_members() {
+    let mut padding = Forgery::of(vec![a(), b()]);
+    padding.members[1000] = 1;
+    let mut trailer = Forgery::of(vec![a(), b()]);
+    trailer.trailer[1023] = 1;
+    let mut behind = Forgery::of(vec![a(), b()]);
+    behind.trailer.extend(b"payload");
+    let mut no_trailer = Forgery::of(vec![a(), b()]);
+    no_trailer.trailer.clear();
+    for forgery in [padding, trailer, behind, no_trailer] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(forgery.refused(), @"
+            BUNDLE: the archive is not laid out as bundle.json says
+              hint: this was not made by `kubexm bundle`: do not use it
+            ");
+        }
+    }
+}
+
+#[test]
+fn a_manifest_cannot_ask_for_what_no_bundle_may_hold() {
+    let with = |change: fn(&mut Manifest)| {
+        let mut forgery = Forgery::of(vec![a(), b()]);
+        change(&mut forgery.manifest);
+        forgery.refused()
+    };
+    let report = [
+        with(|manifest| manifest.files[1].path = "../../root/.ssh/authorized_keys".into()),
+        with(|manifest| manifest.files[1].path = "/etc/passwd".into()),
+        with(|manifest| manifest.files[1].path = "a/b".into()),
+        with(|manifest| manifest.files[1].path = "a".into()),
+        with(|manifest| manifest.files[1].mode = 0o6755),
+        with(|manifest| manifest.files[1].size = u64::MAX),
+        with(|manifest| manifest.format = FORMAT + 1),
+    ];
+    insta::assert_snapshot!(report.join("\n"), @r#"
+    BUNDLE: bundle.json lists "../../root/.ssh/authorized_keys": not a plain relative path (no '..', '.', '//' or leading '/')
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE: bundle.json lists "/etc/passwd": not a plain relative path (no '..', '.', '//' or leading '/')
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE: bundle.json lists "a/b": "a" is a file and no directory
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE: bundle.json lists "a": listed twice
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE: bundle.json lists "b": mode 6755 has more than permission bits
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE: bundle.json lists "b": the sizes add up to more than a file can hold
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE has format 2; this kubexm reads up to 1
+      hint: it was made by a newer kubexm: use the one that came with it
+    "#);
+}
+
+#[test]
+fn a_manifest_of_a_newer_format_is_told_from_a_broken_one() {
+    let forgery = Forgery::of(vec![]);
+    let shown = |json: &[u8]| {
+        let path = forgery.write_frames(&[&file("bundle.json", json).bytes(), &[0; 1024]]);
+        let error = Bundle::open(&path).unwrap_err();
+        error.to_string().replace(path.as_str(), "BUNDLE")
+    };
+    let report = [
+        shown(br#"{"format": 7, "everything": "else is different"}"#),
+        shown(br#"{"format": 1, "everything": "else is different"}"#),
+        shown(b"{"),
+    ];
+    insta::assert_snapshot!(report.join("\n"), @"
+    BUNDLE has format 7; this kubexm reads up to 1
+    bundle.json of BUNDLE cannot be understood: unknown field `everything`, expected one of `format`, `cluster`, `kubexm`, `arches`, `files`, `images` at line 1 column 26
+    bundle.json of BUNDLE cannot be understood: EOF while parsing an object at line 1 column 1
+    ");
+    let path = forgery.write_frames(&[&file("other.json", b"{}").bytes(), &[0; 1024]]);
+    insta::assert_snapshot!(forgery.refusal(&path), @"
+    BUNDLE is not a bundle: bundle.json is not its first member
+      hint: a bundle is what `kubexm bundle` writes
+    ");
+}
+
+#[test]
+fn frames_that_are_larger_or_smaller_than_the_table_says_are_refused() {
+    let forgery = Forgery::of(vec![a(), b()]);
+    let head = file("bundle.json", &forgery.manifest.to_bytes()).bytes();
+    let rest = [&forgery.members[..], &forgery.trailer].concat();
+    let sizes = |stored: &[Vec<u8>], content: usize| {
+        [
+            (short(stored[0].len()), short(head.len())),
+            (short(stored[1].len()), short(content)),
+        ]
+    };
+    let refusal = |content: &[u8]| {
+        let stored = [&head[..], content].map(|content| zstd::bulk::compress(content, 3).unwrap());
+        forgery.refusal(&forgery.write_stored(&stored, &sizes(&stored, rest.len())))
+    };
+    insta::assert_snapshot!(refusal(&rest[..100]), @r#"
+    BUNDLE: 2 faults:
+      "a" is damaged: the bytes stored for it changed after packing
+      "b" is damaged: the bytes stored for it changed after packing
+      hint: copy the bundle again and run once more: what is right already is kept
+    "#);
+    insta::assert_snapshot!(refusal(&vec![0; 20 << 20]), @r#"
+    BUNDLE: 2 faults:
+      "a" is damaged: the bytes stored for it changed after packing
+      "b" is damaged: the bytes stored for it changed after packing
+      hint: copy the bundle again and run once more: what is right already is kept
+    "#);
+    insta::assert_snapshot!(refusal(&vec![0; 200 << 20]), @"
+    BUNDLE is damaged: the seek table at its end has changed
+      hint: copy the bundle again, and compare its size first
+    ");
+    // A table that would have frames read which are larger than any honest one.
+    let stored = [&head[..], &rest].map(|content| zstd::bulk::compress(content, 3).unwrap());
+    let path = forgery.write_stored(&stored, &sizes(&stored, 1 << 31));
+    insta::assert_snapshot!(forgery.refusal(&path), @"
+    BUNDLE is damaged: the seek table at its end has changed
+      hint: copy the bundle again, and compare its size first
+    ");
+    let path = forgery.write_stored(
+        &stored,
+        &[(3 << 30, short(head.len())), (1, short(rest.len()))],
+    );
+    insta::assert_snapshot!(forgery.refusal(&path), @"
+    BUNDLE is damaged: the seek table at its end has changed
+      hint: copy the bundle again, and compare its size first
+    ");
+}
+
+#[test]
+fn windows_that_take_too_much_memory_are_refused() {
+    let content = vec![b'a'; 5 << 20];
+    let mut forgery = Forgery::of(vec![file("a", &content), b()]);
+    forgery.manifest.files[0].size = content.len() as u64;
+    forgery.manifest.files[0].sha256 = Sha256::of(&content);
+    let head = file("bundle.json", &forgery.manifest.to_bytes()).bytes();
+    let rest = [&forgery.members[..], &forgery.trailer].concat();
+    let frame = |window_log: u32| {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(window_log).unwrap();
+        encoder.write_all(&rest).unwrap();
+        encoder.finish().unwrap()
+    };
+    for (window_log, read) in [(27, true), (28, false)] {
+        let stored = [zstd::bulk::compress(&head, 3).unwrap(), frame(window_log)];
+        let sizes = [
+            (short(stored[0].len()), short(head.len())),
+            (short(stored[1].len()), short(rest.len())),
+        ];
+        let path = forgery.write_stored(&stored, &sizes);
+        assert_eq!(verify(&path).is_ok(), read, "window 2^{window_log}");
+    }
+}
