@@ -1,6 +1,9 @@
 //! What can be said on the command line. One file per verb; the help text is its doc comments.
 
-#![allow(clippy::doc_markdown, reason = "these comments are help texts, where backticks are noise")]
+#![allow(
+    clippy::doc_markdown,
+    reason = "these comments are help texts, where backticks are noise"
+)]
 
 mod bundle;
 mod config;

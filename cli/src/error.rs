@@ -99,7 +99,10 @@ impl Failure {
             | Self::Secret(_)
             | Self::Sign { .. }
             | Self::Pipeline(PipelineError::Missing(_) | PipelineError::Access(_))
-            | Self::Signature { source: SignatureError::Signers(_), .. } => Exit::Usage,
+            | Self::Signature {
+                source: SignatureError::Signers(_),
+                ..
+            } => Exit::Usage,
             Self::Read { .. }
             | Self::Write { .. }
             | Self::Stdout(_)
@@ -148,10 +151,19 @@ impl Failure {
             return problem(&problems.render(), paint);
         }
         let because = self.because().into_iter().map(|cause| {
-            format!("  {} {}", paint.dim("because:"), cause.replace('\n', "\n    "))
+            format!(
+                "  {} {}",
+                paint.dim("because:"),
+                cause.replace('\n', "\n    ")
+            )
         });
-        let hint = self.hint().map(|hint| format!("{} {hint}", paint.hint("hint:")));
-        let lines = [format!("{} {self}", paint.bad("error:"))].into_iter().chain(because).chain(hint);
+        let hint = self
+            .hint()
+            .map(|hint| format!("{} {hint}", paint.hint("hint:")));
+        let lines = [format!("{} {self}", paint.bad("error:"))]
+            .into_iter()
+            .chain(because)
+            .chain(hint);
         lines.collect::<Vec<_>>().join("\n")
     }
 

@@ -46,21 +46,31 @@ pub fn unpacked(cluster: &Cluster, work_dir: &Utf8Path) -> Result<Manifest, Fail
         Ok(bytes) => bytes,
         Err(source) if source.kind() == io::ErrorKind::NotFound => {
             return Err(Failure::Usage {
-                message: format!("nothing has been unpacked for {}: there is no {path}", cluster.name()),
+                message: format!(
+                    "nothing has been unpacked for {}: there is no {path}",
+                    cluster.name()
+                ),
                 hint: Some("name the bundle as well".to_owned()),
             });
         }
         Err(source) => return Err(Failure::Read { path, source }),
     };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::Read { path, source: io::Error::from(error) })
+    serde_json::from_slice(&bytes).map_err(|error| Failure::Read {
+        path,
+        source: io::Error::from(error),
+    })
 }
 
 fn registry_login(cluster: &Cluster) -> Result<Option<RegistryCredentials>, Failure> {
-    let Some(auth) = cluster.registry_auth() else { return Ok(None) };
+    let Some(auth) = cluster.registry_auth() else {
+        return Ok(None);
+    };
     let (Some(username), Some(password)) = (&auth.username, &auth.password) else {
         return Ok(None);
     };
     let password: SecretString = password.resolve(&LocalSecrets)?;
-    Ok(Some(RegistryCredentials { username: username.clone(), password }))
+    Ok(Some(RegistryCredentials {
+        username: username.clone(),
+        password,
+    }))
 }

@@ -30,7 +30,7 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     let inventory = pipeline::inventory(&site.cluster, &access(args))?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
-    let jobs = args.jobs.map_or(JOBS, |jobs| usize::from(jobs));
+    let jobs = args.jobs.map_or(JOBS, usize::from);
     if args.dry_run {
         let cancel = signals::watch(printer.work())?;
         let nodes = runtime.block_on(pipeline::dry_run(&graph, &inventory, jobs, &cancel));
@@ -62,7 +62,10 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
 }
 
 fn access(args: &InstallArgs) -> Access<'static> {
-    let file = args.known_hosts.clone().or_else(|| Some(home::dir()?.join(".ssh/known_hosts")));
+    let file = args
+        .known_hosts
+        .clone()
+        .or_else(|| Some(home::dir()?.join(".ssh/known_hosts")));
     let unknown = match &file {
         Some(file) if args.accept_new_host_keys => UnknownHost::Accept(file.clone()),
         _ => UnknownHost::Refuse,
@@ -71,10 +74,15 @@ fn access(args: &InstallArgs) -> Access<'static> {
     if args.known_hosts.is_none() {
         known_hosts.push("/etc/ssh/ssh_known_hosts".into());
     }
-    let agent = std::env::var("SSH_AUTH_SOCK").ok().filter(|path| !path.is_empty());
+    let agent = std::env::var("SSH_AUTH_SOCK")
+        .ok()
+        .filter(|path| !path.is_empty());
     Access {
         secrets: &LocalSecrets,
-        host_keys: HostKeys { known_hosts, unknown },
+        host_keys: HostKeys {
+            known_hosts,
+            unknown,
+        },
         agent: agent.map(Utf8PathBuf::from),
     }
 }
@@ -87,7 +95,11 @@ fn show(nodes: &[DryNode], printer: &Printer) -> Result<(), Failure> {
     let views: Vec<_> = nodes.iter().map(|dry| dry.node.clone()).collect();
     let paint = printer.paint();
     let tree = pipeline::tree(&views, |view| {
-        match nodes.iter().find(|dry| dry.node.id == view.id).map(|dry| &dry.state) {
+        match nodes
+            .iter()
+            .find(|dry| dry.node.id == view.id)
+            .map(|dry| &dry.state)
+        {
             None | Some(DryState::Satisfied) => format!(": {}", paint.good("ok")),
             Some(DryState::Needed { reason }) => format!(": {} ({reason})", paint.warn("needed")),
             Some(DryState::Unknown { because }) => {
@@ -95,8 +107,16 @@ fn show(nodes: &[DryNode], printer: &Printer) -> Result<(), Failure> {
             }
         }
     });
-    let needed = nodes.iter().filter(|dry| dry.state != DryState::Satisfied).count();
-    let (steps, needed) = (count(nodes.len() as u64, "step"), count(needed as u64, "step"));
-    printer.result(format_args!("{tree}\n{steps}; {needed} to do. Nothing was changed."))?;
+    let needed = nodes
+        .iter()
+        .filter(|dry| dry.state != DryState::Satisfied)
+        .count();
+    let (steps, needed) = (
+        count(nodes.len() as u64, "step"),
+        count(needed as u64, "step"),
+    );
+    printer.result(format_args!(
+        "{tree}\n{steps}; {needed} to do. Nothing was changed."
+    ))?;
     Ok(())
 }

@@ -42,7 +42,10 @@ impl Talk {
     }
 }
 
-#[allow(clippy::unused_self, reason = "nothing else writes, whatever of it must be known for that")]
+#[allow(
+    clippy::unused_self,
+    reason = "nothing else writes, whatever of it must be known for that"
+)]
 impl Printer {
     pub fn new(format: Format, color: ColorChoice, talk: Talk) -> Self {
         let (out, err) = (

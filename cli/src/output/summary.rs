@@ -166,11 +166,19 @@ impl Tally {
     fn failures(&self, paint: Paint) -> String {
         let failed = self.failures.iter().map(|Failure { unit, error, hint }| {
             let trouble = wording::trouble(error, hint.as_deref(), "    ", paint);
-            format!("{} {}\n{trouble}\n", paint.bad("failed:"), wording::place(unit))
+            format!(
+                "{} {}\n{trouble}\n",
+                paint.bad("failed:"),
+                wording::place(unit)
+            )
         });
         let skipped = self.skipped.iter().map(|(because, (count, hosts))| {
             let steps = wording::count(*count, "step");
-            format!("{} {steps}{}: {because}\n", paint.warn("skipped:"), on(hosts))
+            format!(
+                "{} {steps}{}: {because}\n",
+                paint.warn("skipped:"),
+                on(hosts)
+            )
         });
         let text: String = failed.chain(skipped).collect();
         if text.is_empty() { text } else { text + "\n" }
@@ -178,7 +186,11 @@ impl Tally {
 
     fn verdict(&self, outcome: RunOutcome, took: Duration, paint: Paint) -> String {
         let sum = |of: fn(&Row) -> u64| self.stages.iter().map(of).sum::<u64>();
-        let changed = format!("{} changed ({})", sum(|row| row.changed), wording::took(took));
+        let changed = format!(
+            "{} changed ({})",
+            sum(|row| row.changed),
+            wording::took(took)
+        );
         let again = "running it again continues from here";
         match (outcome, sum(|row| row.changed), sum(|row| row.failed)) {
             (RunOutcome::Done, 0, _) => {
@@ -188,7 +200,10 @@ impl Tally {
             (RunOutcome::Done, ..) => format!("{}: {changed}", paint.good("done")),
             (RunOutcome::Failed, _, 0) => format!("{}: {changed}; {again}", paint.bad("not done")),
             (RunOutcome::Failed, _, failed) => {
-                format!("{}: {failed} failed, {changed}; {again}", paint.bad("not done"))
+                format!(
+                    "{}: {failed} failed, {changed}; {again}",
+                    paint.bad("not done")
+                )
             }
             (RunOutcome::Interrupted, ..) => {
                 format!("{}: {changed}; {again}", paint.warn("interrupted"))
@@ -201,7 +216,14 @@ impl Tally {
 fn on(hosts: &BTreeSet<String>) -> String {
     match hosts.len() {
         0 => String::new(),
-        1..=6 => format!(" on {}", hosts.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+        1..=6 => format!(
+            " on {}",
+            hosts
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
         many => format!(" on {many} hosts"),
     }
 }

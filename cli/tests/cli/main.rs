@@ -30,21 +30,36 @@ fn transcript(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let streams = [("stdout", output.stdout), ("stderr", output.stderr)].map(|(name, bytes)| {
         let text = String::from_utf8(bytes).unwrap();
-        if text.is_empty() { text } else { format!("-- {name}\n{text}") }
+        if text.is_empty() {
+            text
+        } else {
+            format!("-- {name}\n{text}")
+        }
     });
-    let text = format!("exit {}\n{}", output.status.code().unwrap(), streams.concat());
+    let text = format!(
+        "exit {}\n{}",
+        output.status.code().unwrap(),
+        streams.concat()
+    );
     steady(&text)
 }
 
 /// Leaves out what differs from run to run: the version, and times like `(0.4s)`.
 fn steady(text: &str) -> String {
     let is_time = |word: &str| {
-        let number = word.strip_prefix('(').and_then(|word| word.strip_suffix("s)"));
+        let number = word
+            .strip_prefix('(')
+            .and_then(|word| word.strip_suffix("s)"));
         number.is_some_and(|number| number.parse::<f64>().is_ok())
     };
     let line = |line: &str| {
-        let words = line.split(' ').map(|word| if is_time(word) { "(TIME)" } else { word });
+        let words = line
+            .split(' ')
+            .map(|word| if is_time(word) { "(TIME)" } else { word });
         words.collect::<Vec<_>>().join(" ") + "\n"
     };
-    text.replace(env!("CARGO_PKG_VERSION"), "VERSION").lines().map(line).collect()
+    text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
+        .lines()
+        .map(line)
+        .collect()
 }
