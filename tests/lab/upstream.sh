@@ -6,6 +6,16 @@ UPSTREAM_BUILD_PORT=$((LAB_PORT + 2))
 UPSTREAM_URL=http://127.0.0.1:$LAB_PORT
 UPSTREAM_FILES=$LAB_CACHE/upstream
 
+KUBE_PROGRAMS="kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy coredns pause VERSION"
+
+kube_check() {
+	local name
+	[ -n "${KUBEXM_LAB_KUBE-}" ] || return 0
+	for name in $KUBE_PROGRAMS; do
+		[ -f "$KUBEXM_LAB_KUBE/$name" ] || die "KUBEXM_LAB_KUBE=$KUBEXM_LAB_KUBE has no $name; it must hold: $KUBE_PROGRAMS"
+	done
+}
+
 # What was made from other sources, or for another Kubernetes, is made again.
 upstream_stamp() {
 	{
@@ -24,15 +34,21 @@ upstream_make() {
 
 upstream_make_once() {
 	local stamp
+	kube_check
 	stamp=$(upstream_stamp)
 	[ "$(cat "$UPSTREAM_FILES/stamp" 2>/dev/null)" != "$stamp" ] || return 0
 	cgroup_end fill
+	cgroup_end fill-registry
 	say "lab: filling the upstream from Debian's packages, once: a few minutes"
 	"$LAB_SRC/apt.sh" update
 	rm -rf "$UPSTREAM_FILES"
+	unmount_under "$LAB_CACHE/upstream-work"
 	mkdir -p "$UPSTREAM_FILES"/{www,registry} "$LAB_UPSTREAM"
-	python3 "$LAB_SRC/upstream/fill.py" --apt "$LAB_SRC/apt.sh" --debs "$LAB_CACHE/debs" --out "$UPSTREAM_FILES" \
-		--work "$LAB_CACHE/upstream-work" ${KUBEXM_LAB_KUBE:+--kube "$KUBEXM_LAB_KUBE"}
+	(
+		cgroup_enter fill
+		exec python3 -B "$LAB_SRC/upstream/fill.py" --apt "$LAB_SRC/apt.sh" --debs "$LAB_CACHE/debs" \
+			--out "$UPSTREAM_FILES" --work "$LAB_CACHE/upstream-work" ${KUBEXM_LAB_KUBE:+--kube "$KUBEXM_LAB_KUBE"}
+	)
 	upstream_push
 	rm -rf "$LAB_CACHE/upstream-work"
 	echo "$stamp" >"$UPSTREAM_FILES/stamp"
@@ -58,14 +74,13 @@ registry_answers() { curl -fs -o /dev/null "http://127.0.0.1:$1/v2/"; }
 upstream_push() {
 	local layout=$LAB_CACHE/upstream-work/oci
 	(
-		cgroup_enter fill
+		cgroup_enter fill-registry
 		upstream_registry "$UPSTREAM_BUILD_PORT" false
 	)
 	until_true 30 registry_answers "$UPSTREAM_BUILD_PORT" || die "the registry does not start: see $LAB_UPSTREAM/registry.log"
 	# Each line: format (oci, v2s2) and reference. Upstreams of both kinds exist, so both are here.
-	xargs -P 4 -L 1 sh -c "skopeo copy --quiet --all --format \"\$0\" --dest-tls-verify=false \
-		\"oci:$layout:\$1\" \"docker://127.0.0.1:$UPSTREAM_BUILD_PORT/\$1\" >&2" <"$LAB_CACHE/upstream-work/images.list"
-	cgroup_end fill
+	xargs -P 4 -L 1 "$LAB_SRC/push-image" "$layout" "127.0.0.1:$UPSTREAM_BUILD_PORT" <"$LAB_CACHE/upstream-work/images.list"
+	cgroup_end fill-registry
 }
 
 upstream_running() { ! cgroup_is_empty upstream; }
@@ -128,5 +143,5 @@ upstream_show() {
 # What there is, and on which base it runs: a program built for a newer libc is of no use on an older node.
 upstream_versions() {
 	upstream_make
-	python3 "$LAB_SRC/upstream/versions.py" "$UPSTREAM_FILES" "$@"
+	python3 -B "$LAB_SRC/upstream/versions.py" "$UPSTREAM_FILES" "$@"
 }

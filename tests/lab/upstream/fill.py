@@ -26,6 +26,7 @@ class RealKubernetes:
 
     folder: Path
     arch: str
+    work: Path
 
     @property
     def version(self) -> str:
@@ -36,7 +37,10 @@ class RealKubernetes:
 
     def images(self) -> list[str]:
         """What kubeadm itself asks for."""
-        command = [self.folder / "kubeadm", "config", "images", "list", "--kubernetes-version", f"v{self.version}"]
+        kubeadm = self.work / "kubeadm"
+        kubeadm.write_bytes(self.program("kubeadm"))
+        kubeadm.chmod(0o755)
+        command = [kubeadm, "config", "images", "list", "--kubernetes-version", f"v{self.version}"]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
 
 
@@ -51,7 +55,7 @@ class Filler:
         self.has: list[dict] = []
         templates = {arch: compiled(HERE / "standin.c", arch, self.work) for arch in COMPILERS}
         self.stand_ins = StandIns(templates, set())
-        self.kube = RealKubernetes(args.kube, machine_arch()) if args.kube else None
+        self.kube = RealKubernetes(args.kube, machine_arch(), self.work) if args.kube else None
         self.images = Images(
             Layout(self.work / "oci"), self.arches, self.stand_ins, self.table["images"]["docker-format"], {}
         )
