@@ -103,7 +103,7 @@ Examples:
   kubexm man /usr/local/share/man/man1"
     )]
     Man {
-        /// An existing directory
+        /// A directory that is there
         dir: Utf8PathBuf,
     },
     /// Print the version, and the bundle format it writes

@@ -159,7 +159,7 @@ impl Failure {
         });
         let hint = self
             .hint()
-            .map(|hint| format!("{} {hint}", paint.hint("hint:")));
+            .map(|hint| format!("{} {}", paint.hint("hint:"), hint.replace('\n', "\n      ")));
         let lines = [format!("{} {self}", paint.bad("error:"))]
             .into_iter()
             .chain(because)
@@ -217,11 +217,12 @@ mod tests {
         assert_eq!(failure.exit(), Exit::Failed);
         let failure = Failure::Usage {
             message: "a.yaml is there".into(),
-            hint: Some("name another".into()),
+            hint: Some("name another\nor remove it".into()),
         };
         insta::assert_snapshot!(failure.told(Paint::Plain), @r"
         error: a.yaml is there
         hint: name another
+              or remove it
         ");
     }
 }

@@ -38,7 +38,7 @@ pub struct BundleArgs {
     /// Fail if anything differs from kubexm.lock
     #[arg(long)]
     pub locked: bool,
-    /// Sign with this SSH private key
+    /// Sign with this SSH private key; KUBEXM_SIGN_PASSPHRASE opens it
     #[arg(long, value_name = "KEY")]
     pub sign: Option<Utf8PathBuf>,
     /// Show what would be fetched, and stop

@@ -97,3 +97,23 @@ fn nobody_reading_is_no_error() {
     let output = command.args(["-c", script]).arg(program).output().unwrap();
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "0\n");
 }
+
+#[test]
+fn the_manual_names_every_verb_and_exit_code() {
+    let manual = include_str!("../../../docs/cli.md");
+    for verb in VERBS {
+        let name = verb.join(" ");
+        assert!(
+            manual.contains(&format!("`{name}")) || manual.contains(&format!("kubexm {name}")),
+            "{name}"
+        );
+    }
+    for line in help(&[])
+        .lines()
+        .skip_while(|line| *line != "Exit codes:")
+        .skip(1)
+    {
+        let (code, _) = line.trim().split_once(' ').unwrap();
+        assert!(manual.contains(&format!("| {code} | ")), "{code}");
+    }
+}
