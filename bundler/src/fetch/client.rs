@@ -67,7 +67,7 @@ impl Default for Retry {
 
 impl Retry {
     /// The delays between attempts.
-    pub(crate) fn delays(&self) -> impl Iterator<Item = Duration> + Send + use<> {
+    pub(crate) fn delays(&self) -> backon::ExponentialBackoff {
         use backon::BackoffBuilder;
         backon::ExponentialBuilder::new()
             .with_min_delay(self.first_delay)

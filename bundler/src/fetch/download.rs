@@ -1,19 +1,16 @@
 //! One file: asked for, resumed, tried again, verified, and only then given its name.
 
-use bytes::Bytes;
 use camino::Utf8Path;
-use event::{Event, Events, Progress, UnitId};
-use futures::{Stream, StreamExt, TryStreamExt};
-use reqwest::header::{
-    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
-};
+use futures::TryStreamExt;
+use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE, RANGE};
 use reqwest::{Method, Response, StatusCode};
-use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 
-use super::client::{Http, Retry};
-use super::part::{Digests, Part, Sums};
+use super::client::Http;
+use super::digests::{Digests, Sums};
+use super::origin::Origin;
+use super::part::{Part, receive};
 use super::published::Digest;
+use super::watch::{Patience, Shown, Watch};
 use super::{Address, FetchError};
 
 /// The digest that a file must have, and who says so.
@@ -21,95 +18,6 @@ use super::{Address, FetchError};
 pub(crate) struct Expected {
     pub(crate) digest: Digest,
     pub(crate) source: String,
-}
-
-/// What every attempt at a unit of work needs: who watches, and who may stop it.
-#[derive(Clone, Debug)]
-pub(crate) struct Watch<'a> {
-    pub(crate) unit: UnitId,
-    pub(crate) events: &'a Events,
-    pub(crate) cancel: &'a CancellationToken,
-}
-
-impl Watch<'_> {
-    /// Announces another attempt and waits for it.
-    pub(crate) async fn pause(
-        &self,
-        retry: &Retry,
-        attempt: u32,
-        delay: std::time::Duration,
-        asked: Option<std::time::Duration>,
-        error: String,
-    ) -> Result<(), FetchError> {
-        let delay = retry.wait(delay, asked);
-        self.events.emit(&Event::Retrying {
-            id: self.unit,
-            attempt,
-            error,
-            delay,
-        });
-        self.unless_cancelled(tokio::time::sleep(delay)).await
-    }
-
-    pub(crate) async fn unless_cancelled<T>(
-        &self,
-        work: impl Future<Output = T>,
-    ) -> Result<T, FetchError> {
-        self.cancel
-            .run_until_cancelled(work)
-            .await
-            .ok_or(FetchError::Interrupted)
-    }
-}
-
-/// Shows how far one piece of a unit has come; what comes a second time is not counted twice.
-pub(crate) struct Shown {
-    progress: Progress,
-    highest: u64,
-}
-
-impl Shown {
-    pub(crate) fn on(progress: Progress) -> Self {
-        Self {
-            progress,
-            highest: 0,
-        }
-    }
-
-    pub(crate) fn reach(&mut self, len: u64) {
-        if len > self.highest {
-            self.progress.add(len - self.highest);
-            self.highest = len;
-        }
-    }
-}
-
-/// Writes a body down. What has come is on disk and in the digests, whatever ended it.
-pub(crate) async fn receive<E: From<FetchError>>(
-    watch: &Watch<'_>,
-    shown: &mut Shown,
-    (part, start): (&Part, Digests),
-    body: impl Stream<Item = Result<Bytes, E>>,
-) -> Result<(Digests, Result<(), E>), FetchError> {
-    let mut body = std::pin::pin!(body);
-    let mut len = start.len();
-    shown.reach(len);
-    let writer = part.append(start);
-    let outcome = loop {
-        match watch.unless_cancelled(body.next()).await {
-            Ok(Some(Ok(chunk))) => {
-                len += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-                shown.reach(len);
-                if !writer.write(chunk).await {
-                    break Ok(());
-                }
-            }
-            Ok(Some(Err(error))) => break Err(error),
-            Ok(None) => break Ok(()),
-            Err(interrupted) => break Err(interrupted.into()),
-        }
-    };
-    Ok((writer.finish().await?, outcome))
 }
 
 /// Fetches one file to one place.
@@ -185,31 +93,16 @@ impl Download<'_> {
     }
 
     async fn fetch(&self, part: &Part, arrived: &mut Arrived) -> Result<Sums, FetchError> {
-        let retry = &self.http.options.retry;
-        let (mut delays, mut attempt) = (retry.delays(), 1);
+        let mut patience = Patience::new(&self.watch, &self.http.options.retry);
         loop {
             let before = arrived.digests.len();
-            let error = match self.attempt(part, arrived).await {
-                Ok(()) => return Ok(arrived.digests.clone().finish()),
-                Err(error) if error.may_pass() => error,
-                Err(error) => return Err(error),
+            let Err(error) = self.attempt(part, arrived).await else {
+                return Ok(arrived.digests.clone().finish());
             };
             if arrived.digests.len() > before {
-                (delays, attempt) = (retry.delays(), 1);
+                patience.renew();
             }
-            let Some(delay) = delays.next() else {
-                return Err(error);
-            };
-            attempt += 1;
-            self.watch
-                .pause(
-                    retry,
-                    attempt,
-                    delay,
-                    error.retry_after(),
-                    error.to_string(),
-                )
-                .await?;
+            patience.bear(error).await?;
         }
     }
 
@@ -241,6 +134,11 @@ impl Download<'_> {
                 });
             }
             Position::Starts => {
+                if self.expected.is_none() && is_web_page(&response) {
+                    return Err(FetchError::WebPage {
+                        url: self.address.to_string(),
+                    });
+                }
                 part.discard_all().await?;
                 *arrived = self.nothing();
                 let origin = Origin::of(self.address, &response);
@@ -330,6 +228,15 @@ fn range(offset: u64, origin: Option<&Origin>) -> HeaderMap {
     headers
 }
 
+/// A proxy's own page in place of a file; where there is a digest, it tells as well.
+fn is_web_page(response: &Response) -> bool {
+    let kind = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/html"))
+}
+
 /// `bytes 5-9/10`, `bytes 5-9/*`, `bytes */10`: where it starts, and how large the whole is.
 fn content_range(value: &HeaderValue) -> Option<(Option<u64>, Option<u64>)> {
     let (range, total) = value
@@ -341,52 +248,4 @@ fn content_range(value: &HeaderValue) -> Option<(Option<u64>, Option<u64>)> {
         .split_once('-')
         .and_then(|(start, _)| start.parse().ok());
     Some((start, total.parse().ok()))
-}
-
-/// What a `.part` file was begun from: `<name>.part.json` beside it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Origin {
-    url: String,
-    etag: Option<String>,
-    last_modified: Option<String>,
-    total: Option<u64>,
-}
-
-impl Origin {
-    fn of(address: &Address, response: &Response) -> Self {
-        let text = |name: HeaderName| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
-        Self {
-            url: address.to_string(),
-            etag: text(ETAG),
-            last_modified: text(LAST_MODIFIED),
-            total: response.content_length(),
-        }
-    }
-
-    /// What `If-Range` may carry: a strong `ETag`, or the date.
-    fn validator(&self) -> Option<&str> {
-        self.etag
-            .as_deref()
-            .filter(|etag| !etag.starts_with("W/"))
-            .or(self.last_modified.as_deref())
-    }
-
-    /// None also where it is damaged: then the file starts anew.
-    async fn read(part: &Part) -> Option<Self> {
-        serde_json::from_slice(&tokio::fs::read(part.origin()).await.ok()?).ok()
-    }
-
-    async fn write(&self, part: &Part) -> Result<(), FetchError> {
-        let path = part.origin();
-        let text = serde_json::to_vec(self).expect("strings and numbers are always JSON");
-        tokio::fs::write(&path, text)
-            .await
-            .map_err(|e| FetchError::io("write", &path, &e))
-    }
 }

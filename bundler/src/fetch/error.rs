@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::watch::Passing;
+
 /// Why something could not be fetched. Addresses in it hold no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
@@ -49,6 +51,8 @@ pub enum FetchError {
     NotListed { document: String, file: String },
     #[error("{url}: larger than the {limit} bytes that a text may have here")]
     TooLong { url: String, limit: usize },
+    #[error("{url}: a web page came in place of the file")]
+    WebPage { url: String },
     #[error("{url}: is not text")]
     NotText { url: String },
     #[error("{path}: no space left on the disk{}", more(*.need))]
@@ -105,6 +109,9 @@ impl FetchError {
             Self::Untrusted { .. } => {
                 "add the CA that signed it to this machine's, or point SSL_CERT_FILE at it; a proxy may have one of its own"
             }
+            Self::WebPage { .. } => {
+                "a proxy may want a login, or refuse this; look at it in a browser"
+            }
             Self::Certificates { .. } => "a file with PEM certificates is expected",
             Self::Redirect { .. }
             | Self::TooLong { .. }
@@ -114,29 +121,6 @@ impl FetchError {
             | Self::Interrupted => return None,
         };
         Some(hint.to_owned())
-    }
-
-    /// Whether the same request may succeed a little later.
-    #[must_use]
-    pub(crate) fn may_pass(&self) -> bool {
-        match self {
-            Self::Limited { .. }
-            | Self::Unreachable { .. }
-            | Self::Stalled { .. }
-            | Self::Cut { .. }
-            | Self::Unresumable { .. } => true,
-            Self::Status { status, .. } => *status >= 500 || *status == 408,
-            _ => false,
-        }
-    }
-
-    /// How long the server asks to be left alone.
-    #[must_use]
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Limited { retry_after, .. } | Self::Status { retry_after, .. } => *retry_after,
-            _ => None,
-        }
     }
 
     pub(crate) fn io(act: &'static str, path: &Utf8Path, error: &io::Error) -> Self {
@@ -159,6 +143,27 @@ impl FetchError {
         match self {
             Self::DiskFull { path, .. } => Self::DiskFull { path, need: bytes },
             other => other,
+        }
+    }
+}
+
+impl Passing for FetchError {
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Limited { .. }
+            | Self::Unreachable { .. }
+            | Self::Stalled { .. }
+            | Self::Cut { .. }
+            | Self::Unresumable { .. } => true,
+            Self::Status { status, .. } => *status >= 500 || *status == 408,
+            _ => false,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Limited { retry_after, .. } | Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 }
@@ -264,6 +269,7 @@ mod tests {
                 url: url.clone(),
                 limit: 9,
             },
+            FetchError::WebPage { url: url.clone() },
             FetchError::NotText { url },
             FetchError::DiskFull {
                 path: path.clone(),

@@ -1,112 +1,20 @@
 //! A file that is still arriving: `<name>.part` beside its final name.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
-use artifact::Sha256;
 use bytes::Bytes;
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::Digest as _;
+use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::FetchError;
-use super::published::Digest;
+use super::digests::{Digests, digests_of};
+use super::watch::{Shown, Watch};
 
 /// How many chunks from the network may wait for the disk.
 const CHUNKS_WAITING: usize = 8;
-
-/// The running digests of a stream. SHA-256 always; SHA-512 only where upstream publishes nothing else.
-#[derive(Clone, Default)]
-pub(crate) struct Digests {
-    sha256: sha2::Sha256,
-    sha512: Option<sha2::Sha512>,
-    len: u64,
-}
-
-/// The digests of a whole file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sums {
-    pub(crate) sha256: Sha256,
-    sha512: Option<Digest>,
-    pub(crate) len: u64,
-}
-
-impl Digests {
-    pub(crate) fn wanted_by(expected: Option<&Digest>) -> Self {
-        let sha512 = matches!(expected, Some(Digest::Sha512(_))).then(sha2::Sha512::new);
-        Self {
-            sha512,
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.sha256.update(bytes);
-        if let Some(sha512) = &mut self.sha512 {
-            sha512.update(bytes);
-        }
-        self.len += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    }
-
-    fn read(&mut self, mut from: impl Read) -> io::Result<()> {
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            match from.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(n) => self.update(&buffer[..n]),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-    }
-
-    pub(crate) fn finish(self) -> Sums {
-        let sha512 = self
-            .sha512
-            .map(|hasher| Digest::Sha512(Box::new(hasher.finalize().into())));
-        Sums {
-            sha256: Sha256::from(self.sha256),
-            sha512,
-            len: self.len,
-        }
-    }
-}
-
-impl Sums {
-    /// The digest of the kind that is compared with.
-    pub(crate) fn like(&self, expected: &Digest) -> Digest {
-        match (expected, &self.sha512) {
-            (Digest::Sha512(_), Some(sha512)) => sha512.clone(),
-            _ => Digest::Sha256(self.sha256),
-        }
-    }
-}
-
-/// Hashes a file that may be there.
-pub(crate) async fn digests_of(
-    path: &Utf8Path,
-    start: Digests,
-) -> Result<Option<Digests>, FetchError> {
-    let path = path.to_owned();
-    blocking(move || {
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(FetchError::io("read", &path, &e)),
-        };
-        let mut digests = start;
-        digests
-            .read(file)
-            .map_err(|e| FetchError::io("read", &path, &e))?;
-        Ok(Some(digests))
-    })
-    .await
-}
 
 /// `<name>.part`, and where it will be.
 #[derive(Clone, Debug)]
@@ -146,10 +54,10 @@ impl Part {
                 .truncate(false)
                 .open(&path)
                 .map_err(failed("create"))?;
-            file.set_len(digests.len)
+            file.set_len(digests.len())
                 .or_else(devices_have_no_length)
                 .map_err(failed("truncate"))?;
-            file.seek(SeekFrom::Start(digests.len))
+            file.seek(SeekFrom::Start(digests.len()))
                 .map_err(failed("write"))?;
             let mut file = BufWriter::with_capacity(256 << 10, file);
             while let Some(chunk) = incoming.blocking_recv() {
@@ -225,6 +133,34 @@ impl Writer {
         drop(self.chunks);
         joined(self.thread.await)
     }
+}
+
+/// Writes a body down. What has come is on disk and in the digests, whatever ended it.
+pub(crate) async fn receive<E: From<FetchError>>(
+    watch: &Watch<'_>,
+    shown: &mut Shown,
+    (part, start): (&Part, Digests),
+    body: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<(Digests, Result<(), E>), FetchError> {
+    let mut body = std::pin::pin!(body);
+    let mut len = start.len();
+    shown.reach(len);
+    let writer = part.append(start);
+    let outcome = loop {
+        match watch.unless_cancelled(body.next()).await {
+            Ok(Some(Ok(chunk))) => {
+                len += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+                shown.reach(len);
+                if !writer.write(chunk).await {
+                    break Ok(());
+                }
+            }
+            Ok(Some(Err(error))) => break Err(error),
+            Ok(None) => break Ok(()),
+            Err(interrupted) => break Err(interrupted.into()),
+        }
+    };
+    Ok((writer.finish().await?, outcome))
 }
 
 async fn remove(path: &Utf8Path) -> Result<(), FetchError> {

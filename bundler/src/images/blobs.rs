@@ -11,8 +11,10 @@ use tokio::sync::{Mutex, OnceCell, Semaphore};
 use super::ImageError;
 use super::document::Blob;
 use super::layout::Layout;
-use super::registry::Source;
-use crate::fetch::{Change, Digests, Part, Retry, Shown, Watch, blocking, digests_of, receive};
+use super::source::Source;
+use crate::fetch::{
+    Change, Digests, Part, Patience, Retry, Shown, Watch, blocking, digests_of, receive,
+};
 
 pub(crate) struct Blobs {
     pub(crate) layout: Layout,
@@ -113,24 +115,16 @@ impl Transfer<'_> {
         mut arrived: Digests,
         shown: &mut Shown,
     ) -> Result<Sha256, ImageError> {
-        let (mut delays, mut attempt) = (self.retry.delays(), 1);
+        let mut patience = Patience::new(self.watch, self.retry);
         while arrived.len() < self.blob.size || self.blob.size == 0 {
             let before = arrived.len();
-            let error = match self.attempt(part, &mut arrived, shown).await {
-                Ok(()) => break,
-                Err(error) if error.may_pass() => error,
-                Err(error) => return Err(error),
+            let Err(error) = self.attempt(part, &mut arrived, shown).await else {
+                break;
             };
             if arrived.len() > before {
-                (delays, attempt) = (self.retry.delays(), 1);
+                patience.renew();
             }
-            let Some(delay) = delays.next() else {
-                return Err(error);
-            };
-            attempt += 1;
-            self.watch
-                .pause(self.retry, attempt, delay, None, error.to_string())
-                .await?;
+            patience.bear(error).await?;
         }
         Ok(arrived.finish().sha256)
     }
@@ -156,13 +150,13 @@ impl Transfer<'_> {
             *arrived = Digests::default();
         }
         let need = self.blob.size - arrived.len();
-        let mut room = need;
+        let (mut room, mut fits) = (need, true);
         // More than announced is not the blob; there is no need to see how much more.
-        let body = body.take_while(move |chunk| {
+        let body = body.take_while(|chunk| {
             let len = chunk
                 .as_ref()
                 .map_or(0, |chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-            let fits = len <= room;
+            fits = len <= room;
             room = room.saturating_sub(len);
             future::ready(fits)
         });
@@ -171,6 +165,9 @@ impl Transfer<'_> {
             .map_err(|e| e.needing(Some(need)))?;
         *arrived = digests;
         outcome?;
+        if !fits {
+            return Ok(());
+        }
         if arrived.len() < self.blob.size {
             return Err(ImageError::Cut {
                 at: self.source.at(),

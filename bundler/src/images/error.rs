@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use cluster::Arch;
 
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, Passing};
 
 /// Why an image could not be copied. The image itself is named by the [`ImageFailure`](super::ImageFailure) around it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,14 +116,20 @@ impl ImageError {
             | Self::Interrupted => return None,
         })
     }
+}
 
-    /// Whether the same request may succeed a little later.
-    pub(crate) fn may_pass(&self) -> bool {
+impl Passing for ImageError {
+    fn may_pass(&self) -> bool {
         match self {
             Self::Limited { .. } | Self::Unreachable { .. } | Self::Cut { .. } => true,
             Self::Registry { status, .. } => *status >= 500 || *status == 408,
             _ => false,
         }
+    }
+
+    /// The registry's client keeps it to itself.
+    fn retry_after(&self) -> Option<Duration> {
+        None
     }
 }
 

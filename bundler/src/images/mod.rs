@@ -11,18 +11,18 @@ mod error;
 mod layout;
 mod registry;
 mod resolve;
-#[cfg(test)]
-mod testing;
+mod select;
+mod source;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Instant;
 
 use artifact::{ImageEntry, Sha256};
 use camino::Utf8Path;
 use cluster::Arch;
-use event::{Event, Events, Outcome, Unit};
+use event::Events;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
@@ -31,12 +31,13 @@ pub use layout::{Pruned, prune};
 pub use registry::{RegistryAccess, Transport};
 pub use resolve::ResolvedImage;
 
-use crate::fetch::{Change, HttpOptions, Watch};
+use crate::fetch::{Change, HttpOptions};
 use crate::mirror::Mirrors;
 use blobs::Blobs;
 use document::RunsOn;
 use layout::Layout;
 use registry::Registries;
+use unit::{Reported, outcome};
 
 /// The stage that copied images are reported under.
 pub const STAGE: &str = "images";
@@ -255,15 +256,6 @@ impl Images {
     }
 }
 
-fn outcome(change: Change) -> Outcome {
-    match change {
-        Change::Satisfied => Outcome::Satisfied,
-        Change::Downloaded => Outcome::Changed {
-            reason: "not here yet".to_owned(),
-        },
-    }
-}
-
 /// All results, or all failures.
 fn sorted<T>(outcomes: Vec<Result<T, ImageFailure>>) -> Result<Vec<T>, ImageFailures> {
     let (mut done, mut failures) = (Vec::new(), Vec::new());
@@ -278,63 +270,5 @@ fn sorted<T>(outcomes: Vec<Result<T, ImageFailure>>) -> Result<Vec<T>, ImageFail
         Ok(done)
     } else {
         Err(ImageFailures(failures))
-    }
-}
-
-/// A unit of work as events tell it.
-pub(crate) struct Reported {
-    stage: &'static str,
-    title: String,
-    bytes: Option<u64>,
-}
-
-impl Reported {
-    async fn run<'a, T, F>(
-        self,
-        events: &'a Events,
-        cancel: &'a CancellationToken,
-        work: impl FnOnce(Watch<'a>) -> F,
-    ) -> Result<T, ImageError>
-    where
-        F: Future<Output = Result<(T, Outcome), ImageError>>,
-    {
-        let id = events.next_id();
-        let stage = self.stage.to_owned();
-        let unit = Unit {
-            id,
-            stage,
-            host: None,
-            title: self.title,
-            bytes: self.bytes,
-        };
-        if cancel.is_cancelled() {
-            events.emit(&Event::Skipped {
-                unit,
-                because: "interrupted".to_owned(),
-            });
-            return Err(ImageError::Interrupted);
-        }
-        events.emit(&Event::Started(unit));
-        let began = Instant::now();
-        let result = work(Watch {
-            unit: id,
-            events,
-            cancel,
-        })
-        .await;
-        let outcome = match &result {
-            Ok((_, outcome)) => outcome.clone(),
-            Err(ImageError::Interrupted) => Outcome::Interrupted,
-            Err(error) => Outcome::Failed {
-                error: error.to_string(),
-                hint: error.hint(),
-            },
-        };
-        events.emit(&Event::Finished {
-            id,
-            outcome,
-            took: began.elapsed(),
-        });
-        result.map(|(done, _)| done)
     }
 }
