@@ -1,0 +1,25 @@
+//! Everything from the outside: resolve, fetch, prove complete, pack.
+
+mod access;
+mod bundle;
+mod error;
+pub mod fetch;
+mod hash;
+pub mod images;
+mod inspect;
+mod kubeadm;
+mod lock;
+pub mod mirror;
+mod plan;
+mod resolve;
+mod space;
+#[cfg(test)]
+mod testing;
+
+pub use access::registry_access;
+pub use bundle::{Kubexm, Prepared, Report, Request, plan, prepare};
+pub use error::{BundleError, Failed};
+pub use lock::{Difference, Lock, LockError, LockMode};
+pub use plan::{Extent, Pin, Plan, Row, RowKind};
+pub use resolve::ResolveFailure;
+pub use space::SpaceError;

@@ -54,10 +54,19 @@ impl Step for ApplySysctls {
             .settings
             .iter()
             .map(|(key, value)| {
-                format!("printf '%s\\n' {} > {}", host::quote(value), host::quote(&path(key)))
+                format!(
+                    "printf '%s\\n' {} > {}",
+                    host::quote(value),
+                    host::quote(&path(key))
+                )
             })
             .collect();
-        must(cx, "set kernel parameters", Command::script(writes.join(" && "))).await?;
+        must(
+            cx,
+            "set kernel parameters",
+            Command::script(writes.join(" && ")),
+        )
+        .await?;
         Ok(())
     }
 }

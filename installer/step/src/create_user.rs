@@ -23,7 +23,11 @@ impl Step for CreateUser {
         let name = self.name;
         let script = format!("id -u {name} && grep -q '^{name}:' /etc/group");
         let output = ask(cx, Command::script(script)).await?;
-        Ok(if output.ok() { State::Satisfied } else { State::needed("is not there") })
+        Ok(if output.ok() {
+            State::Satisfied
+        } else {
+            State::needed("is not there")
+        })
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
@@ -34,7 +38,12 @@ impl Step for CreateUser {
              {{ id -u {name} >/dev/null 2>&1 || useradd --system --gid {name} --no-create-home \
              --home-dir /nonexistent --shell /usr/sbin/nologin {name}; }}"
         );
-        must(cx, &format!("create the user {name}"), Command::script(script)).await?;
+        must(
+            cx,
+            &format!("create the user {name}"),
+            Command::script(script),
+        )
+        .await?;
         Ok(())
     }
 }

@@ -7,7 +7,8 @@ use crate::shell::{ask, must};
 /// Turns swap off, now and at boot: lines of `/etc/fstab` are commented out, not removed.
 pub struct DisableSwap;
 
-const FSTAB_SWAP: &str = r"^[[:space:]]*[^#[:space:]][^[:space:]]*[[:space:]]+[^[:space:]]+[[:space:]]+swap[[:space:]]";
+const FSTAB_SWAP: &str =
+    r"^[[:space:]]*[^#[:space:]][^[:space:]]*[[:space:]]+[^[:space:]]+[[:space:]]+swap[[:space:]]";
 
 #[async_trait]
 impl Step for DisableSwap {

@@ -22,8 +22,10 @@ impl EditBlock {
 
     /// The file as it shall be.
     fn edited(&self, current: Option<&str>) -> String {
-        let (begin, end) =
-            (format!("# BEGIN kubexm {}", self.owner), format!("# END kubexm {}", self.owner));
+        let (begin, end) = (
+            format!("# BEGIN kubexm {}", self.owner),
+            format!("# END kubexm {}", self.owner),
+        );
         let mut kept = String::new();
         let mut inside = false;
         for line in current.unwrap_or(self.preface).lines() {
@@ -66,7 +68,10 @@ impl Step for EditBlock {
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let text = self.edited(self.current(cx).await?.as_deref());
         let source = Source::Bytes(text.into());
-        Ok(cx.host.upload(&source, &self.path, &FileAttrs::root(0o644), &cx.progress).await?)
+        Ok(cx
+            .host
+            .upload(&source, &self.path, &FileAttrs::root(0o644), &cx.progress)
+            .await?)
     }
 }
 
@@ -92,11 +97,19 @@ mod tests {
         );
         assert_eq!(block("10.0.0.1 a\n").edited(Some(&once)), once);
         let other = block("10.0.0.2 b\n").edited(Some(&once));
-        assert!(other.contains("printer") && other.contains("10.0.0.2 b") && !other.contains("10.0.0.1 a"));
+        assert!(
+            other.contains("printer")
+                && other.contains("10.0.0.2 b")
+                && !other.contains("10.0.0.1 a")
+        );
     }
 
     #[test]
     fn a_missing_file_begins_with_the_preface() {
-        assert!(block("").edited(None).starts_with("127.0.0.1 localhost\n# BEGIN"));
+        assert!(
+            block("")
+                .edited(None)
+                .starts_with("127.0.0.1 localhost\n# BEGIN")
+        );
     }
 }

@@ -4,7 +4,7 @@ use engine::{Cx, State, Step, StepError};
 use host::{Command, FileAttrs, Owner, Source};
 use templates::{BootstrapState, EtcdBootstrap, Template};
 
-use crate::etcdctl::{EtcdPeer, Member, etcdctl, members};
+use crate::etcdctl::{EtcdPeer, Member, members, patiently};
 use crate::shell::ask;
 
 /// Whether a member may found a cluster where it finds none.
@@ -35,7 +35,9 @@ impl EnterEtcd {
 
     async fn join(&self, cx: &Cx, known: Vec<Member>) -> Result<Vec<String>, StepError> {
         let my_url = self.me.peer_url();
-        let mine = known.iter().find(|member| member.peer_urls.contains(&my_url));
+        let mine = known
+            .iter()
+            .find(|member| member.peer_urls.contains(&my_url));
         match mine {
             Some(member) if !member.name.is_empty() => {
                 return Err(StepError::new(format!(
@@ -51,9 +53,14 @@ impl EnterEtcd {
             None => {
                 let url = format!("--peer-urls={my_url}");
                 let add = ["member", "add", &self.me.name, "--learner", &url];
-                let output = etcdctl(cx, &self.pki, &self.endpoints(), &add).await?;
+                // etcd takes nobody in before its members have been connected for some seconds.
+                let excuse = "unhealthy cluster";
+                let output = patiently(cx, &self.pki, &self.endpoints(), &add, excuse).await?;
                 if !output.ok() {
-                    return Err(crate::shell::refused("announce the member to etcd", &output));
+                    return Err(crate::shell::refused(
+                        "announce the member to etcd",
+                        &output,
+                    ));
                 }
             }
         }
@@ -62,7 +69,10 @@ impl EnterEtcd {
             .filter(|member| !member.peer_urls.contains(&my_url))
             .flat_map(|member| {
                 let name = member.name;
-                member.peer_urls.into_iter().map(move |url| format!("{name}={url}"))
+                member
+                    .peer_urls
+                    .into_iter()
+                    .map(move |url| format!("{name}={url}"))
             })
             .collect();
         initial.push(self.me.initial());
@@ -90,12 +100,19 @@ impl Step for EnterEtcd {
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let file = host::quote(self.bootstrap.as_str());
         let output = ask(cx, Command::script(format!("[ -s {file} ]"))).await?;
-        Ok(if output.ok() { State::Satisfied } else { State::needed("is no member yet") })
+        Ok(if output.ok() {
+            State::Satisfied
+        } else {
+            State::needed("is no member yet")
+        })
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let data = host::quote(self.data_dir.join("member").as_str());
-        if ask(cx, Command::script(format!("[ -e {data} ]"))).await?.ok() {
+        if ask(cx, Command::script(format!("[ -e {data} ]")))
+            .await?
+            .ok()
+        {
             return Err(StepError::new(format!(
                 "{} holds the data of an etcd that kubexm did not set up",
                 self.data_dir
@@ -114,14 +131,24 @@ impl Step for EnterEtcd {
                 return Err(StepError::new("no member of the etcd cluster answers"));
             }
         };
-        let text = EtcdBootstrap { state, token: self.token.clone(), members }
-            .render()
-            .map_err(|error| StepError::new(error.to_string()))?;
+        let text = EtcdBootstrap {
+            state,
+            token: self.token.clone(),
+            members,
+        }
+        .render()
+        .map_err(|error| StepError::new(error.to_string()))?;
         let attrs = FileAttrs {
             mode: 0o640,
-            owner: Owner { user: "root".to_owned(), group: "etcd".to_owned() },
+            owner: Owner {
+                user: "root".to_owned(),
+                group: "etcd".to_owned(),
+            },
         };
         let source = Source::Bytes(text.into());
-        Ok(cx.host.upload(&source, &self.bootstrap, &attrs, &cx.progress).await?)
+        Ok(cx
+            .host
+            .upload(&source, &self.bootstrap, &attrs, &cx.progress)
+            .await?)
     }
 }

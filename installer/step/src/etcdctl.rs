@@ -1,8 +1,11 @@
 //! How steps talk to etcd: `etcdctl` on a member's own host, with its healthcheck certificate.
 
+use std::time::Duration;
+
 use engine::{Cx, StepError};
 use host::{Command, Output};
 use serde::Deserialize;
+use tokio::time::{Instant, sleep};
 
 use crate::shell::{ask, refused};
 
@@ -59,12 +62,47 @@ pub(crate) async fn etcdctl(
         format!("--cert={pki}/healthcheck-client.crt"),
         format!("--key={pki}/healthcheck-client.key"),
     ];
-    let mut argv = vec!["/usr/local/bin/etcdctl", "--dial-timeout=3s", "--command-timeout=10s"];
+    let mut argv = vec![
+        "/usr/local/bin/etcdctl",
+        "--dial-timeout=2s",
+        "--command-timeout=5s",
+    ];
     argv.push(&endpoints);
     argv.extend(tls.iter().map(String::as_str));
     argv.extend(arguments);
-    ask(cx, Command::new(argv)).await
+    let mut output = ask(cx, Command::new(argv)).await?;
+    // etcdctl writes the log of its client between its own words.
+    let words = String::from_utf8_lossy(&output.stderr);
+    let own: Vec<&str> = words
+        .lines()
+        .filter(|line| !line.starts_with("{\"level\""))
+        .collect();
+    output.stderr = own.join("\n").into_bytes();
+    Ok(output)
 }
+
+/// The same, asked again for as long as etcd answers that it is not ready for the change: `excuse` is what it says then.
+pub(crate) async fn patiently(
+    cx: &Cx,
+    pki: &str,
+    endpoints: &[String],
+    arguments: &[&str],
+    excuse: &str,
+) -> Result<Output, StepError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let output = etcdctl(cx, pki, endpoints, arguments).await?;
+        let excused = output.last_words().contains(excuse);
+        if output.ok() || !excused || Instant::now() > deadline {
+            return Ok(output);
+        }
+        sleep(ASK_EVERY).await;
+    }
+}
+
+/// How long a learner may take to catch up, and members to find each other.
+const PATIENCE: Duration = Duration::from_mins(5);
+const ASK_EVERY: Duration = Duration::from_millis(500);
 
 /// The members that the cluster behind these endpoints lists.
 pub(crate) async fn members(

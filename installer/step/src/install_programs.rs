@@ -31,10 +31,13 @@ pub struct InstallPrograms {
 impl InstallPrograms {
     async fn programs(&self, cx: &Cx) -> Result<&[LocalProgram], StepError> {
         let machine = &cx.host.facts().await?.machine;
-        self.by_machine.get(machine).map(Vec::as_slice).ok_or_else(|| {
-            StepError::new(format!("the bundle holds no {} for {machine}", self.what))
-                .with_hint("bundle again with --arch naming this machine's architecture")
-        })
+        self.by_machine
+            .get(machine)
+            .map(Vec::as_slice)
+            .ok_or_else(|| {
+                StepError::new(format!("the bundle holds no {} for {machine}", self.what))
+                    .with_hint("bundle again with --arch naming this machine's architecture")
+            })
     }
 
     async fn differing(&self, cx: &Cx) -> Result<Vec<&LocalProgram>, StepError> {
@@ -71,7 +74,11 @@ impl InstallPrograms {
 #[async_trait]
 impl Step for InstallPrograms {
     fn id(&self) -> String {
-        format!("programs {} in {}", self.what.split(' ').next().unwrap_or_default(), self.directory)
+        format!(
+            "programs {} in {}",
+            self.what.split(' ').next().unwrap_or_default(),
+            self.directory
+        )
     }
 
     fn describe(&self) -> String {
@@ -83,7 +90,8 @@ impl Step for InstallPrograms {
     }
 
     fn bytes(&self) -> Option<u64> {
-        let sizes = |programs: &Vec<LocalProgram>| programs.iter().map(|program| program.size).sum();
+        let sizes =
+            |programs: &Vec<LocalProgram>| programs.iter().map(|program| program.size).sum();
         self.by_machine.values().map(sizes).max()
     }
 
@@ -105,7 +113,9 @@ impl Step for InstallPrograms {
         for program in self.differing(cx).await? {
             let source = Source::File(program.local.clone());
             let to = self.directory.join(&program.name);
-            cx.host.upload(&source, &to, &FileAttrs::root(0o755), &cx.progress).await?;
+            cx.host
+                .upload(&source, &to, &FileAttrs::root(0o755), &cx.progress)
+                .await?;
         }
         Ok(())
     }

@@ -42,7 +42,9 @@ impl LoadModules {
             .iter()
             .map(|module| format!("{} || echo {}", module.test(), module.name))
             .collect();
-        let missing = ask(cx, Command::script(tests.join("; ") + "; true")).await?.text();
+        let missing = ask(cx, Command::script(tests.join("; ") + "; true"))
+            .await?
+            .text();
         Ok(self
             .modules
             .iter()
@@ -77,8 +79,13 @@ impl Step for LoadModules {
             let load = Command::script(format!("PATH=$PATH:/usr/sbin:/sbin modprobe {name}"));
             let output = ask(cx, load).await?;
             if !output.ok() {
-                return Err(crate::shell::refused(&format!("load the kernel module {name}"), &output)
-                    .with_hint("install the kernel's modules package (RHEL 10: kernel-modules-extra)"));
+                return Err(crate::shell::refused(
+                    &format!("load the kernel module {name}"),
+                    &output,
+                )
+                .with_hint(
+                    "install the kernel's modules package (RHEL 10: kernel-modules-extra)",
+                ));
             }
         }
         Ok(())

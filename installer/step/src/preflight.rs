@@ -68,7 +68,10 @@ pub struct Finding {
 
 impl Finding {
     fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), fix: fix.into() }
+        Self {
+            what: what.into(),
+            fix: fix.into(),
+        }
     }
 }
 
@@ -140,7 +143,9 @@ impl SurveyHost {
             .iter()
             .map(|leftover| {
                 let path = host::quote(&leftover.path);
-                format!("[ -f {path} ] || [ -n \"$(ls -A {path} 2>/dev/null)\" ] && echo y || echo n")
+                format!(
+                    "[ -f {path} ] || [ -n \"$(ls -A {path} 2>/dev/null)\" ] && echo y || echo n"
+                )
             })
             .collect();
         let found = ask(cx, Command::script(tests.join("; "))).await?.text();
@@ -151,7 +156,10 @@ impl SurveyHost {
             .map(|(leftover, _)| {
                 Finding::new(
                     format!("{} is there, left behind by {}", leftover.path, leftover.of),
-                    format!("remove that {} with its own tool, or move {} away", leftover.of, leftover.path),
+                    format!(
+                        "remove that {} with its own tool, or move {} away",
+                        leftover.of, leftover.path
+                    ),
                 )
             })
             .collect())
@@ -163,19 +171,29 @@ fn judge_facts(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !wanted.machines.contains(&facts.machine) {
         findings.push(Finding::new(
-            format!("it is a {} machine; the bundle holds {}", facts.machine, wanted.machines.join(", ")),
+            format!(
+                "it is a {} machine; the bundle holds {}",
+                facts.machine,
+                wanted.machines.join(", ")
+            ),
             "bundle again with `arch` of the host set, or with --arch",
         ));
     }
     let known = wanted.systems.iter().find(|system| system.id == facts.os);
     match known {
         None => findings.push(Finding::new(
-            format!("its system is {}, which kubexm does not know", facts.os_name),
+            format!(
+                "its system is {}, which kubexm does not know",
+                facts.os_name
+            ),
             format!("supported are {}", ids(&wanted.systems)),
         )),
         Some(system) if release(&facts.os_version) < system.since => findings.push(Finding::new(
             format!("its system is {}, which is too old", facts.os_name),
-            format!("{} is supported since {}.{}", system.id, system.since.0, system.since.1),
+            format!(
+                "{} is supported since {}.{}",
+                system.id, system.since.0, system.since.1
+            ),
         )),
         Some(_) => {}
     }
@@ -189,7 +207,9 @@ fn judge_facts(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
         let loadable = facts.commands.iter().any(|command| command == "modprobe");
         if !loadable && !facts.filesystems.iter().any(|known| known == filesystem) {
             findings.push(Finding::new(
-                format!("its kernel does not know {filesystem}, and there is no modprobe to load it"),
+                format!(
+                    "its kernel does not know {filesystem}, and there is no modprobe to load it"
+                ),
                 "install kmod and the kernel's modules",
             ));
         }
@@ -247,9 +267,15 @@ fn judge_room(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
 fn mount_of<'a>(path: &str, facts: &'a Facts) -> Option<&'a str> {
     let below = |mount: &str| {
         let mount = mount.trim_end_matches('/');
-        path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(mount)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    facts.disks.keys().map(String::as_str).filter(|mount| below(mount)).max_by_key(|mount| mount.len())
+    facts
+        .disks
+        .keys()
+        .map(String::as_str)
+        .filter(|mount| below(mount))
+        .max_by_key(|mount| mount.len())
 }
 
 fn ids(systems: &[System]) -> String {
@@ -294,8 +320,18 @@ impl Step for JudgeSurveys {
             let findings = survey.findings.iter().cloned();
             lines.extend(findings.map(|finding| ((*host).to_owned(), finding)));
         }
-        lines.extend(twins(&surveys, "hostname", |survey| &survey.hostname, "give each host a name of its own, or set spec.system.setHostname"));
-        lines.extend(twins(&surveys, "machine-id", |survey| &survey.machine_id, "on cloned machines: rm /etc/machine-id && systemd-machine-id-setup, then reboot"));
+        lines.extend(twins(
+            &surveys,
+            "hostname",
+            |survey| &survey.hostname,
+            "give each host a name of its own, or set spec.system.setHostname",
+        ));
+        lines.extend(twins(
+            &surveys,
+            "machine-id",
+            |survey| &survey.machine_id,
+            "on cloned machines: rm /etc/machine-id && systemd-machine-id-setup, then reboot",
+        ));
         lines.extend(self.skewed(&surveys));
         if lines.is_empty() {
             return Ok(State::Satisfied);
@@ -304,8 +340,15 @@ impl Step for JudgeSurveys {
             .iter()
             .map(|(host, Finding { what, fix })| format!("  {host}: {what}\n      fix: {fix}"))
             .collect();
-        let count = if lines.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", lines.len()) };
-        Err(StepError::new(format!("{count}; nothing was touched\n{}", report.join("\n"))))
+        let count = if lines.len() == 1 {
+            "1 finding".to_owned()
+        } else {
+            format!("{} findings", lines.len())
+        };
+        Err(StepError::new(format!(
+            "{count}; nothing was touched\n{}",
+            report.join("\n")
+        )))
     }
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
@@ -316,8 +359,12 @@ impl Step for JudgeSurveys {
 impl JudgeSurveys {
     fn skewed(&self, surveys: &[(&str, &Survey)]) -> Option<(String, Finding)> {
         let (first, last) = (
-            surveys.iter().min_by_key(|(_, survey)| survey.clock_ahead_ms)?,
-            surveys.iter().max_by_key(|(_, survey)| survey.clock_ahead_ms)?,
+            surveys
+                .iter()
+                .min_by_key(|(_, survey)| survey.clock_ahead_ms)?,
+            surveys
+                .iter()
+                .max_by_key(|(_, survey)| survey.clock_ahead_ms)?,
         );
         let apart = last.1.clock_ahead_ms.abs_diff(first.1.clock_ahead_ms);
         let unsure = first.1.round_trip_ms + last.1.round_trip_ms;

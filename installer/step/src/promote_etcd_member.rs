@@ -1,9 +1,7 @@
-use std::time::Duration;
-
 use async_trait::async_trait;
 use engine::{Cx, State, Step, StepError};
 
-use crate::etcdctl::{EtcdPeer, Member, etcdctl, members};
+use crate::etcdctl::{EtcdPeer, Member, members, patiently};
 use crate::shell::refused;
 
 /// Makes a learner a voting member once it has caught up.
@@ -12,10 +10,6 @@ pub struct PromoteEtcdMember {
     pub others: Vec<EtcdPeer>,
     pub pki: String,
 }
-
-/// How long a learner may take to catch up with its leader.
-const CATCH_UP: Duration = Duration::from_mins(5);
-const ASK_EVERY: Duration = Duration::from_millis(500);
 
 impl PromoteEtcdMember {
     fn endpoints(&self) -> Vec<String> {
@@ -26,7 +20,9 @@ impl PromoteEtcdMember {
         // A learner answers no member list itself.
         let url = self.me.peer_url();
         let members = members(cx, &self.pki, &self.endpoints()).await?;
-        Ok(members.into_iter().find(|member| member.peer_urls.contains(&url)))
+        Ok(members
+            .into_iter()
+            .find(|member| member.peer_urls.contains(&url)))
     }
 }
 
@@ -55,18 +51,13 @@ impl Step for PromoteEtcdMember {
             ));
         };
         let id = format!("{:x}", member.id);
-        let deadline = tokio::time::Instant::now() + CATCH_UP;
-        loop {
-            let output =
-                etcdctl(cx, &self.pki, &self.endpoints(), &["member", "promote", &id]).await?;
-            let catching_up = output.last_words().contains("in sync with leader");
-            if output.ok() {
-                return Ok(());
-            }
-            if !catching_up || tokio::time::Instant::now() > deadline {
-                return Err(refused("promote the etcd member", &output));
-            }
-            tokio::time::sleep(ASK_EVERY).await;
+        let promote = ["member", "promote", &id];
+        let excuse = "in sync with leader";
+        let output = patiently(cx, &self.pki, &self.endpoints(), &promote, excuse).await?;
+        if output.ok() {
+            Ok(())
+        } else {
+            Err(refused("promote the etcd member", &output))
         }
     }
 }

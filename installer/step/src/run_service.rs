@@ -19,7 +19,11 @@ const NOTES: &str = "/var/lib/kubexm/services";
 
 impl RunService {
     fn digest(&self) -> String {
-        let files: Vec<String> = self.reads.iter().map(|path| host::quote(path.as_str())).collect();
+        let files: Vec<String> = self
+            .reads
+            .iter()
+            .map(|path| host::quote(path.as_str()))
+            .collect();
         format!("cat {} | sha256sum | cut -d' ' -f1", files.join(" "))
     }
 }
@@ -65,12 +69,19 @@ impl Step for RunService {
             return Ok(());
         }
         let log = format!("journalctl --no-pager --lines 5 --output cat --unit {unit}");
-        let log = must(cx, "read the journal", Command::script(log)).await.map(|log| log.text());
+        let log = must(cx, "read the journal", Command::script(log))
+            .await
+            .map(|log| log.text());
         let error = refused(&format!("start {}", self.unit), &output);
         Err(match log {
-            Ok(log) if !log.is_empty() => StepError::new(format!("{error}\nits last lines:\n{log}")),
+            Ok(log) if !log.is_empty() => {
+                StepError::new(format!("{error}\nits last lines:\n{log}"))
+            }
             _ => error,
         }
-        .with_hint(format!("on the host: systemctl status {0}; journalctl -u {0}", self.unit)))
+        .with_hint(format!(
+            "on the host: systemctl status {0}; journalctl -u {0}",
+            self.unit
+        )))
     }
 }

@@ -24,7 +24,11 @@ impl Step for SetHostname {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let found = ask(cx, Command::script("cat /proc/sys/kernel/hostname; cat /etc/hostname")).await?;
+        let found = ask(
+            cx,
+            Command::script("cat /proc/sys/kernel/hostname; cat /etc/hostname"),
+        )
+        .await?;
         let text = found.text();
         Ok(if text.lines().eq([&*self.name, &*self.name]) {
             State::Satisfied
@@ -35,8 +39,9 @@ impl Step for SetHostname {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let name = host::quote(&self.name);
-        let script =
-            format!("printf '%s\\n' {name} > /etc/hostname && printf %s {name} > /proc/sys/kernel/hostname");
+        let script = format!(
+            "printf '%s\\n' {name} > /etc/hostname && printf %s {name} > /proc/sys/kernel/hostname"
+        );
         must(cx, "set the hostname", Command::script(script)).await?;
         Ok(())
     }

@@ -6,7 +6,11 @@ use host::{Command, Output};
 /// Runs a command as root; a non-zero status is an error that says what was tried and the command's last words.
 pub(crate) async fn must(cx: &Cx, trying: &str, command: Command) -> Result<Output, StepError> {
     let output = cx.host.run(&command.as_root()).await?;
-    if output.ok() { Ok(output) } else { Err(refused(trying, &output)) }
+    if output.ok() {
+        Ok(output)
+    } else {
+        Err(refused(trying, &output))
+    }
 }
 
 /// Runs a command as root and takes its status for an answer.
@@ -16,6 +20,10 @@ pub(crate) async fn ask(cx: &Cx, command: Command) -> Result<Output, StepError> 
 
 pub(crate) fn refused(trying: &str, output: &Output) -> StepError {
     let words = output.last_words();
-    let said = if words.is_empty() { format!("status {}", output.status) } else { words };
+    let said = if words.is_empty() {
+        format!("status {}", output.status)
+    } else {
+        words
+    };
     StepError::new(format!("cannot {trying}: {said}"))
 }

@@ -57,8 +57,11 @@ impl Step for UnpackPrograms {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let (archive, programs, progress) =
-            (self.archive.clone(), self.programs.clone(), cx.progress.clone());
+        let (archive, programs, progress) = (
+            self.archive.clone(),
+            self.programs.clone(),
+            cx.progress.clone(),
+        );
         tokio::task::spawn_blocking(move || {
             unpack(&archive, &programs, |bytes| progress.add(bytes))
                 .map_err(|error| StepError::new(format!("cannot unpack {archive}: {error}")))
@@ -69,13 +72,15 @@ impl Step for UnpackPrograms {
 }
 
 fn unpack(archive: &Utf8Path, programs: &[PackedProgram], moved: impl Fn(u64)) -> io::Result<()> {
-    let mut wanted: BTreeMap<&str, &PackedProgram> =
-        programs.iter().map(|program| (program.member.as_str(), program)).collect();
+    let mut wanted: BTreeMap<&str, &PackedProgram> = programs
+        .iter()
+        .map(|program| (plain(&program.member), program))
+        .collect();
     let mut tar = tar::Archive::new(MultiGzDecoder::new(File::open(archive)?));
     for entry in tar.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.to_string_lossy().into_owned();
-        let member = path.strip_prefix("./").unwrap_or(&path);
+        let member = plain(&path);
         if let Some(program) = wanted.remove(member) {
             place(&mut entry, program, &moved)?;
         }
@@ -86,8 +91,16 @@ fn unpack(archive: &Utf8Path, programs: &[PackedProgram], moved: impl Fn(u64)) -
     }
 }
 
+/// A member's path as it is meant; tar may write `./` before it.
+fn plain(path: &str) -> &str {
+    path.strip_prefix("./").unwrap_or(path)
+}
+
 fn place(from: &mut impl Read, program: &PackedProgram, moved: &impl Fn(u64)) -> io::Result<()> {
-    let parent = program.to.parent().ok_or_else(|| io::Error::other("a program needs a directory"))?;
+    let parent = program
+        .to
+        .parent()
+        .ok_or_else(|| io::Error::other("a program needs a directory"))?;
     std::fs::create_dir_all(parent)?;
     let mut file = tempfile::NamedTempFile::new_in(parent)?;
     let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 16]);

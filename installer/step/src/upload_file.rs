@@ -17,7 +17,10 @@ pub enum Content {
     /// A file of the operator's machine that an earlier step makes, e.g. a certificate.
     Local(Utf8PathBuf),
     /// Rendered from what an earlier step fills in.
-    Late { takes: Vec<SlotId>, render: Arc<dyn Fn() -> Result<String, StepError> + Send + Sync> },
+    Late {
+        takes: Vec<SlotId>,
+        render: Arc<dyn Fn() -> Result<String, StepError> + Send + Sync>,
+    },
 }
 
 impl Content {
@@ -65,6 +68,11 @@ impl Step for UploadFile {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        if let Content::Local(local) = &self.content
+            && !local.exists()
+        {
+            return Ok(State::needed("is not made yet"));
+        }
         let path = host::quote(self.path.as_str());
         let script =
             format!("[ -f {path} ] || exit 3; stat -c '%a %U %G' {path} && sha256sum < {path}");
@@ -90,6 +98,9 @@ impl Step for UploadFile {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let source = Source::Bytes(self.content.bytes()?);
-        Ok(cx.host.upload(&source, &self.path, &self.attrs, &cx.progress).await?)
+        Ok(cx
+            .host
+            .upload(&source, &self.path, &self.attrs, &cx.progress)
+            .await?)
     }
 }

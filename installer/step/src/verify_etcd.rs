@@ -23,7 +23,10 @@ impl Step for VerifyEtcd {
     }
 
     fn describe(&self) -> String {
-        format!("verify that the {} etcd members are healthy", self.members.len())
+        format!(
+            "verify that the {} etcd members are healthy",
+            self.members.len()
+        )
     }
 
     fn inputs(&self) -> String {
@@ -37,23 +40,34 @@ impl Step for VerifyEtcd {
             Err(error) => return Ok(State::needed(error.to_string())),
         };
         if let Some(learner) = listed.iter().find(|member| member.learner) {
-            return Ok(State::needed(format!("{} is still a learner", learner.name)));
+            return Ok(State::needed(format!(
+                "{} is still a learner",
+                learner.name
+            )));
         }
         let found: BTreeSet<&str> = listed.iter().map(|member| member.name.as_str()).collect();
         let wanted: BTreeSet<&str> = self.members.iter().map(|peer| peer.name.as_str()).collect();
         if found != wanted {
-            return Ok(State::needed(format!("its members are {found:?}, not {wanted:?}")));
+            return Ok(State::needed(format!(
+                "its members are {found:?}, not {wanted:?}"
+            )));
         }
         let health = etcdctl(cx, &self.pki, &endpoints, &["endpoint", "health"]).await?;
-        Ok(if health.ok() { State::Satisfied } else { State::needed(health.last_words()) })
+        Ok(if health.ok() {
+            State::Satisfied
+        } else {
+            State::needed(health.last_words())
+        })
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let deadline = tokio::time::Instant::now() + SETTLE;
         while let State::Needed(reason) = self.check(cx).await? {
             if tokio::time::Instant::now() > deadline {
-                return Err(StepError::new(format!("etcd does not become healthy: {reason}"))
-                    .with_hint("on each member: journalctl -u etcd"));
+                return Err(
+                    StepError::new(format!("etcd does not become healthy: {reason}"))
+                        .with_hint("on each member: journalctl -u etcd"),
+                );
             }
             tokio::time::sleep(ASK_EVERY).await;
         }

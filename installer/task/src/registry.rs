@@ -9,11 +9,13 @@ use cluster::Arch;
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Containerd, Content, CreateUser, FileAttrs,
     ImageArchives, ImportImages, KeyPairFiles, MakeDirectory, NodeImage, Owner,
-    PrepareRegistryCredentials, PullImage, PushImages, RunService, SiteRegistry, UploadFile, Usage,
+    PrepareRegistryCredentials, PullSandboxImage, PushImages, RunService, SiteRegistry, UploadFile,
+    Usage,
 };
 use templates::{RegistryConfig, RegistryUnit};
 
 use crate::os::rendered;
+use crate::runtime::REGISTRY_HOSTS;
 use crate::site::{names, url_address};
 use crate::{OPERATOR, Site, programs};
 
@@ -214,7 +216,7 @@ fn node_images(site: &Site, arch: Arch) -> Vec<NodeImage> {
     site.manifest.images.iter().filter_map(of_arch).collect()
 }
 
-/// Has every node fetch an image of the bundle by the name the world knows it by.
+/// Has every node fetch the sandbox image by the name the world knows it by.
 #[must_use]
 pub fn prove_images(site: &Site) -> Task {
     let task = Task::new("pull");
@@ -222,8 +224,9 @@ pub fn prove_images(site: &Site) -> Task {
         return task;
     };
     task.on_each(&names(site.runtime_hosts()), |_| {
-        vec![Arc::new(PullImage {
+        vec![Arc::new(PullSandboxImage {
             reference: pause.reference.clone(),
+            hosts_dir: REGISTRY_HOSTS.into(),
         })]
     })
 }

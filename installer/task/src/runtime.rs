@@ -18,7 +18,8 @@ use crate::{Site, programs};
 const UNIT: &str = "containerd.service";
 const UNIT_FILE: &str = "/etc/systemd/system/containerd.service";
 const CONFIG: &str = "/etc/containerd/config.toml";
-const CERTS: &str = "/etc/containerd/certs.d";
+/// Where containerd learns which registry to ask.
+pub(crate) const REGISTRY_HOSTS: &str = "/etc/containerd/certs.d";
 const CA: &str = "/etc/containerd/certs.d/kubexm-ca.crt";
 
 /// containerd with runc, the CNI plugins and crictl, on every host that runs containers.
@@ -31,7 +32,7 @@ pub fn containerd(site: &Site) -> Task {
             programs::install(site, "cni-plugins", "/opt/cni/bin"),
             programs::install(site, "crictl", "/usr/local/bin"),
             directory("/etc/containerd", 0o755),
-            directory(CERTS, 0o755),
+            directory(REGISTRY_HOSTS, 0o755),
             directory("/etc/cni/net.d", 0o755),
             text(CONFIG, config(site)),
         ];
@@ -158,10 +159,10 @@ fn registry_hosts(site: &Site) -> Vec<Arc<dyn Step>> {
             Some((host, port)) => format!("{host}_{port}_"),
             None => registry,
         };
-        steps.push(directory(&format!("{CERTS}/{folder}"), 0o755));
+        steps.push(directory(&format!("{REGISTRY_HOSTS}/{folder}"), 0o755));
         steps.push(hosts_toml(
             site,
-            format!("{CERTS}/{folder}/hosts.toml"),
+            format!("{REGISTRY_HOSTS}/{folder}/hosts.toml"),
             endpoint,
         ));
     }
