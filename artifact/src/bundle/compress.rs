@@ -1,38 +1,34 @@
-//! Writing a bundle: frames are compressed by many threads and written in order.
+//! Frames are compressed by many threads and written in order, in bounded memory whatever the size.
 //!
-//! Memory is bounded whatever the size. Ordinary frames are small and only so many are in work; a long frame, whose
-//! window alone takes 128 MiB, is compressed straight into the file when its turn comes, by zstd's own threads.
+//! Ordinary frames are small, and only so many are in work. A long frame's window alone takes 128 MiB, so one is in work
+//! at a time, from the start on and into a file aside, while a pool does the others.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 
 use camino::Utf8Path;
-use zstd::zstd_safe::CParameter;
 
 use crate::bundle::cut::{Cut, FRAME, Method};
 use crate::bundle::error::PackError;
+use crate::bundle::packer::{Aside, Packer, Stored, long_frame};
 use crate::bundle::sealed::Sealed;
 use crate::bundle::source::{Links, Source};
 use crate::bundle::stream::Layout;
 
-pub(super) const LEVEL: i32 = 3;
-/// For what is compressed already: zstd finds nothing, and does so fast.
-const WRAP_LEVEL: i32 = -5;
 /// Contents of ordinary frames in work at once; each takes as much again for its compressed form.
 const IN_WORK: u64 = 80 << 20;
 /// The same beside a long frame.
 const IN_WORK_BESIDE_LONG: u64 = 24 << 20;
 
-/// An ordinary frame for the pool.
+/// A frame to be compressed.
 struct Task<'a> {
     cut: &'a Cut,
     links: Links,
-    done: SyncSender<Result<Vec<u8>, PackError>>,
+    done: SyncSender<Result<Stored, PackError>>,
 }
 
 /// Writes the head, all frames and what follows them; gives the length.
@@ -44,37 +40,63 @@ pub(super) fn compress(
     file: &mut File,
     output: &Utf8Path,
 ) -> Result<u64, PackError> {
-    let any_long = cuts.iter().any(|cut| cut.method == Method::Long);
-    let budget = if any_long {
-        IN_WORK_BESIDE_LONG
-    } else {
+    let write = |source| PackError::write(output, source);
+    let (long, line) = line_up(cuts, source.layout);
+    let budget = if long.is_empty() {
         IN_WORK
+    } else {
+        IN_WORK_BESIDE_LONG
     };
-    let pool = usize::try_from(budget / FRAME)
+    let threads = usize::try_from(budget / FRAME)
         .unwrap_or(usize::MAX)
         .min(jobs.get());
+    let aside = Aside::beside(output).map_err(write)?;
     let (tasks, queue) = mpsc::channel();
     let queue = Mutex::new(queue);
     thread::scope(|scope| {
-        for _ in 0..pool {
+        for _ in 0..threads {
             scope.spawn(|| work(source, output, &queue));
         }
-        let mut sealed = Sealed::new(file, output, jobs);
-        let first = Packer::new().and_then(|mut packer| packer.pack(Method::Compress, head));
-        let first = first.map_err(|source| PackError::write(output, source))?;
-        sealed.frame(&first, head.len() as u64)?;
-        let to_start = cuts.iter().zip(links(cuts, source.layout)).collect();
-        let started = VecDeque::new();
-        Line {
-            to_start,
-            started,
-            tasks,
-            budget,
-            in_work: 0,
+        scope.spawn(|| work_long(source, output, &aside, long));
+        let mut sealed = Sealed::new(file, &aside, output);
+        let written = Packer::new()
+            .and_then(|mut packer| packer.pack(Method::Compress, head))
+            .map_err(write)
+            .and_then(|first| sealed.frame(first, head.len() as u64))
+            .and_then(|()| line.write(&tasks, budget, &mut sealed))
+            .and_then(|()| sealed.finish());
+        if written.is_err() {
+            source.abandon();
         }
-        .run(source, &mut sealed)?;
-        sealed.finish()
+        // The pool ends with what it has.
+        drop(tasks);
+        written
     })
+}
+
+/// The frames in their order, and of those the ordinary ones that are not in work yet.
+struct Line<'a> {
+    results: Vec<(&'a Cut, Receiver<Result<Stored, PackError>>)>,
+    ordinary: VecDeque<Task<'a>>,
+}
+
+/// Also the long ones, which do not wait for their turn.
+fn line_up<'a>(cuts: &'a [Cut], layout: &Layout) -> (Vec<Task<'a>>, Line<'a>) {
+    let mut long = Vec::new();
+    let mut line = Line {
+        results: Vec::new(),
+        ordinary: VecDeque::new(),
+    };
+    for (cut, links) in cuts.iter().zip(links(cuts, layout)) {
+        let (done, result) = mpsc::sync_channel(1);
+        let task = Task { cut, links, done };
+        match cut.method {
+            Method::Long => long.push(task),
+            Method::Compress | Method::Wrap => line.ordinary.push_back(task),
+        }
+        line.results.push((cut, result));
+    }
+    (long, line)
 }
 
 /// A link wherever a file goes on from one frame into the next.
@@ -90,8 +112,37 @@ fn links(cuts: &[Cut], layout: &Layout) -> Vec<Links> {
     links
 }
 
+impl<'a> Line<'a> {
+    /// Writes each frame when its turn comes, and keeps as many in work as the budget allows.
+    fn write(
+        mut self,
+        tasks: &Sender<Task<'a>>,
+        budget: u64,
+        sealed: &mut Sealed<'_>,
+    ) -> Result<(), PackError> {
+        let mut in_work = 0;
+        for (cut, result) in self.results {
+            while let Some(task) = self
+                .ordinary
+                .pop_front_if(|task| in_work == 0 || in_work + task.cut.len() <= budget)
+            {
+                in_work += task.cut.len();
+                // Were the pool gone, the receiver would tell.
+                let _ = tasks.send(task);
+            }
+            let stored = result.recv().map_err(|_| PackError::Cancelled)??;
+            sealed.frame(stored, cut.len())?;
+            if cut.method != Method::Long {
+                in_work -= cut.len();
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A thread of the pool.
 fn work(source: &Source<'_>, output: &Utf8Path, queue: &Mutex<Receiver<Task<'_>>>) {
+    let write = |source| PackError::write(output, source);
     let mut packer = Packer::new();
     let mut content = Vec::new();
     loop {
@@ -100,107 +151,23 @@ fn work(source: &Source<'_>, output: &Utf8Path, queue: &Mutex<Receiver<Task<'_>>
             return;
         };
         content.clear();
-        let result = source
-            .pour(cut.content.clone(), links, |bytes| {
-                content.extend_from_slice(bytes);
-                Ok(())
-            })
-            .and_then(|()| {
-                let packer = packer
-                    .as_mut()
-                    .map_err(|error| io::Error::from(error.kind()));
-                packer
-                    .and_then(|packer| packer.pack(cut.method, &content))
-                    .map_err(|source| PackError::write(output, source))
-            });
+        let poured = source.pour(cut.content.clone(), links, |bytes| {
+            content.extend_from_slice(bytes);
+            Ok(())
+        });
+        let result = poured.and_then(|()| match &mut packer {
+            Ok(packer) => packer.pack(cut.method, &content).map_err(write),
+            Err(error) => Err(write(error.kind().into())),
+        });
         // The writer is gone only after a failure that it has reported.
         let _ = done.send(result);
     }
 }
 
-/// Compresses whole frames in memory.
-struct Packer(zstd::bulk::Compressor<'static>);
-
-impl Packer {
-    fn new() -> io::Result<Self> {
-        Ok(Self(zstd::bulk::Compressor::new(LEVEL)?))
-    }
-
-    fn pack(&mut self, method: Method, content: &[u8]) -> io::Result<Vec<u8>> {
-        let level = if method == Method::Wrap {
-            WRAP_LEVEL
-        } else {
-            LEVEL
-        };
-        self.0.set_compression_level(level)?;
-        self.0.set_parameter(CParameter::ChecksumFlag(true))?;
-        self.0.compress(content)
-    }
-}
-
-/// A frame whose turn to be written will come.
-enum Started {
-    /// In the pool.
-    Ordinary(Receiver<Result<Vec<u8>, PackError>>),
-    Long(Links),
-}
-
-/// The frames in their order: those to be written, and behind them those to be started.
-struct Line<'a> {
-    to_start: VecDeque<(&'a Cut, Links)>,
-    started: VecDeque<(&'a Cut, Started)>,
-    tasks: Sender<Task<'a>>,
-    budget: u64,
-    in_work: u64,
-}
-
-impl<'a> Line<'a> {
-    fn run(mut self, source: &Source<'_>, sealed: &mut Sealed<'_>) -> Result<(), PackError> {
-        loop {
-            self.start();
-            let Some((cut, started)) = self.started.pop_front() else {
-                return Ok(());
-            };
-            match started {
-                Started::Long(links) => sealed.long_frame(source, cut, links)?,
-                Started::Ordinary(result) => {
-                    let stored = result.recv().map_err(|_| PackError::Cancelled)??;
-                    sealed.frame(&stored, cut.len())?;
-                }
-            }
-            self.in_work -= cost(cut);
-        }
-    }
-
-    /// As many frames as may be in work.
-    fn start(&mut self) {
-        while let Some((cut, links)) = self.to_start.pop_front() {
-            if !self.started.is_empty() && self.in_work + cost(cut) > self.budget {
-                self.to_start.push_front((cut, links));
-                return;
-            }
-            self.in_work += cost(cut);
-            let started = self.start_one(cut, links);
-            self.started.push_back((cut, started));
-        }
-    }
-
-    fn start_one(&self, cut: &'a Cut, links: Links) -> Started {
-        if cut.method == Method::Long {
-            return Started::Long(links);
-        }
-        let (done, result) = mpsc::sync_channel(1);
-        // Were the pool gone, the receiver would tell.
-        let _ = self.tasks.send(Task { cut, links, done });
-        Started::Ordinary(result)
-    }
-}
-
-/// What a frame takes of the budget for those in work.
-fn cost(cut: &Cut) -> u64 {
-    if cut.method == Method::Long {
-        0
-    } else {
-        cut.len()
+/// The thread for long frames.
+fn work_long(source: &Source<'_>, output: &Utf8Path, aside: &Aside, tasks: Vec<Task<'_>>) {
+    for Task { cut, links, done } in tasks {
+        let packed = long_frame(source, cut, links, aside, output);
+        let _ = done.send(packed);
     }
 }

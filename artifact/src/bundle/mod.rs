@@ -6,6 +6,7 @@ mod explain;
 mod listing;
 mod open;
 mod pack;
+mod packer;
 mod queue;
 mod read;
 mod receive;

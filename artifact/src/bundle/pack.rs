@@ -1,6 +1,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use event::Progress;
@@ -69,6 +70,7 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
         layout: &layout,
         progress: packing.progress,
         cancel: packing.cancel,
+        abandoned: AtomicBool::new(false),
     };
 
     let write = |source| PackError::write(output, source);
@@ -134,7 +136,8 @@ impl Drop for Partial<'_> {
     }
 }
 
-fn folder(output: &Utf8Path) -> &Utf8Path {
+/// The directory that a file is in.
+pub(super) fn folder(output: &Utf8Path) -> &Utf8Path {
     match output.parent() {
         Some(parent) if !parent.as_str().is_empty() => parent,
         _ => Utf8Path::new("."),

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use event::Progress;
@@ -21,6 +22,8 @@ pub(crate) struct Source<'a> {
     pub layout: &'a Layout,
     pub progress: &'a Progress,
     pub cancel: &'a Cancel,
+    /// Nobody waits for what is poured any more.
+    pub abandoned: AtomicBool,
 }
 
 /// A file in the middle of being read.
@@ -37,6 +40,10 @@ pub(crate) struct Links {
 }
 
 impl Source<'_> {
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
     /// Puts a range of the stream into `sink`.
     pub(crate) fn pour(
         &self,
@@ -122,7 +129,7 @@ impl Source<'_> {
     ) -> Result<(), PackError> {
         let mut left = len;
         while left > 0 {
-            if self.cancel.is_cancelled() {
+            if self.cancel.is_cancelled() || self.abandoned.load(Ordering::Relaxed) {
                 return Err(PackError::Cancelled);
             }
             let chunk = &mut buffer[..usize::try_from(left).unwrap_or(CHUNK).min(CHUNK)];
@@ -139,8 +146,8 @@ impl Source<'_> {
             reading.hasher.update(&chunk);
             sink(chunk)?;
             left -= chunk.len() as u64;
+            self.progress.add(chunk.len() as u64);
         }
-        self.progress.add(len);
         Ok(())
     }
 }
