@@ -203,6 +203,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_names_a_command_by_its_beginning() {
+        assert_eq!(Command::new(["true"]).brief(), "true");
+        assert_eq!(
+            Command::script("\n  set -e\n  exit 1\n").brief(),
+            "set -e ..."
+        );
+        assert_eq!(
+            Command::script("x".repeat(100)).brief(),
+            "x".repeat(80) + " ..."
+        );
+    }
+
+    #[test]
     fn what_a_command_reads_is_never_shown() {
         let command = Command::new(["tee", "/etc/secret"])
             .stdin("hunter2")

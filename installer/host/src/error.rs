@@ -38,6 +38,12 @@ pub enum HostError {
         address: String,
         why: String,
     },
+    #[error("{user}@{address} may log in, but not run commands: {why}")]
+    NoCommands {
+        user: String,
+        address: String,
+        why: String,
+    },
     #[error("sudo refused {user}: {why}")]
     SudoRefused { user: String, why: String },
     #[error("the connection to {address} was lost: {why}")]
@@ -68,6 +74,7 @@ impl HostError {
             | Self::KnownHosts { why, .. }
             | Self::LoginRefused { why, .. }
             | Self::SudoRefused { why, .. }
+            | Self::NoCommands { why, .. }
             | Self::Lost { why, .. }
             | Self::Source { why, .. }
             | Self::Upload { why, .. }
@@ -122,11 +129,110 @@ impl HostError {
             Self::LoginRefused { .. } => {
                 "check `user`, `password` or `privateKeyPath` of the host".to_owned()
             }
+            Self::NoCommands { .. } => {
+                "give the user a login shell, and look at ForceCommand and MaxSessions of the host's sshd"
+                    .to_owned()
+            }
             Self::SudoRefused { .. } => {
                 "the user needs sudo; set `sudoPassword` if it differs from `password`".to_owned()
             }
             Self::NoSpace { .. } => "free space on that file system and run again".to_owned(),
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHY: &str = "because";
+
+    fn address() -> String {
+        "10.0.0.5:22".to_owned()
+    }
+
+    /// The errors as people meet them.
+    fn golden(errors: impl IntoIterator<Item = HostError>) -> String {
+        let mut lines = Vec::new();
+        for error in errors {
+            lines.push(error.to_string());
+            lines.extend(error.hint().map(|hint| format!("  hint: {hint}")));
+        }
+        lines.join("\n")
+    }
+
+    #[test]
+    fn errors_of_host_keys() {
+        let (algorithm, fingerprint) = ("ssh-ed25519".to_owned(), "SHA256:abc".to_owned());
+        let (expected, shown) = (
+            "ssh-rsa SHA256:def".to_owned(),
+            "ssh-ed25519 SHA256:abc".to_owned(),
+        );
+        let at = "/root/.ssh/known_hosts:3".to_owned();
+        insta::assert_snapshot!(golden([
+            HostError::UnknownHostKey {
+                address: address(),
+                algorithm: algorithm.clone(),
+                fingerprint: fingerprint.clone(),
+            },
+            HostError::ChangedHostKey { address: address(), expected, shown },
+            HostError::RevokedHostKey { address: address(), algorithm, fingerprint, at: at.clone() },
+            HostError::HostKeyAuthority { address: address(), at },
+            HostError::KnownHosts { path: "/root/.ssh/known_hosts".into(), why: WHY.into() },
+        ]), @r"
+        the host key of 10.0.0.5:22 is not known: ssh-ed25519 SHA256:abc
+          hint: compare the fingerprint on the host's console, then set `hostKey` for it, add it to known_hosts, or run once with --accept-new-host-keys
+        the host key of 10.0.0.5:22 has changed: expected ssh-rsa SHA256:def, the host shows ssh-ed25519 SHA256:abc
+          hint: somebody may be in between. If the host was set up anew, remove its old line from known_hosts or correct `hostKey`
+        the host key of 10.0.0.5:22 is revoked by /root/.ssh/known_hosts:3: ssh-ed25519 SHA256:abc
+          hint: do not use this key again: make a new one on the host (`ssh-keygen -A` after removing the old) and make it known
+        10.0.0.5:22 is known only through a certificate authority (/root/.ssh/known_hosts:3), and host certificates are not supported
+          hint: set `hostKey` for it, or add its plain key to known_hosts
+        cannot use the known hosts in /root/.ssh/known_hosts: because
+        ");
+    }
+
+    #[test]
+    fn errors_of_connections_and_logins() {
+        let (user, why) = (|| "ubuntu".to_owned(), || WHY.to_owned());
+        insta::assert_snapshot!(golden([
+            HostError::Unreachable { address: address(), why: why() },
+            HostError::LoginRefused { user: user(), address: address(), why: why() },
+            HostError::NoCommands { user: user(), address: address(), why: why() },
+            HostError::SudoRefused { user: user(), why: why() },
+            HostError::Lost { address: address(), why: why() },
+        ]), @r"
+        cannot reach 10.0.0.5:22: because
+          hint: is the host up, and are `address` and `port` right?
+        ubuntu@10.0.0.5:22 was refused: because
+          hint: check `user`, `password` or `privateKeyPath` of the host
+        ubuntu@10.0.0.5:22 may log in, but not run commands: because
+          hint: give the user a login shell, and look at ForceCommand and MaxSessions of the host's sshd
+        sudo refused ubuntu: because
+          hint: the user needs sudo; set `sudoPassword` if it differs from `password`
+        the connection to 10.0.0.5:22 was lost: because
+        ");
+    }
+
+    #[test]
+    fn errors_of_commands_and_uploads() {
+        let (path, why) = (|| Utf8PathBuf::from("/etc/file"), || WHY.to_owned());
+        insta::assert_snapshot!(golden([
+            HostError::Timeout { command: "etcdctl ...".into(), limit: Duration::from_mins(2) },
+            HostError::Answer { command: "uname".into(), why: why() },
+            HostError::Source { path: path(), why: why() },
+            HostError::Upload { path: path(), why: why() },
+            HostError::Damaged { path: path(), expected: "abc".into(), found: "def".into() },
+            HostError::NoSpace { path: path(), why: why() },
+        ]), @r"
+        no answer within 120 s: etcdctl ...
+        unexpected answer to uname: because
+        cannot read /etc/file: because
+        cannot put /etc/file in place: because
+        /etc/file arrived damaged: expected SHA-256 abc, the host computed def
+        no space for /etc/file: because
+          hint: free space on that file system and run again
+        ");
     }
 }

@@ -69,14 +69,25 @@ impl Collector {
     /// Removes everything up to and including the mark; false if it is not there.
     #[must_use]
     pub(crate) fn cut_through(&mut self, mark: &str) -> bool {
-        let found = self
-            .bytes
+        let end = self.find(mark).map(|at| at + mark.len());
+        self.bytes.drain(..end.unwrap_or(0));
+        end.is_some()
+    }
+
+    /// Removes everything up to and including the line that the mark begins, and gives what follows the mark in it; none
+    /// while there is no such whole line.
+    pub(crate) fn cut_through_line(&mut self, mark: &str) -> Option<String> {
+        let start = self.find(mark)? + mark.len();
+        let length = self.bytes[start..].iter().position(|byte| *byte == b'\n')?;
+        let rest = String::from_utf8_lossy(&self.bytes[start..start + length]).into_owned();
+        self.bytes.drain(..=start + length);
+        Some(rest)
+    }
+
+    fn find(&self, mark: &str) -> Option<usize> {
+        self.bytes
             .windows(mark.len())
-            .position(|window| window == mark.as_bytes());
-        if let Some(at) = found {
-            self.bytes.drain(..at + mark.len());
-        }
-        found.is_some()
+            .position(|window| window == mark.as_bytes())
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -95,6 +106,16 @@ mod tests {
         assert!(!collector.cut_through("MARK"));
         assert!(collector.push(b"RKrest"));
         assert!(collector.cut_through("MARK"));
+        assert_eq!(collector.into_bytes(), b"rest");
+    }
+
+    #[test]
+    fn a_marked_line_is_taken_whole_or_not_at_all() {
+        let mut collector = Collector::default();
+        assert!(collector.push(b"noise\nMARK 12"));
+        assert_eq!(collector.cut_through_line("MARK "), None);
+        assert!(collector.push(b"34\nrest"));
+        assert_eq!(collector.cut_through_line("MARK ").as_deref(), Some("1234"));
         assert_eq!(collector.into_bytes(), b"rest");
     }
 

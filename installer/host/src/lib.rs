@@ -17,6 +17,7 @@ mod shell;
 pub mod ssh;
 mod transfer;
 mod upload;
+mod words;
 
 use std::sync::Arc;
 

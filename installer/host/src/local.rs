@@ -196,3 +196,45 @@ impl Host for LocalHost {
         facts.await.cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use secrecy::SecretString;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn commands_end_as_anywhere() {
+        let host = LocalHost::new("here", Redactor::new([SecretString::from("hunter2")]));
+        let run = async |command: Command| host.run(&command).await;
+        let output = run(Command::script("cat; echo hunter2 >&2; exit 7").stdin("in"))
+            .await
+            .unwrap();
+        assert_eq!(
+            (
+                output.text().as_str(),
+                output.last_words().as_str(),
+                output.status
+            ),
+            ("in", "[secret]", 7)
+        );
+        assert_eq!(
+            run(Command::script("kill -9 $$")).await.unwrap().status,
+            137
+        );
+        assert!(
+            run(Command::script("exit 0").stdin(vec![0; 1 << 20]))
+                .await
+                .unwrap()
+                .ok()
+        );
+        let error = run(Command::new(["yes"])).await.unwrap_err();
+        insta::assert_snapshot!(error, @"unexpected answer to yes: more than 16 MiB");
+        // The child keeps the pipes open; it has to go as well.
+        let slow =
+            Command::script("sleep 1000 & wait # hunter2").timeout(Duration::from_millis(50));
+        insta::assert_snapshot!(run(slow).await.unwrap_err(), @"no answer within 0 s: sleep 1000 & wait # [secret]");
+    }
+}

@@ -131,23 +131,20 @@ impl SshHost {
         Ok(slot.insert(Arc::new(connection)).clone())
     }
 
-    /// A session in which the command can be run. Nothing has reached the host before there is one, so a connection
-    /// that turns out to be dead is replaced once.
-    async fn session(&self, privilege: Privilege) -> Result<(Session, Footing), HostError> {
-        match self
-            .connection()
-            .await?
-            .session(&self.target, privilege)
-            .await
-        {
-            Err(HostError::Lost { .. }) => {
-                self.connection()
-                    .await?
-                    .session(&self.target, privilege)
-                    .await
-            }
-            found => found,
+    /// A session in which a command can be run. Nothing has reached the host before there is one, so a connection that
+    /// turns out to be dead is replaced once.
+    async fn session(
+        &self,
+        privilege: Privilege,
+    ) -> Result<(Arc<Connection>, Session, Footing), HostError> {
+        let connection = self.connection().await?;
+        match connection.session(&self.target, privilege).await {
+            Err(HostError::Lost { .. }) => {}
+            found => return found.map(|(session, footing)| (connection, session, footing)),
         }
+        let connection = self.connection().await?;
+        let (session, footing) = connection.session(&self.target, privilege).await?;
+        Ok((connection, session, footing))
     }
 
     async fn exec(
@@ -157,8 +154,10 @@ impl SshHost {
         limit: Limit,
     ) -> Result<Output, HostError> {
         let done = async {
-            let (session, footing) = self.session(command.privilege()).await?;
-            session.run(command, &footing, input, limit).await
+            let (connection, session, footing) = self.session(command.privilege()).await?;
+            session
+                .run(&connection, command, &footing, input, limit)
+                .await
         };
         match done.await {
             Ok(mut output) => {

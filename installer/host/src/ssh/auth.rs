@@ -94,7 +94,9 @@ pub(super) async fn log_in(
         }
     }
     if refusals.is_empty() {
-        refusals.push("no way to log in is given that the host takes".to_owned());
+        let none = "there is neither a password nor a key for it";
+        let one = "the host wants one more proof";
+        refusals.push(if ways.is_empty() { none } else { one }.to_owned());
     }
     let mut why = refusals.join("; ");
     if let Some(accepted) = entry.accepted.filter(|methods| !methods.is_empty()) {
@@ -271,9 +273,8 @@ async fn decode(
         let words = passphrase.as_ref().map(ExposeSecret::expose_secret);
         decode_secret_key(text.expose_secret(), words).map_err(|error| match error {
             russh::keys::Error::KeyIsEncrypted => "it needs a passphrase".to_owned(),
-            _ if words.is_some() => {
-                format!("the passphrase is wrong, or the key is damaged ({error})")
-            }
+            _ if words.is_some() => "the passphrase is wrong, or the key is damaged".to_owned(),
+            russh::keys::Error::CouldNotReadKey => "it is no private key".to_owned(),
             other => other.to_string(),
         })
     })

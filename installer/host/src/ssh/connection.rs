@@ -17,8 +17,8 @@ use crate::{Command, HostError, Output, Privilege};
 /// sshd allows ten sessions of one connection where nobody has changed that.
 const SESSIONS: usize = 8;
 /// How often one session is asked for where even that is refused: the one before may not be quite gone.
-const TRIES: u32 = 5;
-const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+const TRIES: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// For the questions a new connection asks before its first command.
 const PROBE_LIMIT: Limit = Limit::Total(Duration::from_secs(30));
 
@@ -64,6 +64,14 @@ impl Peer {
         }
     }
 
+    pub(super) fn no_commands(&self, why: impl Into<String>) -> HostError {
+        HostError::NoCommands {
+            user: self.user.clone(),
+            address: self.address.clone(),
+            why: why.into(),
+        }
+    }
+
     pub(super) fn login_refused(&self, why: impl Into<String>) -> HostError {
         HostError::LoginRefused {
             user: self.user.clone(),
@@ -81,6 +89,7 @@ struct Login {
 }
 
 /// How commands run in a session.
+#[derive(Clone)]
 pub(super) struct Footing {
     pub(super) shell: LoginShell,
     pub(super) elevation: Elevation,
@@ -176,7 +185,7 @@ impl Connection {
     }
 
     /// In a task of its own: a session that the host grants is closed again even where nobody waits for it any more.
-    async fn open_session(self: &Arc<Self>) -> Result<Session, HostError> {
+    pub(super) async fn open_session(self: &Arc<Self>) -> Result<Session, HostError> {
         let (give, take) = oneshot::channel();
         let connection = self.clone();
         tokio::spawn(async move {
@@ -196,13 +205,11 @@ impl Connection {
                 Ok(channel) => return Ok(Session::new(channel, slot, self.peer.clone())),
                 Err(russh::Error::ChannelOpenFailure(_)) if self.shrink() => slot.forget(),
                 Err(russh::Error::ChannelOpenFailure(_)) if tries < TRIES => {
+                    tokio::time::sleep(FIRST_PAUSE * (1 << tries)).await;
                     tries += 1;
-                    tokio::time::sleep(BETWEEN_TRIES * tries).await;
                 }
                 Err(russh::Error::ChannelOpenFailure(_)) => {
-                    return Err(self
-                        .peer
-                        .login_refused("it opens no session (MaxSessions of its sshd)"));
+                    return Err(self.peer.no_commands("it opens no session"));
                 }
                 Err(error) => {
                     // The reason of the loss is the better one, where there is one.
@@ -228,18 +235,9 @@ impl Connection {
             .probe(&format!("sh -c 'echo {MARK} \"$SHELL\"; id -u'"))
             .await?;
         let text = output.text();
-        let Some((before, answer)) = text.split_once(MARK) else {
-            let said = output.last_words();
-            return Err(self
-                .peer
-                .login_refused(format!("its shell runs no commands: {said}")));
+        let Some((_, answer)) = text.split_once(MARK) else {
+            return Err(self.peer.no_commands(output.last_words()));
         };
-        if let Some(noise) = before.lines().find(|line| !line.trim().is_empty()) {
-            return Err(self.peer.login_refused(format!(
-                "its shell prints \"{}\" before every command, which spoils what commands answer",
-                noise.trim()
-            )));
-        }
         let mut lines = answer.lines().map(str::trim);
         let shell = LoginShell::of(lines.next().unwrap_or_default());
         Ok(Login {

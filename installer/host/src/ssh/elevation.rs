@@ -4,8 +4,14 @@ use crate::{Output, shell};
 
 /// What sudo prints when it wants the password.
 pub(super) const PROMPT: &str = "kubexm: sudo asks";
-/// What the script prints first where sudo might ask.
-pub(super) const RUNS: &str = "kubexm: sudo runs";
+/// What every script prints first, on both streams; its process group follows. What comes before was said by sudo or by
+/// the login's own scripts.
+pub(super) const RUNS: &str = "kubexm: runs ";
+/// sudo quotes a script that it refuses, so the script must not hold the words themselves.
+const ANNOUNCE: &str = "read -r a b c d group e </proc/self/stat\n\
+                        printf '%s runs %s\\n' kubexm: \"$group\" >&2\n\
+                        printf '%s runs %s\\n' kubexm: \"$group\"\n\
+                        unset a b c d e group\n";
 
 /// How a command becomes what it shall be: the login itself, or root.
 #[derive(Clone, Debug)]
@@ -21,15 +27,12 @@ pub(super) enum Elevation {
 impl Elevation {
     /// What stands before `sh`, and the script for it.
     pub(super) fn wrap(&self, script: &str) -> (String, String) {
-        let script = shell::script(script);
+        let script = format!("{ANNOUNCE}{}", shell::script(script));
         match self {
             Self::None => (String::new(), script),
             Self::Free => ("sudo -n -- ".to_owned(), script),
             // -k: an answer that sudo remembers would not be asked for again, but only for some commands.
-            Self::Password(_) => (
-                format!("sudo -k -S -p '{PROMPT}' -- "),
-                format!("printf '%s' '{RUNS}' >&2\n{script}"),
-            ),
+            Self::Password(_) => (format!("sudo -k -S -p '{PROMPT}' -- "), script),
         }
     }
 
@@ -38,6 +41,15 @@ impl Elevation {
             Self::Password(password) => Some(password),
             Self::None | Self::Free => None,
         }
+    }
+
+    /// Why sudo did not run a command though the password was right.
+    pub(super) fn refusal(output: &Output) -> String {
+        // There it quotes the whole script.
+        if String::from_utf8_lossy(&output.stderr).contains("is not allowed to execute") {
+            return "it allows the user some commands, but not all".to_owned();
+        }
+        output.last_words()
     }
 
     /// Asks sudo whether it lets the login through without a password; not out of what it remembers.
@@ -96,5 +108,24 @@ mod tests {
         let elevation = Elevation::Password(SecretString::from("hunter2"));
         let (prefix, script) = elevation.wrap("id");
         assert!(!format!("{prefix}{script}{elevation:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_script_says_that_it_runs_but_does_not_hold_the_words() {
+        let (_, script) = Elevation::None.wrap("echo \"$group\"");
+        assert!(!script.contains(RUNS));
+        let out = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        let group = rustix::process::getpgrp().as_raw_nonzero();
+        assert_eq!(
+            String::from_utf8(out.stderr).unwrap(),
+            format!("{RUNS}{group}\n")
+        );
+        assert_eq!(
+            String::from_utf8(out.stdout).unwrap(),
+            format!("{RUNS}{group}\n\n")
+        );
     }
 }

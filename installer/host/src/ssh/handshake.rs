@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,11 +91,11 @@ async fn dial(target: &Target, peer: &Peer, options: &Options) -> Result<Way, Ho
     let stream = timeout(limit, connecting)
         .await
         .map_err(late)?
-        .map_err(|error| peer.unreachable(io_words(&error)))?;
+        .map_err(|error| peer.unreachable(crate::words::io(&error)))?;
     // Commands are small and wait for their answer: Nagle would hold them back.
     stream
         .set_nodelay(true)
-        .map_err(|error| peer.unreachable(io_words(&error)))?;
+        .map_err(|error| peer.unreachable(crate::words::io(&error)))?;
     Ok((Box::new(stream), None))
 }
 
@@ -207,13 +208,14 @@ pub(super) fn host_key_algorithms() -> Vec<Algorithm> {
 /// The hash for signatures of an RSA key, where the host does not say what it takes.
 pub(super) const RSA_HASH: HashAlg = HashAlg::Sha256;
 
+const CLOSED: &str = "the host closed the connection";
+
 /// An error of the protocol in words for people.
 pub(super) fn words(error: &russh::Error) -> String {
     match error {
-        russh::Error::IO(error) => io_words(error),
-        russh::Error::Disconnect | russh::Error::HUP | russh::Error::SendError => {
-            "the host closed the connection".to_owned()
-        }
+        russh::Error::IO(error) if error.kind() == ErrorKind::UnexpectedEof => CLOSED.to_owned(),
+        russh::Error::IO(error) => crate::words::io(error),
+        russh::Error::Disconnect | russh::Error::HUP | russh::Error::SendError => CLOSED.to_owned(),
         russh::Error::KeepaliveTimeout => "the host is silent".to_owned(),
         russh::Error::Version => "what answers there is not an SSH server".to_owned(),
         russh::Error::NoCommonAlgo { kind, ours, theirs } => {
@@ -232,13 +234,4 @@ pub(super) fn words(error: &russh::Error) -> String {
         }
         other => other.to_string(),
     }
-}
-
-fn io_words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or_default();
-    words
-        .strip_prefix("failed to lookup address information: ")
-        .unwrap_or(words)
-        .to_lowercase()
 }

@@ -12,8 +12,8 @@ use russh::keys::ssh_key::known_hosts::{HostPatterns, Marker};
 use sha1::Sha1;
 
 use super::host_key::{describe, kind};
-use crate::HostError;
 use crate::blocking::blocking;
+use crate::{HostError, words};
 
 /// The name under which a host's keys are kept.
 pub(super) fn name(address: &str, port: u16) -> String {
@@ -256,6 +256,117 @@ fn append(file: &Utf8Path, name: String, key: &PublicKey) -> io::Result<Option<S
 fn unusable(file: &Utf8Path, error: &io::Error) -> HostError {
     HostError::KnownHosts {
         path: file.to_owned(),
-        why: error.to_string(),
+        why: words::io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const A: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    const B: &str = "AAAAC3NzaC1lZDI1NTE5AAAAILIG2T/B0l0gaqj3puu510tu9N1OkQ4znY3LYuEm5zCF";
+
+    fn key(base64: &str) -> PublicKey {
+        PublicKey::from_openssh(&format!("ssh-ed25519 {base64}")).unwrap()
+    }
+
+    fn known(text: &str, name: &str) -> Known {
+        let mut known = Known {
+            name: name.to_owned(),
+            entries: Vec::new(),
+        };
+        known.add_text(text, "hosts".into());
+        known
+    }
+
+    #[test]
+    fn names_are_those_of_openssh() {
+        assert_eq!(name("Node1.Example", 22), "node1.example");
+        assert_eq!(name("10.0.0.5", 2022), "[10.0.0.5]:2022");
+        assert_eq!(name("FD00::5", 22), "fd00::5");
+    }
+
+    #[test]
+    fn patterns_are_read_as_openssh_reads_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hosts");
+        let cases = [
+            ("node1", "node1"),
+            ("node1,10.0.0.5", "10.0.0.5"),
+            ("*.example", "node1.example"),
+            ("*.example,!node1.example", "node1.example"),
+            ("!node2,node?", "node1"),
+            ("NODE1", "node1"),
+            ("node1", "node11"),
+            ("[node1]:2022", "[node1]:2022"),
+            ("node1", "[node1]:2022"),
+            ("[node1]:2022", "node1"),
+            ("*", "[node1]:2022"),
+            ("fd00::*", "fd00::5"),
+        ];
+        for (patterns, name) in cases {
+            let text = format!("{patterns} ssh-ed25519 {A}\n");
+            fs::write(&file, &text).unwrap();
+            let openssh = std::process::Command::new("ssh-keygen")
+                .args(["-F", name, "-f"])
+                .arg(&file)
+                .output();
+            let found = known(&text, name).find(&key(A)) == Finding::Same;
+            assert_eq!(
+                found,
+                openssh.unwrap().status.success(),
+                "{patterns} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn lines_are_read_with_all_that_may_stand_in_them() {
+        let text = format!(
+            "# a remark\n\n   \nnode1 broken\nnode1\tssh-ed25519\t{A}  a remark # here\n@unknown node1 ssh-ed25519 {B}\n"
+        );
+        assert_eq!(known(&text, "node1").find(&key(A)), Finding::Same);
+        let Finding::Other(others) = known(&text, "node1").find(&key(B)) else {
+            panic!()
+        };
+        insta::assert_snapshot!(others, @"ssh-ed25519 SHA256:T7SvZ2cslqpPj6nKzitCBHHlpVF3r3MvLwmFL0fk0IE (hosts:5)");
+    }
+
+    #[test]
+    fn a_kind_that_is_not_supported_still_makes_a_host_known() {
+        let text = "node1 ssh-dss AAAAB3NzaC1kc3MAAAAB";
+        assert_eq!(
+            known(text, "node1").find(&key(A)),
+            Finding::Other("ssh-dss (hosts:1)".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_key_beats_an_authority_and_a_revocation_beats_both() {
+        let (plain, ca) = (
+            format!("node1 ssh-ed25519 {A}\n"),
+            format!("@cert-authority * ssh-ed25519 {B}\n"),
+        );
+        assert_eq!(
+            known(&ca, "node1").find(&key(A)),
+            Finding::Authority("hosts:1".to_owned())
+        );
+        let both = format!("{ca}{plain}");
+        assert_eq!(known(&both, "node1").find(&key(A)), Finding::Same);
+        let all = format!("{both}@revoked * ssh-ed25519 {A}\n");
+        assert_eq!(
+            known(&all, "node1").find(&key(A)),
+            Finding::Revoked("hosts:3".to_owned())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_it_stumble(text in "(@[a-z-]{0,12} )?[a-z1*?!|=,\\[\\]:]{0,24} [a-z0-9-]{0,12} [A-Za-z0-9+/=]{0,40}") {
+            let _ = known(&text, "node1").find(&key(A));
+        }
     }
 }

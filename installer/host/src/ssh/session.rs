@@ -1,4 +1,7 @@
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use russh::client::Msg;
@@ -6,47 +9,87 @@ use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connection::{Footing, Peer};
-use super::elevation::{PROMPT, RUNS};
+use super::connection::{Connection, Footing, Peer};
+use super::elevation::{Elevation, PROMPT, RUNS};
 use crate::exec::{Collector, Input, Limit, OUTPUT_LIMIT};
 use crate::{Command, HostError, Output};
 
 /// The number of SSH's stream for stderr.
 const STDERR: u32 = 1;
 
+/// For a command to begin that is given up at once.
+const BEGIN_LIMIT: Duration = Duration::from_secs(5);
+/// For ending it.
+const END_LIMIT: Limit = Limit::Total(Duration::from_secs(20));
+
 /// A channel for one command. Dropped before the command's end, it takes the command down with it.
 pub(super) struct Session {
-    reader: ChannelReadHalf,
-    /// None once the channel is closed.
-    writer: Option<ChannelWriteHalf<Msg>>,
-    slot: Option<OwnedSemaphorePermit>,
     peer: Peer,
+    /// None once the channel is closed.
+    open: Option<Open>,
+    /// Whether a command that is given up has to be ended, and how.
+    ending: Option<Ending>,
+}
+
+struct Open {
+    reader: ChannelReadHalf,
+    writer: ChannelWriteHalf<Msg>,
+    heard: Heard,
+    /// Given back after the channel is closed.
+    _slot: OwnedSemaphorePermit,
+}
+
+struct Ending {
+    connection: Arc<Connection>,
+    footing: Footing,
 }
 
 impl Session {
     pub(super) fn new(channel: Channel<Msg>, slot: OwnedSemaphorePermit, peer: Peer) -> Self {
         let (reader, writer) = channel.split();
-        Self {
+        let open = Open {
             reader,
-            writer: Some(writer),
-            slot: Some(slot),
+            writer,
+            heard: Heard::default(),
+            _slot: slot,
+        };
+        Self {
             peer,
+            open: Some(open),
+            ending: None,
         }
     }
 
     /// Runs a command to its end.
     pub(super) async fn run(
-        self,
+        mut self,
+        connection: &Arc<Connection>,
         command: &Command,
-        Footing { shell, elevation }: &Footing,
+        footing: &Footing,
         input: Input,
         limit: Limit,
     ) -> Result<Output, HostError> {
-        let (prefix, script) = elevation.wrap(command.text());
-        let line = shell.line(&prefix, &script);
-        self.run_line(&line, command, elevation.password(), input, limit)
+        let connection = connection.clone();
+        self.ending = Some(Ending {
+            connection,
+            footing: footing.clone(),
+        });
+        self.run_plain(command, footing, input, limit).await
+    }
+
+    /// The same, but what it does not finish is left alone.
+    async fn run_plain(
+        self,
+        command: &Command,
+        footing: &Footing,
+        input: Input,
+        limit: Limit,
+    ) -> Result<Output, HostError> {
+        let (prefix, script) = footing.elevation.wrap(command.text());
+        let line = footing.shell.line(&prefix, &script);
+        self.run_line(&line, command, footing.elevation.password(), input, limit)
             .await
     }
 
@@ -60,8 +103,15 @@ impl Session {
         limit: Limit,
     ) -> Result<Output, HostError> {
         let result = self.converse(line, command, password, input, limit).await;
-        if result.is_ok() {
-            self.writer = None;
+        match &result {
+            Ok(_) => self.open = None,
+            // Whoever tries again must not meet the first try still at work.
+            Err(HostError::Timeout { .. }) => {
+                if let Some(end) = self.end() {
+                    end.await;
+                }
+            }
+            Err(_) => {}
         }
         result
     }
@@ -75,13 +125,18 @@ impl Session {
         limit: Limit,
     ) -> Result<Output, HostError> {
         let Self {
-            reader,
-            writer,
             peer,
+            open:
+                Some(Open {
+                    reader,
+                    writer,
+                    heard,
+                    ..
+                }),
             ..
-        } = self;
-        let Some(writer) = writer else {
-            return Err(peer.lost());
+        } = self
+        else {
+            return Err(self.peer.lost());
         };
         if writer.exec(true, line).await.is_err() {
             return Err(peer.lost());
@@ -91,14 +146,14 @@ impl Session {
         let gate = password.map(|password| Gate { password, hear });
         let mut feeding = std::pin::pin!(feed(writer, gate, input, peer, &moved));
         let mut fed = false;
-        let mut heard = Heard::new(password.map(|_| say));
+        heard.sudo = password.map(|_| say);
         let (mut seen, mut deadline) = (0, Instant::now() + limit.duration());
         loop {
             tokio::select! {
                 message = reader.wait() => {
                     moved.fetch_add(1, Ordering::Relaxed);
                     match message {
-                        Some(ChannelMsg::Close) | None => return heard.end(peer),
+                        Some(ChannelMsg::Close) | None => return std::mem::take(heard).end(peer),
                         Some(message) => heard.take(message, command)?,
                     }
                 }
@@ -117,20 +172,63 @@ impl Session {
             }
         }
     }
+
+    /// Ends a command that has not ended by itself. SSH's own signals do not reach commands of root.
+    fn end(&mut self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let (mut open, ending) = (self.open.take()?, self.ending.take());
+        Some(Box::pin(async move {
+            if ending.is_some() {
+                // It may have begun without having been heard yet.
+                let _ = timeout(BEGIN_LIMIT, open.heard_beginning()).await;
+            }
+            // Where the connection is gone, so is the command's input, and nothing more can be done.
+            let _ = open.writer.close().await;
+            let group = open.heard.group;
+            drop(open);
+            let (
+                Some(Ending {
+                    connection,
+                    footing,
+                }),
+                Some(group),
+            ) = (ending, group)
+            else {
+                return;
+            };
+            let kill = Command::script(format!(
+                "kill -s TERM -- -{group} || exit 0\n\
+                 for i in 1 2 3 4 5 6 7 8 9 10; do kill -s 0 -- -{group} || exit 0; sleep 0.3; done\n\
+                 kill -s KILL -- -{group}"
+            ));
+            if let Ok(session) = connection.open_session().await {
+                let _ = session
+                    .run_plain(&kill, &footing, Input::Nothing, END_LIMIT)
+                    .await;
+            }
+        }))
+    }
+}
+
+impl Open {
+    /// Waits until the command has told its process group, or has ended.
+    async fn heard_beginning(&mut self) {
+        let command = Command::script("");
+        while self.heard.group.is_none() && self.heard.status.is_none() {
+            let Some(message) = self.reader.wait().await else {
+                return;
+            };
+            if self.heard.take(message, &command).is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let (Some(writer), Ok(runtime)) = (self.writer.take(), Handle::try_current()) else {
-            return;
-        };
-        let slot = self.slot.take();
-        runtime.spawn(async move {
-            // Where the connection is gone, so is the command.
-            let _ = writer.signal(Sig::TERM).await;
-            let _ = writer.close().await;
-            drop(slot);
-        });
+        if let (Ok(runtime), Some(end)) = (Handle::try_current(), self.end()) {
+            runtime.spawn(end);
+        }
     }
 }
 
@@ -178,34 +276,34 @@ async fn feed(
 }
 
 /// What has come back so far.
+#[derive(Default)]
 struct Heard {
     stdout: Collector,
     stderr: Collector,
+    stdout_began: bool,
+    /// The command's process group, once it runs.
+    group: Option<u32>,
     status: Option<u32>,
-    /// Set while sudo has not started the command.
+    /// Set while sudo may ask.
     sudo: Option<mpsc::UnboundedSender<Said>>,
 }
 
 impl Heard {
-    fn new(sudo: Option<mpsc::UnboundedSender<Said>>) -> Self {
-        Self {
-            stdout: Collector::default(),
-            stderr: Collector::default(),
-            status: None,
-            sudo,
-        }
-    }
-
     fn take(&mut self, message: ChannelMsg, command: &Command) -> Result<(), HostError> {
         let answer = |why: String| HostError::Answer {
             command: command.brief(),
             why,
         };
         let fits = match message {
-            ChannelMsg::Data { data } => self.stdout.push(&data),
+            ChannelMsg::Data { data } => {
+                let fits = self.stdout.push(&data);
+                self.stdout_began |=
+                    !self.stdout_began && self.stdout.cut_through_line(RUNS).is_some();
+                fits
+            }
             ChannelMsg::ExtendedData { data, ext: STDERR } => {
                 let fits = self.stderr.push(&data);
-                self.listen_to_sudo();
+                self.listen();
                 fits
             }
             ChannelMsg::ExitStatus { exit_status } => {
@@ -217,8 +315,9 @@ impl Heard {
                 true
             }
             ChannelMsg::Failure => {
-                return Err(answer("the host refuses to run commands".to_owned()));
+                return Err(answer("the host refuses to run it".to_owned()));
             }
+
             _ => true,
         };
         if fits {
@@ -228,13 +327,21 @@ impl Heard {
         }
     }
 
-    fn listen_to_sudo(&mut self) {
-        let Some(sudo) = &self.sudo else { return };
-        // Nobody listens any more once the command is given up.
-        if self.stderr.cut_through(RUNS) {
-            let _ = sudo.send(Said::Runs);
-            self.sudo = None;
-        } else if self.stderr.cut_through(PROMPT) {
+    /// Waits on stderr for sudo's question and for the command's beginning.
+    fn listen(&mut self) {
+        if self.group.is_some() {
+            return;
+        }
+        if let Some(group) = self.stderr.cut_through_line(RUNS) {
+            // Of groups 0 and 1 nothing good can come; without /proc there is none.
+            self.group = Some(group.parse().unwrap_or(0)).filter(|group| *group > 1);
+            if let Some(sudo) = self.sudo.take() {
+                // Nobody listens any more once the command is given up.
+                let _ = sudo.send(Said::Runs);
+            }
+        } else if let Some(sudo) = &self.sudo
+            && self.stderr.cut_through(PROMPT)
+        {
             let _ = sudo.send(Said::Asks);
         }
     }
@@ -250,7 +357,7 @@ impl Heard {
             stderr: self.stderr.into_bytes(),
         };
         if waits_for_sudo {
-            return Err(peer.sudo_refused(output.last_words()));
+            return Err(peer.sudo_refused(Elevation::refusal(&output)));
         }
         Ok(output)
     }

@@ -6,19 +6,27 @@ use host::{Command, Host, HostError};
 use crate::lab::{Sshd, free_port, key_auth};
 
 fn strangers() -> HostKeys {
-    HostKeys { known_hosts: Vec::new(), unknown: UnknownHost::Refuse }
+    HostKeys {
+        known_hosts: Vec::new(),
+        unknown: UnknownHost::Refuse,
+    }
 }
 
 fn behind(inner: &Sshd, keys: HostKeys, bastion: SshHost) -> SshHost {
     let login = inner.path("login");
     inner.authorize(&login);
-    let target =
-        Target { bastion: Some(Arc::new(bastion)), ..inner.target("root", vec![key_auth(&login, None)]) };
+    let target = Target {
+        bastion: Some(Arc::new(bastion)),
+        ..inner.target("root", vec![key_auth(&login, None)])
+    };
     SshHost::new(target, keys, Options::default())
 }
 
 async fn enter(host: &SshHost) -> Result<String, HostError> {
-    Ok(host.run(&Command::script("echo $SSH_CONNECTION")).await?.text())
+    Ok(host
+        .run(&Command::script("echo $SSH_CONNECTION"))
+        .await?
+        .text())
 }
 
 #[tokio::test]
@@ -26,38 +34,79 @@ async fn a_bastion_leads_to_the_host() {
     let (outer, inner) = (Sshd::start(""), Sshd::start(""));
     let host = behind(&inner, inner.keys(), outer.root());
     let connection = enter(&host).await.unwrap();
-    assert!(connection.ends_with(&inner.port.to_string()), "{connection}");
+    assert!(
+        connection.ends_with(&inner.port.to_string()),
+        "{connection}"
+    );
 }
 
 #[tokio::test]
 async fn bastions_lead_to_bastions() {
     let (first, second, inner) = (Sshd::start(""), Sshd::start(""), Sshd::start(""));
-    let host = behind(&inner, inner.keys(), behind(&second, second.keys(), first.root()));
+    let host = behind(
+        &inner,
+        inner.keys(),
+        behind(&second, second.keys(), first.root()),
+    );
     enter(&host).await.unwrap();
 }
 
 #[tokio::test]
 async fn both_hops_are_verified() {
     let (outer, inner) = (Sshd::start(""), Sshd::start(""));
-    let error = enter(&behind(&inner, strangers(), outer.root())).await.unwrap_err();
-    assert!(matches!(&error, HostError::UnknownHostKey { address, .. } if address.ends_with(&inner.port.to_string())));
-    let stranger = SshHost::new(outer.target("root", Vec::new()), strangers(), Options::default());
-    let error = enter(&behind(&inner, inner.keys(), stranger)).await.unwrap_err();
-    assert!(matches!(&error, HostError::UnknownHostKey { address, .. } if address.ends_with(&outer.port.to_string())));
+    let error = enter(&behind(&inner, strangers(), outer.root()))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, HostError::UnknownHostKey { address, .. } if address.ends_with(&inner.port.to_string()))
+    );
+    let stranger = SshHost::new(
+        outer.target("root", Vec::new()),
+        strangers(),
+        Options::default(),
+    );
+    let error = enter(&behind(&inner, inner.keys(), stranger))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, HostError::UnknownHostKey { address, .. } if address.ends_with(&outer.port.to_string()))
+    );
 }
 
 #[tokio::test]
 async fn a_bastion_that_does_not_lead_there_is_named() {
     let (outer, inner) = (Sshd::start("AllowTcpForwarding no"), Sshd::start(""));
-    let golden = |error: HostError| inner.golden(&error, "root").replace(&outer.port.to_string(), "BASTION");
-    let error = enter(&behind(&inner, inner.keys(), outer.root())).await.unwrap_err();
-    insta::assert_snapshot!(golden(error), @"");
+    let golden = |error: HostError| {
+        inner
+            .golden(&error, "root")
+            .replace(&outer.port.to_string(), "BASTION")
+    };
+    let error = enter(&behind(&inner, inner.keys(), outer.root()))
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(golden(error), @r"
+    cannot reach 127.0.0.1:PORT: the bastion 127.0.0.1:BASTION forbids it (AllowTcpForwarding of its sshd)
+    hint: is the host up, and are `address` and `port` right?
+    ");
     let outer = Sshd::start("");
-    let golden = |error: HostError| inner.golden(&error, "root").replace(&outer.port.to_string(), "BASTION");
+    let golden = |error: HostError| {
+        inner
+            .golden(&error, "root")
+            .replace(&outer.port.to_string(), "BASTION")
+    };
     let port = free_port();
-    let target = Target { port, bastion: Some(Arc::new(outer.root())), ..inner.target("root", Vec::new()) };
-    let error = enter(&SshHost::new(target, inner.keys(), Options::default())).await.unwrap_err();
-    insta::assert_snapshot!(golden(error).replace(&port.to_string(), "PORT"), @"");
+    let target = Target {
+        port,
+        bastion: Some(Arc::new(outer.root())),
+        ..inner.target("root", Vec::new())
+    };
+    let error = enter(&SshHost::new(target, inner.keys(), Options::default()))
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(golden(error).replace(&port.to_string(), "PORT"), @r"
+    cannot reach 127.0.0.1:PORT: the bastion 127.0.0.1:BASTION cannot connect to it
+    hint: is the host up, and are `address` and `port` right?
+    ");
 }
 
 #[tokio::test]

@@ -129,7 +129,10 @@ impl Sshd {
     /// A file of known hosts with these of its keys.
     pub fn known_hosts(&self, kinds: &[&str]) -> Utf8PathBuf {
         let file = self.path("known_hosts");
-        let lines: Vec<String> = kinds.iter().map(|kind| self.known_hosts_line(kind) + "\n").collect();
+        let lines: Vec<String> = kinds
+            .iter()
+            .map(|kind| self.known_hosts_line(kind) + "\n")
+            .collect();
         std::fs::write(&file, lines.concat()).unwrap();
         file
     }
@@ -197,13 +200,20 @@ impl Sshd {
             Some(hint) => format!("{error}\nhint: {hint}"),
             None => error.to_string(),
         };
-        let text = text.replace(&self.port.to_string(), "PORT").replace(self.path("").as_str(), "DIR/");
-        let text = if user == "root" { text } else { text.replace(user, "USER") };
+        let text = text
+            .replace(&self.port.to_string(), "PORT")
+            .replace(self.path("").as_str(), "DIR/");
+        let text = if user == "root" {
+            text
+        } else {
+            text.replace(user, "USER")
+        };
         let mut words = Vec::new();
         for word in text.split(' ') {
             let at = word.find("SHA256:").map(|at| at + "SHA256:".len());
             words.push(at.map_or(word.to_owned(), |at| {
-                let rest = word[at..].trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "+/".contains(c));
+                let rest = word[at..]
+                    .trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "+/".contains(c));
                 format!("{}FINGERPRINT{rest}", &word[..at])
             }));
         }
@@ -213,9 +223,14 @@ impl Sshd {
 
 /// Kills this daemon and the daemons it has forked for its connections.
 fn kill_daemons(pid: u32) {
-    let children = Command::new("pgrep").args(["-P", &pid.to_string(), "-x", "sshd"]).output().unwrap();
+    let children = Command::new("pgrep")
+        .args(["-P", &pid.to_string(), "-x", "sshd"])
+        .output()
+        .unwrap();
     // First, so that it forks no more.
-    let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).output();
+    let _ = Command::new("kill")
+        .args(["-KILL", &pid.to_string()])
+        .output();
     for child in String::from_utf8(children.stdout).unwrap().lines() {
         kill_daemons(child.parse().unwrap());
     }
@@ -247,9 +262,16 @@ pub async fn eventually<T>(act: impl AsyncFn() -> Result<T, host::HostError>) ->
     }
 }
 
-/// Whether a process lives.
+/// Whether a process lives; one that only waits to be buried does not.
 pub fn lives(pid: &str) -> bool {
-    Path::new("/proc").join(pid.trim()).exists()
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.trim()).join("stat"));
+    stat.is_ok_and(|stat| {
+        !stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .starts_with(" Z")
+    })
 }
 
 pub fn key_auth(key: &Utf8Path, passphrase: Option<&str>) -> Auth {

@@ -18,9 +18,12 @@ async fn a_lost_connection_is_told_and_made_again() {
     assert!(error.may_pass());
     // Killed daemons tell nobody, and leave what they ran behind.
     sh(&format!("kill $(cat {file})"));
-    insta::assert_snapshot!(sshd.golden(&error, "root"), @"");
+    insta::assert_snapshot!(sshd.golden(&error, "root"), @"the connection to 127.0.0.1:PORT was lost: the host closed the connection");
     let error = host.run(&Command::new(["true"])).await.unwrap_err();
-    insta::assert_snapshot!(sshd.golden(&error, "root"), @"");
+    insta::assert_snapshot!(sshd.golden(&error, "root"), @r"
+    cannot reach 127.0.0.1:PORT: connection refused
+    hint: is the host up, and are `address` and `port` right?
+    ");
     sshd.start_again(&["ed25519"], "");
     eventually(async || host.run(&Command::new(["true"])).await).await;
 }
@@ -46,5 +49,8 @@ async fn a_host_set_up_anew_is_not_trusted_on_reconnect() {
     crate::lab::make_key(sshd.path("host_ed25519").as_std_path(), "ed25519", "");
     sshd.start_again(&["ed25519"], "");
     let error = host.run(&Command::new(["true"])).await.unwrap_err();
-    assert!(matches!(error, host::HostError::ChangedHostKey { .. }), "{error}");
+    assert!(
+        matches!(error, host::HostError::ChangedHostKey { .. }),
+        "{error}"
+    );
 }

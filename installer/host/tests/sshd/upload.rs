@@ -31,7 +31,8 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 async fn put(host: &impl Host, source: Source, to: &Utf8Path, mode: u32) -> Result<(), HostError> {
-    host.upload(&source, to, &FileAttrs::root(mode), &Progress::unseen()).await
+    host.upload(&source, to, &FileAttrs::root(mode), &Progress::unseen())
+        .await
 }
 
 /// Acts on the first progress beyond a number of bytes.
@@ -70,11 +71,20 @@ async fn a_large_file_arrives_whole_with_mode_and_owner() {
     let source = dir.join("source");
     std::fs::write(&source, &bytes).unwrap();
     let to = dir.join("deep/down/the file's name");
-    let attrs = FileAttrs { mode: 0o750, owner: Owner { user: user.name.clone(), group: "root".to_owned() } };
+    let attrs = FileAttrs {
+        mode: 0o750,
+        owner: Owner {
+            user: user.name.clone(),
+            group: "root".to_owned(),
+        },
+    };
     let counter = Arc::new(Counter::default());
     let events = Events::to(vec![counter.clone()]);
     let progress = events.progress(events.next_id(), None);
-    sshd.root().upload(&Source::File(source), &to, &attrs, &progress).await.unwrap();
+    sshd.root()
+        .upload(&Source::File(source), &to, &attrs, &progress)
+        .await
+        .unwrap();
     assert!(std::fs::read(&to).unwrap() == bytes);
     assert_eq!(mode(&to), 0o750);
     assert_eq!(mode(to.parent().unwrap()), 0o755);
@@ -89,7 +99,9 @@ async fn small_and_empty_files_arrive() {
     let host = sshd.root();
     for length in [0, 1, 4096, (256 << 10) + 1] {
         let to = dir.join(length.to_string());
-        put(&host, Source::Bytes(noise(length).into()), &to, 0o644).await.unwrap();
+        put(&host, Source::Bytes(noise(length).into()), &to, 0o644)
+            .await
+            .unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), noise(length));
     }
 }
@@ -101,10 +113,18 @@ async fn a_running_program_is_replaced() {
     std::fs::copy("/bin/sleep", &program).unwrap();
     let mut running = Process::new(&program).arg("1000").spawn().unwrap();
     until("it runs its own file", || {
-        std::fs::read_link(format!("/proc/{}/exe", running.id())).is_ok_and(|exe| exe == program.as_std_path())
+        std::fs::read_link(format!("/proc/{}/exe", running.id()))
+            .is_ok_and(|exe| exe == program.as_std_path())
     })
     .await;
-    put(&sshd.root(), Source::File("/bin/true".into()), &program, 0o755).await.unwrap();
+    put(
+        &sshd.root(),
+        Source::File("/bin/true".into()),
+        &program,
+        0o755,
+    )
+    .await
+    .unwrap();
     assert!(running.try_wait().unwrap().is_none());
     running.kill().unwrap();
     running.wait().unwrap();
@@ -116,9 +136,20 @@ async fn a_link_is_replaced_and_not_followed() {
     let (sshd, (_guard, dir)) = (Sshd::start(""), place());
     std::fs::write(dir.join("target"), "old").unwrap();
     std::os::unix::fs::symlink(dir.join("target"), dir.join("link")).unwrap();
-    put(&sshd.root(), Source::Bytes("new".into()), &dir.join("link"), 0o644).await.unwrap();
+    put(
+        &sshd.root(),
+        Source::Bytes("new".into()),
+        &dir.join("link"),
+        0o644,
+    )
+    .await
+    .unwrap();
     assert_eq!(std::fs::read_to_string(dir.join("target")).unwrap(), "old");
-    assert!(std::fs::symlink_metadata(dir.join("link")).unwrap().is_file());
+    assert!(
+        std::fs::symlink_metadata(dir.join("link"))
+            .unwrap()
+            .is_file()
+    );
 }
 
 #[tokio::test]
@@ -132,26 +163,48 @@ async fn what_cannot_be_put_leaves_the_old_file_and_nothing_else() {
     let to = small.join("file");
     std::fs::write(&to, "old").unwrap();
     let golden = |error: HostError| sshd.golden(&error, "root").replace(dir.as_str(), "THERE");
-    let error = put(&host, Source::Bytes(noise(4 << 20).into()), &to, 0o644).await.unwrap_err();
+    let error = put(&host, Source::Bytes(noise(4 << 20).into()), &to, 0o644)
+        .await
+        .unwrap_err();
     assert!(matches!(error, HostError::NoSpace { .. }));
-    insta::assert_snapshot!(golden(error), @"");
+    insta::assert_snapshot!(golden(error), @r"
+    no space for THERE/small/file: no space left on device
+    hint: free space on that file system and run again
+    ");
     assert_eq!(std::fs::read_to_string(&to).unwrap(), "old");
     assert_eq!(names(&small), ["file"]);
-    let attrs = FileAttrs { mode: 0o644, owner: Owner { user: "nobody-here".to_owned(), group: "root".to_owned() } };
+    let attrs = FileAttrs {
+        mode: 0o644,
+        owner: Owner {
+            user: "nobody-here".to_owned(),
+            group: "root".to_owned(),
+        },
+    };
     let source = Source::Bytes("new".into());
-    let error = host.upload(&source, &to, &attrs, &Progress::unseen()).await.unwrap_err();
-    insta::assert_snapshot!(golden(error), @"");
+    let error = host
+        .upload(&source, &to, &attrs, &Progress::unseen())
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(golden(error), @"cannot put THERE/small/file in place: chown: invalid user: 'nobody-here:root'");
     assert_eq!(names(&small), ["file"]);
     let error = put(&host, source.clone(), &small, 0o644).await.unwrap_err();
-    insta::assert_snapshot!(golden(error), @"");
-    let error = put(&host, source.clone(), &to.join("below"), 0o644).await.unwrap_err();
-    insta::assert_snapshot!(golden(error), @"");
-    let error = put(&host, source, "relative".into(), 0o644).await.unwrap_err();
-    insta::assert_snapshot!(golden(error), @"");
-    let error = put(&host, Source::File(dir.join("none")), &to, 0o644).await.unwrap_err();
-    insta::assert_snapshot!(golden(error), @"");
-    let error = put(&host, Source::File(dir.clone()), &to, 0o644).await.unwrap_err();
-    insta::assert_snapshot!(golden(error), @"");
+    insta::assert_snapshot!(golden(error), @"cannot put THERE/small in place: mv: cannot overwrite directory 'THERE/small' with non-directory");
+    let error = put(&host, source.clone(), &to.join("below"), 0o644)
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(golden(error), @"cannot put THERE/small/file/below in place: mkdir: cannot create directory 'THERE/small/file': File exists");
+    let error = put(&host, source, "relative".into(), 0o644)
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(golden(error), @"cannot put relative in place: the path is not absolute");
+    let error = put(&host, Source::File(dir.join("none")), &to, 0o644)
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(golden(error), @"cannot read THERE/none: no such file or directory");
+    let error = put(&host, Source::File(dir.clone()), &to, 0o644)
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(golden(error), @"cannot read THERE: it is not a regular file");
     assert_eq!(std::fs::read_to_string(&to).unwrap(), "old");
 }
 
@@ -170,15 +223,29 @@ async fn a_source_that_shrinks_leaves_nothing() {
     std::fs::write(&source, noise(32 << 20)).unwrap();
     let shrink = source.clone();
     let act = Box::new(move || {
-        std::fs::OpenOptions::new().write(true).open(shrink).unwrap().set_len(8 << 20).unwrap();
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(shrink)
+            .unwrap()
+            .set_len(8 << 20)
+            .unwrap();
     });
-    let trigger = Arc::new(Trigger { beyond: 1 << 20, act: Mutex::new(Some(act)) });
+    let trigger = Arc::new(Trigger {
+        beyond: 1 << 20,
+        act: Mutex::new(Some(act)),
+    });
     let progress = Events::to(vec![trigger]).progress(event::UnitId(0), None);
     let host = sshd.root();
     let source = Source::File(source);
-    let error = host.upload(&source, &to, &FileAttrs::root(0o644), &progress).await.unwrap_err();
-    insta::assert_snapshot!(error.to_string().replace(dir.as_str(), "HERE"), @"");
-    until("the temporary file is gone", || names(to.parent().unwrap()).is_empty()).await;
+    let error = host
+        .upload(&source, &to, &FileAttrs::root(0o644), &progress)
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(error.to_string().replace(dir.as_str(), "HERE"), @"cannot read HERE/source: it shrank while it was read");
+    until("the temporary file is gone", || {
+        names(to.parent().unwrap()).is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -190,15 +257,26 @@ async fn a_connection_cut_in_the_middle_leaves_nothing() {
     let sshd = Arc::new(Mutex::new(sshd));
     let killer = sshd.clone();
     let act = Box::new(move || killer.lock().unwrap().kill());
-    let trigger = Arc::new(Trigger { beyond: 8 << 20, act: Mutex::new(Some(act)) });
+    let trigger = Arc::new(Trigger {
+        beyond: 8 << 20,
+        act: Mutex::new(Some(act)),
+    });
     let progress = Events::to(vec![trigger]).progress(event::UnitId(0), None);
     let source = Source::Bytes(noise(64 << 20).into());
-    let error = host.upload(&source, &to, &FileAttrs::root(0o644), &progress).await.unwrap_err();
+    let error = host
+        .upload(&source, &to, &FileAttrs::root(0o644), &progress)
+        .await
+        .unwrap_err();
     assert!(error.may_pass());
-    insta::assert_snapshot!(error.to_string().replace(&port.to_string(), "PORT"), @"");
-    until("the temporary file is gone", || names(to.parent().unwrap()).is_empty()).await;
+    insta::assert_snapshot!(error.to_string().replace(&port.to_string(), "PORT"), @"the connection to 127.0.0.1:PORT was lost: the host closed the connection");
+    until("the temporary file is gone", || {
+        names(to.parent().unwrap()).is_empty()
+    })
+    .await;
     sshd.lock().unwrap().start_again(&["ed25519"], "");
-    host.upload(&source, &to, &FileAttrs::root(0o644), &Progress::unseen()).await.unwrap();
+    host.upload(&source, &to, &FileAttrs::root(0o644), &Progress::unseen())
+        .await
+        .unwrap();
     assert_eq!(names(to.parent().unwrap()), ["file"]);
 }
 
@@ -212,9 +290,15 @@ async fn a_temporary_file_is_readable_to_its_owner_alone() {
         let entry = std::fs::read_dir(there).unwrap().next().unwrap().unwrap();
         *put_mode.lock().unwrap() = Some(entry.metadata().unwrap().permissions().mode() & 0o777);
     });
-    let trigger = Arc::new(Trigger { beyond: 16 << 20, act: Mutex::new(Some(act)) });
+    let trigger = Arc::new(Trigger {
+        beyond: 16 << 20,
+        act: Mutex::new(Some(act)),
+    });
     let progress = Events::to(vec![trigger]).progress(event::UnitId(0), None);
     let source = Source::Bytes(noise(32 << 20).into());
-    sshd.root().upload(&source, &to, &FileAttrs::root(0o644), &progress).await.unwrap();
+    sshd.root()
+        .upload(&source, &to, &FileAttrs::root(0o644), &progress)
+        .await
+        .unwrap();
     assert_eq!(*seen.lock().unwrap(), Some(0o600));
 }
