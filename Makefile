@@ -1,12 +1,38 @@
 # The commands that people must know. `make` alone lists them.
 
 LAB := tests/lab/lab
+CARGO := cargo
+export KUBEXM := $(CURDIR)/target/debug/kubexm
 
 .DEFAULT_GOAL := help
-.PHONY: help lab-deps lab-up lab-down lab-status lab-upstream
+.PHONY: help setup demo test lint unit e2e bench release lab-deps lab-up lab-down lab-status lab-upstream
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: lab-deps ## Install what building and testing need: Debian packages, cargo-nextest, cargo-deny
+	@tests/setup.sh
+
+demo: setup release ## Bundle, carry, install into a site without a route out, and prove it, on this machine
+	@tests/demo/demo.sh
+
+test: setup lint unit e2e ## Everything that must pass before a change lands
+
+lint: ## Format, clippy, dependencies, shell scripts
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	$(CARGO) deny --offline check bans licenses sources
+	shellcheck --external-sources .ci/run tests/setup.sh tests/demo/*.sh tests/lab/lab tests/lab/*.sh
+
+unit: ## Unit, property, golden and layer tests; real programs on loopback, no lab
+	$(CARGO) nextest run --workspace --locked
+
+e2e: ## The whole path in the lab
+	$(CARGO) build --package kubexm --locked
+	$(CARGO) nextest run --package tests --locked --run-ignored only --test-threads 1 --no-capture
+
+release: ## Build target/release/kubexm
+	$(CARGO) build --release --package kubexm --locked
 
 lab-deps:
 	@tests/lab/deps.sh

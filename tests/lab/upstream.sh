@@ -19,7 +19,7 @@ kube_check() {
 # What was made from other sources, or for another Kubernetes, is made again.
 upstream_stamp() {
 	{
-		cat "$LAB_SRC"/upstream/*
+		find "$LAB_SRC/upstream" -type f ! -name versions.py | sort | xargs cat
 		if [ -n "${KUBEXM_LAB_KUBE-}" ]; then
 			(cd "$KUBEXM_LAB_KUBE" && pwd && stat -c '%n %s %Y' -- *)
 		fi
@@ -139,6 +139,13 @@ upstream_show() {
 		stand-ins: $UPSTREAM_FILES/stand-ins.txt
 	EOF
 }
+
+# The newest real release of a component that runs on the site's nodes.
+upstream_newest() {
+	python3 -B "$LAB_SRC/upstream/versions.py" "$UPSTREAM_FILES" --newest "$1" --base "$(cat "$LAB_SITE/base")"
+}
+
+upstream_stable() { cat "$UPSTREAM_FILES/www/dl.k8s.io/release/stable.txt"; }
 
 # What there is, and on which base it runs: a program built for a newer libc is of no use on an older node.
 upstream_versions() {

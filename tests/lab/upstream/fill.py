@@ -111,10 +111,7 @@ class Filler:
             [real_kubectl] = inside(kubectl, arch, table["kubectl"]["program"]).values()
             packaged = kubectl[table["kubectl"]["package"], arch].version
             published = None
-            versions = dict(table["versions"])
-            if self.kube:
-                versions.setdefault(self.kube.version, versions[table["stable"]])
-            for version, images in versions.items():
+            for version, images in self.kubernetes_versions().items():
                 url = table["url"].format(**places(version, arch))
                 served = self.kube if self.kube and (self.kube.version, self.kube.arch) == (version, arch) else None
                 for name in table["programs"]:
@@ -134,13 +131,21 @@ class Filler:
                     if version != packaged:
                         self.stand_ins.name(f"file {url}kubectl, which is the real one of v{packaged}")
                 self.release("kubectl", version, arch, [real_kubectl])
-        self.stable(table)
+        self.stable()
 
-    def stable(self, table: dict) -> None:
+    def kubernetes_versions(self) -> dict[str, dict[str, str]]:
+        """Each version and the images its kubeadm asks for; a real one asks for whatever it likes."""
+        versions = dict(self.table["kubernetes"]["versions"])
+        if self.kube:
+            versions.setdefault(self.kube.version, versions[self.table["kubernetes"]["stable"]])
+        return versions
+
+    def stable(self) -> None:
         newest: dict[str, str] = {}
-        for version in sorted(table["versions"], key=lambda text: [int(part) for part in text.split(".")]):
+        for version in sorted(self.kubernetes_versions(), key=lambda text: [int(part) for part in text.split(".")]):
             newest[version.rsplit(".", 1)[0]] = version
-        self.site.write("dl.k8s.io/release/stable.txt", f"v{table['stable']}")
+        stable = self.kube.version if self.kube else self.table["kubernetes"]["stable"]
+        self.site.write("dl.k8s.io/release/stable.txt", f"v{stable}")
         for minor, version in newest.items():
             self.site.write(f"dl.k8s.io/release/stable-{minor}.txt", f"v{version}")
 
@@ -157,7 +162,7 @@ class Filler:
         self.etcd_image(table["etcd"])
         if self.kube:
             self.kube_images(self.kube)
-        for version in self.table["kubernetes"]["versions"]:
+        for version in self.kubernetes_versions():
             for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
                 self.images.stand_in(f"registry.k8s.io/{name}:v{version}")
         for repository, tags in table["stand-ins"].items():
