@@ -1,0 +1,3 @@
+//! Tests of the whole: the layer rule, plans, and the lab. The crate itself holds what they share.
+
+pub mod lab;

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# What building and testing need beside the lab's packages. Does nothing where all is there.
+set -euo pipefail
+
+command -v cargo >/dev/null || {
+	echo "kubexm is built with Rust 1.95 or newer: install it with rustup, https://rustup.rs" >&2
+	exit 1
+}
+
+# Programs that tests run on loopback: sshd, sudo, ssh-keygen, containerd, systemd-analyze.
+packages=(build-essential cmake openssh-server sudo containerd systemd zstd tar shellcheck time strace)
+missing=()
+for package in "${packages[@]}"; do
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+	echo "setup: installing ${missing[*]}" >&2
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get -qq update
+	apt-get -qq -o Dpkg::Use-Pty=0 install --yes --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# cargo TOOL VERSION: at least some version is good enough.
+tool() {
+	cargo "$1" --version >/dev/null 2>&1 || {
+		echo "setup: building cargo-$1 $2" >&2
+		cargo install --quiet --locked "cargo-$1" --version "$2"
+	}
+}
+tool nextest 0.9.143
+tool deny 0.20.2
