@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Cluster, EtcdType, KeyPath, KubernetesType, RegistryType, RuntimeType};
+use serde_json::Value;
+
+use crate::{Cluster, KeyPath, Spec};
 
 /// Keys that act, each with everything below it.
 const ACTING: &[&str] = &[
@@ -32,6 +34,7 @@ const ACTING: &[&str] = &[
     "spec.images",
     "spec.tools",
     "spec.versions",
+    "spec.host",
     "spec.system.setHostname",
     "spec.kubernetes.version",
     "spec.kubernetes.type",
@@ -44,57 +47,70 @@ const ACTING: &[&str] = &[
     "spec.registry.version",
     "spec.registry.port",
     "spec.registry.privateRegistry",
+    "spec.registry.namespaceOverride",
     "spec.registry.auths",
     "spec.registry.containerdDataDir",
     "spec.registry.registryDataDir",
 ];
 
-/// The keys among those written that do nothing yet: each once, and the highest that is inert as a whole.
+/// Keys among them of which the default is all that acts.
+const ACTING_BY_DEFAULT: &[&str] = &[
+    "spec.kubernetes.type",
+    "spec.kubernetes.containerRuntime.type",
+    "spec.etcd.type",
+    "spec.etcd.external",
+    "spec.registry.type",
+];
+
+/// What is said of a registry and does nothing where it is the site's own: that one always has TLS, by its own authority.
+const INERT_FOR_OWN_REGISTRY: &[&str] = &["skipTLSVerify", "plainHTTP", "certsPath"];
+
+/// The keys among those written that do nothing yet: each once, and the highest that is inert as a whole. A key with its
+/// default changes nothing, so nothing is missing where it does not act.
 pub(crate) fn not_yet(cluster: &Cluster, written: &[KeyPath]) -> Vec<KeyPath> {
     let acting: Vec<KeyPath> = ACTING.iter().map(|path| KeyPath::of(path)).collect();
-    let values = inert_values(cluster);
+    let inert = inert(cluster);
+    let asked = document(cluster);
+    let default = document(&Cluster {
+        spec: Spec::default(),
+        ..cluster.clone()
+    });
     let mut out: BTreeSet<KeyPath> = BTreeSet::new();
-    for path in written.iter().map(KeyPath::without_indexes) {
+    let chosen = written
+        .iter()
+        .filter(|path| path.look_up(&asked) != path.look_up(&default));
+    for path in chosen.map(KeyPath::without_indexes) {
         let acts = acting
             .iter()
             .any(|acting| path.is_within(acting) || acting.is_within(&path));
-        if (!acts || values.contains(&path)) && !out.iter().any(|above| path.is_within(above)) {
+        if (!acts || inert.contains(&path)) && !out.iter().any(|above| path.is_within(above)) {
             out.insert(path);
         }
     }
     out.into_iter().collect()
 }
 
-/// Keys that act, with a value that does not.
-fn inert_values(cluster: &Cluster) -> Vec<KeyPath> {
-    let spec = &cluster.spec;
-    let values = [
-        ("spec.etcd.type", spec.etcd.kind != EtcdType::Kubexm),
-        ("spec.etcd.external", spec.etcd.external.is_some()),
-        (
-            "spec.registry.type",
-            spec.registry.kind != RegistryType::Registry,
-        ),
-        (
-            "spec.kubernetes.type",
-            spec.kubernetes.kind != KubernetesType::Kubexm,
-        ),
-        (
-            "spec.kubernetes.containerRuntime.type",
-            spec.kubernetes.container_runtime.kind != RuntimeType::Containerd,
-        ),
+fn document(cluster: &Cluster) -> Value {
+    serde_json::to_value(cluster.redacted()).unwrap_or_default()
+}
+
+/// Below keys that act, those that do not.
+fn inert(cluster: &Cluster) -> Vec<KeyPath> {
+    let auths = KeyPath::of("spec.registry.auths");
+    let own = [
+        cluster.registry_authority(),
+        cluster.registry_domain().to_owned(),
     ];
-    values
-        .into_iter()
-        .filter(|(_, inert)| *inert)
-        .map(|(path, _)| KeyPath::of(path))
-        .collect()
+    let of_own = own.iter().flat_map(|registry| {
+        let auth = auths.key(registry);
+        INERT_FOR_OWN_REGISTRY.iter().map(move |key| auth.key(key))
+    });
+    let by_value = ACTING_BY_DEFAULT.iter().map(|path| KeyPath::of(path));
+    by_value.chain(of_own).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     /// What a key holds: through references, lists and the choice between something and nothing.
@@ -117,7 +133,7 @@ mod tests {
     #[test]
     fn every_acting_key_is_a_key_of_the_config() {
         let root = crate::schema::bare();
-        for path in ACTING {
+        for path in ACTING.iter().chain(ACTING_BY_DEFAULT) {
             let mut schema = &root;
             for key in path.split('.') {
                 let properties = held(&root, schema).get("properties");
@@ -128,28 +144,33 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_does_not_act_is_named_once_and_as_a_whole() {
-        let text = "
+    fn inert_of(spec: &str) -> Vec<String> {
+        let text = format!(
+            "
 apiVersion: kubexm.mensylisir.io/v1alpha1
 kind: Cluster
-metadata: {name: c}
+metadata: {{name: c}}
 spec:
   hosts:
-    - {name: a, address: 10.0.0.1, labels: {x: y}}
-    - {name: b, address: 10.0.0.2, labels: {x: y}}
-  roleGroups: {etcd: [a], worker: [b], registry: [b]}
-  dns: {coredns: {rewriteBlock: x, additionalConfigs: y}}
+    - {{name: a, address: 10.0.0.1, labels: {{x: y}}, taints: []}}
+    - {{name: b, address: 10.0.0.2, labels: {{x: y}}}}
+  roleGroups: {{etcd: [a], control-plane: [a], worker: [b], registry: [b]}}
+{spec}"
+        );
+        let parsed = crate::parse("config.yaml", &text).unwrap();
+        let inert = parsed.not_yet_acting();
+        inert.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_does_not_act_is_named_once_and_as_a_whole() {
+        let inert = inert_of(
+            "  dns: {coredns: {rewriteBlock: x, additionalConfigs: y}}
   etcd: {dataDir: /x}
   registry: {type: harbor, registryDataDir: /y}
   system: {setHostname: true, timezone: UTC}
-";
-        let parsed = crate::parse("config.yaml", text).unwrap();
-        let inert: Vec<String> = parsed
-            .not_yet_acting()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+",
+        );
         assert_eq!(
             inert,
             [
@@ -159,5 +180,55 @@ spec:
                 "spec.system.timezone"
             ]
         );
+    }
+
+    #[test]
+    fn what_acts_is_not_named() {
+        let inert = inert_of(
+            "  host: 10.0.0.9 mirror.example.com
+  versions: {runc: v1.3.3}
+  kubernetes: {containerRuntime: {type: containerd, containerd: {config: {version: 3}}}}
+  registry: {namespaceOverride: a/b, auths: {quay.io: {certsPath: /x, skipTLSVerify: true}}}
+",
+        );
+        assert_eq!(inert, ["spec.hosts.labels"]);
+    }
+
+    #[test]
+    fn what_does_nothing_for_the_sites_own_registry_is_named() {
+        let inert = inert_of(
+            "  registry:
+    auths:
+      dockerhub.kubexm.local:5000: {username: me, skipTLSVerify: true, plainHTTP: false, certsPath: /x}
+",
+        );
+        assert_eq!(
+            inert,
+            [
+                "spec.hosts.labels",
+                r#"spec.registry.auths["dockerhub.kubexm.local:5000"].certsPath"#,
+                r#"spec.registry.auths["dockerhub.kubexm.local:5000"].skipTLSVerify"#,
+            ]
+        );
+    }
+
+    /// A bundle carries its config like this.
+    #[test]
+    fn defaults_that_are_written_out_are_nobodys_wish() {
+        let text = "
+apiVersion: kubexm.mensylisir.io/v1alpha1
+kind: Cluster
+metadata: {name: c}
+spec:
+  hosts: [{name: a, address: 10.0.0.1}]
+  roleGroups: {etcd: [a], master: [a], worker: [a]}
+  kubernetes: {maxPods: 120}
+";
+        let cluster = crate::parse("config.yaml", text).unwrap().cluster;
+        let written_out = cluster.to_yaml().unwrap();
+        assert!(written_out.contains("podPidsLimit"), "{written_out}");
+        let parsed = crate::parse("config.yaml", &written_out).unwrap();
+        let inert = parsed.not_yet_acting();
+        assert_eq!(inert, [KeyPath::of("spec.kubernetes.maxPods")]);
     }
 }

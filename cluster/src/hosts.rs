@@ -236,6 +236,6 @@ const fn amd64() -> Arch {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
-const fn is_false(value: &bool) -> bool {
+pub(crate) const fn is_false(value: &bool) -> bool {
     !*value
 }

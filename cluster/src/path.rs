@@ -1,5 +1,7 @@
 use std::fmt;
 
+use serde_json::Value;
+
 /// Where a key stands in the config: `spec.hosts[3].internalAddress`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyPath(Vec<Segment>);
@@ -63,6 +65,16 @@ impl KeyPath {
     pub fn parent(&self) -> Option<Self> {
         let (_, above) = self.0.split_last()?;
         Some(Self(above.to_vec()))
+    }
+
+    /// What a document holds there.
+    pub(crate) fn look_up<'v>(&self, document: &'v Value) -> Option<&'v Value> {
+        self.0
+            .iter()
+            .try_fold(document, |value, segment| match segment {
+                Segment::Key(key) => value.get(key),
+                Segment::Index(index) => value.get(index),
+            })
     }
 
     fn with(&self, segment: Segment) -> Self {

@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::hosts::is_false;
 use crate::{Cluster, Secret, Version};
 
 /// The site's image registry.
@@ -87,13 +88,13 @@ pub struct RegistryAuth {
     /// The password of that user. Absent for the site's own registry: a random one is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
-    /// Do not check the registry's certificate.
-    #[serde(rename = "skipTLSVerify")]
+    /// Do not check the registry's certificate when bundling.
+    #[serde(rename = "skipTLSVerify", skip_serializing_if = "is_false")]
     pub skip_tls_verify: bool,
-    /// Talk plain HTTP.
-    #[serde(rename = "plainHTTP")]
+    /// Talk plain HTTP when bundling.
+    #[serde(rename = "plainHTTP", skip_serializing_if = "is_false")]
     pub plain_http: bool,
-    /// A folder with `*.crt`, `*.cert` and `*.key` for this registry.
+    /// A folder whose `*.crt` are trusted for this registry when bundling.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub certs_path: Option<Utf8PathBuf>,
