@@ -28,13 +28,16 @@ impl KeyPairFiles {
         format!("{}.key", self.stem).into()
     }
 
-    /// For sentences: `etcd/server`.
+    /// For sentences: what lies below `certs`, as in `etcd/node1/server`.
     pub(crate) fn title(&self) -> String {
-        let name = self.stem.file_name().unwrap_or_default();
-        match self.stem.parent().and_then(Utf8Path::file_name) {
-            Some(dir) => format!("{dir}/{name}"),
-            None => name.to_owned(),
-        }
+        let mut parts: Vec<&str> = self
+            .stem
+            .iter()
+            .rev()
+            .take_while(|part| *part != "certs")
+            .collect();
+        parts.reverse();
+        parts.join("/")
     }
 }
 
