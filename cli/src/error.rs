@@ -98,7 +98,11 @@ impl Failure {
             | Self::Mirror(_)
             | Self::Secret(_)
             | Self::Sign { .. }
-            | Self::Pipeline(PipelineError::Missing(_) | PipelineError::Access(_))
+            | Self::Pipeline(
+                PipelineError::Missing(_)
+                | PipelineError::Unsupported(_)
+                | PipelineError::Access(_),
+            )
             | Self::Signature {
                 source: SignatureError::Signers(_),
                 ..

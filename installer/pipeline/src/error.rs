@@ -7,6 +7,8 @@ use crate::AccessError;
 pub enum PipelineError {
     #[error("the config asks for what the bundle does not hold:\n  {}", .0.join("\n  "))]
     Missing(Vec<String>),
+    #[error("this version cannot install what the config chooses:\n  {}", .0.join("\n  "))]
+    Unsupported(Vec<String>),
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
     #[error("the plan is broken: {0}")]
@@ -35,6 +37,9 @@ impl PipelineError {
             Self::Missing(_) => {
                 "bundle again with the config of this site, or ask for what the bundle holds"
                     .to_owned()
+            }
+            Self::Unsupported(_) => {
+                "choose what can be installed; `kubexm bundle` packs the others as well".to_owned()
             }
             Self::Access(_) => {
                 "a bundle carries no secret: give the site's config with -f".to_owned()

@@ -5,6 +5,10 @@ use crate::PipelineError;
 
 /// From bare hosts to a site that serves its images, keeps its store and runs containers.
 pub fn install(site: &Site) -> Result<Graph, PipelineError> {
+    let unsupported = site.unsupported();
+    if !unsupported.is_empty() {
+        return Err(PipelineError::Unsupported(unsupported));
+    }
     let missing = site.missing();
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));

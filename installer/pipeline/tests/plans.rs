@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use artifact::{
     FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, Tree, What, needs,
 };
-use cluster::{Arch, Cluster};
+use cluster::{Arch, Cluster, RegistryType, RuntimeType};
 use pipeline::{PipelineError, Site, install};
 
 fn config(text: &str) -> Cluster {
@@ -19,10 +19,22 @@ fn complete(cluster: &Cluster) -> Manifest {
     for need in needs(cluster) {
         match need.what {
             What::Component { name, programs } => {
-                files.extend(arches.iter().map(|arch| archive(name, programs, *arch)));
+                let version = match name {
+                    "kubelet" => cluster.spec.kubernetes.version.with_v(),
+                    _ => "v1.2.3".to_owned(),
+                };
+                files.extend(
+                    arches
+                        .iter()
+                        .map(|arch| archive(name, &version, programs, *arch)),
+                );
             }
             What::Images { set } => {
-                images.push(image(format!("registry.k8s.io/{set}:1"), &need.wanted_by, &arches));
+                images.push(image(
+                    format!("registry.k8s.io/{set}:1"),
+                    &need.wanted_by,
+                    &arches,
+                ));
             }
             What::Image { reference } => images.push(image(reference, &need.wanted_by, &arches)),
         }
@@ -37,7 +49,7 @@ fn complete(cluster: &Cluster) -> Manifest {
     }
 }
 
-fn archive(component: &str, programs: &[&str], arch: Arch) -> FileEntry {
+fn archive(component: &str, version: &str, programs: &[&str], arch: Arch) -> FileEntry {
     let program = |name: &&str| Program {
         name: (*name).into(),
         member: Some(format!("bin/{name}")),
@@ -45,12 +57,12 @@ fn archive(component: &str, programs: &[&str], arch: Arch) -> FileEntry {
         sha256: Sha256::of(name.as_bytes()),
     };
     FileEntry {
-        path: format!("{component}/v1.2.3/{arch}/{component}.tar.gz").into(),
+        path: format!("{component}/{version}/{arch}/{component}.tar.gz").into(),
         size: 1 << 20,
         mode: 0o644,
         sha256: Sha256::of(component.as_bytes()),
         component: Some(component.into()),
-        version: Some("v1.2.3".into()),
+        version: Some(version.into()),
         arch: Some(arch),
         origin: None,
         checksum_from: None,
@@ -60,7 +72,11 @@ fn archive(component: &str, programs: &[&str], arch: Arch) -> FileEntry {
 
 fn image(reference: String, wanted_by: &str, arches: &[Arch]) -> ImageEntry {
     let digest = Sha256::of(reference.as_bytes());
-    let platform = |arch: &Arch| PlatformEntry { arch: *arch, digest, size: 1 << 20 };
+    let platform = |arch: &Arch| PlatformEntry {
+        arch: *arch,
+        digest,
+        size: 1 << 20,
+    };
     ImageEntry {
         digest,
         platforms: arches.iter().map(platform).collect(),
@@ -73,18 +89,27 @@ fn plan(text: &str) -> String {
     let cluster = config(text);
     let manifest = complete(&cluster);
     let tree = Tree::at(format!("/work/.kubexm/{}", cluster.name()));
-    install(&Site::new(cluster, manifest, tree, None)).unwrap().tree()
+    install(&Site::new(cluster, manifest, tree, None))
+        .unwrap()
+        .tree()
 }
 
 #[test]
 fn the_examples_as_plans() {
-    insta::assert_snapshot!("three-etcd", plan(include_str!("../../../examples/three-etcd.yaml")));
-    insta::assert_snapshot!("minimal", plan(include_str!("../../../examples/minimal.yaml")));
+    insta::assert_snapshot!(
+        "three-etcd",
+        plan(include_str!("../../../examples/three-etcd.yaml"))
+    );
+    insta::assert_snapshot!(
+        "minimal",
+        plan(include_str!("../../../examples/minimal.yaml"))
+    );
 }
 
 #[test]
 fn without_a_registry_host_every_node_gets_the_images() {
-    let text = include_str!("../../../examples/three-etcd.yaml").replace("    registry: [registry1]\n", "");
+    let text = include_str!("../../../examples/three-etcd.yaml")
+        .replace("    registry: [registry1]\n", "");
     let plan = plan(&text);
     assert!(!plan.contains("registry:"), "{plan}");
     insta::assert_snapshot!("without-registry", plan);
@@ -94,7 +119,10 @@ fn without_a_registry_host_every_node_gets_the_images() {
 fn a_renamed_host_is_renamed_only_if_asked() {
     let text = include_str!("../../../examples/three-etcd.yaml");
     assert!(!plan(text).contains("hostname"));
-    let asked = text.replace("  roleGroups:", "  system: {setHostname: true}\n  roleGroups:");
+    let asked = text.replace(
+        "  roleGroups:",
+        "  system: {setHostname: true}\n  roleGroups:",
+    );
     assert!(plan(&asked).contains("set the hostname to node1"));
 }
 
@@ -103,22 +131,69 @@ fn what_the_bundle_lacks_is_told_as_one_list_before_anything_is_touched() {
     let cluster = config(include_str!("../../../examples/three-etcd.yaml"));
     let mut manifest = complete(&cluster);
     let lost: BTreeSet<&str> = ["etcd", "runc"].into();
-    manifest.files.retain(|file| !lost.contains(file.component.as_deref().unwrap()));
-    manifest.images.retain(|image| !image.reference.contains("/pause"));
-    let tree = Tree::at("/work/.kubexm/three-etcd");
-    let error = install(&Site::new(cluster, manifest, tree, None)).err().unwrap();
+    manifest
+        .files
+        .retain(|file| !lost.contains(file.component.as_deref().unwrap()));
+    manifest
+        .images
+        .retain(|image| !image.reference.contains("/pause"));
+    let error = refused(cluster, manifest);
     assert!(matches!(error, PipelineError::Missing(_)));
-    insta::assert_snapshot!(error, @"");
-    insta::assert_snapshot!(error.hint().unwrap(), @"");
+    insta::assert_snapshot!(error, @r"
+    the config asks for what the bundle does not hold:
+      runc for amd64, wanted by containerRuntime containerd
+      images pause for amd64, wanted by containerRuntime containerd
+      etcd for amd64, wanted by etcd kubexm
+    ");
+    insta::assert_snapshot!(error.hint().unwrap(), @"bundle again with the config of this site, or ask for what the bundle holds");
 }
 
 #[test]
-fn another_version_than_the_bundle_s_is_refused() {
+fn other_versions_than_the_bundle_s_are_refused() {
     let text = include_str!("../../../examples/three-etcd.yaml");
-    let asked = text.replace("    dataDir: /var/lib/etcd", "    dataDir: /var/lib/etcd\n    version: 3.6.9");
-    let cluster = config(&asked);
+    let manifest = complete(&config(text));
+    let asked = text
+        .replace(
+            "    dataDir: /var/lib/etcd",
+            "    dataDir: /var/lib/etcd\n    version: 3.6.9",
+        )
+        .replace(
+            "  roleGroups:",
+            "  versions: {runc: v9.9.9, pause: '3.99.0', cni-plugins: 1.2.3}\n  roleGroups:",
+        );
+    let mut cluster = config(&asked);
+    cluster.spec.kubernetes.version = "v1.33.1".parse().unwrap();
+    let error = refused(cluster, manifest);
+    assert!(matches!(error, PipelineError::Missing(_)));
+    insta::assert_snapshot!(error, @r"
+    the config asks for what the bundle does not hold:
+      kubelet v1.33.1, wanted by the config (the bundle holds v1.34.2)
+      etcd v3.6.9, wanted by the config (the bundle holds v1.2.3)
+      pause v3.99.0, wanted by the config (the bundle holds 1)
+      runc v9.9.9, wanted by the config (the bundle holds v1.2.3)
+    ");
+}
+
+#[test]
+fn what_has_no_stage_yet_is_refused_as_one_list() {
+    let text = include_str!("../../../examples/three-etcd.yaml");
+    let mut cluster = config(text);
+    cluster.spec.kubernetes.container_runtime.kind = RuntimeType::CriO;
+    cluster.spec.registry.kind = RegistryType::Harbor;
     let manifest = complete(&cluster);
+    let error = refused(cluster, manifest);
+    assert!(matches!(error, PipelineError::Unsupported(_)));
+    insta::assert_snapshot!(error, @r"
+    this version cannot install what the config chooses:
+      spec.kubernetes.containerRuntime.type: cri-o (only containerd so far)
+      spec.registry.type: harbor (only registry so far)
+    ");
+    insta::assert_snapshot!(error.hint().unwrap(), @"choose what can be installed; `kubexm bundle` packs the others as well");
+}
+
+fn refused(cluster: Cluster, manifest: Manifest) -> PipelineError {
     let tree = Tree::at("/work/.kubexm/three-etcd");
-    let error = install(&Site::new(cluster, manifest, tree, None)).err().unwrap();
-    insta::assert_snapshot!(error, @"");
+    install(&Site::new(cluster, manifest, tree, None))
+        .err()
+        .unwrap()
 }

@@ -1,6 +1,6 @@
 use artifact::{ImageEntry, Manifest, Tree};
 use camino::Utf8PathBuf;
-use cluster::{Arch, Cluster, Host, Role};
+use cluster::{Arch, Cluster, Host, RegistryType, Role, RuntimeType, Version};
 use engine::Slot;
 use step::{EtcdPeer, RegistryCredentials};
 
@@ -50,12 +50,14 @@ impl Site {
         let other = self
             .asked_versions()
             .into_iter()
-            .filter_map(|(component, asked)| {
-                let held = self.manifest.version_of(component)?;
-                let same = held.trim_start_matches('v') == asked.trim_start_matches('v');
-                let line =
-                    format!("{component} {asked}, wanted by the config (the bundle holds {held})");
-                (!same).then_some(line)
+            .filter_map(|(name, asked)| {
+                let held = self.held_versions(name);
+                let same = |held: &&str| held.trim_start_matches('v') == asked.without_v();
+                let first = held.first().filter(|_| !held.iter().any(same))?;
+                Some(format!(
+                    "{name} {}, wanted by the config (the bundle holds {first})",
+                    asked.with_v()
+                ))
             });
         absent
             .map(|missing| missing.to_string())
@@ -63,25 +65,66 @@ impl Site {
             .collect()
     }
 
-    fn asked_versions(&self) -> Vec<(&'static str, String)> {
+    /// Choices of the config for which this version has no stage, as one list. A bundle may hold them all the same.
+    #[must_use]
+    pub fn unsupported(&self) -> Vec<String> {
         let spec = &self.cluster.spec;
-        let mut asked = Vec::new();
+        let runtime = spec.kubernetes.container_runtime.kind;
+        let registry = spec.registry.kind;
+        let has_registry = self.cluster.registry_host().is_some();
+        let mut unsupported = Vec::new();
+        if runtime != RuntimeType::Containerd {
+            unsupported.push(format!(
+                "spec.kubernetes.containerRuntime.type: {runtime} (only containerd so far)"
+            ));
+        }
+        if has_registry && registry != RegistryType::Registry {
+            unsupported.push(format!(
+                "spec.registry.type: {} (only registry so far)",
+                registry.name()
+            ));
+        }
+        unsupported
+    }
+
+    /// Every version that the config names, by component.
+    fn asked_versions(&self) -> Vec<(&str, &Version)> {
+        let spec = &self.cluster.spec;
+        let mut asked = vec![("kubelet", &spec.kubernetes.version)];
         if let Some(version) = &spec.etcd.version
             && !self.etcd_hosts().is_empty()
         {
-            asked.push(("etcd", version.with_v()));
+            asked.push(("etcd", version));
         }
         if let Some(version) = self.cluster.runtime_version()
             && !self.runtime_hosts().is_empty()
         {
-            asked.push(("containerd", version.with_v()));
+            asked.push(("containerd", version));
         }
         if let Some(version) = &spec.registry.version
             && self.cluster.registry_host().is_some()
         {
-            asked.push(("registry", version.with_v()));
+            asked.push(("registry", version));
         }
+        let named = spec.versions.iter();
+        asked.extend(named.map(|(name, version)| (name.as_str(), version)));
         asked
+    }
+
+    /// The versions of a component in the bundle; of one that is images alone, their tags.
+    fn held_versions(&self, name: &str) -> Vec<&str> {
+        if let Some(version) = self.manifest.version_of(name) {
+            return vec![version];
+        }
+        let of_component = |image: &&ImageEntry| {
+            let (repository, _) = split_tag(&image.reference);
+            let own_wish = image.wanted_by.iter().all(|by| by == "spec.images");
+            !own_wish && repository.split('/').skip(1).any(|part| part == name)
+        };
+        let images = self.manifest.images.iter().filter(of_component);
+        images
+            .filter_map(|image| split_tag(&image.reference).1)
+            .collect()
     }
 
     /// The components whose programs go onto hosts.
@@ -162,6 +205,15 @@ impl Site {
 
     pub(crate) fn registry_dir(&self) -> Utf8PathBuf {
         self.tree.certs("registry")
+    }
+}
+
+/// `registry.k8s.io/pause:3.10` is its repository and its tag.
+fn split_tag(reference: &str) -> (&str, Option<&str>) {
+    let name = reference.split('@').next().unwrap_or(reference);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (name, None),
     }
 }
 
