@@ -30,7 +30,10 @@ pub trait Template: Serialize {
     {
         environment()
             .and_then(|env| env.render_named_str(Self::NAME, Self::SOURCE, Serde(self)))
-            .map_err(|source| TemplateError { name: Self::NAME, source })
+            .map_err(|source| TemplateError {
+                name: Self::NAME,
+                source,
+            })
     }
 }
 

@@ -35,18 +35,32 @@ fn etcd_files() {
     let bootstrap = EtcdBootstrap {
         state: BootstrapState::Existing,
         token: "mycluster".into(),
-        members: vec!["node1=https://172.16.0.2:2380".into(), "node2=https://172.16.0.3:2380".into()],
+        members: vec![
+            "node1=https://172.16.0.2:2380".into(),
+            "node2=https://172.16.0.3:2380".into(),
+        ],
     };
     insta::assert_snapshot!("etcd-bootstrap.env", text(&bootstrap));
-    insta::assert_snapshot!("etcd.service", text(&EtcdUnit { data_dir: "/var/lib/etcd".into() }));
+    insta::assert_snapshot!(
+        "etcd.service",
+        text(&EtcdUnit {
+            data_dir: "/var/lib/etcd".into()
+        })
+    );
 }
 
 #[test]
 fn containerd_files() {
     let (data_dir, sandbox_image) = ("/var/lib/containerd", "registry.k8s.io/pause:3.10");
-    let one = Containerd1 { data_dir: data_dir.into(), sandbox_image: sandbox_image.into() };
+    let one = Containerd1 {
+        data_dir: data_dir.into(),
+        sandbox_image: sandbox_image.into(),
+    };
     insta::assert_snapshot!("containerd-1.toml", text(&one));
-    let two = Containerd2 { data_dir: data_dir.into(), sandbox_image: sandbox_image.into() };
+    let two = Containerd2 {
+        data_dir: data_dir.into(),
+        sandbox_image: sandbox_image.into(),
+    };
     insta::assert_snapshot!("containerd-2.toml", text(&two));
     insta::assert_snapshot!("containerd.service", text(&ContainerdUnit {}));
     let hosts = RegistryHosts {
@@ -55,7 +69,9 @@ fn containerd_files() {
         authorization: "Basic a3ViZXhtOnNlY3JldA==".into(),
     };
     insta::assert_snapshot!("hosts.toml", text(&hosts));
-    let crictl = Crictl { endpoint: "unix:///run/containerd/containerd.sock".into() };
+    let crictl = Crictl {
+        endpoint: "unix:///run/containerd/containerd.sock".into(),
+    };
     insta::assert_snapshot!("crictl.yaml", text(&crictl));
 }
 
@@ -80,13 +96,26 @@ fn registry_files() {
 fn os_files() {
     let hosts = HostsBlock {
         entries: vec![
-            HostEntry { address: "172.16.0.2".into(), names: vec!["node1".into()] },
-            HostEntry { address: "2022::2".into(), names: vec!["node1".into(), "registry.site".into()] },
+            HostEntry {
+                address: "172.16.0.2".into(),
+                names: vec!["node1".into()],
+            },
+            HostEntry {
+                address: "2022::2".into(),
+                names: vec!["node1".into(), "registry.site".into()],
+            },
         ],
     };
     insta::assert_snapshot!("hosts", text(&hosts));
-    insta::assert_snapshot!("modules.conf", text(&Modules { names: vec!["overlay".into(), "br_netfilter".into()] }));
-    let sysctls = Sysctls { settings: vec![("net.ipv4.ip_forward".into(), "1".into())] };
+    insta::assert_snapshot!(
+        "modules.conf",
+        text(&Modules {
+            names: vec!["overlay".into(), "br_netfilter".into()]
+        })
+    );
+    let sysctls = Sysctls {
+        settings: vec![("net.ipv4.ip_forward".into(), "1".into())],
+    };
     insta::assert_snapshot!("sysctl.conf", text(&sysctls));
 }
 

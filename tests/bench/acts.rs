@@ -1,0 +1,193 @@
+//! What is measured of kubexm: each act as the program does it, in a process of its own.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow};
+use artifact::{Bundle, Cancel, Manifest, Packing, Tree, pack};
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Subcommand;
+use engine::{Cx, Slot, State, Step};
+use event::Progress;
+use futures::future::try_join_all;
+use host::local::LocalHost;
+use host::ssh::{Auth, HostKeys, Options, SshHost, Target, UnknownHost};
+use host::{FileAttrs, Host, Redactor, Source};
+use secrecy::SecretString;
+use step::{PrepareRegistryCredentials, PushImages, RegistryCredentials, SiteRegistry};
+use tokio::runtime::Runtime;
+
+#[derive(Subcommand)]
+pub enum Act {
+    Pack {
+        tree: Utf8PathBuf,
+        manifest: Utf8PathBuf,
+        output: Utf8PathBuf,
+    },
+    Unpack {
+        bundle: Utf8PathBuf,
+        tree: Utf8PathBuf,
+    },
+    Push {
+        url: String,
+        certs: Utf8PathBuf,
+        tree: Utf8PathBuf,
+        manifest: Utf8PathBuf,
+    },
+    Upload {
+        file: Utf8PathBuf,
+        login: Utf8PathBuf,
+        known_hosts: Utf8PathBuf,
+        /// `PORT=PATH` for each host.
+        #[arg(required = true)]
+        to: Vec<String>,
+    },
+}
+
+impl Act {
+    pub fn run(&self) -> Result<()> {
+        match self {
+            Self::Pack {
+                tree,
+                manifest,
+                output,
+            } => pack_tree(tree, manifest, output),
+            Self::Unpack { bundle, tree } => unpack(bundle, tree),
+            Self::Push {
+                url,
+                certs,
+                tree,
+                manifest,
+            } => push(url, certs, tree, manifest),
+            Self::Upload {
+                file,
+                login,
+                known_hosts,
+                to,
+            } => upload(file, login, known_hosts, to),
+        }
+    }
+}
+
+fn threads() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn read_manifest(path: &Utf8Path) -> Result<Manifest> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+fn pack_tree(tree: &Utf8Path, manifest: &Utf8Path, output: &Utf8Path) -> Result<()> {
+    pack(&Packing {
+        tree: &Tree::at(tree),
+        manifest: &read_manifest(manifest)?,
+        output,
+        signer: None,
+        jobs: threads(),
+        progress: &Progress::unseen(),
+        cancel: &Cancel::default(),
+    })?;
+    Ok(())
+}
+
+fn unpack(bundle: &Utf8Path, tree: &Utf8Path) -> Result<()> {
+    Bundle::open(bundle)?.unpack(
+        &Tree::at(tree),
+        threads(),
+        &Progress::unseen(),
+        &Cancel::default(),
+    )?;
+    Ok(())
+}
+
+fn push(url: &str, certs: &Utf8Path, tree: &Utf8Path, manifest: &Utf8Path) -> Result<()> {
+    let manifest = read_manifest(manifest)?;
+    Runtime::new()?.block_on(async {
+        let (push, _) = pushing(url, certs, tree, &manifest).await?;
+        push.apply(&operator()).await?;
+        Ok(())
+    })
+}
+
+/// Whether the registry holds every image, by its digest.
+pub fn is_pushed(
+    url: &str,
+    certs: &Utf8Path,
+    tree: &Utf8Path,
+    manifest: &Manifest,
+) -> Result<State> {
+    Runtime::new()?.block_on(async {
+        let (push, _) = pushing(url, certs, tree, manifest).await?;
+        Ok(push.check(&operator()).await?)
+    })
+}
+
+async fn pushing(
+    url: &str,
+    certs: &Utf8Path,
+    tree: &Utf8Path,
+    manifest: &Manifest,
+) -> Result<(PushImages, Slot<RegistryCredentials>)> {
+    let credentials = Slot::new("registry credentials");
+    let prepare = PrepareRegistryCredentials::new(certs, None, credentials.clone());
+    prepare.check(&operator()).await?;
+    let site = SiteRegistry {
+        url: url.to_owned(),
+        ca: certs.join("ca.crt"),
+        namespace: None,
+    };
+    let layout = Tree::at(tree).images();
+    let push = PushImages::new(site, credentials.clone(), layout, manifest.images.clone());
+    Ok((push, credentials))
+}
+
+/// The machine that acts.
+pub fn operator() -> Cx {
+    Cx {
+        host: Arc::new(LocalHost::new("operator", Redactor::default())),
+        progress: Progress::unseen(),
+    }
+}
+
+fn upload(
+    file: &Utf8Path,
+    login: &Utf8Path,
+    known_hosts: &Utf8Path,
+    to: &[String],
+) -> Result<()> {
+    let login = fs::read_to_string(login)?;
+    let uploads = to.iter().map(async |to| {
+        let (port, path) = to
+            .split_once('=')
+            .ok_or_else(|| anyhow!("{to} is not PORT=PATH"))?;
+        let target = Target {
+            name: format!("node{port}"),
+            address: "127.0.0.1".to_owned(),
+            port: port.parse().context("the port")?,
+            user: "root".to_owned(),
+            auth: vec![Auth::Key {
+                text: SecretString::from(login.clone()),
+                passphrase: None,
+                origin: "login".to_owned(),
+            }],
+            sudo_password: None,
+            host_key: None,
+            bastion: None,
+        };
+        let keys = HostKeys {
+            known_hosts: vec![known_hosts.to_owned()],
+            unknown: UnknownHost::Refuse,
+        };
+        let host = SshHost::new(target, keys, Options::default());
+        let source = Source::File(file.to_owned());
+        let attrs = FileAttrs::root(0o755);
+        host.upload(&source, path.into(), &attrs, &Progress::unseen())
+            .await?;
+        anyhow::Ok(())
+    });
+    // Hosts run on threads of their own, as the engine lets them.
+    Runtime::new()?.block_on(try_join_all(uploads))?;
+    Ok(())
+}
