@@ -14,6 +14,7 @@ mod layout;
 mod manifest;
 mod needs;
 mod signature;
+mod space;
 
 pub use bundle::{
     Bundle, BundleError, Change, Fault, ListingError, PackError, Packed, Packing, Unlistable,
@@ -28,3 +29,4 @@ pub use signature::{
     NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,
     verify_signature,
 };
+pub use space::{Room, SpaceError, check_space};

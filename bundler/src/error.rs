@@ -1,11 +1,10 @@
-use artifact::{Missing, PackError};
+use artifact::{Missing, PackError, SpaceError};
 use camino::Utf8PathBuf;
 
 use crate::fetch::{FetchError, FetchFailures, FileFailure};
 use crate::images::{ImageFailure, ImageFailures};
 use crate::lock::LockError;
 use crate::resolve::ResolveFailure;
-use crate::space::SpaceError;
 
 /// Why there is no bundle. Nothing half-written lies under a final name, and the next run goes on where this one ended.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +48,16 @@ pub struct Failed {
     pub title: String,
     pub error: String,
     pub hint: Option<String>,
+    pub fault: Fault,
+}
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It came, and is not what was published or locked.
+    Integrity,
+    /// It could not be had, or not be used.
+    Other,
 }
 
 impl From<FetchFailures> for BundleError {
@@ -60,6 +69,7 @@ impl From<FetchFailures> for BundleError {
             hint: failure.error.hint(),
             error: failure.error.to_string(),
             title: failure.title,
+            fault: failure.error.fault(),
         };
         Self::Fetch(failures.0.into_iter().map(failed).collect())
     }
@@ -74,6 +84,7 @@ impl From<ImageFailures> for BundleError {
             hint: failure.error.hint(),
             error: failure.error.to_string(),
             title: format!("image {}", failure.image),
+            fault: failure.error.fault(),
         };
         Self::Fetch(failures.0.into_iter().map(failed).collect())
     }
@@ -114,7 +125,9 @@ impl BundleError {
         match self {
             Self::Resolve(error) => error.hint(),
             Self::Lock(error) => error.hint(),
-            Self::Space(error) => error.hint(),
+            Self::Space(SpaceError::Short { .. }) => {
+                Some("free some space, or choose other places with --work-dir and -o".to_owned())
+            }
             Self::Client(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Fetch(failed) | Self::Content(failed) => {
@@ -132,7 +145,7 @@ impl BundleError {
             Self::DiskFull { .. } => Some(
                 "free some space or choose another --work-dir; the next run continues".to_owned(),
             ),
-            Self::Io { .. } | Self::Interrupted => None,
+            Self::Space(SpaceError::Unknown { .. }) | Self::Io { .. } | Self::Interrupted => None,
         }
     }
 
@@ -140,6 +153,19 @@ impl BundleError {
     #[must_use]
     pub const fn is_interrupted(&self) -> bool {
         matches!(self, Self::Interrupted | Self::Pack(PackError::Cancelled))
+    }
+
+    /// Whether something came that is not what was published or locked.
+    #[must_use]
+    pub fn is_unverified(&self) -> bool {
+        match self {
+            Self::Fetch(failed) | Self::Content(failed) => {
+                failed.iter().any(|failed| failed.fault == Fault::Integrity)
+            }
+            Self::Client(error) => error.fault() == Fault::Integrity,
+            Self::Lock(LockError::Differs { .. }) => true,
+            _ => false,
+        }
     }
 
     /// Two failures of work done side by side as one.
@@ -179,6 +205,7 @@ mod tests {
     use cluster::Arch;
 
     use super::*;
+    use crate::images::ImageError;
 
     fn said(error: &BundleError) -> String {
         let hint = error
@@ -193,6 +220,7 @@ mod tests {
             title: title.to_owned(),
             error: "https://example.com/x: not found (404)".to_owned(),
             hint: Some("check the version".to_owned()),
+            fault: Fault::Other,
         };
         insta::assert_snapshot!(said(&BundleError::Fetch(vec![failed("etcd v9.9.9 for amd64"), failed("runc v9.9.9 for amd64")])), @r"
         2 things could not be fetched:
@@ -215,6 +243,45 @@ mod tests {
           program etcdctl of etcd v3.5.24 for arm64, wanted by etcd kubexm
         hint: take it out of the config, or choose a version or an image that has it
         ");
+    }
+
+    #[test]
+    fn wrong_content_is_told_from_what_could_not_be_had() {
+        let failures = |errors: Vec<FetchError>| {
+            let failed = errors.into_iter().map(|error| FileFailure {
+                title: "runc v1.3.3 for amd64".to_owned(),
+                error,
+            });
+            BundleError::from(FetchFailures(failed.collect()))
+        };
+        let url = || "https://example.com/x".to_owned();
+        let absent = || FetchError::NotFound {
+            url: url(),
+            status: 404,
+        };
+        let wrong = FetchError::Mismatch {
+            url: url(),
+            expected: "sha256:00".into(),
+            got: "sha256:11".into(),
+            source_of_truth: "kubexm.lock".into(),
+        };
+        assert!(!failures(vec![absent()]).is_unverified());
+        assert!(failures(vec![absent(), wrong.clone()]).is_unverified());
+        let image = |error| {
+            let failure = ImageFailure {
+                image: "example.com/x:1".to_owned(),
+                error,
+            };
+            BundleError::from(ImageFailures(vec![failure]))
+        };
+        let corrupt = ImageError::Corrupt {
+            at: url(),
+            what: "blob",
+            digest: "sha256:00".into(),
+        };
+        assert!(image(corrupt).is_unverified());
+        assert!(image(ImageError::from(wrong)).is_unverified());
+        assert!(!image(ImageError::Schema1).is_unverified());
     }
 
     #[test]

@@ -12,14 +12,12 @@ mod lock;
 pub mod mirror;
 mod plan;
 mod resolve;
-mod space;
 #[cfg(test)]
 mod testing;
 
 pub use access::registry_access;
 pub use bundle::{Kubexm, Prepared, Report, Request, plan, prepare};
-pub use error::{BundleError, Failed};
+pub use error::{BundleError, Failed, Fault};
 pub use lock::{Difference, Lock, LockError, LockMode};
 pub use plan::{Extent, Pin, Plan, Row, RowKind};
 pub use resolve::ResolveFailure;
-pub use space::SpaceError;

@@ -193,7 +193,7 @@ fn making(error: &bundler::BundleError) -> Exit {
     match error {
         error if error.is_interrupted() => Exit::Interrupted,
         Resolve(_) | Lock(LockError::Absent { .. } | LockError::Malformed { .. }) => Exit::Usage,
-        Lock(LockError::Differs { .. }) => Exit::Unverified,
+        error if error.is_unverified() => Exit::Unverified,
         _ => Exit::Failed,
     }
 }
@@ -207,6 +207,21 @@ impl From<bundler::BundleError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_content_from_upstream_is_a_failed_verification() {
+        let failed = |fault| {
+            let failed = bundler::Failed {
+                title: "runc v1.3.3 for amd64".into(),
+                error: "https://example.com/runc: wrong content".into(),
+                hint: None,
+                fault,
+            };
+            Failure::from(bundler::BundleError::Fetch(vec![failed])).exit()
+        };
+        assert_eq!(failed(bundler::Fault::Integrity), Exit::Unverified);
+        assert_eq!(failed(bundler::Fault::Other), Exit::Failed);
+    }
 
     #[test]
     fn an_error_its_causes_and_one_hint() {

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use futures::StreamExt;
 use manifests::{Carries, Resolved};
 
-use crate::error::{BundleError, Failed};
+use crate::error::{BundleError, Failed, Fault};
 use crate::inspect::{self, Inspected};
 use crate::lock::LockedFile;
 use crate::resolve::WantedFile;
@@ -28,6 +28,7 @@ pub(crate) async fn entries(
                     .map_err(|error| Failed {
                         title,
                         hint: error.hint(),
+                        fault: Fault::Other,
                         error: error.to_string(),
                     })
             }

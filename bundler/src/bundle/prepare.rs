@@ -335,6 +335,7 @@ impl Desk<'_> {
                 Err(error) => failed.push(Failed {
                     title: wanted.title(),
                     hint: error.hint(),
+                    fault: error.fault(),
                     error: error.to_string(),
                 }),
             }

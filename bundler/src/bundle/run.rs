@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use artifact::Tree;
+use artifact::{Room, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use event::{Event, Events, RunOutcome};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,6 @@ use super::{Report, Request, write};
 use crate::error::BundleError;
 use crate::images::ResolvedImage;
 use crate::plan::Plan;
-use crate::space::{self, Room};
 
 /// `bundle.json` and the frames around everything.
 const OVERHEAD: u64 = 16 << 20;
@@ -133,7 +132,7 @@ impl Prepared {
                 need: out,
             },
         ];
-        Ok(space::check(&rooms)?)
+        Ok(artifact::check_space(&rooms)?)
     }
 
     /// `kubexm` for this machine's architecture, which is first; `kubexm-<arch>` for others.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::watch::Passing;
+use crate::error::Fault;
 
 /// Why something could not be fetched. Addresses in it hold no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,6 +122,13 @@ impl FetchError {
             | Self::Interrupted => return None,
         };
         Some(hint.to_owned())
+    }
+
+    pub(crate) const fn fault(&self) -> Fault {
+        match self {
+            Self::Mismatch { .. } => Fault::Integrity,
+            _ => Fault::Other,
+        }
     }
 
     pub(crate) fn io(act: &'static str, path: &Utf8Path, error: &io::Error) -> Self {

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use cluster::Arch;
 
+use crate::error::Fault;
 use crate::fetch::{FetchError, Passing};
 
 /// Why an image could not be copied. The image itself is named by the [`ImageFailure`](super::ImageFailure) around it.
@@ -115,6 +116,16 @@ impl ImageError {
             | Self::Client { .. }
             | Self::Interrupted => return None,
         })
+    }
+}
+
+impl ImageError {
+    pub(crate) const fn fault(&self) -> Fault {
+        match self {
+            Self::Corrupt { .. } => Fault::Integrity,
+            Self::Local(error) => error.fault(),
+            _ => Fault::Other,
+        }
     }
 }
 

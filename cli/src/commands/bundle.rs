@@ -66,9 +66,9 @@ async fn make(
         .await
         .map_err(|error| match error {
             // Each of them is a unit of the run, and in its summary.
-            BundleError::Fetch(_) => Failure::Told(Exit::Failed),
+            error @ BundleError::Fetch(_) => Failure::Told(Failure::from(error).exit()),
             error if error.is_interrupted() => Failure::Told(Exit::Interrupted),
-            error => Failure::Making(Box::new(error)),
+            error => Failure::from(error),
         })
 }
 

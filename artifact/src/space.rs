@@ -5,11 +5,28 @@ use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Bytes that will be written below a directory.
+use crate::{Manifest, Tree};
+
+/// Bytes that will be written below a directory. It need not be there yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
+pub struct Room {
     pub dir: Utf8PathBuf,
     pub need: u64,
+}
+
+impl Room {
+    /// What unpacking will write: the files of the bundle that the tree does not hold yet.
+    #[must_use]
+    pub fn to_unpack(manifest: &Manifest, tree: &Tree) -> Self {
+        let absent = manifest.files.iter().filter(|file| {
+            let found = std::fs::symlink_metadata(tree.path(&file.path));
+            !found.is_ok_and(|found| found.len() == file.size)
+        });
+        Self {
+            dir: tree.root().to_owned(),
+            need: absent.fold(0, |sum, file| sum.saturating_add(file.size)),
+        }
+    }
 }
 
 /// There is not enough room.
@@ -28,20 +45,8 @@ pub enum SpaceError {
     },
 }
 
-impl SpaceError {
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Short { .. } => {
-                Some("free some space, or choose other places with --work-dir and -o".to_owned())
-            }
-            Self::Unknown { .. } => None,
-        }
-    }
-}
-
 /// Fails where a file system has less room than all that goes there.
-pub(crate) fn check(rooms: &[Room]) -> Result<(), SpaceError> {
+pub fn check_space(rooms: &[Room]) -> Result<(), SpaceError> {
     let mut per_device = BTreeMap::<u64, (Utf8PathBuf, u64)>::new();
     for room in rooms {
         let dir = existing(&room.dir);
@@ -78,7 +83,7 @@ fn existing(dir: &Utf8Path) -> &Utf8Path {
 }
 
 /// `1.5 GiB`
-pub(crate) fn human(bytes: u64) -> String {
+fn human(bytes: u64) -> String {
     let mut unit = "B";
     let mut divisor = 1;
     for next in ["KiB", "MiB", "GiB", "TiB"] {
@@ -99,6 +104,7 @@ pub(crate) fn human(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{FileEntry, Sha256};
 
     #[test]
     fn what_cannot_fit_is_refused_with_both_numbers() {
@@ -108,11 +114,11 @@ mod tests {
             dir: dir.join("not/yet/made"),
             need,
         };
-        check(&[room(1), room(1)]).unwrap();
+        check_space(&[room(1), room(1)]).unwrap();
         // Each alone might fit; both go to one disk.
         let half =
             rustix::fs::statvfs(dir.as_std_path()).map(|s| s.f_bavail * s.f_frsize / 2 + (8 << 30));
-        let error = check(&[room(half.unwrap()), room(half.unwrap())]).unwrap_err();
+        let error = check_space(&[room(half.unwrap()), room(half.unwrap())]).unwrap_err();
         assert!(matches!(error, SpaceError::Short { .. }), "{error}");
         let error = SpaceError::Short {
             dir: "/work".into(),
@@ -120,6 +126,26 @@ mod tests {
             have: 1_610_612_736,
         };
         insta::assert_snapshot!(error.to_string(), @"not enough space below /work: 3.0 GiB needed, 1.5 GiB free");
+    }
+
+    #[test]
+    fn what_the_tree_holds_needs_no_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = Tree::at(Utf8PathBuf::try_from(dir.path().to_owned()).unwrap());
+        let file = |path: &str, size| FileEntry::new(path, size, 0o644, Sha256::of(b""));
+        let manifest = Manifest {
+            format: crate::FORMAT,
+            cluster: "small".into(),
+            kubexm: "0.1.0".into(),
+            arches: Vec::new(),
+            files: vec![file("whole", 4), file("half", 40), file("absent", 400)],
+            images: Vec::new(),
+        };
+        for name in ["whole", "half"] {
+            std::fs::write(tree.path(name.into()), "1234").unwrap();
+        }
+        let room = Room::to_unpack(&manifest, &tree);
+        assert_eq!((room.dir.as_path(), room.need), (tree.root(), 440));
     }
 
     #[test]
