@@ -16,7 +16,7 @@ use host::local::LocalHost;
 use host::ssh::{Auth, HostKeys, Options, SshHost, Target, UnknownHost};
 use host::{FileAttrs, Host, Redactor, Source};
 use secrecy::SecretString;
-use step::{PrepareRegistryCredentials, PushImages, RegistryCredentials, SiteRegistry};
+use step::{PrepareRegistryCredentials, PushImages, SiteRegistry};
 use tokio::runtime::Runtime;
 
 #[derive(Subcommand)]
@@ -105,7 +105,7 @@ fn unpack(bundle: &Utf8Path, tree: &Utf8Path) -> Result<()> {
 fn push(url: &str, certs: &Utf8Path, tree: &Utf8Path, manifest: &Utf8Path) -> Result<()> {
     let manifest = read_manifest(manifest)?;
     Runtime::new()?.block_on(async {
-        let (push, _) = pushing(url, certs, tree, &manifest).await?;
+        let push = pushing(url, certs, tree, &manifest).await?;
         push.apply(&operator()).await?;
         Ok(())
     })
@@ -119,7 +119,7 @@ pub fn is_pushed(
     manifest: &Manifest,
 ) -> Result<State> {
     Runtime::new()?.block_on(async {
-        let (push, _) = pushing(url, certs, tree, manifest).await?;
+        let push = pushing(url, certs, tree, manifest).await?;
         Ok(push.check(&operator()).await?)
     })
 }
@@ -129,7 +129,7 @@ async fn pushing(
     certs: &Utf8Path,
     tree: &Utf8Path,
     manifest: &Manifest,
-) -> Result<(PushImages, Slot<RegistryCredentials>)> {
+) -> Result<PushImages> {
     let credentials = Slot::new("registry credentials");
     let prepare = PrepareRegistryCredentials::new(certs, None, credentials.clone());
     prepare.check(&operator()).await?;
@@ -139,8 +139,12 @@ async fn pushing(
         namespace: None,
     };
     let layout = Tree::at(tree).images();
-    let push = PushImages::new(site, credentials.clone(), layout, manifest.images.clone());
-    Ok((push, credentials))
+    Ok(PushImages::new(
+        site,
+        credentials,
+        layout,
+        manifest.images.clone(),
+    ))
 }
 
 /// The machine that acts.
@@ -187,7 +191,6 @@ fn upload(
             .await?;
         anyhow::Ok(())
     });
-    // Hosts run on threads of their own, as the engine lets them.
     Runtime::new()?.block_on(try_join_all(uploads))?;
     Ok(())
 }

@@ -16,7 +16,7 @@ mod table;
 use std::fs::{self, File};
 
 use anyhow::{Context, Result};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use acts::Act;
@@ -114,11 +114,18 @@ fn compare(args: &Args) -> Result<()> {
     remove(&work)
 }
 
-fn remove(path: &camino::Utf8Path) -> Result<()> {
+/// Removes a directory with all in it, if it is there.
+fn remove(path: &Utf8Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {path}"))
         }
         _ => Ok(()),
     }
+}
+
+/// An empty directory under this name.
+fn emptied(path: &Utf8Path) -> Result<()> {
+    remove(path)?;
+    fs::create_dir(path).with_context(|| format!("making {path}"))
 }

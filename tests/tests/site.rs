@@ -1,6 +1,7 @@
 //! The whole path in the lab: bundle on this side, install in a site without a route out. Run by `make e2e`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,7 +61,7 @@ fn look(lab: &Lab, nodes: &[&str]) -> Result<String> {
          cat /etc/hosts; systemctl is-active etcd containerd kubexm-registry; true";
     let mut all = String::new();
     for node in nodes {
-        all.push_str(&format!("== {node}\n{}", lab.on(node, script)?));
+        writeln!(all, "== {node}\n{}", lab.on(node, script)?)?;
     }
     Ok(all)
 }
@@ -363,7 +364,7 @@ fn killed_at_any_moment_the_next_run_ends_in_the_same_state() -> Result<()> {
 
 /// Ten moments spread over a time, each somewhere within its tenth.
 fn moments(first: Duration, last: Duration) -> impl Iterator<Item = Duration> {
-    let step = (last - first) / 10;
+    let step = last.saturating_sub(first) / 10;
     (0..10_u32).map(move |at| {
         let jitter = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -377,11 +378,10 @@ fn moments(first: Duration, last: Duration) -> impl Iterator<Item = Duration> {
 fn without_a_registry_the_nodes_hold_the_images() -> Result<()> {
     let lab = Lab::up(2)?;
     let config = lab.config()?;
-    let bare: String = config
+    let lines = config
         .lines()
-        .filter(|line| !line.trim_start().starts_with("registry: ["))
-        .map(|line| format!("{line}\n"))
-        .collect();
+        .filter(|line| !line.trim_start().starts_with("registry: ["));
+    let bare = lines.collect::<Vec<_>>().join("\n");
     let made = bundle(&lab, "connected", &bare)?;
     let site = lab.work().join("site");
     lab.lab(&["egress", "reset"])?.ok()?;

@@ -53,14 +53,7 @@ pub async fn dry_run(
         run: jobs.max(1),
         host: jobs.max(1),
     };
-    drive(
-        graph,
-        limits,
-        cancel,
-        |index, work| visit(index, work),
-        |_, _| {},
-    )
-    .await;
+    drive(graph, limits, cancel, visit, |_, _| {}).await;
     let mut states = states.into_inner().unwrap_or_else(PoisonError::into_inner);
     graph
         .view()

@@ -14,8 +14,6 @@ use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError
 /// How a graph is run.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// For events and journal.
-    pub cluster: String,
     /// Names the bundle in the journal's keys.
     pub bundle: String,
     /// How many steps run at once, over all hosts.
@@ -47,6 +45,8 @@ pub struct Failure {
 
 /// Runs every step of a graph on its host, in order and side by side. A failure stops what depends on it and nothing
 /// else. Only a journal that cannot be written is an error: then nothing more is started.
+///
+/// Tells of stages and units. That the whole began and ended is for the caller to tell: this may be only a part of it.
 pub async fn run(
     graph: &Graph,
     inventory: &Inventory,
@@ -55,12 +55,6 @@ pub async fn run(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<RunReport, JournalError> {
-    let started = Instant::now();
-    events.emit(&Event::RunStarted {
-        command: graph.name.to_owned(),
-        cluster: options.cluster.clone(),
-        units: graph.len() as u64,
-    });
     journal.write(&Record::RunStarted {
         at: Timestamp::now(),
         plan: graph.name.to_owned(),
@@ -106,14 +100,6 @@ pub async fn run(
         at: Timestamp::now(),
         result: format!("{outcome:?}"),
     })?;
-    events.emit(&Event::RunFinished {
-        outcome,
-        took: started.elapsed(),
-        changed: tally.changed,
-        satisfied: tally.satisfied,
-        failed: tally.failures.len() as u64,
-        skipped: tally.skipped,
-    });
     Ok(RunReport {
         outcome,
         changed: tally.changed,

@@ -153,7 +153,6 @@ async fn go_with(
         .join("journal.jsonl");
     let journal = Journal::open(&path).unwrap();
     let options = RunOptions {
-        cluster: "demo".into(),
         bundle: "digest".into(),
         jobs: 8,
         jobs_per_host: 4,
@@ -461,13 +460,15 @@ async fn every_unit_that_starts_ends_once_and_every_stage_too() {
             .on("c", steps(&world, &["z"])),
     ]);
     let said = Arc::new(Said::default());
-    go_with(
+    let report = go_with(
         &graph,
         Events::to(vec![said.clone()]),
         CancellationToken::new(),
         None,
     )
-    .await;
+    .await
+    .report;
+    assert_eq!((report.failures.len(), report.skipped), (1, 1));
     let said = said.0.lock().unwrap();
     let count = |of: fn(&Event) -> bool| said.iter().filter(|event| of(event)).count();
     assert_eq!(count(|event| matches!(event, Event::Started(_))), 3);
@@ -481,14 +482,12 @@ async fn every_unit_that_starts_ends_once_and_every_stage_too() {
         count(|event| matches!(event, Event::StageFinished { .. })),
         1
     );
-    assert!(matches!(
-        said.last(),
-        Some(Event::RunFinished {
-            failed: 1,
-            skipped: 1,
-            ..
-        })
-    ));
+    assert!(matches!(said.last(), Some(Event::StageFinished { .. })));
+    assert_eq!(
+        count(|event| matches!(event, Event::RunStarted { .. } | Event::RunFinished { .. })),
+        0,
+        "the graph may be only a part of what the command does"
+    );
     assert!(said.iter().any(|event| matches!(
         event,
         Event::Finished {

@@ -42,16 +42,14 @@ pub fn unpack(site: &Site) -> Task {
 
 /// Where a program lies ready: the file itself, or under its digest once it is unpacked.
 fn local(site: &Site, of: ProgramFile<'_>) -> Utf8PathBuf {
-    match of.program.member {
-        None => site.tree.path(&of.file.path),
-        Some(_) => {
-            let digest = of.program.sha256.to_string();
-            site.tree
-                .programs()
-                .join(&digest[..16])
-                .join(&of.program.name)
-        }
+    if of.program.member.is_none() {
+        return site.tree.path(&of.file.path);
     }
+    let digest = of.program.sha256.to_string();
+    site.tree
+        .programs()
+        .join(&digest[..16])
+        .join(&of.program.name)
 }
 
 /// The step that puts a component's programs into a directory of a host, whatever its architecture.
