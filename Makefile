@@ -22,7 +22,7 @@ lint: ## Format, clippy, dependencies, shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	$(CARGO) deny --offline check bans licenses sources
-	shellcheck --external-sources .ci/run tests/setup.sh tests/demo/*.sh tests/lab/lab tests/lab/*.sh
+	shellcheck --external-sources .ci/run tests/setup.sh tests/bench/*.sh tests/demo/*.sh tests/lab/lab tests/lab/*.sh
 
 unit: ## Unit, property, golden and layer tests; real programs on loopback, no lab
 	$(CARGO) nextest run --workspace --locked
@@ -30,6 +30,10 @@ unit: ## Unit, property, golden and layer tests; real programs on loopback, no l
 e2e: ## The whole path in the lab
 	$(CARGO) build --package kubexm --locked
 	$(CARGO) nextest run --package tests --locked --run-ignored only --test-threads 1 --no-capture
+
+bench: setup ## Compare with tar, zstd, skopeo and scp on this machine; ARGS="--rounds 1 --only pack"
+	@tests/bench/deps.sh /var/tmp/kubexm-bench
+	$(CARGO) run --release --package tests --bin bench --locked -- $(ARGS)
 
 release: ## Build target/release/kubexm
 	$(CARGO) build --release --package kubexm --locked

@@ -155,12 +155,7 @@ pub fn operator() -> Cx {
     }
 }
 
-fn upload(
-    file: &Utf8Path,
-    login: &Utf8Path,
-    known_hosts: &Utf8Path,
-    to: &[String],
-) -> Result<()> {
+fn upload(file: &Utf8Path, login: &Utf8Path, known_hosts: &Utf8Path, to: &[String]) -> Result<()> {
     let login = fs::read_to_string(login)?;
     let uploads = to.iter().map(async |to| {
         let (port, path) = to

@@ -118,7 +118,9 @@ impl Write for HashWriter<'_> {
 }
 
 fn entries(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
-    let entries = dir.read_dir_utf8().with_context(|| format!("reading {dir}"))?;
+    let entries = dir
+        .read_dir_utf8()
+        .with_context(|| format!("reading {dir}"))?;
     let paths = entries.map(|entry| Ok(entry?.into_path()));
     paths.collect()
 }

@@ -120,7 +120,11 @@ impl Layout {
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
         let mut tar = tar::Builder::new(Vec::new());
-        tar.append_data(&mut header, format!("file-{}", self.seed), content.as_slice())?;
+        tar.append_data(
+            &mut header,
+            format!("file-{}", self.seed),
+            content.as_slice(),
+        )?;
         let tar = tar.into_inner()?;
         let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
         gzip.write_all(&tar)?;

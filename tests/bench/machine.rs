@@ -29,7 +29,10 @@ pub fn describe() -> String {
 /// How busy the machine is.
 pub fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+    text.split_whitespace()
+        .take(3)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn field(file: &str, name: &str) -> Option<String> {

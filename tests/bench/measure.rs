@@ -37,10 +37,10 @@ pub fn measure(command: &[String], log: &Utf8Path) -> Result<Cost> {
         .stderr(output)
         .spawn()
         .context("/usr/bin/time")?;
-    let timer = child.id();
+    let root = child.id();
     let (status, wall, memory) = thread::scope(|scope| {
         let (done, ended) = mpsc::channel();
-        let watcher = scope.spawn(move || watch(timer, &ended));
+        let watcher = scope.spawn(move || watch(root, &ended));
         let status = child.wait();
         let wall = start.elapsed();
         drop(done);
@@ -70,10 +70,10 @@ fn cpu(times: &str) -> Result<Duration> {
 }
 
 /// The most memory that the processes below this one had at the same time.
-fn watch(timer: u32, ended: &Receiver<()>) -> u64 {
+fn watch(root: u32, ended: &Receiver<()>) -> u64 {
     let mut peak = 0;
     loop {
-        peak = peak.max(below(timer));
+        peak = peak.max(below(root));
         if ended.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
             return peak;
         }
@@ -85,7 +85,9 @@ fn below(process: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{process}/task"));
     let children = threads.into_iter().flatten().flatten().flat_map(|thread| {
         let list = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        let children = list.split_whitespace().filter_map(|child| child.parse().ok());
+        let children = list
+            .split_whitespace()
+            .filter_map(|child| child.parse().ok());
         children.collect::<Vec<u32>>()
     });
     children.map(|child| peak_of(child) + below(child)).sum()

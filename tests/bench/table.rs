@@ -68,18 +68,12 @@ fn seconds(time: Duration) -> (String, f64) {
     (format!("{seconds:.2} s"), seconds)
 }
 
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "three digits of it are shown"
-)]
+#[allow(clippy::cast_precision_loss, reason = "three digits of it are shown")]
 fn megabytes(bytes: u64) -> (String, f64) {
     (format!("{:.1} MB", bytes as f64 / 1e6), bytes as f64)
 }
 
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "three digits of it are shown"
-)]
+#[allow(clippy::cast_precision_loss, reason = "three digits of it are shown")]
 fn mebibytes(bytes: u64) -> (String, f64) {
     (format!("{} MiB", bytes >> 20), bytes as f64)
 }

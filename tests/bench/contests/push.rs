@@ -20,7 +20,8 @@ pub struct Push<'a> {
 }
 
 /// What is done with each image.
-const COPY: &str = r#"skopeo copy -q --all --dest-cert-dir "$1" --dest-creds "$2" "oci:$3:{}" "docker://$4/{}""#;
+const COPY: &str =
+    r#"skopeo copy -q --all --dest-cert-dir "$1" --dest-creds "$2" "oci:$3:{}" "docker://$4/{}""#;
 
 impl<'a> Push<'a> {
     pub fn new(data: &'a Data) -> Result<Self> {
