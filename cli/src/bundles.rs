@@ -3,7 +3,7 @@
 use std::fs;
 use std::num::NonZeroUsize;
 
-use artifact::{Bundle, BundleError, Cancel, Principal, Tree, Unpacked, Verdict};
+use artifact::{Bundle, BundleError, Cancel, Principal, Room, Tree, Unpacked, Verdict};
 use camino::Utf8Path;
 use event::{Events, Outcome};
 use jiff::Zoned;
@@ -47,6 +47,14 @@ pub fn verify(
             Err(error) => ended(error),
         },
     )
+}
+
+/// Fails where what a bundle holds has no room beside what its tree holds already.
+pub fn require_space(bundle: &Bundle, tree: &Tree) -> Result<(), Failure> {
+    Ok(artifact::check_space(&[Room::to_unpack(
+        bundle.manifest(),
+        tree,
+    )])?)
 }
 
 /// Puts what a bundle holds into its tree, and takes out what only an earlier one held.

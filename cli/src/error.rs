@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::process::ExitCode;
 
-use artifact::{BundleError, SignError, SignatureError, Verdict};
+use artifact::{BundleError, SignError, SignatureError, SpaceError, Verdict};
 use bundler::LockError;
 use bundler::mirror::MirrorError;
 use camino::Utf8PathBuf;
@@ -46,6 +46,8 @@ pub enum Failure {
     Yaml(#[from] WriteError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Space(#[from] SpaceError),
     #[error("{path}: {source}")]
     Signature {
         path: Utf8PathBuf,
@@ -112,6 +114,7 @@ impl Failure {
             | Self::Stdout(_)
             | Self::Start(_)
             | Self::Yaml(_)
+            | Self::Space(_)
             | Self::Pipeline(_) => Exit::Failed,
             Self::Signature { .. } => Exit::Unverified,
             Self::Bundle(error) => match error.verdict() {
@@ -129,6 +132,9 @@ impl Failure {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Bundle(error) => error.hint(),
+            Self::Space(SpaceError::Short { .. }) => {
+                Some("free some space, or choose another place with --work-dir".to_owned())
+            }
             Self::Signature { source, .. } => source.hint(),
             Self::Making(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
@@ -145,6 +151,7 @@ impl Failure {
             // Each problem of a config has a hint of its own.
             | Self::Config(_)
             | Self::Yaml(_)
+            | Self::Space(_)
             | Self::Told(_) => None,
         }
     }

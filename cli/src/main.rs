@@ -11,6 +11,7 @@ mod error;
 mod home;
 mod output;
 mod piece;
+mod run;
 mod runtime;
 mod secrets;
 mod signals;

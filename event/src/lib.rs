@@ -43,6 +43,7 @@ pub enum Event {
     /// A unit ended. Exactly one for every [`Event::Started`].
     Finished {
         id: UnitId,
+        #[serde(flatten)]
         outcome: Outcome,
         #[serde(with = "millis")]
         took: Duration,
@@ -104,7 +105,9 @@ pub enum Outcome {
     /// It was so already; nothing was done.
     Satisfied,
     /// The work was done.
-    Changed { reason: String },
+    Changed {
+        reason: String,
+    },
     Failed {
         error: String,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,14 +149,19 @@ pub struct Events {
 
 impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Events").field("sinks", &self.sinks.len()).finish_non_exhaustive()
+        f.debug_struct("Events")
+            .field("sinks", &self.sinks.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl Events {
     #[must_use]
     pub fn to(sinks: Vec<Arc<dyn Sink>>) -> Self {
-        Self { sinks: sinks.into(), next: Arc::default() }
+        Self {
+            sinks: sinks.into(),
+            next: Arc::default(),
+        }
     }
 
     /// For callers that nobody watches.
@@ -170,11 +178,16 @@ impl Events {
     }
 
     pub fn warn(&self, message: impl Into<String>, hint: Option<&str>) {
-        self.emit(&Event::Warning { message: message.into(), hint: hint.map(Into::into) });
+        self.emit(&Event::Warning {
+            message: message.into(),
+            hint: hint.map(Into::into),
+        });
     }
 
     pub fn note(&self, message: impl Into<String>) {
-        self.emit(&Event::Note { message: message.into() });
+        self.emit(&Event::Note {
+            message: message.into(),
+        });
     }
 
     /// A new id, unique within this run.
@@ -186,7 +199,12 @@ impl Events {
     /// Where a unit reports the bytes it moves.
     #[must_use]
     pub fn progress(&self, id: UnitId, total: Option<u64>) -> Progress {
-        Progress { events: self.clone(), id: Some(id), total, done: Arc::default() }
+        Progress {
+            events: self.clone(),
+            id: Some(id),
+            total,
+            done: Arc::default(),
+        }
     }
 }
 
@@ -203,13 +221,22 @@ impl Progress {
     /// Counts for nobody.
     #[must_use]
     pub fn unseen() -> Self {
-        Self { events: Events::nowhere(), id: None, total: None, done: Arc::default() }
+        Self {
+            events: Events::nowhere(),
+            id: None,
+            total: None,
+            done: Arc::default(),
+        }
     }
 
     pub fn add(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if let Some(id) = self.id {
-            self.events.emit(&Event::Progress { id, done, total: self.total });
+            self.events.emit(&Event::Progress {
+                id,
+                done,
+                total: self.total,
+            });
         }
     }
 }

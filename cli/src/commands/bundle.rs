@@ -35,7 +35,7 @@ pub fn run(args: &BundleArgs, printer: &Printer) -> Result<(), Failure> {
     let events = if args.dry_run {
         printer.work()
     } else {
-        printer.run(report.clone())
+        printer.run(vec![report.clone()])
     };
     let cancel = signals::watch(events.clone())?;
     if let Some(text) = warning {

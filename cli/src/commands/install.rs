@@ -1,14 +1,13 @@
 use std::process;
-use std::sync::Arc;
 
 use artifact::Bundle;
 use camino::Utf8PathBuf;
-use event::RunOutcome;
-use pipeline::{Access, DryNode, DryState, HostKeys, Options, UnknownHost};
+use pipeline::{Access, DryNode, DryState, HostKeys, Options, Session, UnknownHost};
 
 use crate::args::InstallArgs;
-use crate::error::{Exit, Failure};
-use crate::output::{Format, Printer, Report, count};
+use crate::error::Failure;
+use crate::output::{Format, Printer, count};
+use crate::run::Run;
 use crate::secrets::LocalSecrets;
 use crate::{bundles, home, runtime, signals, site};
 
@@ -32,33 +31,36 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     let _inside = runtime.enter();
     let jobs = args.jobs.map_or(JOBS, usize::from);
     if args.dry_run {
+        if let Some(text) = config.not_yet_acting() {
+            printer.warning(text);
+        }
         let cancel = signals::watch(printer.work())?;
         let nodes = runtime.block_on(pipeline::dry_run(&graph, &inventory, jobs, &cancel));
         return show(&nodes, printer);
     }
-    let report = Arc::new(Report::in_dir(site.tree.state()));
-    let events = printer.run(report.clone());
-    if let Some(text) = config.not_yet_acting() {
-        events.warn(text, None);
-    }
-    let cancel = signals::watch(events.clone())?;
-    let flag = signals::flag(&cancel);
-    bundles::unpack(&bundle, &site.tree, runtime::threads(), &events, &flag)?;
-    let options = Options {
-        cluster: site.cluster.name().to_owned(),
-        bundle: bundle.digest().to_string(),
-        jobs,
-        inject_error: args.inject_error.clone(),
-        holder: format!("install, process {}", process::id()),
+    let session = Session::begin(&site.tree, &format!("install, process {}", process::id()))?;
+    bundles::require_space(&bundle, &site.tree)?;
+    let run = Run {
+        command: "install",
+        cluster: site.cluster.name(),
+        units: graph.len() + 1,
+        reports: site.tree.state(),
     };
-    let ran = pipeline::run(&graph, &inventory, &site.tree, options, &events, &cancel);
-    let ran = runtime.block_on(ran);
-    printer.reported(&report);
-    match ran?.outcome {
-        RunOutcome::Done => Ok(()),
-        RunOutcome::Failed => Err(Failure::Told(Exit::Failed)),
-        RunOutcome::Interrupted => Err(Failure::Told(Exit::Interrupted)),
-    }
+    run.tell(printer, |events| {
+        if let Some(text) = config.not_yet_acting() {
+            events.warn(text, None);
+        }
+        let cancel = signals::watch(events.clone())?;
+        let flag = signals::flag(&cancel);
+        bundles::unpack(&bundle, &site.tree, runtime::threads(), events, &flag)?;
+        let options = Options {
+            bundle: bundle.digest().to_string(),
+            jobs,
+            inject_error: args.inject_error.clone(),
+        };
+        let ran = session.run(&graph, &inventory, options, events, &cancel);
+        Ok(runtime.block_on(ran)?.outcome)
+    })
 }
 
 fn access(args: &InstallArgs) -> Access<'static> {

@@ -19,12 +19,16 @@ pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
         }
         (None, None) => unreachable!("clap asks for one of them"),
     };
+    let warning = config.not_yet_acting();
     let cluster = config.parsed.cluster;
     cluster
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     let site = site::site(cluster, manifest, &args.work_dir)?;
     let graph = pipeline::install(&site)?;
+    if let Some(text) = warning {
+        printer.warning(text);
+    }
     match (printer.format(), args.format) {
         (Format::Json, _) | (_, PlanFormat::Json) => printer.document(&graph.view())?,
         (Format::Text, PlanFormat::Tree) => printer.raw(graph.tree().as_bytes())?,

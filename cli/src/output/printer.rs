@@ -124,13 +124,13 @@ impl Printer {
         }
     }
 
-    /// Where a run tells what happens; it ends with a summary.
-    pub fn run(&self, report: Arc<Report>) -> Events {
+    /// Where a run tells what happens, to `others` as well; it ends with a summary.
+    pub fn run(&self, others: Vec<Arc<dyn Sink>>) -> Events {
         let mut sinks = vec![self.watched()];
         if self.format == Format::Text {
             sinks.push(Arc::new(Summary::new(io::stderr(), self.err)));
         }
-        sinks.push(report);
+        sinks.extend(others);
         Events::to(sinks)
     }
 

@@ -4,6 +4,7 @@ mod bundle;
 mod bundles;
 mod config;
 mod help;
+mod install;
 mod tools;
 
 use std::path::Path;

@@ -11,4 +11,4 @@ pub use error::PipelineError;
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::install;
 pub use module::{OPERATOR, RegistryCredentials, Site};
-pub use session::{Options, dry_run, run};
+pub use session::{Options, Session, dry_run};

@@ -1,0 +1,276 @@
+//! Installations that end before any host is reached.
+
+use std::fs::{self, File};
+use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
+
+use artifact::{
+    Cancel, FORMAT, FileEntry, ImageEntry, Manifest, Packing, PlatformEntry, Program, Sha256, Tree,
+    What, needs,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use cluster::Arch;
+use event::Progress;
+use serde_json::Value;
+
+use super::{kubexm, told};
+
+/// Nobody listens on port 1.
+const CONFIG: &str = "\
+apiVersion: kubexm.mensylisir.io/v1alpha1
+kind: Cluster
+metadata: {name: small}
+spec:
+  hosts:
+    - {name: node1, address: 127.0.0.1, port: 1, password: hunter2}
+  roleGroups: {etcd: [node1], master: [node1], worker: [node1]}
+  kubernetes: {maxPods: 200}
+";
+
+/// A directory with a config and `small.tar.zst`, a bundle of everything that the config asks for, by name at least.
+struct Site {
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap();
+        let tree = Tree::at(path.join("source"));
+        let manifest = complete(&tree);
+        let packed = artifact::pack(&Packing {
+            tree: &tree,
+            manifest: &manifest,
+            output: &path.join("small.tar.zst"),
+            signer: None,
+            jobs: NonZeroUsize::MIN,
+            progress: &Progress::unseen(),
+            cancel: &Cancel::default(),
+        });
+        packed.unwrap();
+        fs::write(path.join("site.yaml"), CONFIG).unwrap();
+        Self { dir }
+    }
+
+    fn tree(&self) -> Utf8PathBuf {
+        let dir = self.dir.path().join(".kubexm/small");
+        dir.try_into().unwrap()
+    }
+
+    fn configured(self, config: &str) -> Self {
+        fs::write(self.dir.path().join("site.yaml"), config).unwrap();
+        self
+    }
+
+    fn told(&self, verb: &str, args: &[&str]) -> String {
+        let args = [&[verb, "small.tar.zst", "-f", "site.yaml"], args].concat();
+        told(self.dir.path(), &args)
+    }
+
+    fn events(&self, verb: &str) -> Vec<Value> {
+        let args = [verb, "small.tar.zst", "-f", "site.yaml", "--output", "json"];
+        let output = kubexm(self.dir.path(), &args).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    fn reports(&self) -> Vec<Value> {
+        let entries = fs::read_dir(self.tree().join("state")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().path());
+        names
+            .filter(|path| path.extension().is_some_and(|ext| ext == "json"))
+            .map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
+            .collect()
+    }
+}
+
+fn complete(tree: &Tree) -> Manifest {
+    let cluster = cluster::parse("site.yaml", CONFIG).unwrap().cluster;
+    let (mut files, mut images) = (vec![put(tree, "config.yaml", CONFIG.as_bytes())], vec![]);
+    for need in needs(&cluster) {
+        match need.what {
+            What::Component { name, programs } => {
+                let path = format!("{name}/v1.34.2/amd64/{name}.tar.gz");
+                let program = |name: &&str| Program {
+                    name: (*name).into(),
+                    member: Some(format!("bin/{name}")),
+                    size: 1,
+                    sha256: Sha256::of(name.as_bytes()),
+                };
+                files.push(FileEntry {
+                    component: Some(name.into()),
+                    version: Some("v1.34.2".into()),
+                    arch: Some(Arch::Amd64),
+                    programs: programs.iter().map(program).collect(),
+                    ..put(tree, &path, &noise(name))
+                });
+            }
+            What::Images { set } => {
+                images.push(image(format!("registry.k8s.io/{set}:1"), need.wanted_by))
+            }
+            What::Image { reference } => images.push(image(reference, need.wanted_by)),
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    images.sort_by(|a, b| a.reference.cmp(&b.reference));
+    Manifest {
+        format: FORMAT,
+        cluster: "small".into(),
+        kubexm: env!("CARGO_PKG_VERSION").into(),
+        arches: vec![Arch::Amd64],
+        files,
+        images,
+    }
+}
+
+fn image(reference: String, wanted_by: String) -> ImageEntry {
+    let digest = Sha256::of(reference.as_bytes());
+    let platform = PlatformEntry {
+        arch: Arch::Amd64,
+        digest,
+        size: 1,
+    };
+    ImageEntry {
+        reference,
+        digest,
+        platforms: vec![platform],
+        wanted_by: vec![wanted_by],
+    }
+}
+
+/// Bytes that do not compress.
+fn noise(seed: &str) -> Vec<u8> {
+    let block = |n: u32| Sha256::of(&[seed.as_bytes(), &n.to_le_bytes()].concat()).oci();
+    (0..64).flat_map(|n| block(n).into_bytes()).collect()
+}
+
+fn put(tree: &Tree, path: &str, content: &[u8]) -> FileEntry {
+    let to = tree.path(path.into());
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::write(to, content).unwrap();
+    FileEntry::new(path, content.len() as u64, 0o644, Sha256::of(content))
+}
+
+fn names(events: &[Value]) -> Vec<&str> {
+    let names = events.iter().map(|event| event["event"].as_str());
+    names.map(Option::unwrap).collect()
+}
+
+/// The two ends of a run are told once each, around everything else.
+#[track_caller]
+fn assert_one_run(events: &[Value]) {
+    let names = names(events);
+    assert_eq!(names[0], "run-started", "{names:?}");
+    for end in ["run-started", "run-finished"] {
+        assert_eq!(
+            names.iter().filter(|name| **name == end).count(),
+            1,
+            "{names:?}"
+        );
+    }
+}
+
+#[test]
+fn unpacking_and_the_steps_on_hosts_are_one_run() {
+    let site = Site::new();
+    let events = site.events("install");
+    assert_one_run(&events);
+    let end = events.last().unwrap();
+    assert_eq!(end["event"], "run-finished");
+    // The host that is down, and an archive that is none.
+    assert_eq!(
+        (&end["outcome"], &end["failed"]),
+        (&"failed".into(), &2.into())
+    );
+    let started = events
+        .iter()
+        .filter(|event| event["event"] == "started")
+        .count() as u64;
+    let skipped = end["skipped"].as_u64().unwrap();
+    assert_eq!(events[0]["units"].as_u64(), Some(started + skipped));
+
+    let unpacked = events
+        .iter()
+        .find(|event| event["event"] == "finished")
+        .unwrap();
+    assert_eq!(unpacked["outcome"], "changed");
+    assert!(
+        unpacked["reason"].as_str().unwrap().contains("written"),
+        "{unpacked}"
+    );
+
+    let [report] = &site.reports()[..] else {
+        panic!("one run, one report")
+    };
+    assert_eq!(
+        (&report["outcome"], &report["failed"]),
+        (&end["outcome"], &end["failed"])
+    );
+    assert_eq!(report["units"][0]["stage"], "unpack");
+}
+
+#[test]
+fn a_damaged_bundle_leaves_a_report_as_well() {
+    let site = Site::new();
+    let bundle = site.dir.path().join("small.tar.zst");
+    let file = File::options().read(true).write(true).open(bundle).unwrap();
+    let middle = file.metadata().unwrap().len() / 2;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, middle).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
+
+    let events = site.events("install");
+    assert_one_run(&events);
+    let error = events.last().unwrap();
+    assert_eq!(
+        (&error["event"], &error["exit"]),
+        (&"error".into(), &3.into())
+    );
+    let reports = site.reports();
+    assert_eq!(reports[0]["outcome"], "failed");
+    assert_eq!(
+        reports[0]["units"][0]["error"],
+        "the bundle is not what it should be"
+    );
+}
+
+#[test]
+fn nothing_is_unpacked_while_somebody_else_works_on_the_cluster() {
+    let site = Site::new();
+    let state = site.tree().join("state");
+    fs::create_dir_all(&state).unwrap();
+    fs::write(state.join("lock"), "bundle, process 7").unwrap();
+    let other = File::open(state.join("lock")).unwrap();
+    other.lock().unwrap();
+    insta::assert_snapshot!(site.told("install", &[]));
+    assert!(!site.tree().join("bundle.json").exists());
+    assert!(!site.tree().join("containerd").exists());
+}
+
+#[test]
+fn what_does_nothing_yet_is_named_by_every_verb_that_reads_it() {
+    let site = Site::new();
+    for (verb, args) in [
+        ("install", &[][..]),
+        ("install", &["--dry-run"]),
+        ("plan", &[]),
+    ] {
+        let text = site.told(verb, args);
+        let (_, talk) = text.split_once("-- stderr\n").unwrap();
+        let warning = "warning: site.yaml asks for what this version does not do yet:\n    spec.kubernetes.maxPods\n";
+        assert_eq!(talk.matches(warning).count(), 1, "{verb} {args:?}: {text}");
+    }
+}
+
+#[test]
+fn what_has_no_stage_yet_is_refused_before_anything_is_touched() {
+    let config = CONFIG.replace("maxPods: 200", "containerRuntime: {type: docker}");
+    let site = Site::new().configured(&config);
+    insta::assert_snapshot!(site.told("install", &[]));
+    let refusal = site.told("install", &["--dry-run"]);
+    assert_eq!(refusal, site.told("install", &[]));
+    assert_eq!(refusal, site.told("plan", &[]));
+    assert!(!site.dir.path().join(".kubexm").exists());
+}
