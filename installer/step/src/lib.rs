@@ -48,7 +48,8 @@ pub use load_modules::{Feature, KernelModule, LoadModules};
 pub use make_directory::MakeDirectory;
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use preflight::{
-    Finding, JudgeSurveys, Leftover, MARKER, Port, Requirements, Space, Survey, SurveyHost, System,
+    Finding, JudgeSurveys, Leftover, MARKER, Memory, Port, Program, Requirements, Space, Survey,
+    SurveyHost, System,
 };
 pub use promote_etcd_member::PromoteEtcdMember;
 pub use pull_sandbox_image::PullSandboxImage;

@@ -25,7 +25,8 @@ pub struct LoadModules {
 }
 
 impl KernelModule {
-    fn test(self) -> String {
+    /// A shell's test for the feature.
+    pub(crate) fn test(self) -> String {
         match self.shows {
             Feature::Path(path) => format!("[ -e {} ]", host::quote(path)),
             Feature::Filesystem(name) => {

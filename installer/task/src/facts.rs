@@ -1,6 +1,6 @@
 //! Facts about components that decide what is written for them.
 
-use step::{Feature, KernelModule, System};
+use step::{Feature, KernelModule, Memory, Port, Program, System};
 use templates::CorruptionCheck;
 
 /// The operating systems that kubexm supports, each since its oldest release.
@@ -56,6 +56,83 @@ pub(crate) const SYSTEMS: &[System] = &[
     System {
         id: "sles",
         since: (15, 4),
+    },
+];
+
+/// The ports of an etcd member: clients, peers, metrics.
+pub(crate) const ETCD_PORTS: &[Port] = &[
+    Port {
+        number: 2379,
+        of: "etcd",
+    },
+    Port {
+        number: 2380,
+        of: "etcd",
+    },
+    Port {
+        number: 2381,
+        of: "etcd",
+    },
+];
+
+/// The ports of Kubernetes on every node.
+pub(crate) const NODE_PORTS: &[Port] = &[
+    Port {
+        number: 10250,
+        of: "kubelet",
+    },
+    Port {
+        number: 10256,
+        of: "kube-proxy",
+    },
+];
+
+/// The ports of Kubernetes on a master.
+pub(crate) const CONTROL_PLANE_PORTS: &[Port] = &[
+    Port {
+        number: 6443,
+        of: "kube-apiserver",
+    },
+    Port {
+        number: 10257,
+        of: "kube-controller-manager",
+    },
+    Port {
+        number: 10259,
+        of: "kube-scheduler",
+    },
+];
+
+/// What kubeadm asks of a master as well.
+pub(crate) const CONTROL_PLANE_MEMORY: Memory = Memory {
+    mib: 1700,
+    of: "the control plane",
+};
+
+/// The cgroup controllers without which no pod can be limited.
+pub(crate) const CONTROLLERS: &[&str] = &["cpu", "memory", "pids"];
+
+/// The programs that steps call on every host, beside those of POSIX.
+pub(crate) const PROGRAMS: &[Program] = &[
+    Program {
+        name: "sha256sum",
+        package: "coreutils",
+    },
+    Program {
+        name: "systemctl",
+        package: "systemd",
+    },
+];
+
+/// The programs that make a system user.
+pub(crate) const USER_PROGRAMS: &[Program] = &[
+    Program {
+        name: "groupadd",
+        package: "passwd (on RHEL and its kin: shadow-utils)",
+    },
+    Program {
+        name: "useradd",
+        package: "passwd (on RHEL and its kin: shadow-utils)",
     },
 ];
 

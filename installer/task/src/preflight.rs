@@ -1,11 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{Arch, Host};
+use cluster::{Arch, Host, Role};
 use engine::{Order, Slot, Step, Task};
 use step::{JudgeSurveys, Leftover, Port, Requirements, Space, Survey, SurveyHost};
 
-use crate::facts::SYSTEMS;
+use crate::facts::{
+    CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, ETCD_PORTS, MODULES, NODE_PORTS,
+    PROGRAMS, SYSTEMS, USER_PROGRAMS,
+};
 use crate::{OPERATOR, Site, programs};
 
 /// How far the clocks of two hosts may be apart: certificates and etcd's leases bear no more.
@@ -49,14 +52,15 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
             .collect(),
         systems: SYSTEMS.to_vec(),
         addresses: host.internal_ips(),
+        programs: PROGRAMS.to_vec(),
         ..Requirements::default()
     };
     let is = |hosts: &[&Host]| hosts.iter().any(|other| other.name == host.name);
     if is(&site.etcd_hosts()) {
         let data_dir = spec.etcd.data_dir.to_string();
-        wanted
-            .ports
-            .extend([2379, 2380, 2381].map(|number| Port { number, of: "etcd" }));
+        wanted.ports.extend_from_slice(ETCD_PORTS);
+        wanted.programs.extend_from_slice(USER_PROGRAMS);
+        wanted.executable.push("/usr/local/bin".to_owned());
         wanted.space.push(programs_space(site, "etcd", host.arch));
         let bytes = spec.etcd.quota_backend_bytes;
         wanted.space.push(Space {
@@ -78,12 +82,21 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
         // An image takes its compressed layers and about three times as much unpacked.
         let bytes = 4 * images_size(site, Some(host.arch));
         let path = spec.registry.containerd_data_dir.to_string();
+        // Containers run what lies in their images.
+        wanted.executable.extend([
+            "/usr/local/bin".to_owned(),
+            "/usr/local/sbin".to_owned(),
+            "/opt/cni/bin".to_owned(),
+            path.clone(),
+        ]);
         wanted.space.push(Space {
             path,
             bytes,
             of: "containerd's images",
         });
-        wanted.filesystems.push("overlay");
+        wanted.controllers.extend_from_slice(CONTROLLERS);
+        wanted.modules.extend_from_slice(MODULES);
+        wanted.ports.extend_from_slice(NODE_PORTS);
         wanted.leftovers.extend(
             [
                 ("/etc/containerd/config.toml", "another containerd"),
@@ -96,6 +109,10 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
             }),
         );
     }
+    if is(&site.cluster.hosts_in(Role::Master)) {
+        wanted.ports.extend_from_slice(CONTROL_PLANE_PORTS);
+        wanted.memory = Some(CONTROL_PLANE_MEMORY);
+    }
     if site
         .cluster
         .registry_host()
@@ -106,6 +123,8 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
             of: "the registry",
         };
         wanted.ports.push(port);
+        wanted.programs.extend_from_slice(USER_PROGRAMS);
+        wanted.executable.push("/usr/local/bin".to_owned());
         wanted
             .space
             .push(programs_space(site, "registry", host.arch));
@@ -117,6 +136,10 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
             of: "the registry's images",
         });
     }
+    wanted.programs.sort_unstable_by_key(|program| program.name);
+    wanted.programs.dedup();
+    wanted.executable.sort_unstable();
+    wanted.executable.dedup();
     wanted
 }
 
@@ -140,4 +163,62 @@ fn images_size(site: &Site, arch: Option<Arch>) -> u64 {
         .filter(|platform| arch.is_none_or(|arch| platform.arch == arch))
         .map(|platform| platform.size)
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::{FORMAT, Manifest, Tree};
+
+    use super::*;
+
+    fn of(name: &str) -> Requirements {
+        let text = include_str!("../../../examples/three-etcd.yaml");
+        let cluster = cluster::parse("config.yaml", text).unwrap().cluster;
+        let manifest = Manifest {
+            format: FORMAT,
+            cluster: cluster.name().into(),
+            kubexm: "0.1.0".into(),
+            arches: vec![Arch::Amd64],
+            files: Vec::new(),
+            images: Vec::new(),
+        };
+        let tree = Tree::at("/work/.kubexm/three-etcd");
+        let site = Site::new(cluster, manifest, tree, None);
+        requirements(&site, site.cluster.host(name).unwrap())
+    }
+
+    fn ports(wanted: &Requirements) -> Vec<u16> {
+        wanted.ports.iter().map(|port| port.number).collect()
+    }
+
+    #[test]
+    fn a_master_with_etcd_must_bear_the_control_plane() {
+        let wanted = of("node1");
+        let expected = [2379, 2380, 2381, 10250, 10256, 6443, 10257, 10259];
+        assert_eq!(ports(&wanted), expected);
+        assert_eq!(wanted.memory, Some(CONTROL_PLANE_MEMORY));
+        assert_eq!(wanted.controllers, CONTROLLERS);
+        let programs: Vec<&str> = wanted.programs.iter().map(|program| program.name).collect();
+        assert_eq!(programs, ["groupadd", "sha256sum", "systemctl", "useradd"]);
+        let directories = [
+            "/opt/cni/bin",
+            "/usr/local/bin",
+            "/usr/local/sbin",
+            "/var/lib/containerd",
+        ];
+        assert_eq!(wanted.executable, directories);
+    }
+
+    #[test]
+    fn a_worker_needs_what_containers_need_and_a_registry_does_not() {
+        let (worker, registry) = (of("worker1"), of("registry1"));
+        assert_eq!(
+            (ports(&worker), ports(&registry)),
+            (vec![10250, 10256], vec![5000])
+        );
+        assert_eq!((worker.memory, registry.memory), (None, None));
+        assert_eq!(worker.modules, MODULES);
+        assert!(registry.modules.is_empty() && registry.controllers.is_empty());
+        assert_eq!(registry.executable, ["/usr/local/bin"]);
+    }
 }

@@ -1,0 +1,94 @@
+//! What a host's facts do not tell: asked in one script, which names only what is amiss.
+
+use engine::{Cx, StepError};
+use host::Command;
+
+use super::{Finding, Leftover, Program, Requirements};
+use crate::KernelModule;
+use crate::shell::ask;
+
+/// cgroup v2 lists its controllers in one file; v1 in another, with a flag for those that are enabled.
+const HAS_CONTROLLER: &str = r#"PATH=$PATH:/usr/sbin:/sbin
+has_controller() {
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then grep -qw "$1" /sys/fs/cgroup/cgroup.controllers
+  else grep -q "^$1[[:space:]].*[[:space:]]1\$" /proc/cgroups 2>/dev/null; fi
+}
+"#;
+
+/// What must hold on every run.
+pub(super) async fn find_lacks(cx: &Cx, wanted: &Requirements) -> Result<Vec<Finding>, StepError> {
+    let controllers = wanted
+        .controllers
+        .iter()
+        .map(|name| format!("has_controller {name} || echo controller {name}"));
+    // A feature that is there may have no module: it is built in.
+    let modules = wanted.modules.iter().map(|module| {
+        let (test, name) = (module.test(), module.name);
+        format!("{test} || modprobe -n -q {name} 2>/dev/null || echo module {name}")
+    });
+    let programs = wanted
+        .programs
+        .iter()
+        .map(|Program { name, .. }| format!("command -v {name} >/dev/null || echo program {name}"));
+    let tests: Vec<String> = controllers.chain(modules).chain(programs).collect();
+    let script = format!("{HAS_CONTROLLER}{}\ntrue", tests.join("\n"));
+    let answer = ask(cx, Command::script(script)).await?.text();
+    let lacks =
+        |kind: &str, name: &str| answer.lines().any(|line| line == format!("{kind} {name}"));
+
+    let mut findings = Vec::new();
+    let controllers: Vec<&str> = wanted
+        .controllers
+        .iter()
+        .copied()
+        .filter(|name| lacks("controller", name))
+        .collect();
+    if !controllers.is_empty() {
+        findings.push(Finding::new(
+            format!("its cgroups lack {}", controllers.join(", ")),
+            "boot a kernel that has them, with cgroup_enable=NAME on its command line where it leaves them off",
+        ));
+    }
+    for KernelModule { name, .. } in &wanted.modules {
+        if lacks("module", name) {
+            findings.push(Finding::new(
+                format!("its kernel lacks {name}, and modprobe finds no such module"),
+                "install kmod and the kernel's modules (RHEL 10: kernel-modules-extra)",
+            ));
+        }
+    }
+    for Program { name, package } in &wanted.programs {
+        if lacks("program", name) {
+            findings.push(Finding::new(
+                format!("it has no {name}"),
+                format!("install {package}"),
+            ));
+        }
+    }
+    Ok(findings)
+}
+
+/// What another installation left behind; asked only before the first run.
+pub(super) async fn find_leftovers(
+    cx: &Cx,
+    leftovers: &[Leftover],
+) -> Result<Vec<Finding>, StepError> {
+    let tests: Vec<String> = leftovers
+        .iter()
+        .map(|leftover| {
+            let path = host::quote(&leftover.path);
+            format!("[ -f {path} ] || [ -n \"$(ls -A {path} 2>/dev/null)\" ] && echo y || echo n")
+        })
+        .collect();
+    let found = ask(cx, Command::script(tests.join("; "))).await?.text();
+    let found = leftovers.iter().zip(found.lines());
+    Ok(found
+        .filter(|(_, found)| *found == "y")
+        .map(|(Leftover { path, of }, _)| {
+            Finding::new(
+                format!("{path} is there, left behind by {of}"),
+                format!("remove it with its own tool, or move {path} away"),
+            )
+        })
+        .collect())
+}

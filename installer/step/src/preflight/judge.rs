@@ -1,0 +1,169 @@
+//! What is wrong with one host, out of what it tells of itself.
+
+use std::collections::BTreeMap;
+
+use host::Facts;
+
+use super::{Finding, Memory, Requirements, System};
+
+/// What holds on every run.
+pub(super) fn judge_facts(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !wanted.machines.contains(&facts.machine) {
+        findings.push(Finding::new(
+            format!(
+                "its architecture is {}; the bundle holds {}",
+                facts.machine,
+                wanted.machines.join(", ")
+            ),
+            "bundle again with `arch` of the host set, or with --arch",
+        ));
+    }
+    let known = wanted.systems.iter().find(|system| system.id == facts.os);
+    match known {
+        None => findings.push(Finding::new(
+            format!(
+                "its system is {}, which kubexm does not know",
+                facts.os_name
+            ),
+            format!("supported are {}", ids(&wanted.systems)),
+        )),
+        Some(system) if release(&facts.os_version) < system.since => findings.push(Finding::new(
+            format!("its system is {}, which is too old", facts.os_name),
+            format!(
+                "{} is supported since {}.{}",
+                system.id, system.since.0, system.since.1
+            ),
+        )),
+        Some(_) => {}
+    }
+    if facts.init != "systemd" {
+        findings.push(Finding::new(
+            format!("its init is {}", facts.init),
+            "kubexm runs everything under systemd",
+        ));
+    }
+    for address in &wanted.addresses {
+        if !facts.addresses.contains(address) {
+            findings.push(Finding::new(
+                format!("no interface of it has the address {address}"),
+                "correct `internalAddress` of the host",
+            ));
+        }
+    }
+    findings.extend(judge_memory(wanted, facts));
+    findings.extend(judge_noexec(wanted, facts));
+    findings
+}
+
+fn judge_memory(wanted: &Requirements, facts: &Facts) -> Option<Finding> {
+    let Memory { mib, of } = wanted.memory?;
+    let found = facts.memory_kib >> 10;
+    (found < mib).then(|| {
+        Finding::new(
+            format!("it has {found} MiB of memory, {mib} MiB are needed for {of}"),
+            "give it more memory, or its role to another host",
+        )
+    })
+}
+
+fn judge_noexec(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
+    let mut mounts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for path in &wanted.executable {
+        if let Some(mount) = mount_of(path, facts)
+            && facts.disks[mount].noexec
+        {
+            mounts.entry(mount).or_default().push(path);
+        }
+    }
+    let finding = |(mount, paths): (&str, Vec<&str>)| {
+        Finding::new(
+            format!(
+                "{mount} is mounted noexec, and programs must run from {}",
+                paths.join(", ")
+            ),
+            format!("mount -o remount,exec {mount}, and the same in /etc/fstab"),
+        )
+    };
+    mounts.into_iter().map(finding).collect()
+}
+
+/// What holds only before the first run: later the space is taken and the ports are in use by us.
+pub(super) fn judge_room(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = wanted
+        .ports
+        .iter()
+        .filter(|port| facts.listening.contains(&port.number))
+        .map(|port| {
+            Finding::new(
+                format!("port {} is in use, which {} needs", port.number, port.of),
+                format!("find out by whom: ss -ltnp 'sport = :{}'", port.number),
+            )
+        })
+        .collect();
+    let mut needs: BTreeMap<&str, (u64, Vec<&str>)> = BTreeMap::new();
+    for space in &wanted.space {
+        if let Some(mount) = mount_of(&space.path, facts) {
+            let (bytes, of) = needs.entry(mount).or_default();
+            *bytes += space.bytes;
+            of.push(space.of);
+        }
+    }
+    for (mount, (bytes, of)) in needs {
+        let free = facts.disks[mount].free;
+        if free < bytes {
+            findings.push(Finding::new(
+                format!(
+                    "{mount} has {} MiB free, {} MiB are needed for {}",
+                    free >> 20,
+                    bytes.div_ceil(1 << 20),
+                    of.join(", ")
+                ),
+                "make room there, or mount a larger disk",
+            ));
+        }
+    }
+    findings
+}
+
+/// The mount point that a path lies on.
+fn mount_of<'a>(path: &str, facts: &'a Facts) -> Option<&'a str> {
+    let below = |mount: &str| {
+        let mount = mount.trim_end_matches('/');
+        path.strip_prefix(mount)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    facts
+        .disks
+        .keys()
+        .map(String::as_str)
+        .filter(|mount| below(mount))
+        .max_by_key(|mount| mount.len())
+}
+
+fn ids(systems: &[System]) -> String {
+    let ids: Vec<&str> = systems.iter().map(|system| system.id).collect();
+    ids.join(", ")
+}
+
+/// The first two numbers of a release: "V10" and "10" are (10, 0), "24.03" is (24, 3).
+fn release(version: &str) -> (u32, u32) {
+    let mut numbers = version
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|digits| !digits.is_empty())
+        .map(|digits| digits.parse().unwrap_or(u32::MAX));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_compare_by_number() {
+        assert_eq!(release("V10"), (10, 0));
+        assert_eq!(release("24.03"), (24, 3));
+        assert!(release("9") < release("10"));
+        assert_eq!(release(""), (0, 0));
+    }
+}
