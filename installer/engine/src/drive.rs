@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 
 use futures::StreamExt;
@@ -7,13 +7,6 @@ use petgraph::graph::NodeIndex;
 use tokio_util::sync::CancellationToken;
 
 use crate::graph::{Gate, Graph, Node, Work};
-
-/// How many steps may run at once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub run: usize,
-    pub host: usize,
-}
 
 /// How a visit to a node ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +27,7 @@ pub(crate) enum Skipped {
 /// each node that cannot be visited any more. After `cancel`, what runs is finished and nothing new is started.
 pub(crate) async fn drive<'g, Visit, Visiting>(
     graph: &'g Graph,
-    limits: Limits,
+    jobs: usize,
     cancel: &CancellationToken,
     visit: Visit,
     mut skip: impl FnMut(&'g Work, Skipped),
@@ -44,23 +37,17 @@ pub(crate) async fn drive<'g, Visit, Visiting>(
 {
     let mut queue = Queue::new(graph);
     let mut running = FuturesUnordered::new();
-    let mut per_host: BTreeMap<&str, usize> = BTreeMap::new();
     loop {
-        while !cancel.is_cancelled() && running.len() < limits.run {
-            let free = |work: &Work| per_host.get(&*work.host).is_none_or(|n| *n < limits.host);
-            let Some((index, work)) = queue.pop(free) else {
+        while !cancel.is_cancelled() && running.len() < jobs.max(1) {
+            let Some((index, work)) = queue.pop() else {
                 break;
             };
-            *per_host.entry(&work.host).or_default() += 1;
             let visiting = visit(index, work);
-            running.push(async move { (index, work, visiting.await) });
+            running.push(async move { (index, visiting.await) });
         }
-        let Some((index, work, ended)) = running.next().await else {
+        let Some((index, ended)) = running.next().await else {
             break;
         };
-        if let Some(count) = per_host.get_mut(&*work.host) {
-            *count -= 1;
-        }
         queue.end(index, (ended == Ended::Failed).then_some(index), &mut skip);
     }
     queue.abandon(&mut skip);
@@ -99,18 +86,13 @@ impl<'g> Queue<'g> {
         }
     }
 
-    fn pop(&mut self, free: impl Fn(&Work) -> bool) -> Option<(NodeIndex, &'g Work)> {
-        let found =
-            self.ready
-                .iter()
-                .enumerate()
-                .find_map(|(at, &index)| match &self.graph.nodes[index] {
-                    Node::Work(work) if free(work) => Some((at, index, work)),
-                    _ => None,
-                });
-        let (at, index, work) = found?;
-        self.ready.remove(at);
-        Some((index, work))
+    fn pop(&mut self) -> Option<(NodeIndex, &'g Work)> {
+        // Gates are never in the queue: they end with what is ahead of them.
+        let index = self.ready.pop_front()?;
+        match &self.graph.nodes[index] {
+            Node::Work(work) => Some((index, work)),
+            Node::Gate(_) => None,
+        }
     }
 
     /// A node ended, well or blocked by a failure; so do the gates and the unreachable nodes behind it.

@@ -6,7 +6,7 @@ use petgraph::graph::NodeIndex;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::drive::{Ended, Limits, drive};
+use crate::drive::{Ended, drive};
 use crate::graph::{Graph, Work};
 use crate::{Cx, Inventory, NodeView, State};
 
@@ -49,11 +49,7 @@ pub async fn dry_run(
             .insert(index, state);
         Ended::Succeeded
     };
-    let limits = Limits {
-        run: jobs.max(1),
-        host: jobs.max(1),
-    };
-    drive(graph, limits, cancel, visit, |_, _| {}).await;
+    drive(graph, jobs, cancel, visit, |_, _| {}).await;
     let mut states = states.into_inner().unwrap_or_else(PoisonError::into_inner);
     graph
         .view()

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
 use tokio_util::sync::CancellationToken;
 
-use crate::drive::{Ended, Limits, Skipped, drive};
+use crate::drive::{Ended, Skipped, drive};
 use crate::graph::{Graph, Work};
 use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError};
 
@@ -18,8 +18,6 @@ pub struct RunOptions {
     pub bundle: String,
     /// How many steps run at once, over all hosts.
     pub jobs: usize,
-    /// How many steps run at once on one host.
-    pub jobs_per_host: usize,
     /// The node that shall fail instead of being applied, for tests of what happens then.
     pub inject_error: Option<String>,
 }
@@ -69,13 +67,9 @@ pub async fn run(
         stop: cancel.child_token(),
         tally: Mutex::new(Tally::of(graph)),
     };
-    let limits = Limits {
-        run: options.jobs.max(1),
-        host: options.jobs_per_host.max(1),
-    };
     drive(
         graph,
-        limits,
+        options.jobs,
         &runner.stop,
         |_, work| runner.visit(work),
         |work, why| runner.skip(work, &because(graph, why)),
@@ -193,8 +187,10 @@ impl Runner<'_> {
                         error: error.to_string(),
                         delay,
                     });
-                    tokio::time::sleep(delay).await;
-                    delay *= 2;
+                    tokio::select! {
+                        () = tokio::time::sleep(delay) => delay *= 2,
+                        () = self.stop.cancelled() => return Err(error),
+                    }
                 }
                 ended => return ended,
             }

@@ -29,7 +29,7 @@ pub trait Step: Send + Sync {
 
     /// How often a passing fault is tried again.
     fn retry(&self) -> Retry {
-        Retry::NEVER
+        Retry::NETWORK
     }
 
     /// The slots that are full once this step is satisfied.
@@ -78,11 +78,7 @@ pub struct Retry {
 }
 
 impl Retry {
-    pub const NEVER: Self = Self {
-        attempts: 1,
-        first_delay: Duration::ZERO,
-    };
-    /// For what crosses a network.
+    /// Every step crosses a network.
     pub const NETWORK: Self = Self {
         attempts: 3,
         first_delay: Duration::from_secs(1),

@@ -155,7 +155,6 @@ async fn go_with(
     let options = RunOptions {
         bundle: "digest".into(),
         jobs: 8,
-        jobs_per_host: 4,
         inject_error: inject.map(Into::into),
     };
     let report = run(graph, &hosts(), &options, &journal, &events, &cancel)

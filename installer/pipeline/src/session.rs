@@ -18,9 +18,6 @@ pub struct Options {
     pub inject_error: Option<String>,
 }
 
-/// How many steps at once on one host: its disk and its sshd have their own limits.
-const JOBS_PER_HOST: usize = 4;
-
 /// The right to change a cluster and its tree: nobody else has it until this is dropped.
 pub struct Session {
     _lock: Lock,
@@ -54,7 +51,6 @@ impl Session {
         let run = RunOptions {
             bundle: options.bundle,
             jobs: options.jobs,
-            jobs_per_host: JOBS_PER_HOST,
             inject_error: options.inject_error,
         };
         Ok(engine::run(graph, inventory, &run, &self.journal, events, cancel).await?)

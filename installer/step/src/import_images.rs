@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Retry, State, Step, StepError};
+use engine::{Cx, State, Step, StepError};
 use host::{Command, FileAttrs, Source, quote};
 
 use crate::image_archive::{ImageArchives, NodeImage, file_name};
@@ -110,10 +110,6 @@ impl Step for ImportImages {
 
     fn bytes(&self) -> Option<u64> {
         Some(self.images.iter().map(|image| image.size).sum())
-    }
-
-    fn retry(&self) -> Retry {
-        Retry::NETWORK
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

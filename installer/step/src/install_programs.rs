@@ -95,10 +95,6 @@ impl Step for InstallPrograms {
         self.by_machine.values().map(sizes).max()
     }
 
-    fn retry(&self) -> engine::Retry {
-        engine::Retry::NETWORK
-    }
-
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let differing = self.differing(cx).await?;
         Ok(if differing.is_empty() {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Retry, State, Step, StepError};
+use engine::{Cx, State, Step, StepError};
 use host::Command;
 
 use crate::shell::{ask, must, refused};
@@ -32,10 +32,6 @@ impl Step for PullSandboxImage {
 
     fn describe(&self) -> String {
         format!("pull and pin {}", self.reference)
-    }
-
-    fn retry(&self) -> Retry {
-        Retry::NETWORK
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

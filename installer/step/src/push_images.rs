@@ -1,7 +1,7 @@
 use artifact::ImageEntry;
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Retry, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Slot, SlotId, State, Step, StepError};
 use futures::future::ready;
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -136,10 +136,6 @@ impl Step for PushImages {
 
     fn bytes(&self) -> Option<u64> {
         Some(self.images.iter().map(size).sum())
-    }
-
-    fn retry(&self) -> Retry {
-        Retry::NETWORK
     }
 
     fn takes(&self) -> Vec<SlotId> {
