@@ -274,3 +274,26 @@ fn what_has_no_stage_yet_is_refused_before_anything_is_touched() {
     assert_eq!(refusal, site.told("plan", &[]));
     assert!(!site.dir.path().join(".kubexm").exists());
 }
+
+#[test]
+fn diagnostics_name_the_nodes_of_the_plan_and_more_of_them_their_parts() {
+    let site = Site::new();
+    let quiet = site.told("install", &[]);
+    assert!(!quiet.contains("preflight/survey/node1/survey"), "{quiet}");
+    let loud = site.told("install", &["-v"]);
+    let node = loud
+        .lines()
+        .find(|line| line.contains("preflight/survey/node1/survey"));
+    let node = node.unwrap_or_else(|| panic!("{loud}"));
+    assert!(
+        node.contains(" INFO engine") && node.contains("Failed"),
+        "{node}"
+    );
+    assert!(!loud.contains("part=\"check\""), "{loud}");
+    let louder = site.told("install", &["-vv"]);
+    assert!(
+        louder.contains("part=\"check\"") && louder.contains("journal opened"),
+        "{louder}"
+    );
+    assert!(!louder.contains("hunter2"), "{louder}");
+}

@@ -67,6 +67,7 @@ impl Journal {
             .map_err(failed)?;
         let whole = whole_lines(&mut file).map_err(failed)?;
         file.set_len(whole).map_err(failed)?;
+        tracing::debug!(%path, whole, "journal opened");
         Ok(Self {
             path: path.to_owned(),
             file: Mutex::new(file),
@@ -104,6 +105,7 @@ impl Journal {
         };
         let mut line = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
+        tracing::trace!(?record, "journal");
         let mut file = self
             .file
             .lock()

@@ -51,6 +51,7 @@ impl Lock {
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| file.write_all(holder.as_bytes()))
             .map_err(failed)?;
+        tracing::debug!(%path, holder, "lock taken");
         Ok(Self { _file: file })
     }
 }

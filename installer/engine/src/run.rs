@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -147,10 +148,12 @@ impl Runner<'_> {
                 outcome
             }
         };
+        let took = started.elapsed();
+        tracing::info!(node = work.path(), ?took, ?outcome);
         self.events.emit(&Event::Finished {
             id,
             outcome: outcome.clone(),
-            took: started.elapsed(),
+            took,
         });
         self.end_in_stage(work.stage, &outcome);
         if matches!(outcome, Outcome::Failed { .. }) {
@@ -200,7 +203,7 @@ impl Runner<'_> {
 
     async fn attempt(&self, work: &Work, path: &str, cx: &Cx) -> Result<Outcome, StepError> {
         let step = &work.step;
-        let State::Needed(reason) = step.check(cx).await? else {
+        let State::Needed(reason) = timed(path, "check", step.check(cx)).await? else {
             return filled(step.as_ref()).map(|()| Outcome::Satisfied);
         };
         let key = Journal::key(path, &step.inputs(), &self.options.bundle);
@@ -211,8 +214,8 @@ impl Runner<'_> {
             node: node.clone(),
             reason: reason.clone(),
         })?;
-        let applied = match step.apply(cx).await {
-            Ok(()) => match step.check(cx).await {
+        let applied = match timed(path, "apply", step.apply(cx)).await {
+            Ok(()) => match timed(path, "check again", step.check(cx)).await {
                 Ok(State::Satisfied) => filled(step.as_ref()),
                 Ok(State::Needed(still)) => {
                     Err(StepError::new(format!("it was done, and yet: {still}")))
@@ -309,6 +312,18 @@ impl Runner<'_> {
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Does a part of a node, and tells the diagnostics how long it took.
+async fn timed<T: Debug>(
+    node: &str,
+    part: &'static str,
+    work: impl Future<Output = Result<T, StepError>>,
+) -> Result<T, StepError> {
+    let began = Instant::now();
+    let result = work.await;
+    tracing::debug!(node, part, took = ?began.elapsed(), ?result);
+    result
 }
 
 fn filled(step: &dyn Step) -> Result<(), StepError> {
