@@ -22,7 +22,7 @@ lint: ## Format, clippy, dependencies, shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	$(CARGO) deny --offline check bans licenses sources
-	shellcheck --external-sources .ci/run tests/setup.sh tests/bench/*.sh tests/demo/*.sh tests/lab/lab tests/lab/*.sh
+	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/lab/lab tests/lab/apt.sh tests/lab/base.sh
 
 unit: ## Unit, property, golden and layer tests; real programs on loopback, no lab
 	$(CARGO) nextest run --workspace --locked
