@@ -108,7 +108,7 @@ fn complete(tree: &Tree) -> Manifest {
                 });
             }
             What::Images { set } => {
-                images.push(image(format!("registry.k8s.io/{set}:1"), need.wanted_by))
+                images.push(image(format!("registry.k8s.io/{set}:1"), need.wanted_by));
             }
             What::Image { reference } => images.push(image(reference, need.wanted_by)),
         }
