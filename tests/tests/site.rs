@@ -54,7 +54,7 @@ fn with_password(config: &str) -> String {
 /// and certificates differ from site to site by their content, and only by that.
 fn look(lab: &Lab, nodes: &[&str]) -> Result<String> {
     let script = "cd /; for f in $(find etc/kubexm etc/etcd etc/containerd etc/cni etc/crictl.yaml etc/kubexm-registry \
-         etc/modules-load.d/kubexm.conf etc/sysctl.d/90-kubexm.conf etc/systemd/system/etcd.service \
+         etc/modules-load.d/kubexm.conf etc/sysctl.d/99-zz-kubexm.conf etc/systemd/system/etcd.service \
          etc/systemd/system/containerd.service etc/systemd/system/kubexm-registry.service usr/local opt/cni \
          2>/dev/null | sort); do stat -c '%n %F %a %U %G' $f; \
          case $f in *.crt|*.key|*htpasswd|*hosts.toml) ;; *) [ ! -f $f ] || sha256sum $f;; esac; done; \

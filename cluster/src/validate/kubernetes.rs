@@ -50,7 +50,7 @@ fn proxy_mode(check: &mut Check<'_>, kubernetes: &Kubernetes, minor: u64) {
             ),
             "take iptables, or Kubernetes 1.31 or later".to_owned(),
         ),
-        ProxyMode::Ipvs if minor >= 35 => check.warn(
+        ProxyMode::Ipvs if minor >= 35 && check.written(PROXY) => check.warn(
             KeyPath::of(PROXY),
             format!(
                 "the mode ipvs is deprecated in Kubernetes {}",
