@@ -7,7 +7,7 @@ use host::{Command, Output};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use crate::shell::{ask, refused};
+use crate::shell::ask;
 
 /// A member as the config has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,14 @@ impl EtcdPeer {
     }
 }
 
+/// A cluster as the config has it, and what a host needs to ask it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdCluster {
+    pub peers: Vec<EtcdPeer>,
+    /// Where a member's host has its certificates.
+    pub pki: String,
+}
+
 /// A member as etcd has it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Member {
@@ -49,76 +57,153 @@ pub(crate) struct Member {
     pub learner: bool,
 }
 
-/// Runs etcdctl against these endpoints.
-pub(crate) async fn etcdctl(
-    cx: &Cx,
-    pki: &str,
-    endpoints: &[String],
-    arguments: &[&str],
-) -> Result<Output, StepError> {
-    let endpoints = format!("--endpoints={}", endpoints.join(","));
-    let tls = [
-        format!("--cacert={pki}/ca.crt"),
-        format!("--cert={pki}/healthcheck-client.crt"),
-        format!("--key={pki}/healthcheck-client.key"),
-    ];
-    let mut argv = vec![
-        "/usr/local/bin/etcdctl",
-        "--dial-timeout=2s",
-        "--command-timeout=5s",
-    ];
-    argv.push(&endpoints);
-    argv.extend(tls.iter().map(String::as_str));
-    argv.extend(arguments);
-    let mut output = ask(cx, Command::new(argv)).await?;
-    // etcdctl writes the log of its client between its own words.
-    let words = String::from_utf8_lossy(&output.stderr);
-    let own: Vec<&str> = words
-        .lines()
-        .filter(|line| !line.starts_with("{\"level\""))
-        .collect();
-    output.stderr = own.join("\n").into_bytes();
-    Ok(output)
+impl Member {
+    /// Its name, or its address as long as it has none.
+    pub fn title(&self) -> String {
+        if self.name.is_empty() {
+            self.peer_urls.join(",")
+        } else {
+            self.name.clone()
+        }
+    }
 }
 
-/// The same, asked again for as long as etcd answers that it is not ready for the change: `excuse` is what it says then.
-pub(crate) async fn patiently(
-    cx: &Cx,
-    pki: &str,
-    endpoints: &[String],
-    arguments: &[&str],
-    excuse: &str,
-) -> Result<Output, StepError> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let output = etcdctl(cx, pki, endpoints, arguments).await?;
-        let excused = output.last_words().contains(excuse);
-        if output.ok() || !excused || Instant::now() > deadline {
-            return Ok(output);
-        }
-        sleep(ASK_EVERY).await;
-    }
+/// What comes of asking a cluster for its members.
+pub(crate) enum Answer {
+    Members(Vec<Member>),
+    /// And why.
+    Silence(String),
 }
 
 /// How long a learner may take to catch up, and members to find each other.
 const PATIENCE: Duration = Duration::from_mins(5);
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// The members that the cluster behind these endpoints lists.
-pub(crate) async fn members(
-    cx: &Cx,
-    pki: &str,
-    endpoints: &[String],
-) -> Result<Vec<Member>, StepError> {
-    #[derive(Deserialize)]
-    struct List {
-        members: Vec<Member>,
+impl EtcdCluster {
+    /// Where every member answers.
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        self.peers.iter().map(EtcdPeer::client_url).collect()
     }
-    let output = etcdctl(cx, pki, endpoints, &["member", "list", "--write-out=json"]).await?;
-    if !output.ok() {
-        return Err(refused("list etcd's members", &output));
+
+    /// All members but this one.
+    pub(crate) fn others<'a>(&'a self, me: &'a EtcdPeer) -> impl Iterator<Item = &'a EtcdPeer> {
+        self.peers.iter().filter(move |peer| peer.name != me.name)
     }
-    let list: List = serde_json::from_slice(&output.stdout)
-        .map_err(|error| StepError::new(format!("cannot read etcd's list of members: {error}")))?;
-    Ok(list.members)
+
+    /// Runs etcdctl against these endpoints.
+    pub(crate) async fn etcdctl(
+        &self,
+        cx: &Cx,
+        endpoints: &[String],
+        arguments: &[&str],
+    ) -> Result<Output, StepError> {
+        let pki = &self.pki;
+        let endpoints = format!("--endpoints={}", endpoints.join(","));
+        let tls = [
+            format!("--cacert={pki}/ca.crt"),
+            format!("--cert={pki}/healthcheck-client.crt"),
+            format!("--key={pki}/healthcheck-client.key"),
+        ];
+        let mut argv = vec![
+            "/usr/local/bin/etcdctl",
+            "--dial-timeout=2s",
+            "--command-timeout=5s",
+        ];
+        argv.push(&endpoints);
+        argv.extend(tls.iter().map(String::as_str));
+        argv.extend(arguments);
+        let mut output = ask(cx, Command::new(argv)).await?;
+        // etcdctl writes the log of its client between its own words.
+        let words = String::from_utf8_lossy(&output.stderr);
+        let own: Vec<&str> = words
+            .lines()
+            .filter(|line| !line.starts_with("{\"level\""))
+            .collect();
+        output.stderr = own.join("\n").into_bytes();
+        Ok(output)
+    }
+
+    /// The same, asked again for as long as etcd answers that it is not ready for the change: `excuse` is what it says
+    /// then.
+    pub(crate) async fn patiently(
+        &self,
+        cx: &Cx,
+        arguments: &[&str],
+        excuse: &str,
+    ) -> Result<Output, StepError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let output = self.etcdctl(cx, &self.endpoints(), arguments).await?;
+            let excused = output.last_words().contains(excuse);
+            if output.ok() || !excused || Instant::now() > deadline {
+                return Ok(output);
+            }
+            sleep(ASK_EVERY).await;
+        }
+    }
+
+    /// Asks for the members, for callers to whom silence is an answer as well.
+    pub(crate) async fn ask(&self, cx: &Cx, endpoints: &[String]) -> Result<Answer, StepError> {
+        #[derive(Deserialize)]
+        struct List {
+            members: Vec<Member>,
+        }
+        let list = ["member", "list", "--write-out=json"];
+        let output = self.etcdctl(cx, endpoints, &list).await?;
+        if !output.ok() {
+            return Ok(Answer::Silence(output.last_words()));
+        }
+        let list: List = serde_json::from_slice(&output.stdout).map_err(|error| {
+            StepError::new(format!("cannot read etcd's list of members: {error}"))
+        })?;
+        self.audit(&list.members)?;
+        Ok(Answer::Members(list.members))
+    }
+
+    /// The members that the cluster lists. A learner among those that are asked passes the question on.
+    pub(crate) async fn members(&self, cx: &Cx) -> Result<Vec<Member>, StepError> {
+        match self.ask(cx, &self.endpoints()).await? {
+            Answer::Members(members) => Ok(members),
+            Answer::Silence(why) => {
+                Err(StepError::new(format!("etcd does not answer: {why}"))
+                    .with_hint(JOURNAL_OF_EACH))
+            }
+        }
+    }
+
+    /// A cluster with members that the config does not know is not touched: what looks safe for the members of the
+    /// config may cost it its majority.
+    fn audit(&self, members: &[Member]) -> Result<(), StepError> {
+        for member in members {
+            let Member { id, peer_urls, .. } = member;
+            let known = |peer: &&EtcdPeer| peer_urls.contains(&peer.peer_url());
+            if self.peers.iter().find(known).is_some() {
+                continue;
+            }
+            let moved = self.peers.iter().find(|peer| peer.name == member.name);
+            return Err(match moved {
+                Some(peer) => StepError::new(format!(
+                    "etcd has {} at {}, and the config has it at {}",
+                    peer.name,
+                    peer_urls.join(","),
+                    peer.peer_url()
+                ))
+                .with_hint(format!(
+                    "if it has moved: etcdctl member update {id:x} --peer-urls={}; otherwise correct its \
+                     internalAddress",
+                    peer.peer_url()
+                )),
+                None => StepError::new(format!(
+                    "etcd has a member that the config does not list: {}",
+                    member.title()
+                ))
+                .with_hint(format!(
+                    "add it to the role etcd, or take it out: etcdctl member remove {id:x}"
+                )),
+            });
+        }
+        Ok(())
+    }
 }
+
+pub(crate) const JOURNAL_OF_EACH: &str = "on each member: journalctl -u etcd";

@@ -1,25 +1,19 @@
 use async_trait::async_trait;
 use engine::{Cx, State, Step, StepError};
 
-use crate::etcdctl::{EtcdPeer, Member, members, patiently};
+use crate::etcdctl::{EtcdCluster, EtcdPeer, Member};
 use crate::shell::refused;
 
 /// Makes a learner a voting member once it has caught up.
 pub struct PromoteEtcdMember {
     pub me: EtcdPeer,
-    pub others: Vec<EtcdPeer>,
-    pub pki: String,
+    pub cluster: EtcdCluster,
 }
 
 impl PromoteEtcdMember {
-    fn endpoints(&self) -> Vec<String> {
-        self.others.iter().map(EtcdPeer::client_url).collect()
-    }
-
     async fn myself(&self, cx: &Cx) -> Result<Option<Member>, StepError> {
-        // A learner answers no member list itself.
         let url = self.me.peer_url();
-        let members = members(cx, &self.pki, &self.endpoints()).await?;
+        let members = self.cluster.members(cx).await?;
         Ok(members
             .into_iter()
             .find(|member| member.peer_urls.contains(&url)))
@@ -37,6 +31,10 @@ impl Step for PromoteEtcdMember {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        // The only member of a cluster cannot be its learner.
+        if self.cluster.others(&self.me).next().is_none() {
+            return Ok(State::Satisfied);
+        }
         Ok(match self.myself(cx).await? {
             Some(member) if !member.learner => State::Satisfied,
             Some(_) => State::needed("is a learner"),
@@ -53,7 +51,7 @@ impl Step for PromoteEtcdMember {
         let id = format!("{:x}", member.id);
         let promote = ["member", "promote", &id];
         let excuse = "in sync with leader";
-        let output = patiently(cx, &self.pki, &self.endpoints(), &promote, excuse).await?;
+        let output = self.cluster.patiently(cx, &promote, excuse).await?;
         if output.ok() {
             Ok(())
         } else {

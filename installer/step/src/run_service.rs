@@ -1,9 +1,11 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
 use engine::{Cx, State, Step, StepError};
-use host::Command;
+use host::{Command, HostError};
 
-use crate::shell::{ask, must, refused};
+use crate::shell::{ask, refused};
 
 /// Enables a systemd unit and has it running with the files that are on the host now. A digest of those files, noted
 /// when the service was last started, tells whether it must be restarted: so a run killed between a new file and the
@@ -13,6 +15,9 @@ pub struct RunService {
     /// Everything the service reads at its start: its unit, its configuration, its program.
     pub reads: Vec<Utf8PathBuf>,
 }
+
+/// Longer than systemd itself waits for any of the units.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Where the digests are noted.
 const NOTES: &str = "/var/lib/kubexm/services";
@@ -25,6 +30,38 @@ impl RunService {
             .map(|path| host::quote(path.as_str()))
             .collect();
         format!("cat {} | sha256sum | cut -d' ' -f1", files.join(" "))
+    }
+
+    /// Has systemd do this with the unit, and notes the files that it is done with.
+    pub(crate) fn script(&self, verb: &str) -> String {
+        let unit = host::quote(self.unit);
+        format!(
+            "mkdir -p {NOTES} && digest=$({}) && systemctl daemon-reload && systemctl enable {unit} && \
+             systemctl {verb} {unit} && printf '%s\\n' \"$digest\" > {NOTES}/{unit}",
+            self.digest()
+        )
+    }
+
+    pub(crate) async fn is_active(&self, cx: &Cx) -> Result<bool, StepError> {
+        let ask_for = Command::new(["systemctl", "is-active", self.unit]);
+        Ok(ask(cx, ask_for).await?.text() == "active")
+    }
+
+    /// A start that failed, with what the service said last.
+    async fn with_last_lines(&self, cx: &Cx, error: String) -> StepError {
+        let lines = ["--lines", "5", "--output", "cat"];
+        let mut argv = vec!["journalctl", "--no-pager", "--unit", self.unit];
+        argv.extend(lines);
+        let told = match ask(cx, Command::new(argv)).await {
+            Ok(log) if log.ok() && !log.text().is_empty() => {
+                format!("{error}\nits last lines:\n{}", log.text())
+            }
+            _ => error,
+        };
+        StepError::new(told).with_hint(format!(
+            "on the host: systemctl status {0}; journalctl -u {0}",
+            self.unit
+        ))
     }
 }
 
@@ -58,30 +95,19 @@ impl Step for RunService {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let unit = host::quote(self.unit);
-        let start = format!(
-            "mkdir -p {NOTES} && digest=$({}) && systemctl daemon-reload && systemctl enable {unit} && \
-             systemctl restart {unit} && printf '%s\\n' \"$digest\" > {NOTES}/{unit}",
-            self.digest()
-        );
-        let output = ask(cx, Command::script(start)).await?;
-        if output.ok() {
-            return Ok(());
-        }
-        let log = format!("journalctl --no-pager --lines 5 --output cat --unit {unit}");
-        let log = must(cx, "read the journal", Command::script(log))
-            .await
-            .map(|log| log.text());
-        let error = refused(&format!("start {}", self.unit), &output);
-        Err(match log {
-            Ok(log) if !log.is_empty() => {
-                StepError::new(format!("{error}\nits last lines:\n{log}"))
+        let start = Command::script(self.script("restart")).timeout(PATIENCE);
+        match cx.host.run(&start.as_root()).await {
+            Ok(output) if output.ok() => Ok(()),
+            Ok(output) => {
+                let error = refused(&format!("start {}", self.unit), &output);
+                Err(self.with_last_lines(cx, error.to_string()).await)
             }
-            _ => error,
+            Err(HostError::Timeout { limit, .. }) => {
+                let (unit, limit) = (self.unit, limit.as_secs());
+                let error = format!("{unit} was not up within {limit} s");
+                Err(self.with_last_lines(cx, error).await)
+            }
+            Err(error) => Err(error.into()),
         }
-        .with_hint(format!(
-            "on the host: systemctl status {0}; journalctl -u {0}",
-            self.unit
-        )))
     }
 }

@@ -4,12 +4,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Cx, State, Step, StepError};
 
-use crate::etcdctl::{EtcdPeer, etcdctl, members};
+use crate::etcdctl::{Answer, EtcdCluster, JOURNAL_OF_EACH};
 
 /// Has etcd prove that every expected member, and no other, votes and is healthy.
 pub struct VerifyEtcd {
-    pub members: Vec<EtcdPeer>,
-    pub pki: String,
+    pub cluster: EtcdCluster,
 }
 
 /// How long a freshly assembled cluster may take to settle.
@@ -25,34 +24,42 @@ impl Step for VerifyEtcd {
     fn describe(&self) -> String {
         format!(
             "verify that the {} etcd members are healthy",
-            self.members.len()
+            self.cluster.peers.len()
         )
     }
 
     fn inputs(&self) -> String {
-        format!("{:?}", self.members)
+        format!("{:?}", self.cluster.peers)
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let endpoints: Vec<String> = self.members.iter().map(EtcdPeer::client_url).collect();
-        let listed = match members(cx, &self.pki, &endpoints).await {
-            Ok(listed) => listed,
-            Err(error) => return Ok(State::needed(error.to_string())),
+        let endpoints = self.cluster.endpoints();
+        let listed = match self.cluster.ask(cx, &endpoints).await? {
+            Answer::Members(listed) => listed,
+            Answer::Silence(why) => return Ok(State::needed(why)),
         };
         if let Some(learner) = listed.iter().find(|member| member.learner) {
             return Ok(State::needed(format!(
                 "{} is still a learner",
-                learner.name
+                learner.title()
             )));
         }
         let found: BTreeSet<&str> = listed.iter().map(|member| member.name.as_str()).collect();
-        let wanted: BTreeSet<&str> = self.members.iter().map(|peer| peer.name.as_str()).collect();
+        let wanted: BTreeSet<&str> = self
+            .cluster
+            .peers
+            .iter()
+            .map(|peer| peer.name.as_str())
+            .collect();
         if found != wanted {
             return Ok(State::needed(format!(
                 "its members are {found:?}, not {wanted:?}"
             )));
         }
-        let health = etcdctl(cx, &self.pki, &endpoints, &["endpoint", "health"]).await?;
+        let health = self
+            .cluster
+            .etcdctl(cx, &endpoints, &["endpoint", "health"])
+            .await?;
         Ok(if health.ok() {
             State::Satisfied
         } else {
@@ -66,7 +73,7 @@ impl Step for VerifyEtcd {
             if tokio::time::Instant::now() > deadline {
                 return Err(
                     StepError::new(format!("etcd does not become healthy: {reason}"))
-                        .with_hint("on each member: journalctl -u etcd"),
+                        .with_hint(JOURNAL_OF_EACH),
                 );
             }
             tokio::time::sleep(ASK_EVERY).await;

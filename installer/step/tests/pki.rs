@@ -264,7 +264,7 @@ async fn an_authority_is_never_replaced() {
     let error = converge(&pki.authority()).await.unwrap_err();
     insta::assert_snapshot!(pki.told(&error), @r"
     there is a certificate authority in [certs]/ca.crt, but its key [certs]/ca.key is missing
-    hint: put the authority's certificate and key back from a backup; or move [certs] away, and a new authority is made whose certificates every host must get anew
+    hint: put [certs] back as it was, from a backup or from the machine that installed the site
     ");
     let leaf = pki.certificate("server", server());
     assert_eq!(told(&converge(&leaf).await.unwrap_err()), told(&error));

@@ -3,12 +3,13 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use cluster::Host;
-use engine::{Order, Step, Task};
+use engine::{Order, Slot, Step, Task};
 use serde::Serialize;
 
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, EnterEtcd, Entry,
-    EtcdPeer, FileAttrs, KeyPairFiles, MakeDirectory, Owner, PromoteEtcdMember, RunService,
+    EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, KeepEtcdAuthority, KeyPairFiles, LookAtEtcd,
+    MakeDirectory, NoteEtcdFounded, Owner, PromoteEtcdMember, RunEtcd, RunService, StartEtcd,
     UploadFile, Usage, VerifyEtcd,
 };
 use templates::{BootstrapState, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
@@ -100,6 +101,11 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         Arc::new(MakeDirectory { path, attrs })
     };
     let mut steps: Vec<Arc<dyn Step>> = vec![
+        Arc::new(KeepEtcdAuthority {
+            local: files(site, "ca").certificate(),
+            path: format!("{PKI}/ca.crt").into(),
+            data_dir: site.cluster.spec.etcd.data_dir.clone(),
+        }),
         Arc::new(CreateUser { name: USER }),
         programs::install(site, "etcd", "/usr/local/bin"),
         directory(DIR.into(), FileAttrs::root(0o755)),
@@ -193,88 +199,149 @@ fn unit(site: &Site) -> String {
     })
 }
 
-/// The first member founds the cluster, the others join one by one as learners and are promoted, so that quorum is
-/// never at risk; then all are told that their cluster exists, and etcd proves that it is healthy.
+/// First all hosts are looked at, and members that are stopped are set going together. Then the members are settled one
+/// by one: the first founds the cluster if there can be no other, the others join as learners and are promoted, one
+/// that must be restarted waits for the others to be healthy; so quorum is never at risk. At last all are told that
+/// their cluster exists, and etcd proves that it is healthy.
 ///
-/// Starting all members at once with one static list would be a little faster, but a host that is down would then
-/// leave the others without a way to go on, and nodes that come later need this path anyway.
+/// Every member goes the same way, and a host that is down keeps the others from nothing that is safe without it; a
+/// learner that does not come up keeps new members waiting, for etcd takes in one at a time.
 #[must_use]
 pub fn etcd_members(site: &Site) -> Task {
     let task = Task::new("etcd members");
     let hosts = site.etcd_hosts();
-    let Some((first, joiners)) = hosts.split_first() else {
+    let Some(founder) = hosts.first() else {
         return task;
     };
-    let peers: Vec<EtcdPeer> = hosts.iter().map(|host| Site::peer(host)).collect();
-    let others = |host: &Host| -> Vec<EtcdPeer> {
-        peers
+    let members = Members {
+        site,
+        cluster: EtcdCluster {
+            peers: hosts.iter().map(|host| Site::peer(host)).collect(),
+            pki: PKI.to_owned(),
+        },
+        founder: &founder.name,
+        traces: hosts
             .iter()
-            .filter(|peer| peer.name != host.name)
-            .cloned()
-            .collect()
+            .map(|host| (host.name.clone(), Slot::new(&host.name)))
+            .collect(),
+        halted: Slot::new("the member that did not come up"),
     };
-    let enter = |host: &Host, entry: Entry| -> Arc<dyn Step> {
-        Arc::new(EnterEtcd {
-            me: Site::peer(host),
-            others: others(host),
-            entry,
-            token: site.cluster.name().to_owned(),
-            bootstrap: BOOTSTRAP.into(),
-            data_dir: site.cluster.spec.etcd.data_dir.clone(),
-            pki: PKI.to_owned(),
-        })
-    };
-    let service = || -> Arc<dyn Step> {
-        let reads = [ENVIRONMENT, UNIT_FILE, "/usr/local/bin/etcd"].map(Utf8PathBuf::from);
-        Arc::new(RunService {
-            unit: UNIT,
-            reads: reads.into(),
-        })
-    };
-    let mut task = task.on(&first.name, vec![enter(first, Entry::Founder), service()]);
-    for (at, host) in joiners.iter().enumerate() {
-        // The founder must be there; a joiner that fails keeps no other from joining.
-        task = task.then(if at == 0 {
-            Order::AllHosts
-        } else {
-            Order::Settled
-        });
-        let promote = PromoteEtcdMember {
-            me: Site::peer(host),
-            others: others(host),
-            pki: PKI.to_owned(),
-        };
-        task = task.on(
-            &host.name,
-            vec![enter(host, Entry::Joiner), service(), Arc::new(promote)],
-        );
+    let mut task = task;
+    for (host, trace) in &members.traces {
+        task = task.on(host, members.look(trace));
     }
-    let assembled = rendered(&EtcdBootstrap {
-        state: BootstrapState::Existing,
-        token: site.cluster.name().to_owned(),
-        members: peers.iter().map(EtcdPeer::initial).collect(),
-    });
-    let owner = || Owner {
-        user: "root".to_owned(),
-        group: USER.to_owned(),
-    };
+    for host in &hosts {
+        task = task
+            .then(Order::Settled)
+            .on(&host.name, members.settle(host));
+    }
     task.then(Order::AllHosts)
-        .on_each(&names(hosts.iter().copied()), |_| {
-            vec![Arc::new(UploadFile {
-                path: BOOTSTRAP.into(),
-                content: Content::Text(assembled.clone()),
-                attrs: FileAttrs {
-                    mode: 0o640,
-                    owner: owner(),
-                },
-            })]
-        })
+        .on_each(&names(hosts.iter().copied()), |_| vec![members.assembled()])
         .then(Order::AllHosts)
         .on(
-            &first.name,
+            &founder.name,
             vec![Arc::new(VerifyEtcd {
-                members: peers,
-                pki: PKI.to_owned(),
+                cluster: members.cluster.clone(),
             })],
         )
+}
+
+/// What the steps of all members have in common.
+struct Members<'a> {
+    site: &'a Site,
+    cluster: EtcdCluster,
+    founder: &'a str,
+    traces: Vec<(String, Slot<EtcdTrace>)>,
+    halted: Slot<String>,
+}
+
+impl Members<'_> {
+    fn data_dir(&self) -> Utf8PathBuf {
+        self.site.cluster.spec.etcd.data_dir.clone()
+    }
+
+    fn token(&self) -> String {
+        self.site.cluster.name().to_owned()
+    }
+
+    fn look(&self, trace: &Slot<EtcdTrace>) -> Vec<Arc<dyn Step>> {
+        vec![
+            Arc::new(LookAtEtcd {
+                cluster: self.cluster.clone(),
+                bootstrap: BOOTSTRAP.into(),
+                data_dir: self.data_dir(),
+                trace: trace.clone(),
+            }),
+            Arc::new(StartEtcd {
+                service: service(),
+                bootstrap: BOOTSTRAP.into(),
+                data_dir: self.data_dir(),
+            }),
+        ]
+    }
+
+    fn settle(&self, host: &Host) -> Vec<Arc<dyn Step>> {
+        let me = Site::peer(host);
+        let note = self.site.tree.certs("etcd").join("founded");
+        let entry = if host.name == self.founder {
+            let others = self.traces.iter().filter(|(name, _)| *name != host.name);
+            Entry::Founder {
+                traces: others.cloned().collect(),
+                note: note.clone(),
+            }
+        } else {
+            Entry::Joiner {
+                founder: self.founder.to_owned(),
+            }
+        };
+        vec![
+            Arc::new(EnterEtcd {
+                me: me.clone(),
+                cluster: self.cluster.clone(),
+                entry,
+                token: self.token(),
+                bootstrap: BOOTSTRAP.into(),
+                data_dir: self.data_dir(),
+                settled: Slot::new("the way into etcd"),
+            }),
+            Arc::new(RunEtcd {
+                service: service(),
+                me: me.clone(),
+                cluster: self.cluster.clone(),
+                halted: self.halted.clone(),
+            }),
+            Arc::new(NoteEtcdFounded { note }),
+            Arc::new(PromoteEtcdMember {
+                me,
+                cluster: self.cluster.clone(),
+            }),
+        ]
+    }
+
+    fn assembled(&self) -> Arc<dyn Step> {
+        let text = rendered(&EtcdBootstrap {
+            state: BootstrapState::Existing,
+            token: self.token(),
+            members: self.cluster.peers.iter().map(EtcdPeer::initial).collect(),
+        });
+        Arc::new(UploadFile {
+            path: BOOTSTRAP.into(),
+            content: Content::Text(text),
+            attrs: FileAttrs {
+                mode: 0o640,
+                owner: Owner {
+                    user: "root".to_owned(),
+                    group: USER.to_owned(),
+                },
+            },
+        })
+    }
+}
+
+fn service() -> RunService {
+    let reads = [ENVIRONMENT, UNIT_FILE, "/usr/local/bin/etcd"].map(Utf8PathBuf::from);
+    RunService {
+        unit: UNIT,
+        reads: reads.into(),
+    }
 }

@@ -54,8 +54,7 @@ impl PkiError {
             } => {
                 let dir = path.parent().unwrap_or(path);
                 Some(format!(
-                    "put the authority's certificate and key back from a backup; or move {dir} away, and a new \
-                     authority is made whose certificates every host must get anew"
+                    "put {dir} back as it was, from a backup or from the machine that installed the site"
                 ))
             }
             Self::Missing { .. } | Self::Make { .. } => None,

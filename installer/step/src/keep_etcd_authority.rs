@@ -1,0 +1,53 @@
+use async_trait::async_trait;
+use camino::Utf8PathBuf;
+use engine::{Cx, State, Step, StepError};
+use host::Command;
+
+use crate::local_file;
+use crate::shell::ask;
+
+/// Refuses to go on where a member's data belongs to a cluster of another authority than the one at hand: with its
+/// certificates the member would be shut out of its own cluster.
+pub struct KeepEtcdAuthority {
+    /// The authority's certificate on the operator's machine.
+    pub local: Utf8PathBuf,
+    /// And where the member has it.
+    pub path: Utf8PathBuf,
+    pub data_dir: Utf8PathBuf,
+}
+
+#[async_trait]
+impl Step for KeepEtcdAuthority {
+    fn id(&self) -> String {
+        "keep authority".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "compare the certificate authority of etcd".to_owned()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let data = host::quote(self.data_dir.join("member").as_str());
+        let member = Command::script(format!("[ -e {data} ]"));
+        if !ask(cx, member).await?.ok() {
+            return Ok(State::Satisfied);
+        }
+        let theirs = cx.host.read(&self.path).await?;
+        let same = theirs.is_none() || theirs == local_file::read(&self.local)?;
+        if same {
+            return Ok(State::Satisfied);
+        }
+        let certs = self.local.parent().unwrap_or(&self.local);
+        Err(StepError::new(format!(
+            "{} is not the certificate authority that this member's cluster was made with",
+            self.local
+        ))
+        .with_hint(format!(
+            "put {certs} in place as it is on the machine that installed the cluster, or in its backup; then run again"
+        )))
+    }
+
+    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
+        Ok(())
+    }
+}

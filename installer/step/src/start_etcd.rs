@@ -1,0 +1,49 @@
+use async_trait::async_trait;
+use camino::Utf8PathBuf;
+use engine::{Cx, State, Step, StepError};
+use host::Command;
+
+use crate::shell::{ask, must};
+use crate::{EtcdTrace, RunService};
+
+/// Sets a stopped member going without waiting for it: members of a cluster that is down as a whole come up together
+/// or not at all. One that has no data yet is left alone.
+pub struct StartEtcd {
+    pub service: RunService,
+    pub bootstrap: Utf8PathBuf,
+    pub data_dir: Utf8PathBuf,
+}
+
+#[async_trait]
+impl Step for StartEtcd {
+    fn id(&self) -> String {
+        "start etcd".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "start etcd if it is stopped".to_owned()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let trace = EtcdTrace::of(cx, &self.data_dir, &self.bootstrap).await?;
+        if !(trace.data && trace.entered) {
+            return Ok(State::Satisfied);
+        }
+        let unit = host::quote(self.service.unit);
+        // A start that was asked for a moment ago is still a job, and the unit inactive.
+        let script = format!(
+            "case \"$(systemctl show --property Job --value {unit})\" in ''|0) ;; *) exit 0;; esac; \
+             case \"$(systemctl is-active {unit})\" in inactive|failed) echo is stopped;; esac"
+        );
+        let output = ask(cx, Command::script(script)).await?;
+        Ok(match output.text() {
+            reason if reason.is_empty() => State::Satisfied,
+            reason => State::needed(reason),
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let start = Command::script(self.service.script("start --no-block"));
+        must(cx, "start etcd", start).await.map(drop)
+    }
+}
