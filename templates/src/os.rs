@@ -23,7 +23,7 @@ pub struct Modules {
 }
 template!(Modules, "modules.conf.j2");
 
-/// `/etc/sysctl.d/90-kubexm.conf`.
+/// `/etc/sysctl.d/99-zz-kubexm.conf`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sysctls {
     pub settings: Vec<(String, String)>,

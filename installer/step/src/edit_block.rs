@@ -15,30 +15,33 @@ pub struct EditBlock {
 }
 
 impl EditBlock {
-    async fn current(&self, cx: &Cx) -> Result<Option<String>, StepError> {
-        let bytes = cx.host.read(&self.path).await?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-    }
-
-    /// The file as it shall be.
-    fn edited(&self, current: Option<&str>) -> String {
-        let (begin, end) = (
-            format!("# BEGIN kubexm {}", self.owner),
-            format!("# END kubexm {}", self.owner),
-        );
-        let mut kept = String::new();
-        let mut inside = false;
-        for line in current.unwrap_or(self.preface).lines() {
-            if line == begin {
-                inside = true;
-            } else if line == end {
-                inside = false;
-            } else if !inside {
-                kept.push_str(line);
-                kept.push('\n');
+    /// The file as it shall be. Its other lines are copied byte for byte, whatever they hold.
+    fn edited(&self, current: Option<&[u8]>) -> Result<Vec<u8>, StepError> {
+        let begin = format!("# BEGIN kubexm {}", self.owner);
+        let end = format!("# END kubexm {}", self.owner);
+        let mut edited = Vec::new();
+        let mut begun_at = None;
+        let current = current.unwrap_or(self.preface.as_bytes());
+        for (number, line) in current.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let text = line.strip_suffix(b"\n").unwrap_or(line);
+            if text == begin.as_bytes() {
+                begun_at = Some(number + 1);
+            } else if text == end.as_bytes() {
+                begun_at = None;
+            } else if begun_at.is_none() {
+                edited.extend_from_slice(text);
+                edited.push(b'\n');
             }
         }
-        format!("{kept}{begin}\n{}{end}\n", self.lines)
+        if let Some(number) = begun_at {
+            let (path, end) = (&self.path, &end);
+            return Err(StepError::new(format!(
+                "the block that begins in line {number} of {path} is not closed"
+            ))
+            .with_hint(format!("put the line '{end}' where it ends")));
+        }
+        edited.extend_from_slice(format!("{begin}\n{}{end}\n", self.lines).as_bytes());
+        Ok(edited)
     }
 }
 
@@ -57,17 +60,18 @@ impl Step for EditBlock {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let current = self.current(cx).await?;
-        Ok(match &current {
+        let current = cx.host.read(&self.path).await?;
+        let edited = self.edited(current.as_deref())?;
+        Ok(match current {
             None => State::needed("the file is not there"),
-            Some(text) if *text == self.edited(Some(text)) => State::Satisfied,
+            Some(current) if current == edited => State::Satisfied,
             Some(_) => State::needed("the block differs"),
         })
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let text = self.edited(self.current(cx).await?.as_deref());
-        let source = Source::Bytes(text.into());
+        let current = cx.host.read(&self.path).await?;
+        let source = Source::Bytes(self.edited(current.as_deref())?.into());
         Ok(cx
             .host
             .upload(&source, &self.path, &FileAttrs::root(0o644), &cx.progress)
@@ -89,27 +93,30 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_stay_and_the_block_is_there_once() {
-        let once = block("10.0.0.1 a\n").edited(Some("127.0.0.1 localhost\n10.9.9.9 printer"));
-        assert_eq!(
-            once,
-            "127.0.0.1 localhost\n10.9.9.9 printer\n# BEGIN kubexm demo\n10.0.0.1 a\n# END kubexm demo\n"
-        );
-        assert_eq!(block("10.0.0.1 a\n").edited(Some(&once)), once);
-        let other = block("10.0.0.2 b\n").edited(Some(&once));
-        assert!(
-            other.contains("printer")
-                && other.contains("10.0.0.2 b")
-                && !other.contains("10.0.0.1 a")
-        );
+    fn other_lines_stay_byte_for_byte_and_the_block_is_there_once() {
+        let hosts = b"127.0.0.1 localhost\n10.9.9.9 printer # b\xfcro";
+        let once = block("10.0.0.1 a\n").edited(Some(hosts)).unwrap();
+        let wanted = b"127.0.0.1 localhost\n10.9.9.9 printer # b\xfcro\n\
+            # BEGIN kubexm demo\n10.0.0.1 a\n# END kubexm demo\n";
+        assert_eq!(once, wanted);
+        assert_eq!(block("10.0.0.1 a\n").edited(Some(&once)).unwrap(), once);
+        let other = block("10.0.0.2 b\n").edited(Some(&once)).unwrap();
+        let other = String::from_utf8_lossy(&other).into_owned();
+        assert!(other.contains("printer") && other.contains("10.0.0.2 b"));
+        assert!(!other.contains("10.0.0.1 a"));
     }
 
     #[test]
     fn a_missing_file_begins_with_the_preface() {
-        assert!(
-            block("")
-                .edited(None)
-                .starts_with("127.0.0.1 localhost\n# BEGIN")
-        );
+        let made = block("").edited(None).unwrap();
+        assert!(made.starts_with(b"127.0.0.1 localhost\n# BEGIN"));
+    }
+
+    #[test]
+    fn a_block_that_is_not_closed_is_left_alone() {
+        let torn = b"a\n# BEGIN kubexm demo\nb\n10.9.9.9 printer\n";
+        let error = block("").edited(Some(torn)).unwrap_err();
+        insta::assert_snapshot!(error, @"the block that begins in line 2 of /etc/hosts is not closed");
+        insta::assert_snapshot!(error.hint().unwrap(), @"put the line '# END kubexm demo' where it ends");
     }
 }

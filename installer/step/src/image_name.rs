@@ -7,23 +7,36 @@ use std::fmt;
 
 use artifact::Sha256;
 
-/// The prefix of every repository that comes from a registry host, without slashes around it.
-#[must_use]
-pub fn repository_prefix(namespace: Option<&str>, host: &str) -> String {
-    // A repository may hold no colon and no bracket: `reg.corp:5000` becomes `reg.corp_5000`, which is no host name.
-    let host = host.to_ascii_lowercase();
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-    let parts: Vec<&str> = host
-        .split(|c| !plain(c))
-        .filter(|part| !part.is_empty())
-        .collect();
-    let host = parts.join("_");
-    match namespace
-        .map(|namespace| namespace.trim_matches('/'))
-        .filter(|name| !name.is_empty())
-    {
-        Some(namespace) => format!("{namespace}/{host}"),
-        None => host,
+/// How the site's registry names the images of the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteNames {
+    /// The registry itself as it stands in a reference: `hub.corp:5000`.
+    pub authority: String,
+    /// The project that everything is put into.
+    pub namespace: Option<String>,
+}
+
+impl SiteNames {
+    /// What every repository of a registry host begins with, without slashes around it. None for the site's registry
+    /// itself: its own images are named as they are.
+    #[must_use]
+    pub fn prefix(&self, host: &str) -> Option<String> {
+        if host == self.authority {
+            return None;
+        }
+        // A repository may hold no colon and no bracket: `reg.corp:5000` becomes `reg.corp_5000`, which is no host name.
+        let host = host.to_ascii_lowercase();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+        let parts: Vec<&str> = host
+            .split(|c| !plain(c))
+            .filter(|part| !part.is_empty())
+            .collect();
+        let host = parts.join("_");
+        let namespace = self.namespace.as_deref().map(|name| name.trim_matches('/'));
+        Some(match namespace.filter(|name| !name.is_empty()) {
+            Some(namespace) => format!("{namespace}/{host}"),
+            None => host,
+        })
     }
 }
 
@@ -48,7 +61,7 @@ pub(crate) enum NameError {
 
 impl SiteImage {
     /// `digest` is what the tree holds for the reference.
-    pub fn of(namespace: Option<&str>, reference: &str, digest: Sha256) -> Result<Self, NameError> {
+    pub fn of(names: &SiteNames, reference: &str, digest: Sha256) -> Result<Self, NameError> {
         let incomplete = || NameError::Incomplete(reference.to_owned());
         let (host, rest) = reference.split_once('/').ok_or_else(incomplete)?;
         let (rest, pinned) = match rest.split_once('@') {
@@ -70,7 +83,10 @@ impl SiteImage {
             return Err(incomplete());
         }
         Ok(Self {
-            repository: format!("{}/{path}", repository_prefix(namespace, host)),
+            repository: match names.prefix(host) {
+                Some(prefix) => format!("{prefix}/{path}"),
+                None => path.to_owned(),
+            },
             tag: tag.to_owned(),
         })
     }
@@ -88,7 +104,11 @@ mod tests {
     use super::*;
 
     fn site(namespace: Option<&str>, reference: &str) -> String {
-        match SiteImage::of(namespace, reference, Sha256::of(b"")) {
+        let names = SiteNames {
+            authority: "hub.corp:5000".into(),
+            namespace: namespace.map(Into::into),
+        };
+        match SiteImage::of(&names, reference, Sha256::of(b"")) {
             Ok(image) => image.to_string(),
             Err(error) => error.to_string(),
         }
@@ -111,6 +131,10 @@ mod tests {
             "reg.corp_5000/team/app:v1"
         );
         assert_eq!(site(None, "[fd00::1]:5000/app:v1"), "fd00_1_5000/app:v1");
+        assert_eq!(
+            site(Some("k8s"), "hub.corp:5000/team/app:v1"),
+            "team/app:v1"
+        );
         assert_eq!(site(None, pinned), pinned);
         assert_eq!(site(None, &pinned.replace('@', ":v1@")), "quay.io/a/b:v1");
     }

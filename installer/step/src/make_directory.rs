@@ -50,7 +50,9 @@ impl Step for MakeDirectory {
         let path = host::quote(self.path.as_str());
         let FileAttrs { mode, owner } = &self.attrs;
         let owner = host::quote(&format!("{}:{}", owner.user, owner.group));
-        let script = format!("mkdir -p {path} && chown {owner} {path} && chmod {mode:o} {path}");
+        // Parents must let others through, whatever the login's umask.
+        let script =
+            format!("umask 022; mkdir -p {path} && chown {owner} {path} && chmod {mode:o} {path}");
         must(cx, &format!("make {}", self.path), Command::script(script)).await?;
         Ok(())
     }

@@ -19,8 +19,8 @@ pub use together::JudgeSurveys;
 pub struct Requirements {
     /// The cluster whose marker on the host means "ours already": then its ports, space and data are its own.
     pub cluster: String,
-    /// The machine types (`uname -m`) for which the bundle holds programs.
-    pub machines: Vec<String>,
+    /// The machine type (`uname -m`) that the config names, and the bundle has programs for.
+    pub machine: String,
     /// The operating systems that kubexm supports.
     pub systems: Vec<System>,
     pub ports: Vec<Port>,

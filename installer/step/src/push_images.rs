@@ -83,12 +83,8 @@ impl PushImages {
         registry: &Registry,
         entry: &'a ImageEntry,
     ) -> Result<Option<(SiteImage, &'a ImageEntry)>, StepError> {
-        let name = SiteImage::of(
-            self.site.namespace.as_deref(),
-            &entry.reference,
-            entry.digest,
-        )
-        .map_err(|error| StepError::new(error.to_string()))?;
+        let name = SiteImage::of(&self.site.names, &entry.reference, entry.digest)
+            .map_err(|error| StepError::new(error.to_string()))?;
         let found = registry.digest_of(&name.repository, &name.tag).await?;
         let there = found.is_some_and(|digest| digest == entry.digest.oci());
         Ok((!there).then_some((name, entry)))

@@ -18,8 +18,8 @@ use reqwest::{Body, Certificate, Client, Method, RequestBuilder, Response, Statu
 use secrecy::ExposeSecret;
 use tokio_util::io::ReaderStream;
 
-use crate::RegistryCredentials;
 use crate::image_layout::Manifest;
+use crate::{RegistryCredentials, SiteNames};
 pub(crate) use error::RegistryError;
 pub(crate) use push::Push;
 
@@ -40,8 +40,7 @@ pub struct SiteRegistry {
     pub url: String,
     /// The only authority that is trusted.
     pub ca: Utf8PathBuf,
-    /// What every repository begins with.
-    pub namespace: Option<String>,
+    pub names: SiteNames,
 }
 
 /// A connection to the site's registry.

@@ -16,7 +16,7 @@ use step::{
 fn requirements() -> Requirements {
     Requirements {
         cluster: "demo".into(),
-        machines: vec!["x86_64".into()],
+        machine: "x86_64".into(),
         systems: vec![
             System {
                 id: "debian",
@@ -109,6 +109,7 @@ async fn judged(hosts: Vec<FakeHost>) -> String {
     let judge = JudgeSurveys {
         surveys,
         skew: Duration::from_secs(2),
+        behind: Duration::from_mins(30),
     };
     let operator = Arc::new(FakeHost::new("(operator)"));
     let progress = Progress::unseen();
@@ -138,8 +139,8 @@ async fn a_host_that_is_fit_has_no_finding() {
 async fn another_machine_than_the_bundles() {
     insta::assert_snapshot!(finding(|facts| facts.machine = "aarch64".into()).await, @r"
     1 finding; nothing was touched
-      node1: its architecture is aarch64; the bundle holds x86_64
-          fix: bundle again with `arch` of the host set, or with --arch
+      node1: its architecture is aarch64, the config says x86_64
+          fix: correct `arch` of the host, and bundle again if the bundle has nothing for it
     ");
 }
 
@@ -304,6 +305,16 @@ async fn hosts_that_are_too_much_alike_and_clocks_that_are_not() {
     ");
     let within = host("node3", |facts| facts.clock_ahead_ms = 2_002);
     assert_eq!(judged(vec![host("node1", |_| ()), within]).await, "fit");
+}
+
+#[tokio::test]
+async fn a_site_that_is_behind_the_operator_s_clock() {
+    insta::assert_snapshot!(finding(|facts| facts.clock_ahead_ms = -1_860_000).await, @"
+    1 finding; nothing was touched
+      node1: its clock is 31 minutes behind this machine's: certificates made here would not be valid there yet
+          fix: set its clock, or this machine's
+    ");
+    assert_eq!(finding(|facts| facts.clock_ahead_ms = -1_740_000).await, "fit");
 }
 
 #[tokio::test]

@@ -93,13 +93,14 @@ pub fn kernel(site: &Site) -> Task {
             attrs: FileAttrs::root(0o644),
         })
     };
+    // The last name of all wins at boot; /etc/sysctl.conf counts as 99-sysctl.conf.
     Task::new("kernel").on_each(&names(site.runtime_hosts()), |_| {
         vec![
             file("/etc/modules-load.d/kubexm.conf", &modules_conf),
             Arc::new(LoadModules {
                 modules: modules.clone(),
             }),
-            file("/etc/sysctl.d/90-kubexm.conf", &sysctl_conf),
+            file("/etc/sysctl.d/99-zz-kubexm.conf", &sysctl_conf),
             Arc::new(ApplySysctls {
                 settings: settings.clone(),
             }),

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use artifact::ImageEntry;
 use cluster::{Arch, Host, Role};
 use engine::{Order, Slot, Step, Task};
 use step::{JudgeSurveys, Leftover, Port, Requirements, Space, Survey, SurveyHost};
@@ -13,6 +14,9 @@ use crate::{OPERATOR, Site, programs};
 
 /// How far the clocks of two hosts may be apart: certificates and etcd's leases bear no more.
 const SKEW: Duration = Duration::from_secs(2);
+
+/// Certificates are made valid from an hour ago.
+const BEHIND: Duration = Duration::from_mins(30);
 
 /// Looks at every host, then judges all that was found in one report. A host that is down fails by itself and keeps
 /// nobody from going on.
@@ -36,6 +40,7 @@ pub fn survey(site: &Site) -> Task {
         vec![Arc::new(JudgeSurveys {
             surveys,
             skew: SKEW,
+            behind: BEHIND,
         })],
     )
 }
@@ -44,12 +49,7 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
     let spec = &site.cluster.spec;
     let mut wanted = Requirements {
         cluster: site.cluster.name().to_owned(),
-        machines: site
-            .manifest
-            .arches
-            .iter()
-            .map(|arch| arch.uname().to_owned())
-            .collect(),
+        machine: host.arch.uname().to_owned(),
         systems: SYSTEMS.to_vec(),
         addresses: host.internal_ips(),
         programs: PROGRAMS.to_vec(),
@@ -80,7 +80,9 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
                 .push(programs_space(site, component, host.arch));
         }
         // An image takes its compressed layers and about three times as much unpacked.
-        let bytes = 4 * images_size(site, Some(host.arch));
+        let bytes = 4 * images_size(site, |image, arch| {
+            arch == host.arch && comes_to_every_node(site, image)
+        });
         let path = spec.registry.containerd_data_dir.to_string();
         // Containers run what lies in their images.
         wanted.executable.extend([
@@ -129,7 +131,7 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
             .space
             .push(programs_space(site, "registry", host.arch));
         let path = spec.registry.registry_data_dir.to_string();
-        let bytes = images_size(site, None);
+        let bytes = images_size(site, |_, _| true);
         wanted.space.push(Space {
             path,
             bytes,
@@ -152,16 +154,23 @@ fn programs_space(site: &Site, component: &'static str, arch: Arch) -> Space {
     }
 }
 
-/// The compressed size of all images, for one architecture or all.
-fn images_size(site: &Site, arch: Option<Arch>) -> u64 {
-    let platforms = site
-        .manifest
-        .images
-        .iter()
-        .flat_map(|image| &image.platforms);
-    platforms
-        .filter(|platform| arch.is_none_or(|arch| platform.arch == arch))
-        .map(|platform| platform.size)
+/// The user's own images are pulled from the registry where they are needed; without one, every node holds them all.
+fn comes_to_every_node(site: &Site, image: &ImageEntry) -> bool {
+    site.cluster.registry_host().is_none() || image.wanted_by.iter().any(|by| by != "spec.images")
+}
+
+/// The compressed size of these images, each for these architectures.
+fn images_size(site: &Site, counts: impl Fn(&ImageEntry, Arch) -> bool) -> u64 {
+    let images = site.manifest.images.iter();
+    images
+        .flat_map(|image| {
+            image
+                .platforms
+                .iter()
+                .map(move |platform| (image, platform))
+        })
+        .filter(|(image, platform)| counts(image, platform.arch))
+        .map(|(_, platform)| platform.size)
         .sum()
 }
 

@@ -166,7 +166,7 @@ pub fn push_images(site: &Site) -> Task {
                 site.cluster.registry_port()
             ),
             ca: authority(site).certificate(),
-            namespace: site.registry_namespace().map(ToOwned::to_owned),
+            names: site.registry_names(),
         },
         site.credentials.clone(),
         site.tree.images(),

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use engine::{Step, StepError, Task};
 
 use secrecy::ExposeSecret;
-use step::{Content, FileAttrs, MakeDirectory, RunService, UploadFile, repository_prefix};
+use step::{Content, FileAttrs, MakeDirectory, RunService, UploadFile};
 use templates::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
 
 use crate::facts::minor;
@@ -144,15 +144,18 @@ fn registry_hosts(site: &Site) -> Vec<Arc<dyn Step>> {
                 .map(|(registry, _)| registry)
         })
         .collect();
-    let own = site.cluster.registry_authority();
-    let mut targets = vec![
-        (own.clone(), format!("https://{own}/v2")),
-        ("_default".to_owned(), format!("https://{own}/v2")),
-    ];
-    targets.extend(registries.into_iter().map(|registry| {
-        let prefix = repository_prefix(site.registry_namespace(), registry);
-        (registry.to_owned(), format!("https://{own}/v2/{prefix}"))
-    }));
+    let names = site.registry_names();
+    let own = names.authority.clone();
+    let endpoint = |registry: &str| match names.prefix(registry) {
+        Some(prefix) => format!("https://{own}/v2/{prefix}"),
+        None => format!("https://{own}/v2"),
+    };
+    let mut targets: BTreeMap<String, String> = registries
+        .into_iter()
+        .chain([own.as_str()])
+        .map(|registry| (registry.to_owned(), endpoint(registry)))
+        .collect();
+    targets.insert("_default".to_owned(), endpoint(&own));
     for (registry, endpoint) in targets {
         // containerd takes `host_port_` for a host with a port; a colon in a path troubles other tools.
         let folder = match registry.split_once(':') {

@@ -2,7 +2,7 @@ use artifact::{ImageEntry, Manifest, Tree};
 use camino::Utf8PathBuf;
 use cluster::{Arch, Cluster, Host, RegistryType, Role, RuntimeType, Version};
 use engine::Slot;
-use step::{EtcdPeer, RegistryCredentials};
+use step::{EtcdPeer, RegistryCredentials, SiteNames};
 
 /// The name under which the operator's own machine takes part in a plan. No host can be called so: it is no DNS label.
 pub const OPERATOR: &str = "(operator)";
@@ -197,10 +197,13 @@ impl Site {
         pauses.find(|image| image.wanted_by.contains(&for_runtime))
     }
 
-    /// The project that all images of the registry are put into.
-    pub(crate) fn registry_namespace(&self) -> Option<&str> {
-        let namespace = self.cluster.spec.registry.namespace_override.as_str();
-        (!namespace.is_empty()).then_some(namespace)
+    /// How the site's registry names the images of the world.
+    pub(crate) fn registry_names(&self) -> SiteNames {
+        let namespace = self.cluster.spec.registry.namespace_override.clone();
+        SiteNames {
+            authority: self.cluster.registry_authority(),
+            namespace: Some(namespace).filter(|namespace| !namespace.is_empty()),
+        }
     }
 
     pub(crate) fn registry_dir(&self) -> Utf8PathBuf {

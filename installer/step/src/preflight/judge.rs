@@ -9,14 +9,13 @@ use super::{Finding, Memory, Requirements, System};
 /// What holds on every run.
 pub(super) fn judge_facts(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if !wanted.machines.contains(&facts.machine) {
+    if wanted.machine != facts.machine {
         findings.push(Finding::new(
             format!(
-                "its architecture is {}; the bundle holds {}",
-                facts.machine,
-                wanted.machines.join(", ")
+                "its architecture is {}, the config says {}",
+                facts.machine, wanted.machine
             ),
-            "bundle again with `arch` of the host set, or with --arch",
+            "correct `arch` of the host, and bundle again if the bundle has nothing for it",
         ));
     }
     let known = wanted.systems.iter().find(|system| system.id == facts.os);

@@ -12,6 +12,8 @@ pub struct JudgeSurveys {
     pub surveys: Vec<(String, Slot<Survey>)>,
     /// How far two clocks may be apart.
     pub skew: Duration,
+    /// How far a host may be behind the operator's machine, whose certificates must be valid there at once.
+    pub behind: Duration,
 }
 
 #[async_trait]
@@ -48,6 +50,7 @@ impl Step for JudgeSurveys {
             "on cloned machines: rm /etc/machine-id && systemd-machine-id-setup, then reboot",
         ));
         lines.extend(self.skewed(&surveys));
+        lines.extend(self.too_early(&surveys));
         if lines.is_empty() {
             return Ok(State::Satisfied);
         }
@@ -80,6 +83,24 @@ impl JudgeSurveys {
             let fix = "its own failure says why; it may have findings of its own";
             (host.clone(), Finding::new("could not be looked at", fix))
         })
+    }
+
+    fn too_early(&self, surveys: &[(&str, &Survey)]) -> Vec<(String, Finding)> {
+        let limit = i64::try_from(self.behind.as_millis()).unwrap_or(i64::MAX);
+        let early = surveys
+            .iter()
+            .filter(|(_, survey)| survey.clock_ahead_ms < -limit);
+        early
+            .map(|(host, survey)| {
+                let minutes = survey.clock_ahead_ms.unsigned_abs() / 60_000;
+                let what = format!(
+                    "its clock is {minutes} minutes behind this machine's: certificates made here would not be \
+                     valid there yet"
+                );
+                let fix = "set its clock, or this machine's";
+                ((*host).to_owned(), Finding::new(what, fix))
+            })
+            .collect()
     }
 
     fn skewed(&self, surveys: &[(&str, &Survey)]) -> Option<(String, Finding)> {

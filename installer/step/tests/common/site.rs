@@ -65,7 +65,10 @@ impl Site {
         SiteRegistry {
             url: format!("https://127.0.0.1:{}", self.port),
             ca: self.ca().certificate(),
-            namespace: None,
+            names: step::SiteNames {
+                authority: "hub.corp:5000".into(),
+                namespace: None,
+            },
         }
     }
 
