@@ -34,6 +34,8 @@ pub(crate) async fn images(
     version: &Version,
 ) -> Result<Vec<String>, KubeadmError> {
     let home = tempfile::tempdir().map_err(KubeadmError::Run)?;
+    // A relative path would be looked up below the program's own directory.
+    let program = std::path::absolute(program).map_err(KubeadmError::Run)?;
     let run = Command::new(program)
         .args([
             "config",
@@ -107,6 +109,24 @@ mod tests {
         images(&path, &Version::new(1, 36, 2))
             .await
             .map_err(|e| e.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_relative_path_is_meant_from_where_kubexm_was_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let up: Utf8PathBuf = std::env::current_dir()
+            .unwrap()
+            .components()
+            .skip(1)
+            .map(|_| "..")
+            .collect();
+        let path = up
+            .join(dir.path().to_str().unwrap().trim_start_matches('/'))
+            .join("kubeadm");
+        std::fs::write(&path, "#!/bin/sh\necho registry.k8s.io/pause:3.10\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let listed = images(&path, &Version::new(1, 36, 2)).await;
+        assert_eq!(listed.unwrap(), ["registry.k8s.io/pause:3.10"]);
     }
 
     #[tokio::test]

@@ -9,6 +9,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use serde::{Deserialize, Serialize};
 
+use crate::resolve::{Wanted, WantedFile};
+
 /// The version of the lock file that this kubexm writes, and the newest it reads.
 const FORMAT: u32 = 1;
 
@@ -27,6 +29,8 @@ pub enum LockMode {
 #[serde(deny_unknown_fields)]
 pub struct Lock {
     format: u32,
+    /// The cluster that it belongs to.
+    cluster: String,
     /// By address.
     pub files: BTreeMap<String, LockedFile>,
     /// By reference.
@@ -77,6 +81,12 @@ pub enum LockError {
         path: Utf8PathBuf,
         differences: Vec<Difference>,
     },
+    #[error("{path} is the lock file of cluster '{locked}', not of '{wanted}'")]
+    OtherCluster {
+        path: Utf8PathBuf,
+        locked: String,
+        wanted: String,
+    },
     #[error("cannot write the lock file {path}: {source}")]
     Write {
         path: Utf8PathBuf,
@@ -92,6 +102,9 @@ impl LockError {
                 "take it back from version control, or delete it: the next bundle writes it anew"
             }
             Self::TooNew { .. } => "use the kubexm that wrote it, or a newer one",
+            Self::OtherCluster { .. } => {
+                "keep each cluster's config in a directory of its own, or remove the lock file if the cluster was renamed"
+            }
             Self::Absent { .. } | Self::Differs { .. } => {
                 "bundle once without --locked, look at what changed in the lock file, and keep it"
             }
@@ -175,34 +188,53 @@ fn lines(differences: &[Difference]) -> String {
         .join("\n")
 }
 
-/// A file as a config asks for it, in the words of the lock file.
-#[derive(Clone, Debug)]
-pub struct WantedFile<'a> {
-    pub title: &'a str,
-    pub url: &'a str,
-}
-
-impl Default for Lock {
-    fn default() -> Self {
+impl Lock {
+    /// Of a cluster that nothing is pinned for yet.
+    #[must_use]
+    pub fn of(cluster: &str) -> Self {
         Self {
             format: FORMAT,
+            cluster: cluster.to_owned(),
             files: BTreeMap::new(),
             images: BTreeMap::new(),
         }
     }
-}
 
-impl Lock {
-    #[must_use]
-    pub fn new(
-        files: impl Iterator<Item = (String, LockedFile)>,
-        images: impl Iterator<Item = (String, LockedImage)>,
-    ) -> Self {
-        Self {
-            format: FORMAT,
-            files: files.collect(),
-            images: images.collect(),
+    /// Two configs beside each other would take turns in dropping each other's pins.
+    pub fn must_be_of(&self, cluster: &str, path: &Utf8Path) -> Result<(), LockError> {
+        if self.cluster == cluster {
+            return Ok(());
         }
+        Err(LockError::OtherCluster {
+            path: path.to_owned(),
+            locked: self.cluster.clone(),
+            wanted: cluster.to_owned(),
+        })
+    }
+
+    /// The pins of what is wanted, but not for this architecture now: the next bundle may ask for it again.
+    pub fn resting<'a>(
+        &'a self,
+        wanted: &'a Wanted,
+    ) -> impl Iterator<Item = (&'a String, &'a LockedFile)> {
+        self.files.iter().filter(|(_, locked)| {
+            !wanted.arches.contains(&locked.arch)
+                && wanted.files.iter().any(|w| {
+                    w.file.component == locked.component
+                        && w.file.version.with_v() == locked.version
+                })
+        })
+    }
+
+    /// What this lock pins and `next` does not, by name.
+    #[must_use]
+    pub fn dropped(&self, next: &Self) -> Vec<String> {
+        let files = self.files.iter();
+        let files = files.filter(|(url, _)| !next.files.contains_key(*url));
+        let files = files.map(|(_, file)| file.title());
+        let images = self.images.keys();
+        let images = images.filter(|reference| !next.images.contains_key(*reference));
+        files.chain(images.cloned()).collect()
     }
 
     /// The lock file, if there is one.
@@ -227,6 +259,12 @@ impl Lock {
             cause: error.to_string(),
         };
         let Format { format } = serde_json::from_str(&text).map_err(malformed)?;
+        if format == 0 {
+            return Err(LockError::Malformed {
+                path: path.to_owned(),
+                cause: "there is no format 0".to_owned(),
+            });
+        }
         if format > FORMAT {
             return Err(LockError::TooNew {
                 path: path.to_owned(),
@@ -264,35 +302,36 @@ impl Lock {
 
     /// Every point where this lock and what is wanted part, sorted.
     #[must_use]
-    pub fn differences(
-        &self,
-        files: &[WantedFile<'_>],
-        images: &BTreeSet<&str>,
-        arches: &BTreeSet<Arch>,
-    ) -> Vec<Difference> {
-        let wanted: BTreeSet<&str> = files.iter().map(|file| file.url).collect();
+    pub fn differences(&self, wanted: &Wanted) -> Vec<Difference> {
         let mut differences = Vec::new();
-        for file in files
-            .iter()
-            .filter(|file| !self.files.contains_key(file.url))
-        {
-            differences.push(Difference::FileNotLocked {
-                title: file.title.to_owned(),
-                url: file.url.to_owned(),
-            });
-        }
-        for (url, file) in self
+        let files: BTreeMap<&str, &WantedFile> = wanted
             .files
             .iter()
-            .filter(|(url, _)| !wanted.contains(url.as_str()))
-        {
-            let title = format!("{} {} for {}", file.component, file.version, file.arch);
-            differences.push(Difference::FileNotWanted {
-                title,
-                url: url.clone(),
-            });
+            .map(|wanted| (wanted.file.url.as_str(), wanted))
+            .collect();
+        for (url, file) in &files {
+            if !self.files.contains_key(*url) {
+                differences.push(Difference::FileNotLocked {
+                    title: file.title(),
+                    url: (*url).to_owned(),
+                });
+            }
         }
-        for reference in images {
+        let resting: BTreeSet<&String> = self.resting(wanted).map(|(url, _)| url).collect();
+        for (url, file) in &self.files {
+            if !files.contains_key(url.as_str()) && !resting.contains(url) {
+                differences.push(Difference::FileNotWanted {
+                    title: file.title(),
+                    url: url.clone(),
+                });
+            }
+        }
+        let images: BTreeSet<&str> = wanted
+            .images
+            .iter()
+            .map(|image| image.reference.as_str())
+            .collect();
+        for reference in &images {
             let Some(locked) = self.images.get(*reference) else {
                 differences.push(Difference::ImageNotLocked {
                     reference: (*reference).to_owned(),
@@ -300,25 +339,30 @@ impl Lock {
                 continue;
             };
             let platforms: BTreeSet<Arch> = locked.platforms.iter().map(|p| p.arch).collect();
-            if platforms != *arches {
+            if platforms != wanted.arches {
                 differences.push(Difference::Platforms {
                     reference: (*reference).to_owned(),
                     locked: platforms.into_iter().collect(),
-                    wanted: arches.iter().copied().collect(),
+                    wanted: wanted.arches.iter().copied().collect(),
                 });
             }
         }
-        for reference in self
-            .images
-            .keys()
-            .filter(|reference| !images.contains(reference.as_str()))
-        {
-            differences.push(Difference::ImageNotWanted {
-                reference: reference.clone(),
-            });
+        for reference in self.images.keys() {
+            if !images.contains(reference.as_str()) {
+                differences.push(Difference::ImageNotWanted {
+                    reference: reference.clone(),
+                });
+            }
         }
         differences.sort();
         differences
+    }
+}
+
+impl LockedFile {
+    /// `etcd v3.5.24 for amd64`
+    fn title(&self) -> String {
+        format!("{} {} for {}", self.component, self.version, self.arch)
     }
 }
 
@@ -327,7 +371,7 @@ mod tests {
     use super::*;
 
     fn example() -> Lock {
-        let mut lock = Lock::default();
+        let mut lock = Lock::of("example");
         for name in ["b", "a"] {
             lock.files.insert(
                 format!("https://example.com/{name}"),
@@ -375,23 +419,46 @@ mod tests {
         insta::assert_snapshot!(String::from_utf8(first).unwrap());
     }
 
+    /// `a` and what is given, of the addresses and names of the example.
+    fn wanted(files: &[(&str, &str, Arch)], images: &[&str], arches: &[Arch]) -> Wanted {
+        let file = |(name, version, arch): &(&str, &str, Arch)| WantedFile {
+            file: manifests::Resolved {
+                component: (*name).to_owned(),
+                version: version.parse().unwrap(),
+                arch: *arch,
+                url: format!("https://example.com/{name}"),
+                checksum: manifests::Checksum::Unpublished,
+                path: format!("{name}/file"),
+                carries: manifests::Carries::Nothing,
+            },
+            wanted_by: Vec::new(),
+        };
+        Wanted {
+            arches: arches.iter().copied().collect(),
+            files: files.iter().map(file).collect(),
+            images: images
+                .iter()
+                .map(|reference| crate::resolve::WantedImage {
+                    reference: (*reference).to_owned(),
+                    wanted_by: Vec::new(),
+                })
+                .collect(),
+            named: BTreeSet::new(),
+            needs: Vec::new(),
+            nearest: None,
+        }
+    }
+
     #[test]
     fn each_difference_is_named() {
-        let files = [
-            WantedFile {
-                title: "a v1.2.3 for amd64",
-                url: "https://example.com/a",
-            },
-            WantedFile {
-                title: "c v1.0.0 for amd64",
-                url: "https://example.com/c",
-            },
-        ];
-        let images = BTreeSet::from(["example.com/app:1", "example.com/new:1"]);
-        let differences = example().differences(&files, &images, &BTreeSet::from(Arch::ALL));
+        let new = wanted(
+            &[("a", "1.2.3", Arch::Amd64), ("c", "1.0.0", Arch::Amd64)],
+            &["example.com/app:1", "example.com/new:1"],
+            &Arch::ALL,
+        );
         let error = LockError::Differs {
             path: "kubexm.lock".into(),
-            differences,
+            differences: example().differences(&new),
         };
         insta::assert_snapshot!(error.to_string(), @r"
         kubexm.lock does not fit the config:
@@ -400,21 +467,50 @@ mod tests {
           image example.com/new:1 is wanted and not locked
           image example.com/app:1 is wanted for amd64, arm64 and locked for amd64
         ");
-        let files = [
-            WantedFile {
-                title: "a",
-                url: "https://example.com/a",
-            },
-            WantedFile {
-                title: "b",
-                url: "https://example.com/b",
-            },
-        ];
-        let images = BTreeSet::from(["example.com/app:1"]);
-        assert_eq!(
-            example().differences(&files, &images, &BTreeSet::from([Arch::Amd64])),
-            []
+        let same = wanted(
+            &[("a", "1.2.3", Arch::Amd64), ("b", "1.2.3", Arch::Amd64)],
+            &["example.com/app:1"],
+            &[Arch::Amd64],
         );
+        assert_eq!(example().differences(&same), []);
+    }
+
+    #[test]
+    fn pins_of_an_architecture_that_is_left_out_for_now_are_no_difference() {
+        let mut lock = example();
+        let mut arm = lock.files["https://example.com/a"].clone();
+        arm.arch = Arch::Arm64;
+        lock.files
+            .insert("https://example.com/a-arm64".to_owned(), arm.clone());
+        arm.version = "v1.2.2".to_owned();
+        lock.files
+            .insert("https://example.com/a-old".to_owned(), arm);
+        let now = wanted(
+            &[("a", "1.2.3", Arch::Amd64), ("b", "1.2.3", Arch::Amd64)],
+            &["example.com/app:1"],
+            &[Arch::Amd64],
+        );
+        let resting: Vec<_> = lock.resting(&now).map(|(url, _)| url.as_str()).collect();
+        assert_eq!(resting, ["https://example.com/a-arm64"]);
+        let differences: Vec<_> = lock.differences(&now);
+        assert_eq!(
+            differences
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+            ["a v1.2.2 for arm64 is locked and not wanted: https://example.com/a-old"]
+        );
+    }
+
+    #[test]
+    fn the_lock_of_another_cluster_is_refused() {
+        let lock = Lock::of("east");
+        lock.must_be_of("east", "kubexm.lock".into()).unwrap();
+        let error = lock.must_be_of("west", "kubexm.lock".into()).unwrap_err();
+        insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap()), @r"
+        kubexm.lock is the lock file of cluster 'east', not of 'west'
+        hint: keep each cluster's config in a directory of its own, or remove the lock file if the cluster was renamed
+        ");
     }
 
     #[test]
@@ -431,6 +527,10 @@ mod tests {
         };
         insta::assert_snapshot!(said("{"), @r"
         DIR/kubexm.lock is not a lock file of kubexm: EOF while parsing an object at line 1 column 1
+        hint: take it back from version control, or delete it: the next bundle writes it anew
+        ");
+        insta::assert_snapshot!(said(r#"{"format": 0}"#), @r"
+        DIR/kubexm.lock is not a lock file of kubexm: there is no format 0
         hint: take it back from version control, or delete it: the next bundle writes it anew
         ");
         insta::assert_snapshot!(said(r#"{"format": 9, "more": 1}"#), @r"

@@ -6,6 +6,12 @@ use artifact::{Need, What, full_reference};
 use cluster::{Arch, Cluster, EtcdType, Version};
 use manifests::{Catalogue, Defaults, DefaultsError, Minor, ResolveError, Resolved};
 
+use crate::lock::Lock;
+
+/// How [`artifact::needs`] names kubeadm, and the person's own images.
+const KUBEADM: &str = "kubernetes kubeadm";
+const PERSON: &str = "spec.images";
+
 /// A file, and everybody who asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedFile {
@@ -40,6 +46,8 @@ pub struct Wanted {
     pub files: Vec<WantedFile>,
     /// By reference.
     pub images: Vec<WantedImage>,
+    /// Repositories whose version the config names: nobody else has a say in it.
+    pub named: BTreeSet<String>,
     /// What all this was worked out from; the proof of completeness asks for it again.
     pub needs: Vec<Need>,
     /// The release line whose defaults were taken, where the catalogue does not know the one asked for.
@@ -117,6 +125,7 @@ pub fn resolve(
     let needs = artifact::needs(cluster);
     let mut files = BTreeMap::<String, WantedFile>::new();
     let mut images = BTreeMap::<String, Vec<String>>::new();
+    let mut named = BTreeSet::new();
     let mut failures = Vec::new();
     for need in &needs {
         match &need.what {
@@ -148,6 +157,8 @@ pub fn resolve(
                 }
             }
             What::Images { set } => {
+                let chosen = defaults.chosen_images(set)?;
+                named.extend(chosen.iter().map(|image| repository(image).to_owned()));
                 for reference in defaults.images(set)? {
                     add(images.entry(reference).or_default(), &need.wanted_by);
                 }
@@ -173,22 +184,55 @@ pub fn resolve(
                 wanted_by,
             })
             .collect(),
+        named,
         needs,
         nearest: defaults.nearest,
     })
 }
 
 impl Wanted {
+    /// What kubeadm listed for this version when the lock was written; none where the lock is of another version, or of
+    /// another kind of cluster.
+    #[must_use]
+    pub fn listed_before(&self, lock: &Lock, version: &Version) -> Option<Vec<String>> {
+        let person = |name: &str| {
+            let mut images = self.images.iter();
+            images.any(|image| image.reference == name && image.is_wanted_by(PERSON))
+        };
+        let mut listed = Vec::new();
+        for image in self
+            .images
+            .iter()
+            .filter(|image| image.is_wanted_by(KUBEADM))
+        {
+            let of_kubernetes = image.reference.ends_with(&format!(":{}", version.with_v()));
+            if of_kubernetes && !lock.images.contains_key(&image.reference) {
+                return None;
+            }
+            let same =
+                |name: &&String| repository(name) == repository(&image.reference) && !person(name);
+            let before = listed.len();
+            listed.extend(lock.images.keys().filter(same).cloned());
+            if listed.len() == before {
+                return None;
+            }
+        }
+        Some(listed)
+    }
+
     /// Takes kubeadm's own word for the images of Kubernetes, in place of the catalogue's.
-    pub fn believe_kubeadm(&mut self, listed: &[String], wanted_by: &str) {
-        let theirs: BTreeSet<String> = listed.iter().map(|image| full_reference(image)).collect();
+    pub fn believe_kubeadm(&mut self, listed: &[String]) {
+        let theirs: BTreeSet<String> = listed
+            .iter()
+            .map(|image| full_reference(image))
+            .filter(|image| !self.named.contains(repository(image)))
+            .collect();
         let repositories: BTreeSet<&str> = theirs.iter().map(|image| repository(image)).collect();
         let mut images = BTreeMap::<String, Vec<String>>::new();
         // Who else asks for such an image, like the runtime for pause, gets the one that kubeadm names.
         let mut also = BTreeMap::<String, Vec<String>>::new();
         for image in std::mem::take(&mut self.images) {
-            let asked_by_person = image.wanted_by.iter().any(|by| by == "spec.images");
-            if repositories.contains(repository(&image.reference)) && !asked_by_person {
+            if repositories.contains(repository(&image.reference)) && !image.is_wanted_by(PERSON) {
                 also.entry(repository(&image.reference).to_owned())
                     .or_default()
                     .extend(image.wanted_by);
@@ -198,7 +242,7 @@ impl Wanted {
         }
         for image in theirs {
             let by = images.entry(image.clone()).or_default();
-            add(by, wanted_by);
+            add(by, KUBEADM);
             for other in also.get(repository(&image)).into_iter().flatten() {
                 add(by, other);
             }
@@ -210,6 +254,12 @@ impl Wanted {
                 wanted_by,
             })
             .collect();
+    }
+}
+
+impl WantedImage {
+    fn is_wanted_by(&self, whom: &str) -> bool {
+        self.wanted_by.iter().any(|by| by == whom)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::{InvalidVersion, Version};
 use serde::Deserialize;
@@ -11,6 +11,8 @@ use crate::pattern::Pattern;
 #[derive(Clone, Debug)]
 pub struct Defaults<'a> {
     versions: BTreeMap<String, String>,
+    /// Those of them that a person chose.
+    chosen: BTreeSet<String>,
     sets: &'a BTreeMap<String, Vec<Pattern<VersionName>>>,
     /// The release line the defaults were taken from, where the table does not know the one asked for.
     pub nearest: Option<Minor>,
@@ -52,23 +54,41 @@ impl Defaults<'_> {
 
     /// Puts a version that a person chose in place of the default.
     pub fn choose(&mut self, component: &str, version: &Version) {
-        self.versions
-            .insert(component.to_owned(), version.without_v());
+        self.choose_image(component, &version.without_v());
     }
 
     /// Puts an image's tag, whose form is its project's own, in place of the default.
     pub fn choose_image(&mut self, name: &str, tag: &str) {
         self.versions.insert(name.to_owned(), tag.to_owned());
+        self.chosen.insert(name.to_owned());
     }
 
     /// The references of an image set: `pause`, `coredns`, `calico`, ...
     pub fn images(&self, set: &str) -> Result<Vec<String>, DefaultsError> {
+        self.fill(set, |_| true)
+    }
+
+    /// Those of an image set whose tag a person chose.
+    pub fn chosen_images(&self, set: &str) -> Result<Vec<String>, DefaultsError> {
+        self.fill(set, |pattern| {
+            pattern
+                .placeholders()
+                .any(|VersionName(name)| self.chosen.contains(name))
+        })
+    }
+
+    fn fill(
+        &self,
+        set: &str,
+        wanted: impl Fn(&Pattern<VersionName>) -> bool,
+    ) -> Result<Vec<String>, DefaultsError> {
         let patterns = self
             .sets
             .get(set)
             .ok_or_else(|| DefaultsError::NoImages(set.to_owned()))?;
         patterns
             .iter()
+            .filter(|pattern| wanted(pattern))
             .map(|pattern| {
                 if let Some(VersionName(missing)) = pattern
                     .placeholders()
@@ -140,6 +160,7 @@ impl Table {
         }
         Ok(Defaults {
             versions,
+            chosen: BTreeSet::new(),
             sets,
             nearest: (*minor != asked).then_some(*minor),
         })

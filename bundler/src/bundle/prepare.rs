@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 
 use artifact::Tree;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{Arch, KubernetesType};
 use event::Events;
 use futures::StreamExt;
@@ -17,7 +17,7 @@ use crate::error::{BundleError, Failed};
 use crate::fetch::{Checksum, FetchError, FetchOptions, Fetcher, FileJob};
 use crate::images::{ImageJob, ImageOptions, Images, ResolvedImage};
 use crate::kubeadm;
-use crate::lock::{Lock, LockError, LockMode, WantedFile as LockWanted};
+use crate::lock::{Lock, LockError, LockMode};
 use crate::plan::Plan;
 use crate::resolve::{Wanted, WantedFile, resolve};
 
@@ -141,7 +141,8 @@ impl Desk<'_> {
             }
             .into());
         }
-        let lock = lock.unwrap_or_default();
+        let lock = lock.unwrap_or_else(|| Lock::of(request.cluster.name()));
+        lock.must_be_of(request.cluster.name(), &request.lock)?;
         let fetcher = Fetcher::new(FetchOptions {
             jobs: request.jobs.get(),
             mirrors: request.mirrors.clone(),
@@ -225,51 +226,67 @@ impl Desk<'_> {
         resolved.map_err(BundleError::from)
     }
 
-    /// Replaces the catalogue's images of Kubernetes by kubeadm's own list, where it can be had.
+    /// Replaces the catalogue's images of Kubernetes by kubeadm's own list, where it can be had, or by the one that it
+    /// gave when the lock was written.
     async fn ask_kubeadm(
         &self,
         wanted: &mut Wanted,
         lock: &Lock,
         fetcher: &Fetcher,
     ) -> Result<(), BundleError> {
-        if self.request.cluster.spec.kubernetes.kind != KubernetesType::Kubeadm {
+        let kubernetes = &self.request.cluster.spec.kubernetes;
+        if kubernetes.kind != KubernetesType::Kubeadm {
             return Ok(());
         }
+        let listed = match self.runnable(wanted, lock, fetcher).await? {
+            Ok(path) => kubeadm::images(&path, &kubernetes.version)
+                .await
+                .map_err(|error| format!("kubeadm gave no list: {error}")),
+            Err(why) => Err(why.to_owned()),
+        };
+        match listed {
+            Ok(listed) => wanted.believe_kubeadm(&listed),
+            Err(why) => match wanted.listed_before(lock, &kubernetes.version) {
+                Some(listed) => wanted.believe_kubeadm(&listed),
+                None => self.doubt(&why),
+            },
+        }
+        Ok(())
+    }
+
+    /// A kubeadm that is what upstream published or the lock pins, and that this machine can run; or why there is none.
+    async fn runnable(
+        &self,
+        wanted: &Wanted,
+        lock: &Lock,
+        fetcher: &Fetcher,
+    ) -> Result<Result<Utf8PathBuf, &'static str>, BundleError> {
         let here: Option<Arch> = std::env::consts::ARCH.parse().ok();
         let Some(kubeadm) = wanted
             .files
             .iter()
             .find(|w| w.file.component == "kubeadm" && Some(w.file.arch) == here)
         else {
-            self.doubt("no kubeadm of the bundle runs on this machine");
-            return Ok(());
+            return Ok(Err("no kubeadm of the bundle runs on this machine"));
         };
-        let path = self.tree.path(Utf8Path::new(&kubeadm.file.path));
+        let job = job(kubeadm, self.tree, lock, None)?;
+        let path = job.dest.clone();
         match self.kubeadm {
-            Kubeadm::IfPresent if !path.exists() => {
-                self.doubt("kubeadm is not fetched yet");
-                return Ok(());
+            Kubeadm::IfPresent => {
+                if !fetcher.has(&job).await? {
+                    return Ok(Err("kubeadm is not fetched yet"));
+                }
             }
-            Kubeadm::IfPresent => {}
             Kubeadm::Fetch => {
-                let jobs = vec![job(kubeadm, self.tree, lock, None)?];
-                fetcher.fetch_all(jobs, self.events, self.cancel).await?;
+                fetcher
+                    .fetch_all(vec![job], self.events, self.cancel)
+                    .await?;
                 let executable = std::fs::Permissions::from_mode(0o755);
                 std::fs::set_permissions(&path, executable)
                     .map_err(|e| BundleError::io("make executable", &path, &e))?;
             }
         }
-        let cluster = &self.request.cluster;
-        match kubeadm::images(&path, &cluster.spec.kubernetes.version).await {
-            Ok(mut listed) => {
-                if cluster.spec.etcd.version.is_some() {
-                    listed.retain(|image| !image.contains("/etcd:"));
-                }
-                wanted.believe_kubeadm(&listed, "kubernetes kubeadm");
-            }
-            Err(error) => self.doubt(&format!("kubeadm gave no list: {error}")),
-        }
-        Ok(())
+        Ok(Ok(path))
     }
 
     fn doubt(&self, why: &str) {
@@ -283,22 +300,7 @@ impl Desk<'_> {
         if self.request.lock_mode == LockMode::Pin {
             return Ok(());
         }
-        let titles: Vec<String> = wanted.files.iter().map(WantedFile::title).collect();
-        let files: Vec<_> = wanted
-            .files
-            .iter()
-            .zip(&titles)
-            .map(|(wanted, title)| LockWanted {
-                title,
-                url: &wanted.file.url,
-            })
-            .collect();
-        let images = wanted
-            .images
-            .iter()
-            .map(|image| image.reference.as_str())
-            .collect();
-        let differences = lock.differences(&files, &images, &wanted.arches);
+        let differences = lock.differences(wanted);
         if differences.is_empty() {
             return Ok(());
         }

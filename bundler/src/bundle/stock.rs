@@ -66,14 +66,17 @@ impl Prepared {
             .filter(|file| file.change == Change::Downloaded)
             .count();
         let files = self.locked(files, events);
-        let lock = Lock::new(
-            files
-                .iter()
-                .map(|(wanted, locked)| (wanted.file.url.clone(), locked.clone())),
-            images.iter().map(locked_image),
-        );
+        let lock = self.next_lock(&files, &images);
         if self.request.lock_mode == LockMode::Locked && lock != self.details.lock {
             return Err(self.unlike_lock(&lock));
+        }
+        let dropped = self.details.lock.dropped(&lock);
+        if !dropped.is_empty() {
+            events.note(format!(
+                "no longer wanted, and dropped from {}: {}",
+                self.request.lock,
+                dropped.join(", ")
+            ));
         }
         Ok(Stock {
             files,
@@ -115,6 +118,19 @@ impl Prepared {
             .zip(fetched)
             .map(pair)
             .collect()
+    }
+
+    fn next_lock(&self, files: &[(WantedFile, LockedFile)], images: &[CopiedImage]) -> Lock {
+        let mut lock = Lock::of(self.request.cluster.name());
+        let resting = self.details.lock.resting(&self.details.wanted);
+        lock.files
+            .extend(resting.map(|(url, locked)| (url.clone(), locked.clone())));
+        let came = files
+            .iter()
+            .map(|(wanted, locked)| (wanted.file.url.clone(), locked.clone()));
+        lock.files.extend(came);
+        lock.images.extend(images.iter().map(locked_image));
+        lock
     }
 
     /// What the lock pins came, and still something in it is not as it was.

@@ -1,8 +1,10 @@
+mod trust;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use artifact::{Bundle, Cancel, Manifest, Program, WorkDir};
+use artifact::{Bundle, Cancel, Manifest, Program, Sha256, WorkDir};
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{Arch, Cluster};
 use event::{Event, Events};

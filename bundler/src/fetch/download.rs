@@ -10,6 +10,7 @@ use super::digests::{Digests, Sums};
 use super::origin::Origin;
 use super::part::{Part, receive};
 use super::published::Digest;
+use super::seen::Seen;
 use super::watch::{Patience, Shown, Watch};
 use super::{Address, FetchError};
 
@@ -27,6 +28,8 @@ pub(crate) struct Download<'a> {
     pub(crate) address: &'a Address,
     pub(crate) dest: &'a Utf8Path,
     pub(crate) expected: Option<&'a Expected>,
+    /// Upstream's address, where what comes must be remembered as seen there.
+    pub(crate) seen: Option<&'a Address>,
     pub(crate) watch: Watch<'a>,
 }
 
@@ -60,6 +63,9 @@ impl Download<'_> {
                     source_of_truth: expected.source.clone(),
                 });
             }
+        }
+        if let Some(upstream) = self.seen {
+            Seen::of(upstream, sums.sha256).write(self.dest).await?;
         }
         part.complete().await?;
         Ok((sums, before))

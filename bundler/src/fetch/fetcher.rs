@@ -2,7 +2,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use camino::Utf8Path;
 use event::{Event, Events, Outcome, Unit};
 use futures::StreamExt;
 use tokio::sync::{Mutex, OnceCell};
@@ -13,6 +12,7 @@ use super::digests::{Digests, Sums, digests_of};
 use super::download::{Download, Expected};
 use super::part::Part;
 use super::published::{self, Digest};
+use super::seen::Seen;
 use super::watch::{Watch, patiently};
 use super::{
     Address, Change, Checksum, FetchError, FetchFailures, FetchOptions, Fetched, FileFailure,
@@ -191,7 +191,7 @@ impl Fetcher {
             checksum_from: checksum_from.clone(),
             change,
         };
-        let present = present(&job.dest, expected.as_ref()).await?;
+        let present = self.present(job, expected.as_ref()).await?;
         if let Present::Right(sums) = present {
             Part::of(&job.dest).discard_all().await?;
             return Ok((fetched(sums, Change::Satisfied), None));
@@ -206,6 +206,7 @@ impl Fetcher {
             address: &address,
             dest: &job.dest,
             expected: expected.as_ref(),
+            seen: matches!(job.checksum, Checksum::FirstSeen).then_some(&job.url),
             watch,
         };
         let (sums, before) = download.run().await?;
@@ -215,6 +216,38 @@ impl Fetcher {
             (_, before) => format!("continued after {before} bytes"),
         };
         Ok((fetched(sums, Change::Downloaded), Some(reason)))
+    }
+
+    /// Whether the file lies there already, with the digest that it must have.
+    pub(crate) async fn has(&self, job: &FileJob) -> Result<bool, FetchError> {
+        if !job.dest.is_file() {
+            return Ok(false);
+        }
+        let expected = self.expected(&job.checksum).await?;
+        let present = self.present(job, expected.as_ref()).await?;
+        Ok(matches!(present, Present::Right(_)))
+    }
+
+    async fn present(
+        &self,
+        job: &FileJob,
+        expected: Option<&Expected>,
+    ) -> Result<Present, FetchError> {
+        let digest = expected.map(|expected| &expected.digest);
+        let Some(digests) = digests_of(&job.dest, Digests::wanted_by(digest)).await? else {
+            return Ok(Present::Nothing);
+        };
+        let sums = digests.finish();
+        let right = match digest {
+            Some(digest) => sums.like(digest) == *digest,
+            // Nobody else can tell what upstream served.
+            None => Seen::read(&job.dest).await == Some(Seen::of(&job.url, sums.sha256)),
+        };
+        Ok(if right {
+            Present::Right(sums)
+        } else {
+            Present::Wrong
+        })
     }
 
     async fn expected(&self, checksum: &Checksum) -> Result<Option<Expected>, FetchError> {
@@ -236,18 +269,4 @@ enum Present {
     Nothing,
     Wrong,
     Right(Sums),
-}
-
-async fn present(dest: &Utf8Path, expected: Option<&Expected>) -> Result<Present, FetchError> {
-    let digest = expected.map(|expected| &expected.digest);
-    let Some(digests) = digests_of(dest, Digests::wanted_by(digest)).await? else {
-        return Ok(Present::Nothing);
-    };
-    let sums = digests.finish();
-    let right = digest.is_none_or(|digest| sums.like(digest) == *digest);
-    Ok(if right {
-        Present::Right(sums)
-    } else {
-        Present::Wrong
-    })
 }

@@ -13,6 +13,7 @@ mod fetcher;
 mod origin;
 mod part;
 mod published;
+mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
