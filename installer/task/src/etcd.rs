@@ -10,7 +10,7 @@ use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, EnterEtcd, Entry,
     EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, KeepEtcdAuthority, KeyPairFiles, LookAtEtcd,
     MakeDirectory, NoteEtcdFounded, Owner, PromoteEtcdMember, RunEtcd, RunService, StartEtcd,
-    UploadFile, Usage, VerifyEtcd,
+    UploadFile, UploadKeyPair, Usage, VerifyEtcd,
 };
 use templates::{BootstrapState, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
 
@@ -125,22 +125,11 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         ),
     ];
     let mut pair = |from: KeyPairFiles, name: &str| {
-        let sides = [
-            (from.certificate(), "crt", 0o644),
-            (from.key(), "key", 0o600),
-        ];
-        for (local, suffix, mode) in sides {
-            let attrs = FileAttrs {
-                mode,
-                owner: owner(),
-            };
-            let path = format!("{PKI}/{name}.{suffix}").into();
-            steps.push(Arc::new(UploadFile {
-                path,
-                content: Content::Local(local),
-                attrs,
-            }));
-        }
+        steps.push(Arc::new(UploadKeyPair {
+            from,
+            to: format!("{PKI}/{name}").into(),
+            owner: owner(),
+        }));
     };
     pair(files(site, &format!("{}/server", host.name)), "server");
     pair(files(site, &format!("{}/peer", host.name)), "peer");
