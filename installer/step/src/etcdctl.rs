@@ -160,14 +160,13 @@ impl EtcdCluster {
         Ok(Answer::Members(list.members))
     }
 
-    /// The members that the cluster lists. A learner among those that are asked passes the question on.
+    /// The members that the cluster lists. A learner among those that are asked passes the question on. Silence may
+    /// pass: a member that was cut off takes some seconds to find the others again.
     pub(crate) async fn members(&self, cx: &Cx) -> Result<Vec<Member>, StepError> {
         match self.ask(cx, &self.endpoints()).await? {
             Answer::Members(members) => Ok(members),
-            Answer::Silence(why) => {
-                Err(StepError::new(format!("etcd does not answer: {why}"))
-                    .with_hint(JOURNAL_OF_EACH))
-            }
+            Answer::Silence(why) => Err(StepError::passing(format!("etcd does not answer: {why}"))
+                .with_hint(JOURNAL_OF_EACH)),
         }
     }
 
