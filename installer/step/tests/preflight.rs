@@ -314,7 +314,10 @@ async fn a_site_that_is_behind_the_operator_s_clock() {
       node1: its clock is 31 minutes behind this machine's: certificates made here would not be valid there yet
           fix: set its clock, or this machine's
     ");
-    assert_eq!(finding(|facts| facts.clock_ahead_ms = -1_740_000).await, "fit");
+    assert_eq!(
+        finding(|facts| facts.clock_ahead_ms = -1_740_000).await,
+        "fit"
+    );
 }
 
 #[tokio::test]
