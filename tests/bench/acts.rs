@@ -16,7 +16,7 @@ use host::local::LocalHost;
 use host::ssh::{Auth, HostKeys, Options, SshHost, Target, UnknownHost};
 use host::{FileAttrs, Host, Redactor, Source};
 use secrecy::SecretString;
-use step::{PrepareRegistryCredentials, PushImages, SiteRegistry};
+use step::{PrepareRegistryCredentials, PushImages, SiteNames, SiteRegistry};
 use tokio::runtime::Runtime;
 
 #[derive(Subcommand)]
@@ -136,7 +136,10 @@ async fn pushing(
     let site = SiteRegistry {
         url: url.to_owned(),
         ca: certs.join("ca.crt"),
-        namespace: None,
+        names: SiteNames {
+            authority: url.trim_start_matches("https://").to_owned(),
+            namespace: None,
+        },
     };
     let layout = Tree::at(tree).images();
     Ok(PushImages::new(
