@@ -13,6 +13,7 @@ mod digest;
 mod layout;
 mod manifest;
 mod needs;
+mod replace;
 mod signature;
 mod space;
 
@@ -25,6 +26,7 @@ pub use digest::{ParseDigestError, Sha256};
 pub use layout::{Tree, WorkDir};
 pub use manifest::{FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, ProgramFile};
 pub use needs::{Missing, Need, What, full_reference, needs};
+pub use replace::replace;
 pub use signature::{
     NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,
     verify_signature,

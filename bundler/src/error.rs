@@ -1,6 +1,7 @@
 use artifact::{Missing, PackError, SpaceError};
 use camino::Utf8PathBuf;
 
+use crate::bundle::OutputError;
 use crate::fetch::{FetchError, FetchFailures, FileFailure};
 use crate::images::{ImageFailure, ImageFailures};
 use crate::lock::LockError;
@@ -13,6 +14,8 @@ pub enum BundleError {
     Resolve(#[from] ResolveFailure),
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
     #[error("another kubexm works on this cluster (lock {path})")]
     Busy { path: Utf8PathBuf },
     #[error(transparent)]
@@ -25,8 +28,6 @@ pub enum BundleError {
     Content(Vec<Failed>),
     #[error("the bundle would not be complete:\n{}", missing(.0))]
     Incomplete(Vec<Missing>),
-    #[error("{what} is not in {path}, though it was just fetched")]
-    Vanished { what: String, path: Utf8PathBuf },
     #[error(transparent)]
     Pack(#[from] PackError),
     #[error("no space left on the disk of {path}")]
@@ -125,6 +126,7 @@ impl BundleError {
         match self {
             Self::Resolve(error) => error.hint(),
             Self::Lock(error) => error.hint(),
+            Self::Output(error) => error.hint(),
             Self::Space(SpaceError::Short { .. }) => {
                 Some("free some space, or choose other places with --work-dir and -o".to_owned())
             }
@@ -141,7 +143,6 @@ impl BundleError {
             Self::Incomplete(_) => Some(
                 "take it out of the config, or choose a version or an image that has it".to_owned(),
             ),
-            Self::Vanished { .. } => Some("something else changes the tree; run again".to_owned()),
             Self::DiskFull { .. } => Some(
                 "free some space or choose another --work-dir; the next run continues".to_owned(),
             ),

@@ -158,7 +158,7 @@ fn inside(file: &Inspected<'_>, members: &[Member]) -> Result<Vec<Program>, Insp
 }
 
 /// As much of a file as an ELF header needs.
-const HEAD: u64 = 20;
+pub(crate) const HEAD: u64 = 20;
 
 fn digest(reader: &mut impl Read) -> std::io::Result<(u64, Sha256, Vec<u8>)> {
     let mut head = Vec::new();
@@ -169,16 +169,8 @@ fn digest(reader: &mut impl Read) -> std::io::Result<(u64, Sha256, Vec<u8>)> {
 
 /// Whether a program is for the architecture it was fetched for. A script is for all.
 fn fits(file: &Inspected<'_>, program: &str, head: &[u8]) -> Result<(), InspectError> {
-    let machine = match head {
-        [0x7f, b'E', b'L', b'F', .., low, high] if head.len() == 20 => {
-            u16::from_le_bytes([*low, *high])
-        }
-        _ => return Ok(()),
-    };
-    let found = match machine {
-        62 => "amd64".to_owned(),
-        183 => "arm64".to_owned(),
-        other => format!("ELF machine {other}"),
+    let Some(found) = arch_of(head) else {
+        return Ok(());
     };
     if found == file.arch.go() {
         return Ok(());
@@ -188,6 +180,18 @@ fn fits(file: &Inspected<'_>, program: &str, head: &[u8]) -> Result<(), InspectE
         program: program.to_owned(),
         found,
         wanted: file.arch,
+    })
+}
+
+/// The architecture that an ELF header names; none where it is no such header.
+pub(crate) fn arch_of(head: &[u8]) -> Option<String> {
+    let [0x7f, b'E', b'L', b'F', .., low, high] = head else {
+        return None;
+    };
+    (head.len() == 20).then(|| match u16::from_le_bytes([*low, *high]) {
+        62 => "amd64".to_owned(),
+        183 => "arm64".to_owned(),
+        other => format!("ELF machine {other}"),
     })
 }
 

@@ -16,7 +16,7 @@ mod resolve;
 mod testing;
 
 pub use access::registry_access;
-pub use bundle::{Kubexm, Prepared, Report, Request, plan, prepare};
+pub use bundle::{Kubexm, OutputError, Prepared, Report, Request, plan, prepare};
 pub use error::{BundleError, Failed, Fault};
 pub use lock::{Difference, Lock, LockError, LockMode};
 pub use plan::{Extent, Pin, Plan, Row, RowKind};

@@ -285,19 +285,7 @@ impl Lock {
         if std::fs::read(path).is_ok_and(|present| present == text.as_bytes()) {
             return Ok(());
         }
-        let dir = path
-            .parent()
-            .filter(|dir| !dir.as_str().is_empty())
-            .unwrap_or(Utf8Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .prefix(".kubexm.lock-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(dir)
-            .map_err(error)?;
-        file.write_all(text.as_bytes()).map_err(error)?;
-        file.as_file().sync_all().map_err(error)?;
-        file.persist(path).map_err(|e| error(e.error))?;
-        Ok(())
+        artifact::replace(path, 0o644, |file| file.write_all(text.as_bytes())).map_err(error)
     }
 
     /// Every point where this lock and what is wanted part, sorted.

@@ -70,17 +70,32 @@ impl MirrorError {
 }
 
 impl Mirrors {
-    /// Reads settings, each of which may hold several, separated by commas or white space.
+    /// Reads settings of one mirror each: an address may hold a comma.
     pub fn parse<'a>(settings: impl IntoIterator<Item = &'a str>) -> Result<Self, MirrorError> {
         let mut mirrors = Self::default();
-        let words = settings
-            .into_iter()
-            .flat_map(|setting| setting.split([',', ' ', '\t', '\n', '\r']))
-            .filter(|word| !word.is_empty());
-        for word in words {
+        let words = settings.into_iter().map(str::trim);
+        for word in words.filter(|word| !word.is_empty()) {
             mirrors.add(word)?;
         }
         Ok(mirrors)
+    }
+
+    /// Reads a list of settings, apart by white space, or by commas where another `HOST=` follows.
+    pub fn parse_list(list: &str) -> Result<Self, MirrorError> {
+        let mut settings: Vec<String> = Vec::new();
+        for word in list.split_whitespace() {
+            for (place, piece) in word.split(',').enumerate() {
+                match settings.last_mut() {
+                    Some(last) if place > 0 && !begins_setting(piece) => {
+                        last.push(',');
+                        last.push_str(piece);
+                    }
+                    _ => settings.push(piece.to_owned()),
+                }
+            }
+        }
+        let whole = settings.iter().map(|setting| setting.trim_end_matches(','));
+        Self::parse(whole)
     }
 
     /// These mirrors, and `others` for the hosts that have none here.
@@ -178,12 +193,19 @@ impl Mirrors {
     }
 }
 
+/// Whether this is `HOST=URL`, and not the rest of an address.
+fn begins_setting(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(_, address)| {
+        address.starts_with("http://") || address.starts_with("https://")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn file(mirrors: &str, upstream: &str) -> String {
-        Mirrors::parse([mirrors])
+        Mirrors::parse_list(mirrors)
             .unwrap()
             .file(&upstream.parse().unwrap())
             .url()
@@ -191,7 +213,7 @@ mod tests {
     }
 
     fn image(mirrors: &str, registry: &str, repository: &str) -> String {
-        let at = Mirrors::parse([mirrors])
+        let at = Mirrors::parse_list(mirrors)
             .unwrap()
             .registry(registry, repository);
         format!("{:?} {} {}", at.scheme, at.registry, at.repository)
@@ -247,7 +269,7 @@ mod tests {
     #[test]
     fn the_command_line_beats_the_environment() {
         let flags = Mirrors::parse(["a=http://flag"]).unwrap();
-        let environment = Mirrors::parse(["a=http://env, *=http://every"]).unwrap();
+        let environment = Mirrors::parse_list("a=http://env, *=http://every").unwrap();
         let both = flags.or(environment);
         assert_eq!(
             both.file(&"https://a/x".parse().unwrap()).to_string(),
@@ -260,9 +282,20 @@ mod tests {
     }
 
     #[test]
+    fn a_comma_of_an_address_parts_nothing() {
+        let flag = Mirrors::parse(["a=http://me:p,w@m/k,l"]).unwrap();
+        let listed = Mirrors::parse_list("b=http://n,a=http://me:p,w@m/k,l,c=http://o").unwrap();
+        for mirrors in [flag, listed] {
+            let address = mirrors.file(&"https://a/x".parse().unwrap());
+            assert_eq!(address.to_string(), "http://m/k,l/x");
+            assert_eq!(address.login(), Some(&Login::new("me", "p,w")));
+        }
+    }
+
+    #[test]
     fn a_malformed_mirror_says_what_is_expected() {
         let said = |text: &str| {
-            let error = Mirrors::parse([text]).unwrap_err();
+            let error = Mirrors::parse_list(text).unwrap_err();
             format!("{error}\nhint: {}", error.hint().unwrap())
         };
         insta::assert_snapshot!(said("http://me:pw@m/"), @r"

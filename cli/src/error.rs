@@ -91,7 +91,10 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Read { source, .. } | Self::Bundle(BundleError::Open { source, .. })
-                if source.kind() == io::ErrorKind::NotFound =>
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
+                ) =>
             {
                 Exit::Usage
             }
@@ -196,10 +199,17 @@ impl Failure {
 }
 
 fn making(error: &bundler::BundleError) -> Exit {
-    use bundler::BundleError::{Lock, Resolve};
+    use bundler::BundleError::{Lock, Output, Resolve};
     match error {
         error if error.is_interrupted() => Exit::Interrupted,
-        Resolve(_) | Lock(LockError::Absent { .. } | LockError::Malformed { .. }) => Exit::Usage,
+        Resolve(_)
+        | Output(_)
+        | Lock(
+            LockError::Absent { .. }
+            | LockError::Malformed { .. }
+            | LockError::TooNew { .. }
+            | LockError::OtherCluster { .. },
+        ) => Exit::Usage,
         error if error.is_unverified() => Exit::Unverified,
         _ => Exit::Failed,
     }

@@ -20,6 +20,7 @@ mod verify;
 mod walk;
 
 pub use error::{BundleError, Change, Fault, PackError, Verdict};
+pub(crate) use listing::temporary_name;
 pub use listing::{ListingError, Unlistable};
 pub use open::Bundle;
 pub use pack::{Packed, Packing, pack};

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use artifact::{FORMAT, FileEntry, ImageEntry, Manifest, Program};
-use camino::Utf8PathBuf;
 use event::Events;
 
 use super::run::on_thread;
@@ -96,7 +95,7 @@ impl Prepared {
         }
         let mut entries = Vec::new();
         for kubexm in &self.request.kubexm {
-            let path = Utf8PathBuf::from(format!("kubexm/{}/kubexm", kubexm.arch));
+            let path = kubexm.member();
             let written = write::copy(&kubexm.path, &self.tree.path(&path), 0o755)?;
             entries.push(FileEntry {
                 component: Some("kubexm".to_owned()),

@@ -5,28 +5,12 @@ use std::collections::BTreeMap;
 use artifact::{FileEntry, ImageEntry, Missing, Sha256, Tree};
 use camino::Utf8PathBuf;
 use cluster::Arch;
-use serde::Deserialize;
 
 use crate::error::BundleError;
+use crate::images::parts_of;
 
 /// An index or manifest is read whole; nobody's is near this size.
 const DOCUMENT_LIMIT: u64 = 8 << 20;
-
-/// What an index or a manifest points to.
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
-    config: Option<Descriptor>,
-    #[serde(default)]
-    layers: Vec<Descriptor>,
-}
-
-#[derive(Deserialize)]
-struct Descriptor {
-    digest: Sha256,
-    size: u64,
-}
 
 /// Lists every blob of the images with its size, and what is absent or cut.
 pub(crate) fn blobs(tree: &Tree, images: &[ImageEntry]) -> (Vec<FileEntry>, Vec<Missing>) {
@@ -71,14 +55,13 @@ impl Walk<'_> {
         let read = (length <= DOCUMENT_LIMIT)
             .then(|| std::fs::read(self.tree.path(&blob(digest))).ok())
             .flatten();
-        let Some(document) = read.and_then(|bytes| serde_json::from_slice::<Document>(&bytes).ok())
-        else {
+        let Some(parts) = read.and_then(|bytes| parts_of(bytes).ok()) else {
             return self.lacks(&format!("readable manifest {}", digest.oci()));
         };
-        for manifest in document.manifests {
+        for manifest in parts.manifests {
             self.document(manifest.digest, Some(manifest.size));
         }
-        for part in document.config.into_iter().chain(document.layers) {
+        for part in parts.blobs {
             self.present(part.digest, Some(part.size));
         }
     }

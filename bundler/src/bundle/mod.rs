@@ -6,6 +6,7 @@ mod assemble;
 mod guard;
 mod inspected;
 mod layout;
+mod output;
 mod packed;
 mod prepare;
 mod prove;
@@ -27,6 +28,7 @@ use crate::images::RegistryAccess;
 use crate::lock::LockMode;
 use crate::mirror::Mirrors;
 
+pub use output::OutputError;
 pub use prepare::{plan, prepare};
 pub use run::Prepared;
 
@@ -58,6 +60,13 @@ pub struct Request {
 pub struct Kubexm {
     pub arch: Arch,
     pub path: Utf8PathBuf,
+}
+
+impl Kubexm {
+    /// Its path in the tree.
+    fn member(&self) -> Utf8PathBuf {
+        Utf8PathBuf::from(format!("kubexm/{}/kubexm", self.arch))
+    }
 }
 
 /// A bundle that was made.

@@ -12,7 +12,7 @@ use manifests::Catalogue;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::Guard;
-use super::{Prepared, Request};
+use super::{Prepared, Request, output};
 use crate::error::{BundleError, Failed};
 use crate::fetch::{Checksum, FetchError, FetchOptions, Fetcher, FileJob};
 use crate::images::{ImageJob, ImageOptions, Images, ResolvedImage};
@@ -48,6 +48,7 @@ pub async fn prepare(
     cancel: &CancellationToken,
 ) -> Result<Prepared, BundleError> {
     let tree = request.work_dir.tree(request.cluster.name());
+    output::check(&request)?;
     let held = Guard::take(&tree)?;
     let layout = tree.images();
     let desk = Desk {

@@ -6,13 +6,15 @@ use std::time::Instant;
 use artifact::{Room, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use event::{Event, Events, RunOutcome};
+use manifests::Carries;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::Guard;
+use super::output::directory_of;
 use super::prepare::Details;
-use super::{Report, Request, write};
+use super::{Report, Request, output, write};
 use crate::error::BundleError;
-use crate::images::ResolvedImage;
+use crate::images::{self, ResolvedImage};
 use crate::plan::Plan;
 
 /// `bundle.json` and the frames around everything.
@@ -86,7 +88,12 @@ impl Prepared {
         }
         let packed = self.pack(&manifest, events, cancel).await?;
         let this = Arc::clone(self);
-        let kubexm = on_thread(move || this.put_kubexm_beside()).await?;
+        let kubexm = on_thread(move || {
+            // What no image leads to any more only takes room: that it stays is no reason to fail.
+            let _ = images::prune(&this.tree.images());
+            this.put_kubexm_beside()
+        })
+        .await?;
         Ok(Report {
             out: self.request.out.clone(),
             size: packed.size,
@@ -109,7 +116,13 @@ impl Prepared {
                 .get(&wanted.file.url)
                 .copied()
                 .unwrap_or(0);
-            out += size;
+            // Frames of alike programs wait beside the bundle until it is their turn.
+            let aside = if matches!(wanted.file.carries, Carries::Program(_)) {
+                size
+            } else {
+                0
+            };
+            out += size + aside;
             tree += if present(&wanted.file.path) { 0 } else { size };
         }
         let images = &self.details.resolved;
@@ -119,8 +132,22 @@ impl Prepared {
             .flat_map(ResolvedImage::platforms)
             .map(|p| p.size)
             .sum::<u64>();
-        for kubexm in &self.request.kubexm {
-            out += std::fs::metadata(&kubexm.path).map_or(0, |meta| meta.len());
+        for (kubexm, beside) in self
+            .request
+            .kubexm
+            .iter()
+            .zip(output::beside(&self.request))
+        {
+            let length = |path: &Utf8Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+            let size = length(&kubexm.path);
+            out += size;
+            if length(&beside) != size {
+                out += size;
+            }
+            let inside = self.tree.path(&kubexm.member());
+            if length(&inside) != size {
+                tree += size;
+            }
         }
         let rooms = [
             Room {
@@ -135,17 +162,14 @@ impl Prepared {
         Ok(artifact::check_space(&rooms)?)
     }
 
-    /// `kubexm` for this machine's architecture, which is first; `kubexm-<arch>` for others.
     fn put_kubexm_beside(&self) -> Result<Vec<Utf8PathBuf>, BundleError> {
-        let dir = directory_of(&self.request.out);
         let mut written = Vec::new();
-        for (place, kubexm) in self.request.kubexm.iter().enumerate() {
-            let name = if place == 0 {
-                "kubexm".to_owned()
-            } else {
-                format!("kubexm-{}", kubexm.arch)
-            };
-            let path = dir.join(name);
+        for (kubexm, path) in self
+            .request
+            .kubexm
+            .iter()
+            .zip(output::beside(&self.request))
+        {
             write::copy(&kubexm.path, &path, 0o755)?;
             written.push(path);
         }
@@ -157,10 +181,4 @@ impl Prepared {
 pub(super) async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-}
-
-fn directory_of(file: &Utf8Path) -> &Utf8Path {
-    file.parent()
-        .filter(|dir| !dir.as_str().is_empty())
-        .unwrap_or(Utf8Path::new("."))
 }

@@ -1,3 +1,4 @@
+mod output;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};

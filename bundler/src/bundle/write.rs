@@ -23,6 +23,7 @@ pub(crate) fn bytes(path: &Utf8Path, content: &[u8], mode: u32) -> Result<Writte
         sha256: Sha256::of(content),
     };
     if std::fs::read(path).is_ok_and(|present| present == content) {
+        allow(path, mode)?;
         return Ok(written);
     }
     replace(path, mode, |file| file.write_all(content))?;
@@ -33,6 +34,7 @@ pub(crate) fn bytes(path: &Utf8Path, content: &[u8], mode: u32) -> Result<Writte
 pub(crate) fn copy(from: &Utf8Path, to: &Utf8Path, mode: u32) -> Result<Written, BundleError> {
     let source = digest(from).map_err(|e| BundleError::io("read", from, &e))?;
     if digest(to).is_ok_and(|present| present == source) {
+        allow(to, mode)?;
         return Ok(source);
     }
     replace(to, mode, |file| {
@@ -45,30 +47,17 @@ pub(crate) fn copy(from: &Utf8Path, to: &Utf8Path, mode: u32) -> Result<Written,
 fn replace(
     path: &Utf8Path,
     mode: u32,
-    fill: impl FnOnce(&mut BufWriter<&mut File>) -> std::io::Result<()>,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
 ) -> Result<(), BundleError> {
-    let write = || {
-        let dir = path
-            .parent()
-            .filter(|dir| !dir.as_str().is_empty())
-            .unwrap_or(Utf8Path::new("."));
-        std::fs::create_dir_all(dir)?;
-        let mut beside = tempfile::Builder::new()
-            .prefix(".kubexm-")
-            .permissions(Permissions::from_mode(mode))
-            .tempfile_in(dir)?;
-        let mut writer = BufWriter::new(beside.as_file_mut());
-        fill(&mut writer)?;
-        writer.flush()?;
-        drop(writer);
-        beside
-            .as_file()
-            .set_permissions(Permissions::from_mode(mode))?;
-        beside.as_file().sync_all()?;
-        beside.persist(path).map_err(|e| e.error)?;
-        Ok(())
-    };
-    write().map_err(|e: std::io::Error| BundleError::io("write", path, &e))
+    let dir = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    dir.and_then(|()| artifact::replace(path, mode, fill))
+        .map_err(|e| BundleError::io("write", path, &e))
+}
+
+/// A right content may still have a wrong mode.
+fn allow(path: &Utf8Path, mode: u32) -> Result<(), BundleError> {
+    std::fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(|e| BundleError::io("set the mode of", path, &e))
 }
 
 fn digest(path: &Utf8Path) -> std::io::Result<Written> {

@@ -148,14 +148,13 @@ impl fmt::Debug for Address {
     }
 }
 
-/// What stands between `//` and the last `@` may be a password, even where the rest is no URL.
+/// What stands before the last `@` may be a password, even where the rest is no URL.
 pub(crate) fn redact(text: &str) -> String {
-    match (text.find("//"), text.rfind('@')) {
-        (Some(start), Some(at)) if start < at => {
-            format!("{}//***{}", &text[..start], &text[at..])
-        }
-        _ => text.to_owned(),
-    }
+    let Some(at) = text.rfind('@') else {
+        return text.to_owned();
+    };
+    let start = text[..at].find("//").map_or(0, |slashes| slashes + 2);
+    format!("{}***{}", &text[..start], &text[at..])
 }
 
 fn decode(text: &str) -> String {

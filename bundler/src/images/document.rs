@@ -97,6 +97,26 @@ impl Document {
     }
 }
 
+/// What a manifest leads to, and a registry holds.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) manifests: Vec<Blob>,
+    pub(crate) blobs: Vec<Blob>,
+}
+
+/// What these bytes of an index or a manifest lead to.
+pub(crate) fn parts_of(bytes: Vec<u8>) -> Result<Parts, ImageError> {
+    let mut parts = Parts::default();
+    match Document::read(bytes)?.content {
+        Content::Index(index) => {
+            let manifests = index.manifests.iter().map(manifest_of);
+            parts.manifests = manifests.collect::<Result<_, _>>()?;
+        }
+        Content::Image(image) => parts.blobs = blobs_of(&image)?,
+    }
+    Ok(parts)
+}
+
 /// An index entry's manifest.
 pub(crate) fn manifest_of(entry: &ImageIndexEntry) -> Result<Blob, ImageError> {
     blob(&entry.digest, entry.size)

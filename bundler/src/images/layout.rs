@@ -1,14 +1,15 @@
 //! The OCI image layout of the tree: `oci-layout`, `index.json`, `blobs/sha256/…`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::Sha256;
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_client::manifest::{ImageIndexEntry, OCI_IMAGE_INDEX_MEDIA_TYPE, OciImageIndex};
 
 use super::ImageError;
-use super::document::{Blob, Content, Document, blobs_of, manifest_of, sha256};
+use super::document::{Blob, manifest_of, parts_of, sha256};
 use crate::fetch::FetchError;
 
 /// The reference, as skopeo and podman look for it.
@@ -21,6 +22,8 @@ const UPSTREAM: &str = "dev.kubexm.upstream.digest";
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     dir: Utf8PathBuf,
+    /// Two images may bring the same manifest at the same time, and its temporary name is one.
+    writing: Arc<Mutex<()>>,
 }
 
 /// An image of the layout, as `index.json` has it.
@@ -43,6 +46,7 @@ impl Layout {
     pub(crate) fn at(dir: &Utf8Path) -> Self {
         Self {
             dir: dir.to_owned(),
+            writing: Arc::default(),
         }
     }
 
@@ -72,6 +76,7 @@ impl Layout {
 
     /// Stores a small blob under its digest.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), FetchError> {
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         replace(&self.blob(&Sha256::of(bytes)), bytes)
     }
 
@@ -122,16 +127,9 @@ impl Layout {
             let Some(bytes) = self.read(&digest) else {
                 continue;
             };
-            match Document::read(bytes)?.content {
-                Content::Index(index) => {
-                    for entry in &index.manifests {
-                        manifests.push(manifest_of(entry)?.digest);
-                    }
-                }
-                Content::Image(image) => {
-                    reachable.extend(blobs_of(&image)?.iter().map(|blob| blob.digest));
-                }
-            }
+            let parts = parts_of(bytes)?;
+            manifests.extend(parts.manifests.iter().map(|blob| blob.digest));
+            reachable.extend(parts.blobs.iter().map(|blob| blob.digest));
         }
         Ok(reachable)
     }
@@ -196,13 +194,5 @@ fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<(), FetchError> {
         return Ok(());
     }
     let failed = |e: io::Error| FetchError::io("write", path, &e);
-    let dir = path.parent().unwrap_or(Utf8Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .suffix(".part")
-        .tempfile_in(dir)
-        .map_err(failed)?;
-    io::Write::write_all(&mut file, bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
+    artifact::replace(path, 0o644, |file| file.write_all(bytes)).map_err(failed)
 }

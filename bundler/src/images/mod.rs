@@ -21,7 +21,6 @@ use std::collections::{BTreeMap, HashSet};
 
 use artifact::{ImageEntry, Sha256};
 use camino::Utf8Path;
-use cluster::Arch;
 use event::Events;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +33,8 @@ pub use resolve::ResolvedImage;
 use crate::fetch::{Change, HttpOptions};
 use crate::mirror::Mirrors;
 use blobs::Blobs;
+pub(crate) use document::parts_of;
+
 use document::RunsOn;
 use layout::Layout;
 use registry::Registries;
@@ -103,32 +104,6 @@ fn list(failures: &[ImageFailure]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-/// The full name of an image: `busybox` is `docker.io/library/busybox:latest`.
-pub fn full_reference(text: &str) -> Result<String, ImageFailure> {
-    let parsed = resolve::parse(text);
-    parsed
-        .map(|reference| reference.whole())
-        .map_err(|error| ImageFailure {
-            image: text.to_owned(),
-            error,
-        })
-}
-
-/// Resolves and copies in one go.
-pub async fn copy_images(
-    jobs: Vec<ImageJob>,
-    arches: &[Arch],
-    layout: &Utf8Path,
-    options: ImageOptions,
-    pins: &BTreeMap<String, Sha256>,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Result<Vec<CopiedImage>, ImageFailures> {
-    let images = Images::new(layout, options);
-    let resolved = images.resolve(jobs, arches, pins, events, cancel).await?;
-    images.copy(resolved, events, cancel).await
 }
 
 /// Copies images into one layout.

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::ImageError;
 use super::source::Source;
 use crate::fetch::{Address, FetchError, HttpOptions, Login, Retry, causes};
-use crate::mirror::{Endpoint, Mirrors, Scheme};
+use crate::mirror::{Mirrors, Scheme};
 
 /// How one registry is to be talked to, as the config has it.
 #[derive(Clone, Debug, Default)]
@@ -32,12 +32,21 @@ pub enum Transport {
     Http,
 }
 
+/// Clients keep tokens by host, so that two logins need two clients.
+#[derive(PartialEq, Eq, Hash)]
+struct Door {
+    registry: String,
+    transport: Transport,
+    /// The registry that is mirrored: each mirror has its own login.
+    upstream: String,
+}
+
 /// All registries, each with one client that keeps its connections and tokens.
 pub(crate) struct Registries {
     mirrors: Mirrors,
     http: HttpOptions,
     access: BTreeMap<String, RegistryAccess>,
-    clients: Mutex<HashMap<(String, Transport), Client>>,
+    clients: Mutex<HashMap<Door, Client>>,
 }
 
 impl Registries {
@@ -76,7 +85,12 @@ impl Registries {
             (Scheme::Https, true) if access.transport == Transport::Http => Transport::Https,
             (Scheme::Https, _) => access.transport,
         };
-        let client = self.client(&endpoint, transport, &access).await?;
+        let door = Door {
+            registry: endpoint.registry.clone(),
+            transport,
+            upstream: image.registry().to_owned(),
+        };
+        let client = self.client(door, &access).await?;
         let login = endpoint.login.or(access.login);
         let auth = login.map_or(RegistryAuth::Anonymous, |login| {
             RegistryAuth::Basic(login.user, login.password.expose_secret().to_owned())
@@ -90,15 +104,10 @@ impl Registries {
         })
     }
 
-    async fn client(
-        &self,
-        endpoint: &Endpoint,
-        transport: Transport,
-        access: &RegistryAccess,
-    ) -> Result<Client, ImageError> {
+    async fn client(&self, door: Door, access: &RegistryAccess) -> Result<Client, ImageError> {
         let mut clients = self.clients.lock().await;
-        let key = (endpoint.registry.clone(), transport);
-        if let Some(client) = clients.get(&key) {
+        let transport = door.transport;
+        if let Some(client) = clients.get(&door) {
             return Ok(client.clone());
         }
         let certificates = self
@@ -124,7 +133,7 @@ impl Registries {
             user_agent: concat!("kubexm/", env!("CARGO_PKG_VERSION")),
             ..ClientConfig::default()
         };
-        let here = format!("http://{}", endpoint.registry).parse::<Address>();
+        let here = format!("http://{}", door.registry).parse::<Address>();
         if here.is_ok_and(|address| address.is_loopback()) {
             // The one way to tell this client not to take the environment's proxy: another, that is for no host.
             config.http_proxy = Some("http://localhost".to_owned());
@@ -134,7 +143,7 @@ impl Registries {
         }
         let client =
             Client::try_from(config).map_err(|e| ImageError::Client { why: causes(&e) })?;
-        clients.insert(key, client.clone());
+        clients.insert(door, client.clone());
         Ok(client)
     }
 }

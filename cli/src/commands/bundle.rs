@@ -78,6 +78,10 @@ fn request(args: &BundleArgs, config: Config) -> Result<Request, Failure> {
     let access = bundler::registry_access(&cluster, &LocalSecrets)?;
     let flags = Mirrors::parse(args.mirror.iter().map(String::as_str))?;
     let environment = env::var("KUBEXM_MIRROR").unwrap_or_default();
+    let environment = Mirrors::parse_list(&environment).map_err(|error| Failure::Usage {
+        message: format!("KUBEXM_MIRROR: {error}"),
+        hint: error.hint(),
+    })?;
     let lock_mode = if args.locked {
         LockMode::Locked
     } else {
@@ -89,7 +93,7 @@ fn request(args: &BundleArgs, config: Config) -> Result<Request, Failure> {
         lock: config.name.with_file_name("kubexm.lock"),
         lock_mode,
         out: out(args.out.as_deref(), cluster.name()),
-        mirrors: flags.or(Mirrors::parse([environment.as_str()])?),
+        mirrors: flags.or(environment),
         http: HttpOptions::default(),
         jobs: args.jobs.unwrap_or(JOBS).into(),
         access,

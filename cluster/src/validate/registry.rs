@@ -12,6 +12,19 @@ pub(super) fn check(check: &mut Check<'_>) {
                 "add username".to_owned(),
             );
         }
+        // The site's own gets a random password where none is given.
+        let own = [
+            check.cluster.registry_domain(),
+            &check.cluster.registry_authority(),
+        ]
+        .contains(&name.as_str());
+        if auth.username.is_some() && auth.password.is_none() && !own {
+            check.error(
+                here.key("username"),
+                format!("a username for {name}, but no password"),
+                "add password, or {env: NAME} as password".to_owned(),
+            );
+        }
         if auth.plain_http && auth.skip_tls_verify {
             check.warn(
                 here.key("skipTLSVerify"),

@@ -46,6 +46,42 @@ async fn a_login_opens_its_own_registry_and_is_sent_to_no_mirror() {
 }
 
 #[tokio::test]
+async fn two_mirrors_at_one_host_have_each_its_own_login() {
+    let world = world();
+    let server = Server::start(move |request| {
+        let login = request.header("authorization");
+        let right = [
+            ("/v2/one/", "Basic b25lOjE="),
+            ("/v2/two/", "Basic dHdvOjI="),
+        ];
+        for (below, right) in right {
+            if let Some(path) = request.path.strip_prefix(below) {
+                let mut plain = request.clone();
+                plain.path = format!("/v2/{path}");
+                return match login {
+                    Some(login) if login == right => world.answer(&plain),
+                    _ => Reply::status(401).with("WWW-Authenticate", "Basic realm=\"x\""),
+                };
+            }
+        }
+        match login {
+            Some(_) => Reply::ok("{}"),
+            None => Reply::status(401).with("WWW-Authenticate", "Basic realm=\"x\""),
+        }
+    })
+    .await;
+    let host = server.url.replace("http://", "");
+    let mut case = Case::at(&server.url);
+    let settings = [
+        format!("registry.k8s.io=http://one:1@{host}/one"),
+        format!("quay.io=http://two:2@{host}/two"),
+    ];
+    case.options.mirrors = Mirrors::parse(settings.iter().map(String::as_str)).unwrap();
+    let both = ["registry.k8s.io/single:v1", "quay.io/single:v1"];
+    case.copy(&both, &[Arch::Amd64]).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_token_is_fetched_where_the_registry_points() {
     let tokens = Server::start(|request| {
         if request.path.contains("scope=repository%3Asingle%3Apull") {

@@ -215,9 +215,7 @@ async fn one_image_under_two_names_is_one() {
         &[Arch::Amd64],
         &layout,
         options,
-        &case.pins,
-        &case.events,
-        &case.cancel,
+        (&case.pins, &case.events, &case.cancel),
     )
     .await
     .unwrap();
@@ -310,7 +308,7 @@ async fn an_image_with_programs_of_another_architecture_is_warned_of() {
 
 #[test]
 fn references_are_completed() {
-    let full = |text: &str| full_reference(text).unwrap();
+    let full = |text: &str| resolve::parse(text).unwrap().whole();
     assert_eq!(full("busybox"), "docker.io/library/busybox:latest");
     assert_eq!(full("grafana/grafana:1"), "docker.io/grafana/grafana:1");
     assert_eq!(full("localhost:5000/a/b"), "localhost:5000/a/b:latest");
@@ -323,5 +321,5 @@ fn references_are_completed() {
         full(&format!("quay.io/x@{digest}")),
         format!("quay.io/x@{digest}")
     );
-    insta::assert_snapshot!(full_reference("quay.io/X").unwrap_err(), @"quay.io/X: not an image reference: names are written in lower case");
+    insta::assert_snapshot!(resolve::parse("quay.io/X").unwrap_err(), @"not an image reference: names are written in lower case");
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use artifact::PlatformEntry;
 use camino::Utf8PathBuf;
+use cluster::Arch;
 use event::Event;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -23,6 +24,19 @@ use world::{Registry, World, layer};
 const BOTH: &[Arch] = &[Arch::Amd64, Arch::Arm64];
 const PAUSE: &str = "registry.k8s.io/pause:3.10";
 const ETCD: &str = "registry.k8s.io/etcd:3.5.24-0";
+
+/// Resolves and copies in one go.
+async fn copy_images(
+    jobs: Vec<ImageJob>,
+    arches: &[Arch],
+    layout: &Utf8Path,
+    options: ImageOptions,
+    (pins, events, cancel): (&BTreeMap<String, Sha256>, &Events, &CancellationToken),
+) -> Result<Vec<CopiedImage>, ImageFailures> {
+    let images = Images::new(layout, options);
+    let resolved = images.resolve(jobs, arches, pins, events, cancel).await?;
+    images.copy(resolved, events, cancel).await
+}
 
 /// pause and etcd for several platforms, with a layer in common.
 fn world() -> World {
@@ -113,9 +127,7 @@ impl Case {
             arches,
             &layout,
             options,
-            pins,
-            events,
-            cancel,
+            (pins, events, cancel),
         )
         .await
     }

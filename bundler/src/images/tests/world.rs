@@ -102,7 +102,7 @@ impl World {
             .push((repository.to_owned(), tag.to_owned(), media_type, bytes));
     }
 
-    fn answer(&self, request: &Request) -> Reply {
+    pub(super) fn answer(&self, request: &Request) -> Reply {
         let Some(path) = request.path.strip_prefix("/v2/") else {
             return Reply::status(404);
         };

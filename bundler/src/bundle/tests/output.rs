@@ -1,0 +1,137 @@
+//! Where a bundle may go, and what lies beside it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+async fn refused(site: &Site, out: &str) -> String {
+    let request = Request {
+        out: site.path(out),
+        ..site.request("work")
+    };
+    let error = run(request, &Events::nowhere()).await.unwrap_err();
+    assert_eq!(
+        site.upstream.downloads(),
+        0,
+        "it is told before anything comes"
+    );
+    site.said(&error)
+}
+
+#[tokio::test]
+async fn a_bundle_takes_nothing_away() {
+    let site = Site::new(SPEC).await;
+    std::fs::create_dir_all(site.path("work/.kubexm")).unwrap();
+    std::fs::create_dir_all(site.path("taken/kubexm")).unwrap();
+    std::fs::write(site.path("config.yaml"), "kind: Cluster").unwrap();
+    let other = "\nhint: name another file with -o";
+    for (out, said) in [
+        (
+            "config.yaml",
+            "DIR/config.yaml is there, and is no bundle\nhint: name another file with -o, or remove DIR/config.yaml",
+        ),
+        (
+            "kubexm.lock",
+            "the bundle cannot be DIR/kubexm.lock: that is the lock file",
+        ),
+        (
+            "work/.kubexm/x.tar.zst",
+            "the bundle cannot be DIR/work/.kubexm/x.tar.zst: DIR/work/.kubexm is kubexm's own",
+        ),
+        (
+            "kubexm",
+            "the bundle cannot be DIR/kubexm: kubexm itself is written there, beside the bundle",
+        ),
+        (
+            "nowhere/x.tar.zst",
+            "there is no directory DIR/nowhere for the bundle\nhint: make it first: mkdir -p DIR/nowhere",
+        ),
+        (
+            "taken/x.tar.zst",
+            "DIR/taken/kubexm is there, and is no file",
+        ),
+        ("work", "DIR/work is there, and is no file"),
+    ] {
+        let hint = if said.contains("hint") { "" } else { other };
+        assert_eq!(refused(&site, out).await, format!("{said}{hint}"));
+    }
+    assert_eq!(
+        std::fs::read(site.path("config.yaml")).unwrap(),
+        b"kind: Cluster"
+    );
+}
+
+#[tokio::test]
+async fn what_travels_along_must_be_a_program_of_its_architecture() {
+    let site = Site::new(SPEC).await;
+    let mut request = site.request("work");
+    let other = site.path("kubexm-arm64");
+    std::fs::write(&other, elf(Arch::Amd64)).unwrap();
+    request.kubexm.push(Kubexm {
+        arch: Arch::Arm64,
+        path: other,
+    });
+    let error = run(request, &Events::nowhere()).await.unwrap_err();
+    assert_eq!(
+        site.said(&error),
+        "DIR/kubexm-arm64, which travels along, is no program for arm64\nhint: put the kubexm of that architecture there, or remove it"
+    );
+}
+
+#[tokio::test]
+async fn the_program_beside_can_be_started_whatever_lay_there() {
+    let site = Site::new(SPEC).await;
+    site.bundle("work").await.unwrap();
+    let beside = site.path("work/kubexm");
+    std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o644)).unwrap();
+    site.bundle("work").await.unwrap();
+    let mode = std::fs::metadata(&beside).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+}
+
+#[tokio::test]
+async fn what_no_image_leads_to_any_more_is_taken_out() {
+    let mut site = Site::new(SPEC).await;
+    site.bundle("work").await.unwrap();
+    let blobs = site.path("work/.kubexm/example/images/blobs/sha256");
+    let count = || std::fs::read_dir(&blobs).unwrap().count();
+    let before = count();
+    site.cluster.spec.images.clear();
+    site.bundle("work").await.unwrap();
+    assert!(count() < before);
+}
+
+#[test]
+fn layers_that_no_registry_holds_are_not_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = artifact::Tree::at(Utf8Path::from_path(dir.path()).unwrap());
+    let blobs = tree.images().join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let put = |bytes: &[u8]| {
+        let digest = Sha256::of(bytes);
+        std::fs::write(blobs.join(digest.to_string()), bytes).unwrap();
+        digest
+    };
+    let config = put(b"{}");
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": config.oci(), "size": 2},
+        "layers": [{
+            "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+            "digest": Sha256::of(b"windows").oci(), "size": 99, "urls": ["https://mcr.example/x"],
+        }],
+    });
+    let digest = put(manifest.to_string().as_bytes());
+    let image = artifact::ImageEntry {
+        reference: "example.com/app:1".to_owned(),
+        digest,
+        platforms: vec![artifact::PlatformEntry {
+            arch: Arch::Amd64,
+            digest,
+            size: 2,
+        }],
+        wanted_by: Vec::new(),
+    };
+    let (found, missing) = crate::bundle::layout::blobs(&tree, &[image]);
+    assert_eq!((found.len(), missing), (2, Vec::new()));
+}
