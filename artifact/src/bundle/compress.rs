@@ -37,7 +37,7 @@ pub(super) fn compress(
     cuts: &[Cut],
     source: &Source<'_>,
     jobs: NonZeroUsize,
-    file: &mut File,
+    file: &File,
     output: &Utf8Path,
 ) -> Result<u64, PackError> {
     let write = |source| PackError::write(output, source);
@@ -49,7 +49,7 @@ pub(super) fn compress(
     };
     let threads = usize::try_from(budget / FRAME)
         .unwrap_or(usize::MAX)
-        .min(jobs.get());
+        .min(jobs.get() - usize::from(!long.is_empty()));
     let aside = Aside::beside(output).map_err(write)?;
     let (tasks, queue) = mpsc::channel();
     let queue = Mutex::new(queue);
@@ -57,8 +57,16 @@ pub(super) fn compress(
         for _ in 0..threads {
             scope.spawn(|| work(source, output, &queue));
         }
-        scope.spawn(|| work_long(source, output, &aside, long));
-        let mut sealed = Sealed::new(file, &aside, output);
+        if !long.is_empty() {
+            // With a core of its own: nothing takes longer. Then it joins the pool.
+            scope.spawn(|| {
+                work_long(source, output, &aside, long);
+                work(source, output, &queue);
+            });
+        }
+        let (sync, due) = mpsc::sync_channel(1);
+        let synced = scope.spawn(move || due.into_iter().try_for_each(|()| file.sync_data()));
+        let mut sealed = Sealed::new(file, sync, &aside, output);
         let written = Packer::new()
             .and_then(|mut packer| packer.pack(Method::Compress, head))
             .map_err(write)
@@ -70,7 +78,12 @@ pub(super) fn compress(
         }
         // The pool ends with what it has.
         drop(tasks);
-        written
+        let size = written?;
+        // An error of the disk is told once, to whoever syncs first.
+        match synced.join() {
+            Ok(synced) => synced.map_err(write).map(|()| size),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 

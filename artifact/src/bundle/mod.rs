@@ -7,6 +7,7 @@ mod listing;
 mod open;
 mod pack;
 mod packer;
+mod pieces;
 mod queue;
 mod read;
 mod receive;

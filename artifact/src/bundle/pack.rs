@@ -74,15 +74,8 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
     };
 
     let write = |source| PackError::write(output, source);
-    let mut partial = Partial::beside(output).map_err(write)?;
-    let size = compress(
-        &head,
-        &cuts,
-        &source,
-        packing.jobs,
-        &mut partial.file,
-        output,
-    )?;
+    let partial = Partial::beside(output).map_err(write)?;
+    let size = compress(&head, &cuts, &source, packing.jobs, &partial.file, output)?;
     if packing.cancel.is_cancelled() {
         return Err(PackError::Cancelled);
     }

@@ -11,6 +11,7 @@ use zstd::zstd_safe::CParameter;
 use crate::bundle::cut::{Cut, Method};
 use crate::bundle::error::PackError;
 use crate::bundle::pack::folder;
+use crate::bundle::pieces::PIECE;
 use crate::bundle::source::{Links, Source};
 
 const LEVEL: i32 = 3;
@@ -121,7 +122,7 @@ struct Summed<'a> {
 
 impl Write for Summed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = self.file.write(&bytes[..bytes.len().min(PIECE)])?;
         self.checksum.update(&bytes[..written]);
         self.end += written as u64;
         Ok(written)

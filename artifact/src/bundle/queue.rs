@@ -41,17 +41,18 @@ pub(super) fn links<T: Target>(bundle: &Bundle, target: &T) -> Vec<Link<T::Part>
     links
 }
 
-/// The frames to be read. One that waits for another comes after it, so that nobody waits in vain.
+/// The frames to be read, in rows: frames that share a member are for one thread, because its hash has only one end.
+/// Others would decode ahead of it and wait.
 pub(super) struct Queue {
-    /// Frames in a row that hang together, at least one of them large.
+    /// At least one frame of the row is large.
     large: VecDeque<Vec<usize>>,
-    ordinary: VecDeque<usize>,
+    ordinary: VecDeque<Vec<usize>>,
     large_in_work: bool,
 }
 
 pub(super) enum Job {
     Large(Vec<usize>),
-    Ordinary(usize),
+    Ordinary(Vec<usize>),
 }
 
 impl Queue {
@@ -68,11 +69,10 @@ impl Queue {
             }
         }
         let is_large = |index: &usize| bundle.frames[*index].content_len() > LARGE;
-        let (large, ordinary): (Vec<_>, Vec<_>) =
-            rows.into_iter().partition(|row| row.iter().any(is_large));
+        let (large, ordinary) = rows.into_iter().partition(|row| row.iter().any(is_large));
         Self {
-            large: large.into(),
-            ordinary: ordinary.into_iter().flatten().collect(),
+            large,
+            ordinary,
             large_in_work: false,
         }
     }

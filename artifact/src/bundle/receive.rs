@@ -106,15 +106,14 @@ impl<T: Target> Receiver<'_, T> {
         let mut decoder = Decoder::default();
         loop {
             let job = lock(&self.queue).next();
-            match job {
-                None => return,
-                Some(Job::Ordinary(index)) => self.frame(index, &mut decoder),
-                Some(Job::Large(row)) => {
-                    for index in row {
-                        self.frame(index, &mut decoder);
-                    }
-                    lock(&self.queue).large_is_done();
-                }
+            let Some(Job::Large(row) | Job::Ordinary(row)) = &job else {
+                return;
+            };
+            for index in row {
+                self.frame(*index, &mut decoder);
+            }
+            if let Some(Job::Large(_)) = job {
+                lock(&self.queue).large_is_done();
             }
         }
     }

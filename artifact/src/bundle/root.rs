@@ -1,7 +1,7 @@
 //! The directory of a tree, in which nothing is written outside of it or under its final name before it is right.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cap_std::ambient_authority;
@@ -11,6 +11,7 @@ use sha2::Digest;
 use crate::bundle::error::BundleError;
 use crate::bundle::listing::{self, temporary_name};
 use crate::bundle::open::Bundle;
+use crate::bundle::pieces::write_pieces;
 use crate::bundle::stream::{MANIFEST, SIGNATURE};
 use crate::{Cancel, FileEntry, Manifest, Sha256, Tree};
 
@@ -190,9 +191,7 @@ impl<'a> Partial<'a> {
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
-        self.file
-            .write_all(bytes)
-            .map_err(|source| self.root.error(self.path, source))
+        write_pieces(&mut self.file, bytes).map_err(|source| self.root.error(self.path, source))
     }
 
     pub(super) fn publish(mut self, mode: u32) -> Result<(), BundleError> {

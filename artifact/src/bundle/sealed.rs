@@ -1,17 +1,23 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::sync::mpsc::SyncSender;
 
 use camino::Utf8Path;
 
 use crate::bundle::error::PackError;
 use crate::bundle::packer::{Aside, Stored};
+use crate::bundle::pieces::{PIECE, write_pieces};
 use crate::bundle::seal::Seal;
 
-const WRITE_BUFFER: usize = 1 << 20;
+/// So much is brought to the disk at a time while what follows is compressed, lest all of it be waited for at the end.
+const SYNC_EVERY: u64 = 64 << 20;
 
 /// The file that is written, with the seal noting each frame of it.
 pub(super) struct Sealed<'a> {
-    file: BufWriter<&'a mut File>,
+    file: BufWriter<&'a File>,
+    /// Asks for what is written so far to be brought to the disk.
+    sync: SyncSender<()>,
+    unsynced: u64,
     aside: &'a Aside,
     output: &'a Utf8Path,
     seal: Seal,
@@ -19,10 +25,17 @@ pub(super) struct Sealed<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    pub(super) fn new(file: &'a mut File, aside: &'a Aside, output: &'a Utf8Path) -> Self {
-        let file = BufWriter::with_capacity(WRITE_BUFFER, file);
+    pub(super) fn new(
+        file: &'a File,
+        sync: SyncSender<()>,
+        aside: &'a Aside,
+        output: &'a Utf8Path,
+    ) -> Self {
+        let file = BufWriter::with_capacity(PIECE, file);
         Self {
             file,
+            sync,
+            unsynced: 0,
             aside,
             output,
             seal: Seal::new(),
@@ -38,7 +51,7 @@ impl<'a> Sealed<'a> {
     fn put(&mut self, stored: Stored, content: u64) -> io::Result<()> {
         let (len, checksum) = match stored {
             Stored::Here(bytes) => {
-                self.file.write_all(&bytes)?;
+                write_pieces(&mut self.file, &bytes)?;
                 (bytes.len() as u64, crc32fast::hash(&bytes))
             }
             Stored::Aside { at, checksum } => (
@@ -47,6 +60,11 @@ impl<'a> Sealed<'a> {
             ),
         };
         self.size += len;
+        self.unsynced += len;
+        // While the last part is still on its way, this one can wait.
+        if self.unsynced > SYNC_EVERY && self.sync.try_send(()).is_ok() {
+            self.unsynced = 0;
+        }
         self.seal.log(len, content, checksum)
     }
 

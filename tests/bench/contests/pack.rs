@@ -7,10 +7,10 @@ use super::{kubexm, shell};
 use crate::contest::Contest;
 use crate::data::Data;
 
-/// A tree becomes one file.
+/// A tree becomes one file; kubexm compares every byte with the manifest, and ends when the file is on the disk.
 pub struct Pack<'a> {
     data: &'a Data,
-    outputs: [Utf8PathBuf; 2],
+    outputs: [Utf8PathBuf; 3],
 }
 
 impl<'a> Pack<'a> {
@@ -19,13 +19,15 @@ impl<'a> Pack<'a> {
         fs::create_dir_all(&dir)?;
         Ok(Self {
             data,
-            outputs: ["bundle.tar.zst", "peer.tar.zst"].map(|name| dir.join(name)),
+            outputs: ["bundle.tar.zst", "peer.tar.zst", "synced.tar.zst"]
+                .map(|name| dir.join(name)),
         })
     }
 
-    /// What each contestant makes of the tree.
-    pub fn outputs(&self) -> &[Utf8PathBuf; 2] {
-        &self.outputs
+    /// What kubexm and its first peer make of the tree.
+    pub fn outputs(&self) -> [&Utf8PathBuf; 2] {
+        let [ours, peer, _] = &self.outputs;
+        [ours, peer]
     }
 }
 
@@ -35,7 +37,13 @@ impl Contest for Pack<'_> {
     }
 
     fn contestants(&self) -> Vec<String> {
-        ["kubexm", "tar | zstd -T0 -3"].map(str::to_owned).to_vec()
+        [
+            "kubexm",
+            "tar | zstd -T0 -3",
+            "tar | zstd -T0 -3, then sync",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 
     fn begin(&mut self, who: usize) -> Result<Vec<String>> {
@@ -46,8 +54,9 @@ impl Contest for Pack<'_> {
         if who == 0 {
             return kubexm(&["pack", tree, self.data.listing.as_str(), output]);
         }
-        let script = r#"tar -C "$1" -cf - . | zstd -q -T0 -3 -o "$2""#;
-        Ok(shell(script, &[tree, output]))
+        let sync = if who == 1 { "" } else { r#"; sync "$2""# };
+        let script = format!(r#"tar -C "$1" -cf - . | zstd -q -T0 -3 -o "$2"{sync}"#);
+        Ok(shell(&script, &[tree, output]))
     }
 
     fn end(&mut self, who: usize) -> Result<Option<u64>> {

@@ -34,7 +34,7 @@ impl<'a> Unpack<'a> {
         fs::write(&sums, text)?;
         Ok(Self {
             data,
-            packed: pack.outputs().clone(),
+            packed: pack.outputs().map(Clone::clone),
             sums,
             to: data.work.join("unpacked"),
         })
