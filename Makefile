@@ -21,6 +21,7 @@ test: setup lint unit e2e ## Everything that must pass before a change lands
 lint: ## Format, clippy, dependencies, shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline check bans licenses sources
 	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/lab/lab tests/lab/apt.sh tests/lab/base.sh
 
