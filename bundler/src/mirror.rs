@@ -86,9 +86,9 @@ impl Mirrors {
         for word in list.split_whitespace() {
             for (place, piece) in word.split(',').enumerate() {
                 match settings.last_mut() {
-                    Some(last) if place > 0 && !begins_setting(piece) => {
-                        last.push(',');
-                        last.push_str(piece);
+                    Some(open) if place > 0 && !begins_setting(piece) => {
+                        open.push(',');
+                        open.push_str(piece);
                     }
                     _ => settings.push(piece.to_owned()),
                 }

@@ -268,7 +268,10 @@ async fn a_connection_cut_in_the_middle_leaves_nothing() {
         .await
         .unwrap_err();
     assert!(error.may_pass());
-    insta::assert_snapshot!(error.to_string().replace(&port.to_string(), "PORT"), @"the connection to 127.0.0.1:PORT was lost: the host closed the connection");
+    // Which of the two the kernel reports depends on what was under way when the host went.
+    let ways = ["the host closed the connection", "connection reset by peer"];
+    let told = ways.map(|way| format!("the connection to 127.0.0.1:{port} was lost: {way}"));
+    assert!(told.contains(&error.to_string()), "{error}");
     until("the temporary file is gone", || {
         names(to.parent().unwrap()).is_empty()
     })
