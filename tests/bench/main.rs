@@ -43,7 +43,7 @@ struct Args {
     /// Only these.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Which>,
-    /// Where everything happens; needs five times the size.
+    /// Where everything happens; needs seven times the size.
     #[arg(long, default_value = "/var/tmp/kubexm-bench")]
     dir: Utf8PathBuf,
 }

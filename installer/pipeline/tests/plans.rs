@@ -88,7 +88,7 @@ fn image(reference: String, wanted_by: &str, arches: &[Arch]) -> ImageEntry {
 fn plan(text: &str) -> String {
     let cluster = config(text);
     let manifest = complete(&cluster);
-    let tree = Tree::at(format!("/work/.kubexm/{}", cluster.name()));
+    let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
     install(&Site::new(cluster, manifest, tree, None))
         .unwrap()
         .tree()
@@ -192,7 +192,7 @@ fn what_has_no_stage_yet_is_refused_as_one_list() {
 }
 
 fn refused(cluster: Cluster, manifest: Manifest) -> PipelineError {
-    let tree = Tree::at("/work/.kubexm/three-etcd");
+    let tree = Tree::at("/srv/.kubexm/three-etcd");
     install(&Site::new(cluster, manifest, tree, None))
         .err()
         .unwrap()

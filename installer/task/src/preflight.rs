@@ -191,7 +191,7 @@ mod tests {
             files: Vec::new(),
             images: Vec::new(),
         };
-        let tree = Tree::at("/work/.kubexm/three-etcd");
+        let tree = Tree::at("/srv/.kubexm/three-etcd");
         let site = Site::new(cluster, manifest, tree, None);
         requirements(&site, site.cluster.host(name).unwrap())
     }
