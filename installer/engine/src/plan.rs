@@ -118,13 +118,4 @@ impl Task {
         self.parts.push(Part::Wait(order));
         self
     }
-
-    /// Whether there is nothing to do at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        !self
-            .parts
-            .iter()
-            .any(|part| matches!(part, Part::Chain { .. }))
-    }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use cluster::Host;
 use engine::{Order, Slot, Step, Task};
-use serde::Serialize;
 
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, EnterEtcd, Entry,
@@ -170,16 +169,10 @@ fn environment(site: &Site, host: &Host) -> String {
         max_request_bytes: etcd.max_request_bytes,
         max_snapshots: etcd.max_snapshots,
         max_wals: etcd.max_wals,
-        metrics: word(&etcd.metrics),
-        log_level: word(&etcd.log_level),
+        metrics: etcd.metrics.name().to_owned(),
+        log_level: etcd.log_level.name().to_owned(),
         corruption_check: corruption_check(site.manifest.version_of("etcd").unwrap_or_default()),
     })
-}
-
-/// A choice of the config under the name that it has there, which is etcd's own.
-fn word(choice: &impl Serialize) -> String {
-    let value = serde_json::to_value(choice).unwrap_or_default();
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn unit(site: &Site) -> String {
