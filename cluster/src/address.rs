@@ -77,6 +77,23 @@ impl CidrPair {
         let v4 = self.v4.map(IpNet::V4).into_iter();
         v4.chain(self.v6.map(IpNet::V6)).map(Cidr)
     }
+
+    /// The address at this place of each network: the 1st of the services' is the apiservers', the 10th that of DNS.
+    #[must_use]
+    pub fn nth(&self, place: u8) -> Vec<IpAddr> {
+        let nth_v4 = |net: Ipv4Net| {
+            IpAddr::from(Ipv4Addr::from_bits(
+                net.network().to_bits().saturating_add(u32::from(place)),
+            ))
+        };
+        let nth_v6 = |net: Ipv6Net| {
+            IpAddr::from(Ipv6Addr::from_bits(
+                net.network().to_bits().saturating_add(u128::from(place)),
+            ))
+        };
+        let v4 = self.v4.map(nth_v4).into_iter();
+        v4.chain(self.v6.map(nth_v6)).collect()
+    }
 }
 
 /// Why a text is no address or network.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{ContainerRuntime, KubeProxyConfiguration, ProxyMode, Version};
 
@@ -49,6 +50,21 @@ pub struct Kubernetes {
     /// More settings of kube-proxy, in its own configuration format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kube_proxy_configuration: Option<KubeProxyConfiguration>,
+    /// More settings of every kubelet, in its own configuration format: `failCgroupV1: false`.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub kubelet_configuration: Map<String, Value>,
+    /// More arguments of the apiservers.
+    #[serde(skip_serializing_if = "Component::is_empty")]
+    pub api_server: Component,
+    /// More arguments of the controller managers.
+    #[serde(skip_serializing_if = "Component::is_empty")]
+    pub controller_manager: Component,
+    /// More arguments of the schedulers.
+    #[serde(skip_serializing_if = "Component::is_empty")]
+    pub scheduler: Component,
+    /// Checks of kubeadm whose findings are only warnings, by the names it gives them: `SystemVerification`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore_preflight_errors: Vec<String>,
 }
 
 impl Kubernetes {
@@ -77,6 +93,11 @@ impl Default for Kubernetes {
             kata: Feature::default(),
             node_feature_discovery: Feature::default(),
             kube_proxy_configuration: None,
+            kubelet_configuration: Map::new(),
+            api_server: Component::default(),
+            controller_manager: Component::default(),
+            scheduler: Component::default(),
+            ignore_preflight_errors: Vec::new(),
         }
     }
 }
@@ -90,6 +111,21 @@ pub enum KubernetesType {
     Kubexm,
     /// By kubeadm.
     Kubeadm,
+}
+
+/// Settings of one component of the control plane.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Component {
+    /// Arguments by name, without the dashes in front: `profiling: "false"`. They win over kubexm's own.
+    pub extra_args: BTreeMap<String, String>,
+}
+
+impl Component {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.extra_args.is_empty()
+    }
 }
 
 /// Something that is there or not.

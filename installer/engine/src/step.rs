@@ -47,6 +47,18 @@ pub trait Step: Send + Sync {
 
     /// Brings the host there.
     async fn apply(&self, cx: &Cx) -> Result<(), StepError>;
+
+    /// The step that takes away what this one sets up, if it leaves anything behind.
+    fn counterpart(&self, _data: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
+
+/// What becomes of data that cannot be made again: a store, a registry's images, authorities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    Keep,
+    Purge,
 }
 
 /// What a step works with.

@@ -1,6 +1,7 @@
 //! One act on one host, one file each. A step knows the host, its templates and what lies in the tree; it does not know
 //! the task it is part of.
 
+mod apply_manifest;
 mod apply_sysctls;
 mod certificate;
 mod certificate_authority;
@@ -15,6 +16,7 @@ mod image_name;
 mod import_images;
 mod install_programs;
 mod keep_etcd_authority;
+mod kubectl;
 mod load_modules;
 mod local_file;
 mod look_at_etcd;
@@ -37,6 +39,7 @@ mod upload_file;
 mod upload_key_pair;
 mod verify_etcd;
 
+pub use apply_manifest::ApplyManifest;
 pub use apply_sysctls::ApplySysctls;
 pub use certificate::Certificate;
 pub use certificate_authority::CertificateAuthority;

@@ -24,7 +24,22 @@ pub enum Content {
 }
 
 impl Content {
-    fn bytes(&self) -> Result<Bytes, StepError> {
+    pub(crate) fn inputs(&self) -> String {
+        match self {
+            Self::Text(text) => Sha256::of(text.as_bytes()).to_string(),
+            Self::Local(path) => path.to_string(),
+            Self::Late { .. } => String::new(),
+        }
+    }
+
+    pub(crate) fn takes(&self) -> Vec<SlotId> {
+        match self {
+            Self::Late { takes, .. } => takes.clone(),
+            Self::Text(_) | Self::Local(_) => Vec::new(),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> Result<Bytes, StepError> {
         match self {
             Self::Text(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
             Self::Local(path) => std::fs::read(path)
@@ -53,18 +68,11 @@ impl Step for UploadFile {
     }
 
     fn inputs(&self) -> String {
-        match &self.content {
-            Content::Text(text) => Sha256::of(text.as_bytes()).to_string(),
-            Content::Local(path) => path.to_string(),
-            Content::Late { .. } => String::new(),
-        }
+        self.content.inputs()
     }
 
     fn takes(&self) -> Vec<SlotId> {
-        match &self.content {
-            Content::Late { takes, .. } => takes.clone(),
-            Content::Text(_) | Content::Local(_) => Vec::new(),
-        }
+        self.content.takes()
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

@@ -2,6 +2,7 @@
 
 mod etcd;
 mod facts;
+mod kube;
 mod os;
 mod preflight;
 mod programs;
