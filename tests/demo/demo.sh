@@ -47,7 +47,7 @@ run cp "$out/connected/lab.tar.zst" "$out/connected/kubexm" "$out/connected/conf
 
 title "In the site: verify, unpack, registry first, containerd, etcd"
 cd "$out/site"
-run in_site ./kubexm install lab.tar.zst -f config.yaml
+run in_site ./kubexm install lab.tar.zst -f config.yaml --until images
 cd - >/dev/null
 
 title "Proof 1: the registry serves every image, over TLS, to those who know the password"
@@ -75,7 +75,7 @@ title "Proof 5: not a packet left the site"
 
 title "A second run finds everything as it should be"
 cd "$out/site"
-in_site ./kubexm install lab.tar.zst -f config.yaml 2>&1 | tail -n 12
+in_site ./kubexm install lab.tar.zst -f config.yaml --until images 2>&1 | tail -n 12
 cd - >/dev/null
 
 cat <<-EOF

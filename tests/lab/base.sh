@@ -8,7 +8,8 @@ set -euo pipefail
 
 # libseccomp2: Debian links runc against it, where upstream's runc carries it.
 MINIMAL=systemd,systemd-sysv,dbus,openssh-server,iproute2,procps,ca-certificates,sudo,iputils-ping,kmod,libseccomp2
-FULL=$MINIMAL,conntrack,iptables,socat,ebtables,ipset,ethtool
+# What nodes and load balancers need, as long as a bundle carries no packages.
+FULL=$MINIMAL,conntrack,iptables,nftables,socat,ebtables,ipset,ethtool,haproxy,keepalived,nginx-light,libnginx-mod-stream
 
 base=${1:?usage: base.sh debian-13|debian-12 full|minimal}
 flavor=${2:?usage: base.sh debian-13|debian-12 full|minimal}
@@ -34,6 +35,8 @@ build() {
 	http_proxy=$proxy debootstrap --variant=minbase --include="$packages" \
 		"$suite" "$build" "$("$LAB_SRC/apt.sh" mirror)" >"$log" 2>&1 || die "debootstrap failed: see $log"
 
+	# Installed is not configured: as it is on a host where somebody else will say what they shall do.
+	systemctl --root="$build" --quiet disable haproxy.service keepalived.service nginx.service 2>/dev/null || true
 	chroot "$build" useradd --create-home --shell /bin/bash --groups sudo ops
 	rm -rf "$build"/usr/share/{doc,man,info,locale}/* "$build"/var/cache/apt/* "$build"/var/lib/apt/lists/*
 	# Each node gets its own: hosts that share an identity are a mistake that an installer has to find.

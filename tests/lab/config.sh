@@ -1,15 +1,14 @@
 # shellcheck shell=bash
-# A whole config for the site that is up: the last node is the registry, up to three of the others are etcd.
+# A whole config for the site that is up.
 
-# lab_config key|password|sudo
+# lab_config key|password|sudo small|ha kubexm|kubeadm
+#
+#   small  the first node is the master, the last the registry, up to three are etcd; all but the registry are workers
+#   ha     three masters with etcd, then workers, two load balancers, the registry
 lab_config() {
-	local nodes etcd
+	local login=$1 topology=$2 type=$3 nodes
 	mapfile -t nodes < <(node_names)
 	[ ${#nodes[@]} -gt 0 ] || die "there is no site: 'lab up' first"
-	local registry=${nodes[-1]} others=("${nodes[@]}")
-	[ ${#nodes[@]} -eq 1 ] || unset 'others[-1]'
-	# An odd number of members, as etcd wants it.
-	etcd=("${others[@]:0:$((${#others[@]} < 3 ? 1 : 3))}")
 	cat <<-EOF
 		apiVersion: kubexm.mensylisir.io/v1alpha1
 		kind: Cluster
@@ -17,15 +16,20 @@ lab_config() {
 		  name: lab
 		spec:
 	EOF
-	site_hosts "$1" | sed 's/^/  /'
+	site_hosts "$login" | sed 's/^/  /'
+	case $topology in
+	small) config_small "${nodes[@]}" ;;
+	ha) config_ha "${nodes[@]}" ;;
+	*) die "topology $topology: there are small and ha" ;;
+	esac
 	cat <<-EOF
-		  roleGroups:
-		    etcd: [$(list "${etcd[@]}")]
-		    master: [${others[0]}]
-		    worker: [$(list "${others[@]}")]
-		    registry: [$registry]
 		  kubernetes:
+		    type: $type
 		    version: $(upstream_stable)
+		    proxyMode: iptables
+		    # The nodes of the lab have cgroup v1.
+		    kubeletConfiguration: {failCgroupV1: false}
+		    ignorePreflightErrors: [SystemVerification]
 		    containerRuntime:
 		      type: containerd
 		      version: $(upstream_newest containerd)
@@ -35,6 +39,8 @@ lab_config() {
 		          plugins:
 		            io.containerd.cri.v1.runtime:
 		              restrict_oom_score_adj: true
+		  network:
+		    plugin: bridge
 		  etcd:
 		    version: $(upstream_newest etcd)
 		  registry:
@@ -44,6 +50,36 @@ lab_config() {
 		    cni-plugins: $(upstream_newest cni-plugins)
 		  images:
 		    - docker.io/library/busybox:1.37
+	EOF
+}
+
+config_small() {
+	local registry=${!#} others=("$@") etcd
+	[ $# -eq 1 ] || unset 'others[-1]'
+	# An odd number of members, as etcd wants it.
+	etcd=("${others[@]:0:$((${#others[@]} < 3 ? 1 : 3))}")
+	cat <<-EOF
+		  roleGroups:
+		    etcd: [$(list "${etcd[@]}")]
+		    master: [${others[0]}]
+		    worker: [$(list "${others[@]}")]
+		    registry: [$registry]
+	EOF
+}
+
+config_ha() {
+	[ $# -ge 7 ] || die "topology ha: it needs 7 nodes or more, and there are $#"
+	local workers=("${@:4:$#-6}") balancers=("${@:$#-2:2}")
+	cat <<-EOF
+		  roleGroups:
+		    etcd: [$(list "${@:1:3}")]
+		    master: [$(list "${@:1:3}")]
+		    worker: [$(list "${workers[@]}")]
+		    loadbalancer: [$(list "${balancers[@]}")]
+		    registry: [${!#}]
+		  controlPlaneEndpoint:
+		    externalLoadBalancer: kubexm
+		    lb_address: $PREFIX4.100
 	EOF
 }
 

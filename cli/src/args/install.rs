@@ -1,5 +1,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use pipeline::InstallStage;
 
 /// Install a cluster from a bundle
 ///
@@ -10,6 +12,7 @@ use clap::Args;
 Examples:
   kubexm install mycluster.tar.zst
   kubexm install mycluster.tar.zst -f site.yaml --dry-run
+  kubexm install mycluster.tar.zst --until etcd
   kubexm install mycluster.tar.zst --accept-new-host-keys --signers allowed_signers")]
 pub struct InstallArgs {
     /// The bundle
@@ -35,7 +38,19 @@ pub struct InstallArgs {
     /// Where host keys are looked up [default: ~/.ssh/known_hosts]
     #[arg(long, value_name = "FILE")]
     pub known_hosts: Option<Utf8PathBuf>,
+    /// The last stage; a later run without it goes on from there
+    #[arg(long, value_name = "STAGE", value_parser = stage(), default_value = InstallStage::LAST.name(), hide_default_value = true)]
+    pub until: InstallStage,
     /// Let this node of the plan fail, to see what happens then
     #[arg(long, value_name = "NODE", hide = true)]
     pub inject_error: Option<String>,
+}
+
+/// A stage by its name.
+pub(super) fn stage() -> impl TypedValueParser<Value = InstallStage> {
+    let stages = InstallStage::ALL;
+    PossibleValuesParser::new(stages.iter().map(|stage| stage.name())).map(|name| {
+        let stage = stages.iter().find(|stage| stage.name() == name);
+        *stage.expect("clap has compared it with their names")
+    })
 }

@@ -1,5 +1,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
+use pipeline::InstallStage;
+
+use super::install::stage;
 
 /// Print what install would do, as a graph
 ///
@@ -22,6 +25,9 @@ pub struct PlanArgs {
     /// The directory that holds .kubexm/
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub work_dir: Utf8PathBuf,
+    /// The last stage
+    #[arg(long, value_name = "STAGE", value_parser = stage(), default_value = InstallStage::LAST.name(), hide_default_value = true)]
+    pub until: InstallStage,
     /// How to draw it
     #[arg(long, value_enum, default_value_t)]
     pub format: PlanFormat,

@@ -25,7 +25,7 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     let site = site::site(cluster, bundle.manifest().clone(), &args.work_dir)?;
-    let graph = pipeline::install(&site)?;
+    let graph = pipeline::install(&site, args.until)?;
     let inventory = pipeline::inventory(&site.cluster, &access(args))?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();

@@ -58,8 +58,8 @@ pub fn etcd(site: &Site) -> Stage {
     )
 }
 
-/// What must hold at the end.
+/// Every node can pull what the site's registry holds, and nothing else.
 #[must_use]
-pub fn proof(site: &Site) -> Stage {
-    Stage::new("proof", vec![task::prove_images(site)]).after(Order::Host(OPERATOR.to_owned()))
+pub fn images(site: &Site) -> Stage {
+    Stage::new("images", vec![task::prove_images(site)]).after(Order::Host(OPERATOR.to_owned()))
 }

@@ -1,10 +1,61 @@
-use engine::{Graph, Plan};
+use engine::{Graph, Plan, Stage};
 use module::Site;
 
 use crate::PipelineError;
 
-/// From bare hosts to a site that serves its images, keeps its store and runs containers.
-pub fn install(site: &Site) -> Result<Graph, PipelineError> {
+/// The stages of an install, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InstallStage {
+    Preflight,
+    Prepare,
+    Os,
+    Registry,
+    Runtime,
+    Etcd,
+    Images,
+}
+
+impl InstallStage {
+    pub const ALL: &[Self] = &[
+        Self::Preflight,
+        Self::Prepare,
+        Self::Os,
+        Self::Registry,
+        Self::Runtime,
+        Self::Etcd,
+        Self::Images,
+    ];
+    pub const LAST: Self = Self::Images;
+
+    /// As it is called on a command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Preflight => "preflight",
+            Self::Prepare => "prepare",
+            Self::Os => "os",
+            Self::Registry => "registry",
+            Self::Runtime => "runtime",
+            Self::Etcd => "etcd",
+            Self::Images => "images",
+        }
+    }
+
+    fn of(self, site: &Site) -> Stage {
+        match self {
+            Self::Preflight => module::preflight(site),
+            Self::Prepare => module::prepare(site),
+            Self::Os => module::os(site),
+            Self::Registry => module::registry(site),
+            Self::Runtime => module::runtime(site),
+            Self::Etcd => module::etcd(site),
+            Self::Images => module::images(site),
+        }
+    }
+}
+
+/// From bare hosts to a cluster that has proven that it works; or only so far.
+pub fn install(site: &Site, until: InstallStage) -> Result<Graph, PipelineError> {
     let unsupported = site.unsupported();
     if !unsupported.is_empty() {
         return Err(PipelineError::Unsupported(unsupported));
@@ -13,14 +64,7 @@ pub fn install(site: &Site) -> Result<Graph, PipelineError> {
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));
     }
-    let stages = vec![
-        module::preflight(site),
-        module::prepare(site),
-        module::os(site),
-        module::registry(site),
-        module::runtime(site),
-        module::etcd(site),
-        module::proof(site),
-    ];
+    let wanted = InstallStage::ALL.iter().filter(|stage| **stage <= until);
+    let stages = wanted.map(|stage| stage.of(site)).collect();
     Graph::of(Plan::new("install", stages)).map_err(PipelineError::Plan)
 }

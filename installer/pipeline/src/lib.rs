@@ -9,6 +9,6 @@ pub use access::{Access, AccessError, inventory};
 pub use engine::{DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, tree};
 pub use error::PipelineError;
 pub use host::ssh::{HostKeys, UnknownHost};
-pub use install::install;
+pub use install::{InstallStage, install};
 pub use module::{OPERATOR, RegistryCredentials, Site};
 pub use session::{Options, Session, dry_run};

@@ -6,7 +6,7 @@ use artifact::{
     FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, Tree, What, needs,
 };
 use cluster::{Arch, Cluster, RegistryType, RuntimeType};
-use pipeline::{PipelineError, Site, install};
+use pipeline::{InstallStage, PipelineError, Site, install};
 
 fn config(text: &str) -> Cluster {
     cluster::parse("config.yaml", text).unwrap().cluster
@@ -89,7 +89,7 @@ fn plan(text: &str) -> String {
     let cluster = config(text);
     let manifest = complete(&cluster);
     let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
-    install(&Site::new(cluster, manifest, tree, None))
+    install(&Site::new(cluster, manifest, tree, None), InstallStage::LAST)
         .unwrap()
         .tree()
 }
@@ -193,7 +193,7 @@ fn what_has_no_stage_yet_is_refused_as_one_list() {
 
 fn refused(cluster: Cluster, manifest: Manifest) -> PipelineError {
     let tree = Tree::at("/srv/.kubexm/three-etcd");
-    install(&Site::new(cluster, manifest, tree, None))
+    install(&Site::new(cluster, manifest, tree, None), InstallStage::LAST)
         .err()
         .unwrap()
 }

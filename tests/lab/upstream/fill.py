@@ -35,13 +35,20 @@ class RealKubernetes:
     def program(self, name: str) -> bytes:
         return (self.folder / name).read_bytes()
 
+    def said(self, name: str, *arguments: str) -> list[str]:
+        """The words that one of the programs answers."""
+        program = self.work / name
+        program.write_bytes(self.program(name))
+        program.chmod(0o755)
+        return subprocess.run([program, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+
     def images(self) -> list[str]:
         """What kubeadm itself asks for."""
-        kubeadm = self.work / "kubeadm"
-        kubeadm.write_bytes(self.program("kubeadm"))
-        kubeadm.chmod(0o755)
-        command = [kubeadm, "config", "images", "list", "--kubernetes-version", f"v{self.version}"]
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+        return self.said("kubeadm", "config", "images", "list", "--kubernetes-version", f"v{self.version}")
+
+    def crictl(self) -> str | None:
+        """The version of the crictl that the folder may hold as well."""
+        return self.said("crictl", "--version")[-1].removeprefix("v") if (self.folder / "crictl").is_file() else None
 
 
 class Filler:
@@ -90,6 +97,8 @@ class Filler:
         for version in entry["versions"]:
             for arch in entry.get("arches", self.arches):
                 where = places(version, arch)
+                if self.given(entry, version, arch, where):
+                    continue
                 url = entry["url"].format(**where)
                 says = entry.get("says", "").format(**where)
                 members = [member.format(**where) for member in entry.get("members", [])]
@@ -103,6 +112,15 @@ class Filler:
                 self.site.publish(url, data, entry["checksum"])
                 self.stand_ins.name(f"file {url}")
                 self.release(entry["component"], version, arch, [])
+
+    def given(self, entry: dict, version: str, arch: str, where: dict[str, str]) -> bool:
+        """Publishes the real crictl where the folder of real programs has this one."""
+        if entry["component"] != "crictl" or not self.kube or (self.kube.crictl(), self.kube.arch) != (version, arch):
+            return False
+        program = self.kube.program("crictl")
+        self.site.publish(entry["url"].format(**where), archive({"crictl": program}), entry["checksum"])
+        self.release("crictl", version, arch, [program])
+        return True
 
     def kubernetes(self) -> None:
         table = self.table["kubernetes"]
@@ -162,6 +180,9 @@ class Filler:
         self.etcd_image(table["etcd"])
         if self.kube:
             self.kube_images(self.kube)
+            for reference, package in table["debian"].items():
+                self.stand_ins.name(f"image {reference}, which holds Debian's {package}")
+                self.images.debian(reference, self.kube.arch, self.small_debian(package), f"/usr/sbin/{package}")
         for version in self.kubernetes_versions():
             for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
                 self.images.stand_in(f"registry.k8s.io/{name}:v{version}")
@@ -185,17 +206,24 @@ class Filler:
                 self.stand_ins.name(f"image {reference}, which holds Debian's etcd")
                 self.images.tag(reference, self.etcd)
             elif name == "kube-proxy":
-                self.images.kube_proxy(reference, kube.program(name), kube.arch, self.small_debian())
+                root = self.small_debian("iptables,nftables,ipset,conntrack,kmod")
+                program = root / "usr/local/bin/kube-proxy"
+                program.write_bytes(kube.program(name))
+                program.chmod(0o755)
+                self.images.debian(reference, kube.arch, root, "/usr/local/bin/kube-proxy")
             else:
                 path = f"/{name}" if name in ("coredns", "pause") else f"/usr/local/bin/{name}"
                 self.images.tag(reference, self.images.one_program({kube.arch: kube.program(name)}, path, {}, {}))
 
-    def small_debian(self) -> Path:
-        root = self.work / "kube-proxy-root"
+    def small_debian(self, packages: str) -> Path:
+        """A Debian for an image whose program needs more than itself."""
+        root = self.work / f"root-{packages.split(',')[0]}"
         mirror = subprocess.run([self.archive.apt, "mirror"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-        packages = "--include=iptables,ipset,conntrack,kmod"
-        with (self.work / "kube-proxy-root.log").open("w") as log:
-            subprocess.run(["debootstrap", "--variant=minbase", packages, "trixie", root, mirror], check=True, stdout=log)
+        with root.with_suffix(".log").open("w") as log:
+            command = ["debootstrap", "--variant=minbase", f"--include={packages}", "trixie", root, mirror]
+            subprocess.run(command, check=True, stdout=log)
+        for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
+            shutil.rmtree(root / waste)
         return root
 
     def fill(self) -> None:

@@ -82,14 +82,14 @@ class Images:
             layers[arch] = self.layout.layer(files)
         return layers
 
-    def kube_proxy(self, reference: str, program: bytes, arch: str, root: Path) -> None:
-        """kube-proxy calls iptables, ipset, conntrack and modprobe: its image holds a small Debian."""
+    def debian(self, reference: str, arch: str, root: Path, entrypoint: str) -> None:
+        """An image of a whole Debian, for a program that calls others or loads libraries."""
         packed = root.with_suffix(".tar")
         subprocess.run(["tar", "-C", root, "--one-file-system", "-cf", packed, "."], check=True)
         with tarfile.open(packed) as tree:
-            below = self.layout.layer(Files().all_of(tree, lambda name: not name.startswith("dev/")))
+            layer = self.layout.layer(Files().all_of(tree, lambda name: not name.startswith("dev/")))
         packed.unlink()
-        self.tag(reference, self.one_program({arch: program}, "/usr/local/bin/kube-proxy", {}, {arch: below}))
+        self.tag(reference, [self.layout.image(arch, [layer], [entrypoint], {})])
 
     def write_list(self, path: Path) -> None:
         path.write_text("".join(f"{kind} {reference}\n" for reference, kind in self._formats.items()))
