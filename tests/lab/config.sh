@@ -30,6 +30,8 @@ lab_config() {
 		    # The nodes of the lab have cgroup v1.
 		    kubeletConfiguration: {failCgroupV1: false}
 		    ignorePreflightErrors: [SystemVerification]
+		    # And no right to raise the machine's connection tracking.
+		    kubeProxyConfiguration: {conntrack: {maxPerCore: 0}}
 		    containerRuntime:
 		      type: containerd
 		      version: $(upstream_newest containerd)
