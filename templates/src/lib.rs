@@ -1,16 +1,27 @@
 //! Every file that kubexm renders for a host: a template in `files/` and, beside it, the one typed context it takes.
+//! What programs read as YAML with settings of the config in it is written from types alone.
 //!
 //! Undefined names are errors, nothing is escaped by itself: values go through the filter `quoted`.
 
 mod containerd;
 mod etcd;
+mod kube_proxy;
+mod kubeadm;
 mod os;
 mod registry;
+mod yaml;
 
 pub use containerd::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
 pub use etcd::{BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
+pub use kube_proxy::{KubeProxy, KubeProxyMode};
+pub use kubeadm::{
+    Kubeadm, KubeadmCluster, KubeadmEndpoint, KubeadmEtcd, KubeadmEtcdTls, KubeadmForm,
+    KubeadmJoin, KubeadmKubelet, KubeadmNode, KubeadmTaint,
+};
 pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
 pub use registry::{RegistryConfig, RegistryUnit};
+
+use std::error::Error;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -18,23 +29,20 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
 /// A template's context.
-pub trait Template: Serialize {
-    /// The name for error messages: the template's file.
-    const NAME: &'static str;
-    const SOURCE: &'static str;
-
+pub trait Template {
     /// The file's text.
-    fn render(&self) -> Result<String, TemplateError>
-    where
-        Self: Sized,
-    {
-        environment()
-            .and_then(|env| env.render_named_str(Self::NAME, Self::SOURCE, Serde(self)))
-            .map_err(|source| TemplateError {
-                name: Self::NAME,
-                source,
-            })
-    }
+    fn render(&self) -> Result<String, TemplateError>;
+}
+
+/// Fills a template of `files/`; its name is for error messages.
+fn fill(
+    name: &'static str,
+    source: &'static str,
+    context: &impl Serialize,
+) -> Result<String, TemplateError> {
+    environment()
+        .and_then(|env| env.render_named_str(name, source, Serde(context)))
+        .map_err(|error| TemplateError::new(name, error))
 }
 
 fn environment() -> Result<Environment<'static>, minijinja::Error> {
@@ -55,7 +63,14 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
 #[error("cannot render {name}: {source:#}")]
 pub struct TemplateError {
     name: &'static str,
-    source: minijinja::Error,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl TemplateError {
+    fn new(name: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        Self { name, source }
+    }
 }
 
 /// A double-quoted string as JSON, TOML, YAML and systemd's environment files all read it.
@@ -77,8 +92,9 @@ fn quoted(value: &Value) -> String {
 macro_rules! template {
     ($context:ty, $file:literal) => {
         impl $crate::Template for $context {
-            const NAME: &'static str = $file;
-            const SOURCE: &'static str = include_str!(concat!("../files/", $file));
+            fn render(&self) -> Result<String, $crate::TemplateError> {
+                $crate::fill($file, include_str!(concat!("../files/", $file)), self)
+            }
         }
     };
 }

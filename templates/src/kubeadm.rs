@@ -1,0 +1,433 @@
+//! What kubeadm is told, in the two forms of its configuration: `v1beta3` until Kubernetes 1.30, `v1beta4` since 1.31.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{KubeProxy, Template, TemplateError, yaml};
+
+/// The form of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KubeadmForm {
+    V1Beta3,
+    V1Beta4,
+}
+
+impl KubeadmForm {
+    const fn api_version(self) -> &'static str {
+        match self {
+            Self::V1Beta3 => "kubeadm.k8s.io/v1beta3",
+            Self::V1Beta4 => "kubeadm.k8s.io/v1beta4",
+        }
+    }
+
+    fn arguments(self, arguments: &BTreeMap<String, String>) -> Arguments<'_> {
+        match self {
+            Self::V1Beta3 => Arguments::Map(arguments),
+            Self::V1Beta4 => {
+                let arguments = arguments.iter();
+                Arguments::List(
+                    arguments
+                        .map(|(name, value)| Argument { name, value })
+                        .collect(),
+                )
+            }
+        }
+    }
+}
+
+/// `/etc/kubernetes/kubeadm.yaml`: what a master is, and the cluster as all masters have it.
+#[derive(Clone, Debug)]
+pub struct Kubeadm {
+    pub form: KubeadmForm,
+    pub node: KubeadmNode,
+    pub endpoint: KubeadmEndpoint,
+    pub cluster: KubeadmCluster,
+    pub kube_proxy: KubeProxy,
+    pub kubelet: KubeadmKubelet,
+}
+
+/// How a node comes into the cluster: by a token, and only into the one whose authority it knows.
+#[derive(Clone)]
+pub struct KubeadmJoin {
+    pub form: KubeadmForm,
+    pub node: KubeadmNode,
+    /// Where its own apiserver shall be found; none for a worker.
+    pub endpoint: Option<KubeadmEndpoint>,
+    /// `address:port` of an apiserver that runs.
+    pub apiserver: String,
+    pub token: String,
+    /// `sha256:...` of the authority's public key.
+    pub ca_hash: String,
+}
+
+/// A node as it registers.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KubeadmNode {
+    pub name: String,
+    pub cri_socket: String,
+    /// None: those that go with what it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taints: Option<Vec<KubeadmTaint>>,
+    #[serde(skip)]
+    pub kubelet_args: BTreeMap<String, String>,
+    pub ignore_preflight_errors: Vec<String>,
+}
+
+/// A taint of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KubeadmTaint {
+    pub key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    pub effect: String,
+}
+
+/// Where an apiserver is found.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KubeadmEndpoint {
+    pub advertise_address: String,
+    pub bind_port: u16,
+}
+
+/// The cluster, the same on all masters.
+#[derive(Clone, Debug)]
+pub struct KubeadmCluster {
+    pub name: String,
+    /// `v1.34.2`
+    pub version: String,
+    /// `name:port` of the control plane.
+    pub endpoint: String,
+    pub cert_sans: Vec<String>,
+    pub pod_subnet: String,
+    pub service_subnet: String,
+    pub dns_domain: String,
+    pub etcd: KubeadmEtcd,
+    /// The tag of the coredns image that the site has.
+    pub dns_image_tag: Option<String>,
+    pub api_server: BTreeMap<String, String>,
+    pub controller_manager: BTreeMap<String, String>,
+    pub scheduler: BTreeMap<String, String>,
+}
+
+/// The cluster's store.
+#[derive(Clone, Debug)]
+pub enum KubeadmEtcd {
+    /// kubeadm runs a member on each master.
+    Local {
+        data_dir: String,
+        image_tag: Option<String>,
+        arguments: BTreeMap<String, String>,
+    },
+    /// It is there already.
+    External {
+        endpoints: Vec<String>,
+        tls: Option<KubeadmEtcdTls>,
+    },
+}
+
+/// The files with which an apiserver talks to etcd.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KubeadmEtcdTls {
+    pub ca_file: String,
+    pub cert_file: String,
+    pub key_file: String,
+}
+
+/// `KubeletConfiguration` as far as kubeadm looks into it: each kubelet reads a file of its own.
+#[derive(Clone, Debug)]
+pub struct KubeadmKubelet {
+    pub cluster_dns: Vec<String>,
+    pub cluster_domain: String,
+    pub settings: Map<String, Value>,
+}
+
+/// A map in the older form, a list in the newer.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Arguments<'a> {
+    Map(&'a BTreeMap<String, String>),
+    List(Vec<Argument<'a>>),
+}
+
+#[derive(Serialize)]
+struct Argument<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    api_version: &'static str,
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InitConfiguration<'a> {
+    #[serde(flatten)]
+    header: Header,
+    #[serde(rename = "localAPIEndpoint")]
+    endpoint: &'a KubeadmEndpoint,
+    node_registration: NodeRegistration<'a>,
+    bootstrap_tokens: [BootstrapToken; 1],
+}
+
+/// The token that kubeadm makes by itself, short of its day: nobody asks for it.
+#[derive(Serialize)]
+struct BootstrapToken {
+    description: &'static str,
+    ttl: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeRegistration<'a> {
+    #[serde(flatten)]
+    node: &'a KubeadmNode,
+    kubelet_extra_args: Arguments<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClusterConfiguration<'a> {
+    #[serde(flatten)]
+    header: Header,
+    cluster_name: &'a str,
+    kubernetes_version: &'a str,
+    control_plane_endpoint: &'a str,
+    certificates_dir: &'static str,
+    image_repository: &'static str,
+    networking: Networking<'a>,
+    etcd: Etcd<'a>,
+    #[serde(skip_serializing_if = "Image::is_default")]
+    dns: Image<'a>,
+    api_server: ApiServer<'a>,
+    controller_manager: Component<'a>,
+    scheduler: Component<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Networking<'a> {
+    pod_subnet: &'a str,
+    service_subnet: &'a str,
+    dns_domain: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Image<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_tag: Option<&'a str>,
+}
+
+impl Image<'_> {
+    const fn is_default(&self) -> bool {
+        self.image_tag.is_none()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Etcd<'a> {
+    #[serde(rename_all = "camelCase")]
+    Local {
+        data_dir: &'a str,
+        #[serde(flatten)]
+        image: Image<'a>,
+        extra_args: Arguments<'a>,
+    },
+    External {
+        endpoints: &'a [String],
+        #[serde(flatten)]
+        tls: Option<KubeadmEtcdTls>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Component<'a> {
+    extra_args: Arguments<'a>,
+}
+
+#[derive(Serialize)]
+struct ApiServer<'a> {
+    #[serde(rename = "certSANs")]
+    cert_sans: &'a [String],
+    #[serde(flatten)]
+    component: Component<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KubeletConfiguration<'a> {
+    #[serde(flatten)]
+    header: Header,
+    cgroup_driver: &'static str,
+    #[serde(rename = "clusterDNS")]
+    cluster_dns: &'a [String],
+    cluster_domain: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JoinConfiguration<'a> {
+    #[serde(flatten)]
+    header: Header,
+    discovery: Discovery<'a>,
+    node_registration: NodeRegistration<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control_plane: Option<ControlPlane<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Discovery<'a> {
+    bootstrap_token: TokenDiscovery<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenDiscovery<'a> {
+    api_server_endpoint: &'a str,
+    token: &'a str,
+    ca_cert_hashes: [&'a str; 1],
+}
+
+#[derive(Serialize)]
+struct ControlPlane<'a> {
+    #[serde(rename = "localAPIEndpoint")]
+    endpoint: &'a KubeadmEndpoint,
+}
+
+fn registration(form: KubeadmForm, node: &KubeadmNode) -> NodeRegistration<'_> {
+    NodeRegistration {
+        node,
+        kubelet_extra_args: form.arguments(&node.kubelet_args),
+    }
+}
+
+impl Kubeadm {
+    fn header(&self, kind: &'static str) -> Header {
+        Header {
+            api_version: self.form.api_version(),
+            kind,
+        }
+    }
+
+    fn init(&self) -> InitConfiguration<'_> {
+        InitConfiguration {
+            header: self.header("InitConfiguration"),
+            endpoint: &self.endpoint,
+            node_registration: registration(self.form, &self.node),
+            bootstrap_tokens: [BootstrapToken {
+                description: "made with the cluster",
+                ttl: "1h0m0s",
+            }],
+        }
+    }
+
+    fn cluster(&self) -> ClusterConfiguration<'_> {
+        let cluster = &self.cluster;
+        let component = |arguments| Component {
+            extra_args: self.form.arguments(arguments),
+        };
+        ClusterConfiguration {
+            header: self.header("ClusterConfiguration"),
+            cluster_name: &cluster.name,
+            kubernetes_version: &cluster.version,
+            control_plane_endpoint: &cluster.endpoint,
+            certificates_dir: "/etc/kubernetes/pki",
+            // Under the world's own names: the runtime knows that the site's registry has them.
+            image_repository: "registry.k8s.io",
+            networking: Networking {
+                pod_subnet: &cluster.pod_subnet,
+                service_subnet: &cluster.service_subnet,
+                dns_domain: &cluster.dns_domain,
+            },
+            etcd: self.etcd(),
+            dns: Image {
+                image_tag: cluster.dns_image_tag.as_deref(),
+            },
+            api_server: ApiServer {
+                cert_sans: &cluster.cert_sans,
+                component: component(&cluster.api_server),
+            },
+            controller_manager: component(&cluster.controller_manager),
+            scheduler: component(&cluster.scheduler),
+        }
+    }
+
+    fn etcd(&self) -> Etcd<'_> {
+        match &self.cluster.etcd {
+            KubeadmEtcd::Local {
+                data_dir,
+                image_tag,
+                arguments,
+            } => Etcd::Local {
+                data_dir,
+                image: Image {
+                    image_tag: image_tag.as_deref(),
+                },
+                extra_args: self.form.arguments(arguments),
+            },
+            KubeadmEtcd::External { endpoints, tls } => Etcd::External {
+                endpoints,
+                tls: tls.clone(),
+            },
+        }
+    }
+
+    fn kubelet(&self) -> KubeletConfiguration<'_> {
+        KubeletConfiguration {
+            header: Header {
+                api_version: "kubelet.config.k8s.io/v1beta1",
+                kind: "KubeletConfiguration",
+            },
+            cgroup_driver: "systemd",
+            cluster_dns: &self.kubelet.cluster_dns,
+            cluster_domain: &self.kubelet.cluster_domain,
+        }
+    }
+}
+
+impl Template for Kubeadm {
+    fn render(&self) -> Result<String, TemplateError> {
+        const NAME: &str = "kubeadm.yaml";
+        let documents = [
+            yaml::document(NAME, &self.init())?,
+            yaml::document(NAME, &self.cluster())?,
+            self.kube_proxy.render()?,
+            yaml::document_with(NAME, &self.kubelet(), &self.kubelet.settings)?,
+        ];
+        Ok(documents.join("---\n"))
+    }
+}
+
+impl Template for KubeadmJoin {
+    fn render(&self) -> Result<String, TemplateError> {
+        let endpoint = self.endpoint.as_ref();
+        let document = JoinConfiguration {
+            header: Header {
+                api_version: self.form.api_version(),
+                kind: "JoinConfiguration",
+            },
+            discovery: Discovery {
+                bootstrap_token: TokenDiscovery {
+                    api_server_endpoint: &self.apiserver,
+                    token: &self.token,
+                    ca_cert_hashes: [&self.ca_hash],
+                },
+            },
+            node_registration: registration(self.form, &self.node),
+            control_plane: endpoint.map(|endpoint| ControlPlane { endpoint }),
+        };
+        yaml::document("kubeadm-join.yaml", &document)
+    }
+}
