@@ -3,7 +3,10 @@
 //!
 //! Undefined names are errors, nothing is escaped by itself: values go through the filter `quoted`.
 
+mod arguments;
 mod containerd;
+mod control_plane;
+mod dns;
 mod etcd;
 mod kube_proxy;
 mod kubeadm;
@@ -11,7 +14,12 @@ mod os;
 mod registry;
 mod yaml;
 
+pub use arguments::Arguments;
 pub use containerd::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
+pub use control_plane::{
+    ApiserverUnit, ClusterAdmins, ClusterRoles, ControllerManagerUnit, KubeProxyUnit, SchedulerUnit,
+};
+pub use dns::{CorednsConfig, CorednsManifest, Corefile, ForwardedZone};
 pub use etcd::{BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
 pub use kube_proxy::{KubeProxy, KubeProxyMode};
 pub use kubeadm::{
@@ -55,6 +63,7 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
     env.set_syntax(syntax);
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.add_filter("quoted", quoted);
+    env.add_filter("word", arguments::word);
     Ok(env)
 }
 
