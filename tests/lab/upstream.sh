@@ -4,7 +4,8 @@
 UPSTREAM_REGISTRY_PORT=$((LAB_PORT + 1))
 UPSTREAM_BUILD_PORT=$((LAB_PORT + 2))
 UPSTREAM_URL=http://127.0.0.1:$LAB_PORT
-UPSTREAM_FILES=$LAB_CACHE/upstream
+# One without and one with real Kubernetes: neither is made again because the other was used.
+UPSTREAM_FILES=$LAB_CACHE/upstream${KUBEXM_LAB_KUBE:+-kube}
 
 KUBE_PROGRAMS="kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy coredns pause VERSION"
 

@@ -36,7 +36,10 @@ fn folder(lab: &Lab, name: &str, config: &str) -> Result<PathBuf> {
 fn install(lab: &Lab, made: &Made, dir: &Path) -> Result<Ended> {
     fs::create_dir_all(dir)?;
     let (bundle, config) = (path(&made.bundle), path(&made.dir.join("config.yaml")));
-    run(lab.inside(dir, &["install", &bundle, "-f", &config, "--until", "images"]))
+    run(lab.inside(
+        dir,
+        &["install", &bundle, "-f", &config, "--until", "images"],
+    ))
 }
 
 fn path(path: &Path) -> String {
@@ -151,7 +154,15 @@ fn a_dry_run_changes_nothing(lab: &Lab, made: &Made, site: &Path) -> Result<()> 
     fs::create_dir_all(site)?;
     let before = look(lab, &NODES)?;
     let (bundle, config) = (path(&made.bundle), path(&made.dir.join("config.yaml")));
-    let arguments = ["install", &bundle, "-f", &config, "--until", "images", "--dry-run"];
+    let arguments = [
+        "install",
+        &bundle,
+        "-f",
+        &config,
+        "--until",
+        "images",
+        "--dry-run",
+    ];
     let dry = run(lab.inside(site, &arguments))?.ok()?;
     ensure!(
         dry.text.contains("run etcd.service: needed"),
@@ -342,7 +353,10 @@ fn killed_at_any_moment_the_next_run_ends_in_the_same_state() -> Result<()> {
     let (bundle, config) = (path(&whole.bundle), path(&whole.dir.join("config.yaml")));
     let mut interrupted = 0;
     for moment in moments(Duration::from_millis(500), Duration::from_secs(7)) {
-        let command = lab.inside(&site, &["install", &bundle, "-f", &config, "--until", "images"]);
+        let command = lab.inside(
+            &site,
+            &["install", &bundle, "-f", &config, "--until", "images"],
+        );
         interrupted += usize::from(kill_after(command, moment)?);
     }
     ensure!(
