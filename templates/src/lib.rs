@@ -10,6 +10,8 @@ mod dns;
 mod etcd;
 mod kube_proxy;
 mod kubeadm;
+mod kubeconfig;
+mod kubelet;
 mod os;
 mod registry;
 mod yaml;
@@ -26,6 +28,8 @@ pub use kubeadm::{
     Kubeadm, KubeadmCluster, KubeadmEndpoint, KubeadmEtcd, KubeadmEtcdTls, KubeadmForm,
     KubeadmJoin, KubeadmKubelet, KubeadmNode, KubeadmTaint,
 };
+pub use kubeconfig::Kubeconfig;
+pub use kubelet::{KubeletConfig, KubeletDropIn, KubeletTaint, KubeletUnit};
 pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
 pub use registry::{RegistryConfig, RegistryUnit};
 

@@ -15,7 +15,8 @@ pub(crate) fn document(
         .map_err(|error| TemplateError::new(name, error))
 }
 
-/// One document with settings of somebody else laid over it: maps are merged, anything else is replaced.
+/// One document with settings of somebody else laid over it: maps are merged, null takes away,
+/// anything else is replaced.
 pub(crate) fn document_with(
     name: &'static str,
     value: &impl Serialize,
@@ -31,6 +32,9 @@ pub(crate) fn document_with(
 fn lay_over(base: &mut Map<String, Value>, settings: &Map<String, Value>) {
     for (key, value) in settings {
         match (base.get_mut(key), value) {
+            (_, Value::Null) => {
+                base.remove(key);
+            }
             (Some(Value::Object(below)), Value::Object(settings)) => lay_over(below, settings),
             _ => {
                 base.insert(key.clone(), value.clone());
@@ -45,8 +49,10 @@ mod tests {
 
     #[test]
     fn settings_win_and_maps_are_merged() {
-        let base = serde_json::json!({"a": {"keep": 1, "replace": false}, "list": [1, 2]});
-        let settings = serde_json::json!({"a": {"replace": true}, "list": [], "text": "yes"});
+        let base =
+            serde_json::json!({"a": {"keep": 1, "replace": false}, "list": [1, 2], "gone": 1});
+        let settings =
+            serde_json::json!({"a": {"replace": true}, "list": [], "text": "yes", "gone": null});
         let Value::Object(settings) = settings else {
             unreachable!()
         };
