@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{Need, What, full_reference};
-use cluster::{Arch, Cluster, EtcdType, Version};
+use cluster::{Arch, Cluster, EtcdType, Tag, Version};
 use manifests::{Catalogue, Defaults, DefaultsError, Minor, ResolveError, Resolved};
 
 use crate::lock::Lock;
@@ -63,6 +63,8 @@ pub enum ResolveFailure {
     Defaults(#[from] DefaultsError),
     #[error("spec.versions names '{name}', which the catalogue does not know")]
     UnknownName { name: String, known: Vec<String> },
+    #[error("spec.versions names {name} '{tag}', which is not a full version")]
+    NoVersion { name: String, tag: Tag },
     #[error("{}", lines(.0))]
     Files(Vec<FileFailure>),
 }
@@ -91,6 +93,7 @@ impl ResolveFailure {
             Self::Defaults(DefaultsError::TooOld { .. }) => {
                 "choose a newer spec.kubernetes.version"
             }
+            Self::NoVersion { .. } => "give the patch as well, e.g. v1.3.0",
             Self::Files(failures)
                 if failures
                     .iter()
@@ -286,7 +289,13 @@ fn chosen<'a>(cluster: &Cluster, catalogue: &'a Catalogue) -> Result<Defaults<'a
                 known,
             });
         }
-        defaults.choose(name, version);
+        if catalogue.component(name).is_ok() && version.as_version().is_none() {
+            return Err(ResolveFailure::NoVersion {
+                name: name.clone(),
+                tag: version.clone(),
+            });
+        }
+        defaults.choose_image(name, version.without_v());
     }
     let mut choose = |component: &str, version: Option<&Version>| {
         if let Some(version) = version {

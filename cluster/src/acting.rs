@@ -71,10 +71,13 @@ pub(crate) fn not_yet(cluster: &Cluster, written: &[KeyPath]) -> Vec<KeyPath> {
     let acting: Vec<KeyPath> = ACTING.iter().map(|path| KeyPath::of(path)).collect();
     let inert = inert(cluster);
     let asked = document(cluster);
-    let default = document(&Cluster {
+    let mut bare = Cluster {
         spec: Spec::default(),
         ..cluster.clone()
-    });
+    };
+    // Other defaults go by it.
+    bare.spec.kubernetes.version = cluster.spec.kubernetes.version.clone();
+    let default = document(&bare);
     let mut out: BTreeSet<KeyPath> = BTreeSet::new();
     let chosen = written
         .iter()
@@ -91,7 +94,7 @@ pub(crate) fn not_yet(cluster: &Cluster, written: &[KeyPath]) -> Vec<KeyPath> {
 }
 
 fn document(cluster: &Cluster) -> Value {
-    serde_json::to_value(cluster.redacted()).unwrap_or_default()
+    serde_json::to_value(cluster.redacted().with_defaults()).unwrap_or_default()
 }
 
 /// Below keys that act, those that do not.

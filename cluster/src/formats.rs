@@ -8,7 +8,7 @@ use self::forms::{
     bracketed, is_host_key, is_hosts_line, is_http_url, is_image, is_ip, is_label, is_label_key,
     is_label_word, is_name, is_path_part, is_taint, is_timezone, looks_like_ip, with_port,
 };
-use crate::{Cidr, CidrPair, HostPattern, IpPair, Version};
+use crate::{Cidr, CidrPair, HostPattern, IpPair, Tag, Version};
 
 /// What is wrong with a text, and how it should be.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) enum Held {
 pub(crate) fn check(format: &str, text: &str) -> (Held, Result<(), Misformed>) {
     match format {
         "version" => typed::<Version, _>(text, crate::InvalidVersion::hint),
+        "tag" => typed::<Tag, _>(text, crate::InvalidTag::hint),
         "ip-pair" => typed::<IpPair, _>(text, crate::InvalidAddress::hint),
         "cidr-block" => typed::<Cidr, _>(text, crate::InvalidAddress::hint),
         "cidr-pair" => typed::<CidrPair, _>(text, crate::InvalidAddress::hint),
@@ -47,7 +48,7 @@ pub(crate) fn check(format: &str, text: &str) -> (Held, Result<(), Misformed>) {
 /// Whether there is a rule for the format.
 #[cfg(test)]
 pub(crate) fn is_known(format: &str) -> bool {
-    ["version", "ip-pair", "cidr-block", "cidr-pair", "host-pattern", "hosts-file"].contains(&format)
+    ["version", "tag", "ip-pair", "cidr-block", "cidr-pair", "host-pattern", "hosts-file"].contains(&format)
         || rule(format).is_some()
         // The widths of integers, which schemars notes; minimum and maximum say the same.
         || format.starts_with("uint") || format.starts_with("int")
@@ -217,6 +218,19 @@ const RULES: &[(&str, Rule)] = &[
             },
             what: "a flag",
             hint: "write it as --name=value",
+        },
+    ),
+    (
+        "flag-name",
+        Rule {
+            holds: |text| {
+                text.starts_with(|c: char| c.is_ascii_lowercase())
+                    && text
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            },
+            what: "the name of an argument",
+            hint: "write it without dashes in front and without a value: profiling",
         },
     ),
     (

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{ContainerRuntime, KubeProxyConfiguration, ProxyMode, Version};
+use crate::{ContainerRuntime, KubeProxyConfiguration, ProxyMode, Traits, Version};
 
 /// Kubernetes itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,8 +40,11 @@ pub struct Kubernetes {
     /// The size of each node's share of the IPv4 pod network.
     #[schemars(range(min = 8, max = 30))]
     pub node_cidr_mask_size: u8,
-    pub proxy_mode: ProxyMode,
+    /// How kube-proxy forwards to services. Absent: `ipvs` up to Kubernetes 1.34, `iptables` from 1.35 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_mode: Option<ProxyMode>,
     /// Feature gates, for every component.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub feature_gates: BTreeMap<String, bool>,
     /// Kata containers as a further runtime.
     pub kata: Feature,
@@ -72,6 +75,19 @@ impl Kubernetes {
     pub const DEFAULT_VERSION: Version = Version::new(1, 34, 2);
     /// The oldest version that can be installed.
     pub const OLDEST_VERSION: Version = Version::new(1, 24, 0);
+
+    /// How this version differs from others.
+    #[must_use]
+    pub fn traits(&self) -> Traits {
+        Traits::of(&self.version)
+    }
+
+    /// How kube-proxy forwards to services, with the default filled in.
+    #[must_use]
+    pub fn proxy_mode(&self) -> ProxyMode {
+        self.proxy_mode
+            .unwrap_or_else(|| self.traits().default_proxy_mode())
+    }
 }
 
 impl Default for Kubernetes {
@@ -88,8 +104,8 @@ impl Default for Kubernetes {
             max_pods: 110,
             pod_pids_limit: 10_000,
             node_cidr_mask_size: 24,
-            proxy_mode: ProxyMode::Ipvs,
-            feature_gates: BTreeMap::from([("RotateKubeletServerCertificate".to_owned(), true)]),
+            proxy_mode: None,
+            feature_gates: BTreeMap::new(),
             kata: Feature::default(),
             node_feature_discovery: Feature::default(),
             kube_proxy_configuration: None,
@@ -118,6 +134,7 @@ pub enum KubernetesType {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Component {
     /// Arguments by name, without the dashes in front: `profiling: "false"`. They win over kubexm's own.
+    #[schemars(extend("propertyNames" = { "format": "flag-name" }))]
     pub extra_args: BTreeMap<String, String>,
 }
 

@@ -5,16 +5,27 @@ use serde_json::{Map, Value};
 use crate::Cidr;
 
 /// How kube-proxy forwards to services.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProxyMode {
     /// IPVS. Deprecated from Kubernetes 1.35 on.
-    #[default]
     Ipvs,
     /// iptables.
     Iptables,
     /// nftables, from Kubernetes 1.31 on.
     Nftables,
+}
+
+impl ProxyMode {
+    /// The name that kube-proxy itself takes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ipvs => "ipvs",
+            Self::Iptables => "iptables",
+            Self::Nftables => "nftables",
+        }
+    }
 }
 
 /// Settings of kube-proxy, in its own configuration format; any key of that format may stand here.

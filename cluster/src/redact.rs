@@ -35,7 +35,16 @@ impl Cluster {
 
     /// The config as YAML, with every default filled in and without any secret.
     pub fn to_yaml(&self) -> Result<String, WriteError> {
-        yaml::write(&self.redacted()).map_err(|error| WriteError(error.to_string().into()))
+        yaml::write(&self.redacted().with_defaults())
+            .map_err(|error| WriteError(error.to_string().into()))
+    }
+
+    /// The same config with those defaults written out that depend on other keys.
+    #[must_use]
+    pub(crate) fn with_defaults(mut self) -> Self {
+        let kubernetes = &mut self.spec.kubernetes;
+        kubernetes.proxy_mode = Some(kubernetes.proxy_mode());
+        self
     }
 
     fn each_secret(&mut self, visit: &mut dyn FnMut(&mut Option<Secret>)) {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Arch, Bastion, ControlPlaneEndpoint, Dns, Etcd, Host, Kubernetes, Network, Registry,
-    RoleGroups, Storage, System, Tool, Version,
+    RoleGroups, Storage, System, Tag, Tool,
 };
 
 /// What a person wants: the whole of a `config.yaml`.
@@ -76,9 +76,9 @@ pub struct Spec {
     /// Optional programs. Absent: helm, and those that go with the chosen runtime and network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<Tool>>,
-    /// Versions of components that have no key of their own, by name: `runc: v1.3.3`. Absent: those that go with the Kubernetes version.
+    /// Versions of components and tags of images that have no key of their own, by name: `runc: v1.3.3`, `pause: "3.9"`. Absent: those that go with the Kubernetes version.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub versions: BTreeMap<String, Version>,
+    pub versions: BTreeMap<String, Tag>,
     /// Addons to install, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = { "type": "string", "format": "dns-label" }))]

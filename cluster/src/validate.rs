@@ -1,5 +1,6 @@
 //! What no type can say: how the parts of a config must go together.
 
+mod arguments;
 mod endpoint;
 mod etcd;
 mod hosts;
@@ -31,6 +32,7 @@ pub(crate) fn validate(cluster: &Cluster, places: &Places) -> Vec<Finding> {
     roles::check(&mut check);
     endpoint::check(&mut check);
     kubernetes::check(&mut check);
+    arguments::check(&mut check);
     runtime::check(&mut check);
     etcd::check(&mut check);
     network::check(&mut check);

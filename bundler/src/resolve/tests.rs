@@ -199,3 +199,22 @@ fn what_has_no_key_of_its_own_is_chosen_by_name() {
     );
     assert!(error.hint().unwrap().contains("registry, runc"));
 }
+
+#[test]
+fn an_image_is_chosen_by_its_tag_and_a_program_by_a_full_version() {
+    for asked in ["3.9", "v3.9"] {
+        let config = format!(r#"{{"arch":["amd64"],"versions":{{"pause":"{asked}"}}}}"#);
+        let wanted = resolved(&config).unwrap();
+        let mut images = wanted.images.iter().map(|image| image.reference.as_str());
+        assert!(images.any(|image| image == "registry.k8s.io/pause:3.9"));
+        assert!(wanted.named.contains("registry.k8s.io/pause"));
+    }
+    let error = resolved(r#"{"arch":["amd64"],"versions":{"runc":"1.3"}}"#).unwrap_err();
+    insta::assert_snapshot!(
+        format!("{error}\nhint: {}", error.hint().unwrap()),
+        @r"
+    spec.versions names runc '1.3', which is not a full version
+    hint: give the patch as well, e.g. v1.3.0
+    "
+    );
+}

@@ -128,7 +128,7 @@ fn kube_vip_with_ipvs(check: &mut Check<'_>) {
     let spec = &check.cluster.spec;
     let kube_vip =
         spec.control_plane_endpoint.internal_load_balancer == InternalLoadBalancer::KubeVip;
-    let ipvs = spec.kubernetes.proxy_mode == ProxyMode::Ipvs;
+    let ipvs = spec.kubernetes.proxy_mode() == ProxyMode::Ipvs;
     let proxy = spec.kubernetes.kube_proxy_configuration.as_ref();
     let excluded = proxy
         .and_then(|proxy| proxy.ipvs.as_ref())

@@ -1,23 +1,34 @@
+use serde_json::Value;
+
 use super::Check;
-use crate::{KeyPath, Kubernetes, ProxyMode};
+use crate::traits::first_minor;
+use crate::{KeyPath, Kubernetes, ModeSupport, ProxyMode, Traits, Version, gates};
 
 const VERSION: &str = "spec.kubernetes.version";
 const PROXY: &str = "spec.kubernetes.proxyMode";
+const GATES: &str = "spec.kubernetes.featureGates";
+const KUBELET: &str = "spec.kubernetes.kubeletConfiguration";
+const KUBE_PROXY: &str = "spec.kubernetes.kubeProxyConfiguration";
 
-/// Feature gates of the usual samples, with the minor version of Kubernetes that knows them no more.
-const REMOVED_GATES: [(&str, u64); 3] = [
-    ("TTLAfterFinished", 25),
-    ("ExpandCSIVolumes", 27),
-    ("CSIStorageCapacity", 28),
+/// What belongs to the version of Kubernetes, and may be another one only within its skew.
+const RELEASED_TOGETHER: [&str; 8] = [
+    "kubernetes",
+    "kubeadm",
+    "kubelet",
+    "kubectl",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
 ];
 
 pub(super) fn check(check: &mut Check<'_>) {
+    foreign_headers(check);
     if !check.sound(&[VERSION]) {
         return;
     }
     let kubernetes = &check.cluster.spec.kubernetes;
     let version = &kubernetes.version;
-    let (_, minor) = version.minor();
     if *version < Kubernetes::OLDEST_VERSION {
         check.error(
             KeyPath::of(VERSION),
@@ -28,43 +39,142 @@ pub(super) fn check(check: &mut Check<'_>) {
             ),
         );
     }
-    for (gate, gone) in REMOVED_GATES {
-        if kubernetes.feature_gates.contains_key(gate) && minor >= gone {
-            check.warn(
-                KeyPath::of("spec.kubernetes.featureGates").key(gate),
-                format!("Kubernetes {version} does not know the feature gate {gate} any more"),
-                format!("it was removed in 1.{gone}, where it is always on: remove it"),
+    same_release(check, version);
+    removed_gates(check, kubernetes);
+    proxy_mode(check, kubernetes);
+}
+
+/// All of Kubernetes is of one version: the bundle and the order of an installation rely on it.
+fn same_release(check: &mut Check<'_>, version: &Version) {
+    for name in RELEASED_TOGETHER {
+        let Some(asked) = check.cluster.spec.versions.get(name) else {
+            continue;
+        };
+        if asked.as_version().as_ref() != Some(version) {
+            check.error(
+                KeyPath::of("spec.versions").key(name),
+                format!("{name} is to be {asked}, and Kubernetes is {version}"),
+                "all of Kubernetes has one version, spec.kubernetes.version: remove this one"
+                    .to_owned(),
             );
         }
     }
-    proxy_mode(check, kubernetes, minor);
 }
 
-fn proxy_mode(check: &mut Check<'_>, kubernetes: &Kubernetes, minor: u64) {
-    match kubernetes.proxy_mode {
-        ProxyMode::Nftables if minor < 31 => check.error(
-            KeyPath::of(PROXY),
-            format!(
-                "kube-proxy of Kubernetes {} has no mode nftables",
-                kubernetes.version
-            ),
-            "take iptables, or Kubernetes 1.31 or later".to_owned(),
+fn removed_gates(check: &mut Check<'_>, kubernetes: &Kubernetes) {
+    let of = |settings: Option<&Value>| -> Vec<String> {
+        let gates = settings.and_then(Value::as_object);
+        gates
+            .into_iter()
+            .flat_map(|gates| gates.keys().cloned())
+            .collect()
+    };
+    let proxy = kubernetes.kube_proxy_configuration.as_ref();
+    let written = [
+        (
+            KeyPath::of(GATES),
+            kubernetes.feature_gates.keys().cloned().collect(),
         ),
-        ProxyMode::Ipvs if minor >= 35 && check.written(PROXY) => check.warn(
-            KeyPath::of(PROXY),
-            format!(
-                "the mode ipvs is deprecated in Kubernetes {}",
-                kubernetes.version
-            ),
-            "nftables takes its place".to_owned(),
+        (
+            KeyPath::of(KUBELET).key("featureGates"),
+            of(kubernetes.kubelet_configuration.get("featureGates")),
         ),
-        ProxyMode::Nftables | ProxyMode::Ipvs | ProxyMode::Iptables => {}
+        (
+            KeyPath::of(KUBE_PROXY).key("featureGates"),
+            of(proxy.and_then(|proxy| proxy.other.get("featureGates"))),
+        ),
+    ];
+    for (path, gates) in written {
+        for gate in gates {
+            if let Some(since) = gates::gone_since(&gate, &kubernetes.version) {
+                check.error(
+                    path.key(&gate),
+                    format!(
+                        "Kubernetes {} does not know the feature gate {gate}, and does not start with it",
+                        kubernetes.version
+                    ),
+                    format!("it no longer exists since 1.{since}: remove it"),
+                );
+            }
+        }
     }
-    if kubernetes.masquerade_all && kubernetes.proxy_mode != ProxyMode::Iptables {
+}
+
+fn proxy_mode(check: &mut Check<'_>, kubernetes: &Kubernetes) {
+    let (mode, traits) = (kubernetes.proxy_mode(), kubernetes.traits());
+    let (support, first) = match mode {
+        ProxyMode::Iptables => (ModeSupport::Yes, None),
+        ProxyMode::Ipvs => (traits.ipvs, None),
+        ProxyMode::Nftables => (
+            traits.nftables,
+            first_minor(|traits: &Traits| traits.nftables == ModeSupport::Yes),
+        ),
+    };
+    if kubernetes.proxy_mode.is_some() {
+        supported(check, kubernetes, mode, support, first);
+    }
+    if kubernetes.masquerade_all && mode != ProxyMode::Iptables && check.sound(&[PROXY]) {
         check.warn(
             KeyPath::of("spec.kubernetes.masqueradeAll"),
-            "masqueradeAll is for proxyMode: iptables alone".to_owned(),
+            format!(
+                "masqueradeAll is for proxyMode: iptables alone, and it is {}",
+                mode.name()
+            ),
             None,
         );
+    }
+}
+
+fn supported(
+    check: &mut Check<'_>,
+    kubernetes: &Kubernetes,
+    mode: ProxyMode,
+    support: ModeSupport,
+    first: Option<u64>,
+) {
+    let (name, version, path) = (mode.name(), &kubernetes.version, KeyPath::of(PROXY));
+    let instead = match first {
+        Some(minor) => format!("take iptables, or Kubernetes 1.{minor} or later"),
+        None => "take nftables (Linux 5.13 or later) or iptables".to_owned(),
+    };
+    match support {
+        ModeSupport::Yes => {}
+        ModeSupport::Gated(gate) if kubernetes.feature_gates.get(gate) == Some(&true) => {}
+        ModeSupport::Gated(gate) => check.error(
+            path,
+            format!("kube-proxy of Kubernetes {version} has the mode {name} only behind the feature gate {gate}"),
+            format!("{instead}; or add {gate}: true to featureGates"),
+        ),
+        ModeSupport::No => check.error(
+            path,
+            format!("kube-proxy of Kubernetes {version} has no mode {name}"),
+            instead,
+        ),
+        ModeSupport::Deprecated => check.warn(
+            path,
+            format!("the mode {name} is deprecated in Kubernetes {version}"),
+            "nftables takes its place, on Linux 5.13 or later; iptables works everywhere".to_owned(),
+        ),
+    }
+}
+
+/// The passthroughs are parts of a document of which the rest is kubexm's.
+fn foreign_headers(check: &mut Check<'_>) {
+    let kubernetes = &check.cluster.spec.kubernetes;
+    let proxy = kubernetes.kube_proxy_configuration.as_ref();
+    let documents = [
+        (KUBELET, Some(&kubernetes.kubelet_configuration)),
+        (KUBE_PROXY, proxy.map(|proxy| &proxy.other)),
+    ];
+    for (path, document) in documents {
+        for key in ["apiVersion", "kind"] {
+            if document.is_some_and(|document| document.contains_key(key)) {
+                check.error(
+                    KeyPath::of(path).key(key),
+                    format!("'{key}' is kubexm's to write: these are settings, and no document"),
+                    "remove it".to_owned(),
+                );
+            }
+        }
     }
 }

@@ -17,6 +17,9 @@ pub(super) fn check(check: &mut Check<'_>) {
                 None,
             );
         }
+        if runtime.kind == RuntimeType::Docker {
+            docker(check);
+        }
         return;
     }
     if let (Some(outer), Some(inner)) = (&runtime.version, &runtime.containerd.version)
@@ -28,21 +31,42 @@ pub(super) fn check(check: &mut Check<'_>) {
             "give the version once".to_owned(),
         );
     }
-    let kubernetes = &check.cluster.spec.kubernetes.version;
-    let old = check
-        .cluster
-        .runtime_version()
-        .is_some_and(|version| version.semver().major < 2);
-    if old && kubernetes.minor() >= (1, 36) && check.sound(&["spec.kubernetes.version"]) {
+    let kubernetes = &check.cluster.spec.kubernetes;
+    let oldest = kubernetes.traits().oldest_containerd;
+    if let Some(asked) = check.cluster.runtime_version()
+        && asked.minor() < oldest
+        && check.sound(&["spec.kubernetes.version"])
+    {
         let path = if runtime.version.is_some() {
             KeyPath::of(RUNTIME)
         } else {
             nested
         };
-        check.warn(
+        let (major, minor) = oldest;
+        check.error(
             path.key("version"),
-            format!("Kubernetes {kubernetes} does not support containerd 1.x"),
-            "take containerd 2".to_owned(),
+            format!(
+                "Kubernetes {} does not support containerd {asked}",
+                kubernetes.version
+            ),
+            format!("take containerd {major}.{minor} or later, or leave the version out"),
+        );
+    }
+}
+
+/// cri-dockerd answers `kubectl exec` only over the older way of streaming.
+fn docker(check: &mut Check<'_>) {
+    const GATE: &str = "ExtendWebSocketsToKubelet";
+    let kubernetes = &check.cluster.spec.kubernetes;
+    let off = kubernetes.feature_gates.get(GATE) == Some(&false);
+    if kubernetes.traits().websockets_to_kubelet && !off {
+        check.warn(
+            KeyPath::of(RUNTIME).key("type"),
+            format!(
+                "with docker, 'kubectl exec' fails in Kubernetes {} unless the feature gate {GATE} is off",
+                kubernetes.version
+            ),
+            format!("add {GATE}: false to spec.kubernetes.featureGates"),
         );
     }
 }

@@ -159,7 +159,7 @@ fn other_versions_than_the_bundle_s_are_refused() {
         )
         .replace(
             "  roleGroups:",
-            "  versions: {runc: v9.9.9, pause: '3.99.0', cni-plugins: 1.2.3}\n  roleGroups:",
+            "  versions: {runc: v9.9.9, pause: '3.99', cni-plugins: 1.2.3}\n  roleGroups:",
         );
     let mut cluster = config(&asked);
     cluster.spec.kubernetes.version = "v1.33.1".parse().unwrap();
@@ -169,7 +169,7 @@ fn other_versions_than_the_bundle_s_are_refused() {
     the config asks for what the bundle does not hold:
       kubelet v1.33.1, wanted by the config (the bundle holds v1.34.2)
       etcd v3.6.9, wanted by the config (the bundle holds v1.2.3)
-      pause v3.99.0, wanted by the config (the bundle holds 1)
+      pause 3.99, wanted by the config (the bundle holds 1)
       runc v9.9.9, wanted by the config (the bundle holds v1.2.3)
     ");
 }

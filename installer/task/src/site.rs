@@ -1,6 +1,6 @@
 use artifact::{ImageEntry, Manifest, Tree};
 use camino::Utf8PathBuf;
-use cluster::{Arch, Cluster, Host, RegistryType, Role, RuntimeType, Version};
+use cluster::{Arch, Cluster, Host, RegistryType, Role, RuntimeType, Tag};
 use engine::Slot;
 use step::{EtcdPeer, RegistryCredentials, SiteNames};
 
@@ -55,8 +55,7 @@ impl Site {
                 let same = |held: &&str| held.trim_start_matches('v') == asked.without_v();
                 let first = held.first().filter(|_| !held.iter().any(same))?;
                 Some(format!(
-                    "{name} {}, wanted by the config (the bundle holds {first})",
-                    asked.with_v()
+                    "{name} {asked}, wanted by the config (the bundle holds {first})"
                 ))
             });
         absent
@@ -88,26 +87,26 @@ impl Site {
     }
 
     /// Every version that the config names, by component.
-    fn asked_versions(&self) -> Vec<(&str, &Version)> {
+    fn asked_versions(&self) -> Vec<(&str, Tag)> {
         let spec = &self.cluster.spec;
-        let mut asked = vec![("kubelet", &spec.kubernetes.version)];
+        let mut asked = vec![("kubelet", Tag::from(&spec.kubernetes.version))];
         if let Some(version) = &spec.etcd.version
             && !self.etcd_hosts().is_empty()
         {
-            asked.push(("etcd", version));
+            asked.push(("etcd", Tag::from(version)));
         }
         if let Some(version) = self.cluster.runtime_version()
             && !self.runtime_hosts().is_empty()
         {
-            asked.push(("containerd", version));
+            asked.push(("containerd", Tag::from(version)));
         }
         if let Some(version) = &spec.registry.version
             && self.cluster.registry_host().is_some()
         {
-            asked.push(("registry", version));
+            asked.push(("registry", Tag::from(version)));
         }
         let named = spec.versions.iter();
-        asked.extend(named.map(|(name, version)| (name.as_str(), version)));
+        asked.extend(named.map(|(name, tag)| (name.as_str(), tag.clone())));
         asked
     }
 
