@@ -18,6 +18,7 @@ pub fn prepare(site: &Site) -> Stage {
             task::unpack(site),
             task::registry_pki(site),
             task::etcd_pki(site),
+            task::kube_pki(site),
         ],
     )
 }

@@ -52,7 +52,8 @@ fn complete(cluster: &Cluster) -> Manifest {
 fn archive(component: &str, version: &str, programs: &[&str], arch: Arch) -> FileEntry {
     let program = |name: &&str| Program {
         name: (*name).into(),
-        member: Some(format!("bin/{name}")),
+        // Those of Kubernetes come as they are, not in an archive.
+        member: (!component.starts_with("kube")).then(|| format!("bin/{name}")),
         size: 1 << 20,
         sha256: Sha256::of(name.as_bytes()),
     };
@@ -89,9 +90,12 @@ fn plan(text: &str) -> String {
     let cluster = config(text);
     let manifest = complete(&cluster);
     let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
-    install(&Site::new(cluster, manifest, tree, None), InstallStage::LAST)
-        .unwrap()
-        .tree()
+    install(
+        &Site::new(cluster, manifest, tree, None),
+        InstallStage::LAST,
+    )
+    .unwrap()
+    .tree()
 }
 
 #[test]
@@ -193,7 +197,10 @@ fn what_has_no_stage_yet_is_refused_as_one_list() {
 
 fn refused(cluster: Cluster, manifest: Manifest) -> PipelineError {
     let tree = Tree::at("/srv/.kubexm/three-etcd");
-    install(&Site::new(cluster, manifest, tree, None), InstallStage::LAST)
-        .err()
-        .unwrap()
+    install(
+        &Site::new(cluster, manifest, tree, None),
+        InstallStage::LAST,
+    )
+    .err()
+    .unwrap()
 }

@@ -1,18 +1,29 @@
 //! What all of Kubernetes' tasks know of the site: its masters, its workers, and where each host finds the apiservers.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use camino::Utf8PathBuf;
-use cluster::{ExternalLoadBalancer, Host, InternalLoadBalancer, Role, Traits, Version};
+use cluster::{
+    ExternalLoadBalancer, Host, InternalLoadBalancer, KubernetesType, Role, Traits, Version,
+};
 use step::KeyPairFiles;
 
 use crate::Site;
+use crate::kubelet::node_programs;
 
 /// Where kubeadm has the certificates of Kubernetes, and so everybody.
 pub(crate) const PKI: &str = "/etc/kubernetes/pki";
 /// Where the kubelet finds the pods that it runs by itself.
 pub(crate) const MANIFESTS: &str = "/etc/kubernetes/manifests";
 pub(crate) const KUBERNETES: &str = "/etc/kubernetes";
+
+/// What a master of plain binaries runs beside what every node runs.
+const CONTROL_PLANE_PROGRAMS: [&str; 3] = [
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+];
 
 impl Site {
     pub(crate) fn masters(&self) -> Vec<&Host> {
@@ -29,6 +40,30 @@ impl Site {
         let is_master = |host: &&Host| self.cluster.roles_of(&host.name).contains(&Role::Master);
         let workers = self.cluster.hosts_in(Role::Worker).into_iter();
         workers.filter(|host| !is_master(host)).collect()
+    }
+
+    /// The programs of Kubernetes that go onto this host.
+    pub(crate) fn kubernetes_components_on(&self, host: &Host) -> Vec<&'static str> {
+        let kind = self.cluster.spec.kubernetes.kind;
+        let roles = self.cluster.roles_of(&host.name);
+        let is_master = roles.contains(&Role::Master);
+        let mut components = Vec::new();
+        if is_master || roles.contains(&Role::Worker) {
+            components.extend(node_programs(kind));
+            components.extend((kind == KubernetesType::Kubexm).then_some("kube-proxy"));
+        }
+        if is_master && kind == KubernetesType::Kubexm {
+            components.extend(CONTROL_PLANE_PROGRAMS);
+        }
+        components
+    }
+
+    /// The same of all hosts.
+    pub(crate) fn kubernetes_components(&self) -> BTreeSet<&'static str> {
+        let hosts = self.cluster.spec.hosts.iter();
+        hosts
+            .flat_map(|host| self.kubernetes_components_on(host))
+            .collect()
     }
 
     /// The version that the bundle holds; `missing()` has compared it with what the config asks for.

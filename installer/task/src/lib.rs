@@ -3,6 +3,9 @@
 mod etcd;
 mod facts;
 mod kube;
+mod kube_pki;
+mod kubelet;
+mod node_marks;
 mod os;
 mod preflight;
 mod programs;
@@ -11,6 +14,9 @@ mod runtime;
 mod site;
 
 pub use etcd::{etcd_config, etcd_members, etcd_pki};
+pub use kube_pki::kube_pki;
+pub use kubelet::kubelet_config;
+pub use node_marks::node_marks;
 pub use os::{host_files, kernel};
 pub use preflight::survey;
 pub use programs::unpack;

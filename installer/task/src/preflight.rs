@@ -74,7 +74,11 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
         });
     }
     if is(&site.runtime_hosts()) {
-        for component in ["containerd", "runc", "crictl", "cni-plugins"] {
+        let runtime = ["containerd", "runc", "crictl", "cni-plugins"];
+        for component in runtime
+            .into_iter()
+            .chain(site.kubernetes_components_on(host))
+        {
             wanted
                 .space
                 .push(programs_space(site, component, host.arch));

@@ -138,6 +138,7 @@ impl Site {
         if !self.etcd_hosts().is_empty() {
             components.push("etcd");
         }
+        components.extend(self.kubernetes_components());
         components
     }
 

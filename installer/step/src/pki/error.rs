@@ -22,6 +22,11 @@ pub(crate) enum PkiError {
         certificate: Utf8PathBuf,
         key: Utf8PathBuf,
     },
+    #[error("{public} is there, but its private key {key} is missing")]
+    PublicAlone {
+        public: Utf8PathBuf,
+        key: Utf8PathBuf,
+    },
     #[error("{certificate} is no certificate authority")]
     NoAuthority { certificate: Utf8PathBuf },
     #[error("the certificate authority in {certificate} has expired on {on}")]
@@ -33,6 +38,11 @@ pub(crate) enum PkiError {
     Missing { certificate: Utf8PathBuf },
     #[error("cannot make the certificate '{subject}': {why}")]
     Make { subject: String, why: rcgen::Error },
+    #[error("cannot make the key {path}: {why}")]
+    MakeKey {
+        path: Utf8PathBuf,
+        why: rcgen::Error,
+    },
 }
 
 impl PkiError {
@@ -43,6 +53,7 @@ impl PkiError {
             Self::NoCertificate { path, .. }
             | Self::NoKey { path }
             | Self::NoAuthority { certificate: path }
+            | Self::PublicAlone { public: path, .. }
             | Self::KeyLost {
                 certificate: path, ..
             }
@@ -57,7 +68,7 @@ impl PkiError {
                     "put {dir} back as it was, from a backup or from the machine that installed the site"
                 ))
             }
-            Self::Missing { .. } | Self::Make { .. } => None,
+            Self::Missing { .. } | Self::Make { .. } | Self::MakeKey { .. } => None,
         }
     }
 }

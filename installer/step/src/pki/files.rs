@@ -58,13 +58,13 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
 }
 
 /// What lies where a key belongs.
-pub(super) enum KeyFile {
+pub(crate) enum KeyFile {
     Missing,
     Unreadable,
     Key(Zeroizing<KeyPair>),
 }
 
-pub(super) fn read_key(path: &Utf8Path) -> Result<KeyFile, FileError> {
+pub(crate) fn read_key(path: &Utf8Path) -> Result<KeyFile, FileError> {
     let Some(bytes) = local_file::read(path)?.map(Zeroizing::new) else {
         return Ok(KeyFile::Missing);
     };
@@ -74,7 +74,7 @@ pub(super) fn read_key(path: &Utf8Path) -> Result<KeyFile, FileError> {
     Ok(key.map_or(KeyFile::Unreadable, |key| KeyFile::Key(Zeroizing::new(key))))
 }
 
-pub(super) fn write_key(path: &Utf8Path, key: &KeyPair) -> Result<(), FileError> {
+pub(crate) fn write_key(path: &Utf8Path, key: &KeyPair) -> Result<(), FileError> {
     let pem = Zeroizing::new(key.serialize_pem());
     local_file::write(path, 0o600, pem.as_bytes())
 }

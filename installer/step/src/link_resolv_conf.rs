@@ -1,0 +1,53 @@
+use async_trait::async_trait;
+use camino::Utf8PathBuf;
+use engine::{Cx, State, Step, StepError};
+use host::Command;
+
+use crate::shell::{ask, must};
+
+/// Has a path lead to the file that names the host's DNS servers, for pods to ask the same. Where systemd-resolved runs,
+/// that is its own file: `/etc/resolv.conf` names an address there that answers on the host alone. A host that has
+/// neither gets an empty file.
+pub struct LinkResolvConf {
+    pub path: Utf8PathBuf,
+}
+
+/// The best that is there, or nothing.
+const BEST: &str = "best=$(for f in /run/systemd/resolve/resolv.conf /etc/resolv.conf; do \
+                    [ ! -e \"$f\" ] || { echo \"$f\"; break; }; done)";
+
+#[async_trait]
+impl Step for LinkResolvConf {
+    fn id(&self) -> String {
+        format!("link {}", self.path)
+    }
+
+    fn describe(&self) -> String {
+        format!("have {} lead to the host's DNS servers", self.path)
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let path = host::quote(self.path.as_str());
+        let script = format!(
+            "{BEST}; if [ -n \"$best\" ]; then \
+             [ \"$(readlink {path})\" = \"$best\" ] || echo \"does not lead to $best\"; \
+             else [ -f {path} ] && [ ! -L {path} ] || echo 'is not there'; fi"
+        );
+        Ok(match ask(cx, Command::script(script)).await?.text() {
+            reason if reason.is_empty() => State::Satisfied,
+            reason => State::needed(reason),
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let path = host::quote(self.path.as_str());
+        let new = host::quote(&format!("{}.new", self.path));
+        let script = format!(
+            "{BEST}; rm -f {new} && if [ -n \"$best\" ]; then ln -s \"$best\" {new}; else : > {new}; fi && \
+             mv -fT {new} {path}"
+        );
+        must(cx, &format!("link {}", self.path), Command::script(script))
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,193 @@
+//! The kubelet of every node, however the control plane is set up.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+use cluster::{Host, KubernetesType};
+use engine::{Step, Task};
+use step::{
+    Content, FileAttrs, LinkResolvConf, MakeDirectory, Owner, RunService, UploadFile, UploadKeyPair,
+};
+use templates::{KubeletConfig, KubeletDropIn, KubeletTaint, KubeletUnit};
+
+use crate::kube::{KUBERNETES, MANIFESTS, PKI};
+use crate::kube_pki::CA;
+use crate::os::rendered;
+use crate::{Site, programs};
+
+const UNIT: &str = "kubelet.service";
+const UNIT_FILE: &str = "/etc/systemd/system/kubelet.service";
+const DROP_IN_DIR: &str = "/etc/systemd/system/kubelet.service.d";
+const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf";
+const CONFIG: &str = "/etc/kubernetes/kubelet.yaml";
+const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
+const RESOLV_CONF: &str = "/etc/kubernetes/resolv.conf";
+/// Where the kubelet finds containerd.
+pub(crate) const RUNTIME: &str = "unix:///run/containerd/containerd.sock";
+
+impl Site {
+    /// The addresses that a node is known by in the cluster: one of each family that pods have.
+    pub(crate) fn node_ips(&self, host: &Host) -> Vec<IpAddr> {
+        let pods = &self.cluster.spec.network.kube_pods_cidr;
+        let internal = host.internal();
+        let v4 = internal.v4.filter(|_| pods.v4.is_some());
+        let v6 = internal.v6.filter(|_| pods.v6.is_some());
+        let ips = v4.map(IpAddr::V4).into_iter();
+        ips.chain(v6.map(IpAddr::V6)).collect()
+    }
+}
+
+/// Everything of the kubelet on every node but the running service.
+#[must_use]
+pub fn kubelet_config(site: &Site) -> Task {
+    let mut task = Task::new("kubelet files");
+    for host in site.runtime_hosts() {
+        task = task.on(&host.name, kubelet_files(site, host));
+    }
+    task
+}
+
+/// Everything of the kubelet on one node but the running service. With kubeadm, it lacks the kubeconfig that comes by
+/// joining.
+pub(crate) fn kubelet_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    let kind = site.cluster.spec.kubernetes.kind;
+    let mut steps: Vec<Arc<dyn Step>> = vec![
+        directory(KUBERNETES),
+        directory(PKI),
+        directory(MANIFESTS),
+        Arc::new(LinkResolvConf {
+            path: RESOLV_CONF.into(),
+        }),
+    ];
+    for program in node_programs(kind) {
+        steps.push(programs::install(site, program, "/usr/local/bin"));
+    }
+    steps.push(Arc::new(UploadFile {
+        path: format!("{PKI}/ca.crt").into(),
+        content: Content::Local(site.kubernetes_files(CA).certificate()),
+        attrs: FileAttrs::root(0o644),
+    }));
+    steps.push(Arc::new(UploadKeyPair {
+        from: site.kubelet_files(host),
+        to: format!("{PKI}/kubelet").into(),
+        owner: Owner {
+            user: "root".to_owned(),
+            group: "root".to_owned(),
+        },
+    }));
+    steps.push(text(CONFIG, config(site, host)));
+    let arguments = arguments(site, host);
+    steps.push(text(
+        UNIT_FILE,
+        rendered(&KubeletUnit {
+            arguments: arguments.clone(),
+        }),
+    ));
+    match kind {
+        KubernetesType::Kubeadm => {
+            steps.push(directory(DROP_IN_DIR));
+            steps.push(text(DROP_IN, rendered(&KubeletDropIn { arguments })));
+        }
+        KubernetesType::Kubexm => steps.push(Arc::new(UploadFile {
+            path: KUBECONFIG.into(),
+            content: Content::Local(site.kubeconfig(&format!("{}/kubelet", host.name))),
+            attrs: FileAttrs::root(0o600),
+        })),
+    }
+    steps
+}
+
+/// The programs of every node that people and kubelets need.
+pub(crate) const fn node_programs(kind: KubernetesType) -> &'static [&'static str] {
+    match kind {
+        KubernetesType::Kubeadm => &["kubelet", "kubectl", "kubeadm"],
+        KubernetesType::Kubexm => &["kubelet", "kubectl"],
+    }
+}
+
+/// The kubelet's service, on whatever node.
+pub(crate) fn kubelet_service(site: &Site) -> RunService {
+    let own = match site.cluster.spec.kubernetes.kind {
+        KubernetesType::Kubeadm => DROP_IN,
+        KubernetesType::Kubexm => KUBECONFIG,
+    };
+    let reads = [
+        UNIT_FILE,
+        own,
+        CONFIG,
+        "/etc/kubernetes/pki/ca.crt",
+        "/etc/kubernetes/pki/kubelet.crt",
+        "/usr/local/bin/kubelet",
+    ];
+    RunService {
+        unit: UNIT,
+        reads: reads.map(Utf8PathBuf::from).into(),
+    }
+}
+
+fn directory(path: &str) -> Arc<dyn Step> {
+    Arc::new(MakeDirectory {
+        path: path.into(),
+        attrs: FileAttrs::root(0o755),
+    })
+}
+
+fn text(path: &str, text: String) -> Arc<dyn Step> {
+    Arc::new(UploadFile {
+        path: path.into(),
+        content: Content::Text(text),
+        attrs: FileAttrs::root(0o644),
+    })
+}
+
+fn config(site: &Site, host: &Host) -> String {
+    let spec = &site.cluster.spec;
+    let kubernetes = &spec.kubernetes;
+    let in_config = site.traits().runtime_endpoint_in_config;
+    let dns = spec.network.kube_service_cidr.nth(10);
+    let taints = site.marks_of(host).taints.into_iter();
+    rendered(&KubeletConfig {
+        pki_dir: PKI.to_owned(),
+        static_pods: MANIFESTS.to_owned(),
+        resolv_conf: RESOLV_CONF.to_owned(),
+        runtime_endpoint: in_config.then(|| RUNTIME.to_owned()),
+        cluster_domain: kubernetes.cluster_name.clone(),
+        cluster_dns: dns.iter().map(IpAddr::to_string).collect(),
+        max_pods: kubernetes.max_pods,
+        pod_pids_limit: kubernetes.pod_pids_limit,
+        feature_gates: kubernetes.feature_gates.clone(),
+        taints: taints
+            .map(|taint| KubeletTaint {
+                key: taint.key,
+                value: taint.value,
+                effect: taint.effect,
+            })
+            .collect(),
+        settings: kubernetes.kubelet_configuration.clone(),
+    })
+}
+
+/// What the kubelet is told by flags. Those of the config come last, and so win.
+fn arguments(site: &Site, host: &Host) -> Vec<String> {
+    let traits = site.traits();
+    let mut arguments = vec![
+        format!("--config={CONFIG}"),
+        format!("--kubeconfig={KUBECONFIG}"),
+        format!("--hostname-override={}", host.name),
+    ];
+    let ips: Vec<String> = site.node_ips(host).iter().map(IpAddr::to_string).collect();
+    if !ips.is_empty() {
+        arguments.push(format!("--node-ip={}", ips.join(",")));
+    }
+    if !traits.runtime_endpoint_in_config {
+        arguments.push(format!("--container-runtime-endpoint={RUNTIME}"));
+    }
+    if traits.sandbox_image_flag
+        && let Some(image) = site.pause_image()
+    {
+        arguments.push(format!("--pod-infra-container-image={}", image.reference));
+    }
+    arguments.extend(site.cluster.spec.kubernetes.kubelet_args.iter().cloned());
+    arguments
+}
