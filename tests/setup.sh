@@ -7,8 +7,9 @@ command -v cargo >/dev/null || {
 	exit 1
 }
 
-# Programs that tests run on loopback: sshd, sudo, ssh-keygen, containerd, systemd-analyze.
-packages=(build-essential cmake openssh-server sudo containerd systemd zstd tar shellcheck time strace)
+# Programs that tests run on loopback or in a network of their own: sshd, sudo, ssh-keygen, containerd,
+# systemd-analyze, ip, iptables.
+packages=(build-essential cmake openssh-server sudo containerd systemd iproute2 iptables zstd tar shellcheck time strace)
 missing=()
 for package in "${packages[@]}"; do
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

@@ -32,6 +32,11 @@ pub(crate) fn write<T: Serialize>(value: &T) -> Result<String, serde_saphyr::ser
     serde_saphyr::to_string(value)
 }
 
+/// Any number of documents, as plain data.
+pub(crate) fn documents(text: &str) -> Result<Vec<serde_json::Value>, String> {
+    serde_saphyr::from_multiple(text).map_err(|error| error.to_string())
+}
+
 pub(crate) fn read(text: &str) -> Document {
     let broken = |mistake: Mistake| Document {
         root: None,

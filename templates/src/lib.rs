@@ -12,6 +12,7 @@ mod kube_proxy;
 mod kubeadm;
 mod kubeconfig;
 mod kubelet;
+mod network;
 mod os;
 mod registry;
 mod yaml;
@@ -30,6 +31,9 @@ pub use kubeadm::{
 };
 pub use kubeconfig::Kubeconfig;
 pub use kubelet::{KubeletConfig, KubeletDropIn, KubeletTaint, KubeletUnit};
+pub use network::{
+    CalicoctlConfig, CniBridge, NetworkdRoutes, PodFamily, PodRoute, PodRoutes, PodRoutesUnit,
+};
 pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
 pub use registry::{RegistryConfig, RegistryUnit};
 

@@ -59,6 +59,18 @@ pub fn etcd(site: &Site) -> Stage {
     )
 }
 
+/// The network plugin, as far as it is one thing for the whole cluster: nodes that join later find it there.
+#[must_use]
+pub fn network(site: &Site) -> Stage {
+    Stage::new("network", vec![task::network_plugin(site)])
+}
+
+/// The pods' network on each node. Behind the workers: what it is on one node depends on which others there are.
+#[must_use]
+pub fn node_network(site: &Site) -> Stage {
+    Stage::new("node network", vec![task::node_network(site)])
+}
+
 /// Every node can pull what the site's registry holds, and nothing else.
 #[must_use]
 pub fn images(site: &Site) -> Stage {

@@ -3,13 +3,16 @@
 
 mod apply_manifest;
 mod apply_sysctls;
+mod await_cni_network;
 mod certificate;
 mod certificate_authority;
+mod cni_network;
 mod create_user;
 mod disable_swap;
 mod edit_block;
 mod enter_etcd;
 mod etcdctl;
+mod find_link;
 mod image_archive;
 mod image_layout;
 mod image_name;
@@ -17,12 +20,14 @@ mod import_images;
 mod install_programs;
 mod keep_etcd_authority;
 mod kubectl;
+mod link_program;
 mod link_resolv_conf;
 mod load_modules;
 mod local_file;
 mod look_at_etcd;
 mod make_directory;
 mod mark_nodes;
+mod node_networks;
 mod note_etcd_founded;
 mod pki;
 mod preflight;
@@ -31,6 +36,7 @@ mod pull_sandbox_image;
 mod push_images;
 mod registry;
 mod registry_credentials;
+mod remove_pod_network;
 mod run_etcd;
 mod run_service;
 mod service_account_key;
@@ -45,35 +51,41 @@ mod write_kubeconfig;
 
 pub use apply_manifest::ApplyManifest;
 pub use apply_sysctls::ApplySysctls;
+pub use await_cni_network::AwaitCniNetwork;
 pub use certificate::Certificate;
 pub use certificate_authority::CertificateAuthority;
+pub use cni_network::CniNetwork;
 pub use create_user::CreateUser;
 pub use disable_swap::DisableSwap;
 pub use edit_block::EditBlock;
 pub use enter_etcd::{EnterEtcd, Entry};
 pub use etcdctl::{EtcdCluster, EtcdPeer};
+pub use find_link::{FindLink, Link};
 pub use host::{FileAttrs, Owner};
 pub use image_archive::{ImageArchives, NodeImage};
 pub use image_name::SiteNames;
 pub use import_images::{Containerd, ImportImages};
 pub use install_programs::{InstallPrograms, LocalProgram};
 pub use keep_etcd_authority::KeepEtcdAuthority;
+pub use link_program::LinkProgram;
 pub use link_resolv_conf::LinkResolvConf;
 pub use load_modules::{Feature, KernelModule, LoadModules};
 pub use look_at_etcd::{EtcdTrace, LookAtEtcd};
 pub use make_directory::MakeDirectory;
 pub use mark_nodes::{InvalidTaint, MarkNodes, NodeMarks, Taint};
+pub use node_networks::{AskNodeNetworks, NodeNetwork};
 pub use note_etcd_founded::NoteEtcdFounded;
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use preflight::{
-    Finding, JudgeSurveys, Leftover, MARKER, Memory, Port, Program, Requirements, Space, Survey,
-    SurveyHost, System,
+    Finding, JudgeSurveys, Leftover, MARKER, Memory, Neighbour, Port, Program, Requirements, Space,
+    Survey, SurveyHost, System,
 };
 pub use promote_etcd_member::PromoteEtcdMember;
 pub use pull_sandbox_image::PullSandboxImage;
 pub use push_images::PushImages;
 pub use registry::SiteRegistry;
 pub use registry_credentials::{PrepareRegistryCredentials, RegistryCredentials};
+pub use remove_pod_network::{PodNetworkTraces, RemovePodNetwork};
 pub use run_etcd::RunEtcd;
 pub use run_service::RunService;
 pub use service_account_key::ServiceAccountKey;

@@ -37,6 +37,15 @@ pub struct Requirements {
     pub leftovers: Vec<Leftover>,
     /// The addresses that the config gives the host.
     pub addresses: Vec<IpAddr>,
+    /// Addresses of other hosts that must be in a network of this one.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// A host that must be reached without a router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    pub name: String,
+    pub address: IpAddr,
 }
 
 /// An operating system by `ID` of os-release, and the oldest supported release.
@@ -134,6 +143,7 @@ impl Step for SurveyHost {
         let marker = marker.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
         let mut findings = judge::judge_facts(&self.requirements, &facts);
         findings.extend(ask::find_lacks(cx, &self.requirements).await?);
+        findings.extend(ask::find_distant(cx, &self.requirements).await?);
         match marker {
             Some(cluster) if cluster == self.requirements.cluster => {}
             Some(cluster) => findings.push(Finding::new(

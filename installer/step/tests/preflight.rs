@@ -74,6 +74,7 @@ fn requirements() -> Requirements {
             of: "another Kubernetes",
         }],
         addresses: vec!["10.0.0.1".parse::<IpAddr>().unwrap()],
+        neighbours: Vec::new(),
     }
 }
 

@@ -3,8 +3,9 @@
 use engine::{Cx, StepError};
 use host::Command;
 
-use super::{Finding, Leftover, Program, Requirements};
+use super::{Finding, Leftover, Neighbour, Program, Requirements};
 use crate::KernelModule;
+use crate::find_link::ask_links;
 use crate::shell::ask;
 
 /// cgroup v2 lists its controllers in one file; v1 in another, with a flag for those that are enabled.
@@ -66,6 +67,39 @@ pub(super) async fn find_lacks(cx: &Cx, wanted: &Requirements) -> Result<Vec<Fin
         }
     }
     Ok(findings)
+}
+
+/// Neighbours that are beyond a router.
+pub(super) async fn find_distant(
+    cx: &Cx,
+    wanted: &Requirements,
+) -> Result<Vec<Finding>, StepError> {
+    if wanted.neighbours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let links = ask_links(cx).await?;
+    let own: Vec<_> = links
+        .iter()
+        .filter(|link| wanted.addresses.contains(&link.address.addr()))
+        .collect();
+    let near = |address| own.iter().any(|link| link.address.contains(address));
+    let distant = wanted
+        .neighbours
+        .iter()
+        .filter(|neighbour| !near(&neighbour.address));
+    let networks: Vec<String> = own
+        .iter()
+        .map(|link| format!("{} on {}", link.address.trunc(), link.interface))
+        .collect();
+    let networks = networks.join(", ");
+    Ok(distant
+        .map(|Neighbour { name, address }| {
+            Finding::new(
+                format!("{name} ({address}) is not in its own network ({networks})"),
+                "network.plugin: bridge routes from node to node without a router between; take calico or flannel",
+            )
+        })
+        .collect())
 }
 
 /// What another installation left behind; asked only before the first run.

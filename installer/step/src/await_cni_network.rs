@@ -1,0 +1,66 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::{Cx, Data, State, Step, StepError};
+use host::Command;
+
+use crate::shell::ask;
+use crate::{PodNetworkTraces, RemovePodNetwork};
+
+/// Waits until a network plugin, which runs as a pod on every node, has given the container runtime its network.
+pub struct AwaitCniNetwork {
+    /// The file that the plugin writes when it is up.
+    pub config: &'static str,
+    pub traces: PodNetworkTraces,
+}
+
+/// The plugin's images are pulled on every node at the same time.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+#[async_trait]
+impl Step for AwaitCniNetwork {
+    fn id(&self) -> String {
+        format!("await {}", self.traces.name)
+    }
+
+    fn describe(&self) -> String {
+        format!("wait for {} on the node", self.traces.name)
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let config = host::quote(self.config);
+        let output = ask(cx, Command::script(format!("[ -s {config} ]"))).await?;
+        Ok(if output.ok() {
+            State::Satisfied
+        } else {
+            State::needed(format!("{} is not there", self.config))
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let (config, seconds) = (host::quote(self.config), PATIENCE.as_secs());
+        let wait = format!(
+            "left={seconds}; while [ ! -s {config} ]; do \
+             [ $left -gt 0 ] || exit 1; left=$((left - 1)); sleep 1; done"
+        );
+        let margin = Duration::from_mins(2);
+        let output = ask(cx, Command::script(wait).timeout(PATIENCE + margin)).await?;
+        if output.ok() {
+            return Ok(());
+        }
+        let name = self.traces.name;
+        let error = format!(
+            "{name} did not come up within {seconds} s: it has not written {}",
+            self.config
+        );
+        Err(StepError::new(error).with_hint(format!(
+            "on a master: kubectl get pods --all-namespaces --output wide | grep {name}"
+        )))
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        let traces = self.traces;
+        Some(Arc::new(RemovePodNetwork { traces }))
+    }
+}

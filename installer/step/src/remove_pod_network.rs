@@ -1,0 +1,101 @@
+use async_trait::async_trait;
+use engine::{Cx, State, Step, StepError};
+use host::Command;
+
+use crate::shell::{ask, must};
+
+/// What a network of pods leaves on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodNetworkTraces {
+    /// `calico`
+    pub name: &'static str,
+    /// Files and directories; the shell's patterns.
+    pub paths: &'static [&'static str],
+    /// Names of interfaces; the shell's patterns.
+    pub links: &'static [&'static str],
+    /// The marks of its routes.
+    pub protocols: &'static [&'static str],
+    /// What is in every rule and chain of its own, and in nobody else's.
+    pub rules: &'static [&'static str],
+}
+
+/// Takes away what a network of pods left on a node, once no pod is on it any more.
+pub struct RemovePodNetwork {
+    pub traces: PodNetworkTraces,
+}
+
+/// Finds each trace and hands it to `found`: one word for its kind, then the thing itself.
+const FIND: &str = r#"set -e
+PATH=$PATH:/usr/sbin:/sbin
+paths() { for path in $paths; do if [ -e "$path" ]; then found path "$path"; fi; done; }
+links() { ip -o link show | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | while read -r link; do for name in $links; do
+	case $link in $name) found link "$link" ;; esac; done; done; }
+routes() { for protocol in $protocols; do for family in -4 -6; do
+	if [ -n "$(ip $family route show table all proto $protocol 2>/dev/null)" ]; then found route "$family $protocol"; fi
+	done; done; }
+rules() { for mark in $rules; do for program in iptables ip6tables; do
+	if $program-save 2>/dev/null | grep -q -e "$mark"; then found rule "$program $mark"; fi; done; done; }
+"#;
+
+const SHOW: &str = r#"found() { echo "$2"; }"#;
+
+const REMOVE: &str = r#"found() {
+	case $1 in
+	path) rm -rf "$2" ;;
+	# One of a pair takes the other with it.
+	link) ip link delete "$2" 2>/dev/null || ! ip link show "$2" >/dev/null 2>&1 ;;
+	route) set -- $2; ip $1 route flush table all proto $2 ;;
+	rule) set -- $2; $1-save | grep -v -e "$2" | $1-restore -w ;;
+	esac
+}"#;
+
+impl RemovePodNetwork {
+    /// Routes and rules are looked for before the interfaces that they name go.
+    fn script(&self, found: &str) -> String {
+        let PodNetworkTraces {
+            paths,
+            links,
+            protocols,
+            rules,
+            ..
+        } = self.traces;
+        format!(
+            "{FIND}{found}\npaths='{}' links='{}' protocols='{}' rules='{}'\n\
+             rules; routes; links; paths",
+            paths.join(" "),
+            links.join(" "),
+            protocols.join(" "),
+            rules.join(" ")
+        )
+    }
+}
+
+#[async_trait]
+impl Step for RemovePodNetwork {
+    fn id(&self) -> String {
+        format!("remove {}", self.traces.name)
+    }
+
+    fn describe(&self) -> String {
+        format!("remove what {} left on the node", self.traces.name)
+    }
+
+    fn inputs(&self) -> String {
+        format!("{:?}", self.traces)
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let found = ask(cx, Command::script(self.script(SHOW))).await?.text();
+        Ok(match found.lines().next() {
+            None => State::Satisfied,
+            Some(first) => State::needed(format!("{first} is there")),
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let trying = format!("remove what {} left", self.traces.name);
+        must(cx, &trying, Command::script(self.script(REMOVE)))
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,34 @@
+//! The network of the pods: by a plugin's own manifest, or by kubexm itself.
+
+mod bridge;
+mod calico;
+mod flannel;
+mod manifest;
+
+use cluster::NetworkPlugin;
+use engine::Task;
+
+use crate::Site;
+
+/// What is done once for the whole cluster, as soon as it answers.
+#[must_use]
+pub fn network_plugin(site: &Site) -> Task {
+    let task = Task::new("network plugin");
+    match site.cluster.spec.network.plugin {
+        NetworkPlugin::Calico => calico::apply(site, task),
+        NetworkPlugin::Flannel => flannel::apply(site, task),
+        NetworkPlugin::Bridge | NetworkPlugin::Cilium | NetworkPlugin::None => task,
+    }
+}
+
+/// What is done on each node, once it has joined.
+#[must_use]
+pub fn node_network(site: &Site) -> Task {
+    let task = Task::new("node network");
+    match site.cluster.spec.network.plugin {
+        NetworkPlugin::Bridge => bridge::nodes(site, task),
+        NetworkPlugin::Calico => calico::nodes(site, task),
+        NetworkPlugin::Flannel => flannel::nodes(site, task),
+        NetworkPlugin::Cilium | NetworkPlugin::None => task,
+    }
+}

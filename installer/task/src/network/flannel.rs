@@ -1,0 +1,97 @@
+//! Flannel by its manifest, with the pods' networks of the config.
+
+use std::sync::Arc;
+
+use cluster::CidrPair;
+use engine::{StepError, Task};
+use serde_json::Value;
+use step::{AwaitCniNetwork, PodNetworkTraces};
+
+use super::manifest::{self, Objects};
+use crate::Site;
+use crate::site::names;
+
+const CONFIG: &str = "/etc/cni/net.d/10-flannel.conflist";
+const TRACES: PodNetworkTraces = PodNetworkTraces {
+    name: "flannel",
+    paths: &[
+        CONFIG,
+        "/opt/cni/bin/flannel",
+        "/run/flannel",
+        "/var/lib/cni/flannel",
+        "/var/lib/cni/networks/cbr0",
+    ],
+    links: &["flannel.*", "flannel-v6.*", "cni0"],
+    protocols: &[],
+    rules: &["FLANNEL", "flanneld"],
+};
+
+pub(super) fn apply(site: &Site, task: Task) -> Task {
+    let pods = site.cluster.spec.network.kube_pods_cidr;
+    let applied = manifest::apply(site, "flannel", move |objects| edit(objects, pods));
+    match (site.first_master(), applied) {
+        (Some(first), Some(applied)) => task.on(&first.name, vec![Arc::new(applied)]),
+        _ => task,
+    }
+}
+
+pub(super) fn nodes(site: &Site, task: Task) -> Task {
+    task.on_each(&names(site.runtime_hosts()), |_| {
+        vec![Arc::new(AwaitCniNetwork {
+            config: CONFIG,
+            traces: TRACES,
+        })]
+    })
+}
+
+fn edit(objects: &mut Objects, pods: CidrPair) -> Result<(), StepError> {
+    let map = objects.object("ConfigMap", "kube-flannel-cfg")?;
+    map.at(&["data", "net-conf.json"])?
+        .edit_json(&[], |mut config| {
+            config = config.must(&["Network"])?.must(&["Backend", "Type"])?;
+            let v4 = pods.v4.map(|pods| pods.to_string());
+            let v6 = pods.v6.map(|pods| pods.to_string());
+            let enabled = |network: &Option<String>| Value::Bool(network.is_some());
+            let families = [("EnableIPv4", enabled(&v4)), ("EnableIPv6", enabled(&v6))];
+            let networks = [("Network", v4), ("IPv6Network", v6)];
+            let networks = networks
+                .into_iter()
+                .filter_map(|(key, network)| Some((key, Value::String(network?))));
+            config.merge(&families.into_iter().chain(networks).collect::<Vec<_>>())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAND_IN: &str = include_str!("../../../../tests/lab/upstream/manifests/flannel.yaml");
+
+    fn edited(pods: &str, text: &str) -> Result<String, StepError> {
+        let mut objects = Objects::read("kube-flannel.yml".into(), text)?;
+        edit(&mut objects, pods.parse().unwrap())?;
+        Ok(objects.into_list())
+    }
+
+    #[test]
+    fn what_the_config_says_is_in_the_manifest() {
+        insta::assert_snapshot!("flannel", edited("10.233.64.0/18", STAND_IN).unwrap());
+        let dual = edited("10.233.64.0/18,fd85::/112", STAND_IN).unwrap();
+        assert!(
+            dual.contains(r#"\"IPv6Network\": \"fd85::/112\""#),
+            "{dual}"
+        );
+        assert!(dual.contains(r#"\"EnableIPv6\": true"#), "{dual}");
+    }
+
+    #[test]
+    fn a_place_that_is_not_there_is_named() {
+        let said = |what: &str| {
+            let text = STAND_IN.replace(what, &what.replacen(char::is_alphabetic, "Another", 1));
+            edited("10.233.64.0/18", &text).unwrap_err().to_string()
+        };
+        insta::assert_snapshot!(said("kube-flannel-cfg"), @"kube-flannel.yml has no ConfigMap kube-flannel-cfg");
+        insta::assert_snapshot!(said("net-conf.json"), @"kube-flannel.yml has no data.net-conf.json in ConfigMap kube-flannel-cfg");
+        insta::assert_snapshot!(said("\"Type\""), @"kube-flannel.yml has no Backend.Type in data.net-conf.json in ConfigMap kube-flannel-cfg");
+    }
+}
