@@ -10,5 +10,6 @@ mod spec;
 pub(crate) use authority::{Authority, Found};
 pub(crate) use error::PkiError;
 pub use files::KeyPairFiles;
+pub(crate) use files::public_key;
 pub(crate) use files::{KeyFile, read_key, write_key};
 pub use spec::{CertificateSpec, Usage};

@@ -57,6 +57,11 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
         .map_err(|_| "what its PEM holds is no certificate".to_owned())
 }
 
+/// A certificate's public key, as it stands in it.
+pub(crate) fn public_key(pem: &[u8]) -> Result<Vec<u8>, String> {
+    Ok(parse(&der(pem)?)?.public_key().raw.to_vec())
+}
+
 /// What lies where a key belongs.
 pub(crate) enum KeyFile {
     Missing,

@@ -1,0 +1,69 @@
+use async_trait::async_trait;
+use engine::{Cx, Slot, SlotId, State, Step, StepError};
+use host::Command;
+use secrecy::SecretString;
+
+use crate::Membership;
+use crate::shell::must;
+
+/// Makes the token by which nodes join, for an hour. Without a node that needs one there is none.
+pub struct BootstrapToken {
+    /// Of every node that may have to join. One that could not be looked at does not join in this run.
+    pub nodes: Vec<Slot<Membership>>,
+    /// None where nobody joins.
+    pub token: Slot<Option<SecretString>>,
+}
+
+#[async_trait]
+impl Step for BootstrapToken {
+    fn id(&self) -> String {
+        "bootstrap token".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "make a token for the nodes that join".to_owned()
+    }
+
+    fn fills(&self) -> Vec<SlotId> {
+        vec![self.token.id()]
+    }
+
+    async fn check(&self, _: &Cx) -> Result<State, StepError> {
+        if self.token.get().is_some() {
+            return Ok(State::Satisfied);
+        }
+        let outside = |node: &Slot<Membership>| node.get() == Some(&Membership::Outside);
+        let joining = self.nodes.iter().filter(|node| outside(node)).count();
+        Ok(match joining {
+            0 => {
+                self.token.fill(None);
+                State::Satisfied
+            }
+            1 => State::needed("a node has not joined yet"),
+            many => State::needed(format!("{many} nodes have not joined yet")),
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let create = Command::new([
+            "/usr/local/bin/kubeadm",
+            "token",
+            "create",
+            "--ttl",
+            "1h",
+            "--description",
+            "kubexm: nodes that join",
+            "--kubeconfig",
+            "/etc/kubernetes/admin.conf",
+        ]);
+        let output = must(cx, "make a bootstrap token", create).await?;
+        let token = output.text().trim().to_owned();
+        if token.is_empty() {
+            return Err(StepError::new(
+                "kubeadm made a bootstrap token and did not tell it",
+            ));
+        }
+        self.token.fill(Some(SecretString::from(token)));
+        Ok(())
+    }
+}

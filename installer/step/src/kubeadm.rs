@@ -1,0 +1,89 @@
+//! How steps run kubeadm on a node.
+
+use std::time::Duration;
+
+use engine::{Cx, StepError};
+use host::{Command, HostError, Output};
+
+use crate::shell::{ask, refused};
+
+/// What kubeadm is told on a master.
+pub(crate) const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";
+/// What is noted on a node of what kubeadm has done there.
+pub(crate) const NOTES: &str = "/var/lib/kubexm/kubeadm";
+/// kubectl on a master, as its administrator.
+pub(crate) const KUBECTL: &str =
+    "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 10s";
+
+/// Longer than kubeadm itself waits for images, for a control plane and for a node.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(20);
+
+/// A script in which only one kubeadm at a time is at work. A kubeadm whose run has lost its connection goes on and is
+/// waited for: it writes into a file, not into a connection that may be gone.
+///
+/// `quietly COMMAND...` runs it so, and shows its last words if it fails.
+pub(crate) fn exclusive(script: &str) -> Command {
+    Command::script(format!(
+        "set -eu; umask 077; mkdir -p {NOTES}; export PATH=\"/usr/local/bin:$PATH\"
+log=/run/kubexm-kubeadm.log
+exec 9> /run/kubexm-kubeadm.lock
+flock -w 900 9 || {{ echo 'another kubeadm is still at work on this host' >&2; exit 1; }}
+quietly() {{ \"$@\" > \"$log\" 2>&1 9>&- || {{ grep -v '^$' \"$log\" | tail -n 12 >&2; return 1; }}; }}
+{script}"
+    ))
+    .timeout(PATIENCE)
+}
+
+/// Runs such a script; what fails is told with what the node showed last.
+pub(crate) async fn run(cx: &Cx, trying: &str, command: Command) -> Result<Output, StepError> {
+    match cx.host.run(&command.as_root()).await {
+        Ok(output) if output.ok() => Ok(output),
+        Ok(output) => Err(with_last_seen(cx, refused(trying, &output)).await),
+        Err(HostError::Timeout { limit, .. }) => {
+            let seconds = limit.as_secs();
+            let error = StepError::new(format!("cannot {trying}: not done within {seconds} s"));
+            Err(with_last_seen(cx, error).await)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Adds what the kubelet said last, and the container that ended last.
+pub(crate) async fn with_last_seen(cx: &Cx, error: StepError) -> StepError {
+    const LOOK: &str = "export PATH=\"/usr/local/bin:$PATH\"
+systemctl is-active --quiet kubelet || echo \"the kubelet is $(systemctl is-active kubelet)\"
+said=$(journalctl --no-pager --unit kubelet --lines 5 --output cat 2>/dev/null)
+[ -z \"$said\" ] || printf 'the kubelet said last:\\n%s\\n' \"$said\"
+id=$(crictl ps --all --quiet --state Exited --last 1 2>/dev/null | head -n 1)
+[ -z \"$id\" ] || { name=$(crictl ps --all --id \"$id\" 2>/dev/null | awk 'NR == 2 { print $(NF - 3) }')
+printf 'a container that ended (%s) said last:\\n' \"${name:-$id}\"; crictl logs --tail 5 \"$id\" 2>&1; }";
+    let seen = match ask(cx, Command::script(LOOK)).await {
+        Ok(output) => output.text(),
+        Err(_) => String::new(),
+    };
+    let told = if seen.is_empty() {
+        error.to_string()
+    } else {
+        format!("{error}\n{seen}")
+    };
+    StepError::new(told)
+        .with_hint("on the host: journalctl -u kubelet; crictl ps -a; crictl logs CONTAINER")
+}
+
+/// Removes what kubeadm signs by itself: a pair of which a killed run left one half would stop it for good.
+pub(crate) fn without_signed(certificates: &[String]) -> String {
+    let files: Vec<String> = certificates
+        .iter()
+        .flat_map(|stem| ["crt", "key"].map(|suffix| host::quote(&format!("{stem}.{suffix}"))))
+        .collect();
+    let kubeconfigs = [
+        "admin",
+        "super-admin",
+        "kubelet",
+        "bootstrap-kubelet",
+        "controller-manager",
+        "scheduler",
+    ]
+    .map(|name| format!("/etc/kubernetes/{name}.conf"));
+    format!("rm -f {} {}", files.join(" "), kubeconfigs.join(" "))
+}

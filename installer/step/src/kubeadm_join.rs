@@ -1,0 +1,223 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
+use host::Command;
+
+use crate::kubeadm::{NOTES, exclusive, run, without_signed};
+use crate::shell::must;
+use crate::{Content, ResetNode};
+
+/// As what a node joins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Joining {
+    Worker,
+    Master {
+        /// What kubeadm signs by itself, without suffix.
+        certificates: Vec<String>,
+        etcd: JoiningEtcd,
+    },
+}
+
+/// What a master brings with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoiningEtcd {
+    /// A member of its own.
+    Member,
+    Nothing,
+}
+
+/// Whether a node is part of the cluster already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    Joined,
+    Outside,
+}
+
+/// Looks whether a node has joined already, before anybody makes a token for it.
+pub struct LookAtNode {
+    pub joining: Joining,
+    pub membership: Slot<Membership>,
+}
+
+/// Has a node join the cluster. Its `JoinConfiguration` with the token is on the node only while it joins, in memory.
+/// A join that was cut short leaves a note; the next one first takes back what there is of it.
+pub struct KubeadmJoin {
+    pub joining: Joining,
+    /// The `JoinConfiguration`.
+    pub config: Content,
+    /// `address name` of an apiserver that runs: where the control plane's name leads on this node once it has joined,
+    /// nobody may answer yet.
+    pub detour: String,
+    pub reset: Arc<ResetNode>,
+}
+
+/// Ends the line of `/etc/hosts` that stands there only while the node joins.
+const DETOUR: &str = "# kubexm: while joining";
+
+impl Joining {
+    /// Prints what is missing; nothing on a node that has joined.
+    fn state(&self) -> String {
+        let pods = match self {
+            Self::Worker => "",
+            Self::Master { .. } => "kube-apiserver kube-controller-manager kube-scheduler",
+        };
+        format!(
+            "[ ! -e {NOTES}/join ] || {{ echo was cut short; exit; }}; \
+             [ -s /etc/kubernetes/kubelet.conf ] || {{ echo has not joined yet; exit; }}; \
+             for pod in {pods}; do \
+             [ -e /etc/kubernetes/manifests/$pod.yaml ] || {{ echo \"$pod is not set up\"; exit; }}; done"
+        )
+    }
+
+    /// Takes back what a join that was cut short has left.
+    fn mend(&self) -> String {
+        let kubelet = "systemctl stop kubelet; rm -rf /var/lib/kubelet/pki; rm -f /etc/kubernetes/kubelet.conf \
+                       /etc/kubernetes/bootstrap-kubelet.conf";
+        let Self::Master { certificates, etcd } = self else {
+            return kubelet.to_owned();
+        };
+        let member = match etcd {
+            JoiningEtcd::Nothing => "",
+            JoiningEtcd::Member => "quietly kubeadm reset phase remove-etcd-member; ",
+        };
+        let signed = without_signed(certificates);
+        // The kubelet is stopped first: it would run the pods again.
+        format!(
+            "systemctl stop kubelet; {member}cd /etc/kubernetes/manifests && rm -f kube-apiserver.yaml \
+             kube-controller-manager.yaml kube-scheduler.yaml etcd.yaml; cd /; \
+             for pod in $(crictl pods --quiet --namespace kube-system --label tier=control-plane); do \
+             crictl stopp \"$pod\" > /dev/null; crictl rmp \"$pod\" > /dev/null; done; {signed}; {kubelet}"
+        )
+    }
+
+    async fn missing(&self, cx: &Cx) -> Result<String, StepError> {
+        let script = Command::script(self.state());
+        Ok(must(cx, "look whether the node has joined", script)
+            .await?
+            .text())
+    }
+}
+
+#[async_trait]
+impl Step for LookAtNode {
+    fn id(&self) -> String {
+        "look at the node".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "look whether the node has joined".to_owned()
+    }
+
+    fn fills(&self) -> Vec<SlotId> {
+        vec![self.membership.id()]
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let missing = self.joining.missing(cx).await?;
+        self.membership.fill(if missing.is_empty() {
+            Membership::Joined
+        } else {
+            Membership::Outside
+        });
+        Ok(State::Satisfied)
+    }
+
+    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+impl KubeadmJoin {
+    fn script(&self) -> String {
+        let detour = host::quote(&format!("{} {DETOUR}", self.detour));
+        format!(
+            "config=/run/kubexm-join.yaml
+straight() {{ ! grep -q '{DETOUR}$' /etc/hosts || {{ sed '/{DETOUR}$/d' /etc/hosts > /etc/hosts.kubexm; \
+             chmod 644 /etc/hosts.kubexm; mv -f /etc/hosts.kubexm /etc/hosts; }}; }}
+trap 'rm -f \"$config\" /etc/hosts.kubexm; straight' EXIT
+trap 'exit 1' HUP INT TERM
+missing=$({state})
+[ -n \"$missing\" ] || exit 0
+cat > \"$config\"
+[ -s \"$config\" ] || {{ echo 'no token was made for this node: run again' >&2; exit 1; }}
+straight
+{{ printf '%s\\n' {detour}; cat /etc/hosts; }} > /etc/hosts.kubexm
+chmod 644 /etc/hosts.kubexm; mv -f /etc/hosts.kubexm /etc/hosts
+if [ -e {NOTES}/join ]; then {mend}; fi
+quietly kubeadm join phase preflight --config \"$config\"
+: > {NOTES}/join
+quietly kubeadm join --config \"$config\" --skip-phases preflight
+rm -f {NOTES}/join \"$log\"",
+            state = self.joining.state(),
+            mend = self.joining.mend(),
+        )
+    }
+}
+
+#[async_trait]
+impl Step for KubeadmJoin {
+    fn id(&self) -> String {
+        "kubeadm join".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        match self.joining {
+            Joining::Worker => "join the cluster with kubeadm".to_owned(),
+            Joining::Master { .. } => "join the control plane with kubeadm".to_owned(),
+        }
+    }
+
+    fn takes(&self) -> Vec<SlotId> {
+        self.config.takes()
+    }
+
+    /// The cluster refuses a node's name while it thinks that the node of before is ready, and takes a minute to think
+    /// otherwise.
+    fn retry(&self) -> Retry {
+        Retry {
+            attempts: 4,
+            first_delay: Duration::from_secs(15),
+        }
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let state = self.joining.state();
+        let script = format!(
+            "{state}; ! grep -q '{DETOUR}$' /etc/hosts || echo /etc/hosts is as it was while joining"
+        );
+        let text = must(
+            cx,
+            "look whether the node has joined",
+            Command::script(script),
+        )
+        .await?
+        .text();
+        Ok(if text.is_empty() {
+            State::Satisfied
+        } else {
+            State::needed(text)
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let command = exclusive(&self.script()).stdin(self.config.bytes()?);
+        let Err(error) = run(cx, "join the cluster", command).await else {
+            return Ok(());
+        };
+        Err(
+            if error.to_string().contains("already exists in the cluster") {
+                StepError::passing(error.to_string()).with_hint(
+                "another node may have this name; if it is this one of before: kubectl delete node NAME",
+            )
+            } else {
+                error
+            },
+        )
+    }
+
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
+        Some(self.reset.for_data(data))
+    }
+}

@@ -1,0 +1,89 @@
+# Takes Kubernetes off a node. Only what bears its names, or those of a network plugin, goes; tables are never flushed.
+# Called with directories of data to remove as well.
+set -u
+export PATH="/usr/local/bin:/usr/sbin:/sbin:$PATH"
+failed=
+complain() { echo "$*" >&2; failed=yes; }
+
+systemctl disable --now kubelet 2>/dev/null
+
+if crictl info >/dev/null 2>&1; then
+	for pod in $(crictl pods --quiet); do
+		timeout 60 crictl stopp "$pod" >/dev/null 2>&1
+		timeout 60 crictl rmp --force "$pod" >/dev/null 2>&1
+	done
+	[ -z "$(crictl pods --quiet)" ] || complain "pods do not go away: $(crictl pods --quiet | wc -l)"
+fi
+systemctl stop kubepods.slice 2>/dev/null
+
+# Deepest first. The directory itself may be a disk of its own, and stays one.
+awk '$2 ~ "^/var/lib/kubelet/" { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
+	mount=$(printf '%b' "$mount")
+	umount "$mount" 2>/dev/null || umount -l "$mount"
+done
+# What is still mounted is somebody's data: it is not walked into.
+empty() {
+	[ ! -d "$1" ] || find "$1" -xdev -mindepth 1 -delete || complain "$1 cannot be emptied"
+	rmdir "$1" 2>/dev/null
+}
+for directory in /var/lib/kubelet /etc/kubernetes /var/lib/cni /var/log/pods /var/log/containers \
+	/var/lib/calico /var/run/calico /run/flannel /var/lib/kubexm/kubeadm "$@"; do
+	empty "$directory"
+done
+rm -f /etc/cni/net.d/10-calico.conflist /etc/cni/net.d/calico-kubeconfig /etc/cni/net.d/10-flannel.conflist \
+	/run/kubexm-kubeadm.lock /run/kubexm-kubeadm.log /run/kubexm-join.yaml
+
+ours='(KUBE-|CNI-|cali-|FLANNEL-)'
+for family in iptables ip6tables; do
+	command -v "$family-save" >/dev/null || continue
+	for table in raw mangle nat filter; do
+		"$family-save" -t "$table" 2>/dev/null | awk -v table="$table" -v ours="$ours" '
+			/^:/ { chain = substr($1, 2); if (chain ~ "^" ours) chains[++n] = chain }
+			/^-A/ {
+				bare = $0
+				gsub(/"([^"\\]|\\.)*"/, "", bare)
+				if ($2 !~ "^" ours && bare ~ " -[jg] " ours) { sub(/^-A/, "-D"); rules[++m] = $0 }
+			}
+			END {
+				if (n + m == 0) exit
+				print "*" table
+				for (i = 1; i <= m; i++) print rules[i]
+				for (i = 1; i <= n; i++) print "-F " chains[i]
+				for (i = 1; i <= n; i++) print "-X " chains[i]
+				print "COMMIT"
+			}' | {
+			commands=$(cat)
+			[ -z "$commands" ] || echo "$commands" | "$family-restore" --noflush
+		} || complain "rules of $table cannot be removed with $family"
+	done
+done
+if command -v nft >/dev/null; then
+	for table in "ip kube-proxy" "ip6 kube-proxy" "ip flannel-ipv4" "ip6 flannel-ipv6"; do
+		# The family and the name are two words.
+		# shellcheck disable=SC2086
+		nft delete table $table 2>/dev/null
+	done
+fi
+if command -v ipvsadm >/dev/null && [ -e /sys/class/net/kube-ipvs0 ]; then
+	addresses=$(ip -o address show dev kube-ipvs0 | awk '{ sub("/.*", "", $4); print $4 }')
+	ipvsadm -Sn | awk '/^-A/ { print $2, $3 }' | while read -r protocol service; do
+		address=$(echo "${service%:*}" | tr -d '[]')
+		! echo "$addresses" | grep -qxF "$address" || ipvsadm -D "$protocol" "$service"
+	done
+fi
+
+if command -v ip >/dev/null; then
+	# tunl0 belongs to the kernel; only Calico's address goes.
+	if ls -d /sys/class/net/cali* >/dev/null 2>&1 && [ -e /sys/class/net/tunl0 ]; then
+		ip address flush dev tunl0
+		ip link set tunl0 down
+	fi
+	for path in /sys/class/net/cni0 /sys/class/net/kubexm0 /sys/class/net/flannel.1 /sys/class/net/flannel-v6.1 \
+		/sys/class/net/vxlan.calico /sys/class/net/vxlan-v6.calico /sys/class/net/kube-ipvs0 /sys/class/net/cali*; do
+		[ ! -e "$path" ] || ip link delete "${path##*/}" || complain "the interface ${path##*/} cannot be removed"
+	done
+fi
+if command -v ipset >/dev/null; then
+	ipset list -n 2>/dev/null | grep -E '^(KUBE-|cali[46])' | while read -r set; do ipset destroy "$set"; done
+fi
+[ -z "$failed" ]
