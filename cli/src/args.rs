@@ -7,6 +7,7 @@
 
 mod bundle;
 mod config;
+mod delete;
 mod inspect;
 mod install;
 mod plan;
@@ -18,6 +19,7 @@ use clap_complete::Shell;
 
 pub use bundle::BundleArgs;
 pub use config::{ConfigArgs, ConfigCommand};
+pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;
 pub use plan::{PlanArgs, PlanFormat};
@@ -85,6 +87,7 @@ pub enum Command {
     Verify(VerifyArgs),
     Install(InstallArgs),
     Plan(PlanArgs),
+    Delete(DeleteArgs),
     Config(ConfigArgs),
     /// Print a shell's completion script
     #[command(after_help = "\

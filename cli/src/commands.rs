@@ -3,6 +3,7 @@
 mod bundle;
 mod completion;
 mod config;
+mod delete;
 mod inspect;
 mod install;
 mod man;
@@ -10,7 +11,7 @@ mod plan;
 mod verify;
 mod version;
 
-use crate::args::Command;
+use crate::args::{Command, DeleteCommand};
 use crate::error::Failure;
 use crate::output::Printer;
 
@@ -22,6 +23,9 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(&args, printer),
         Command::Install(args) => install::run(&args, printer),
         Command::Plan(args) => plan::run(&args, printer),
+        Command::Delete(args) => match args.command {
+            DeleteCommand::Cluster(args) => delete::run(&args, printer),
+        },
         Command::Config(args) => config::run(&args.command, printer),
         Command::Completion { shell } => completion::run(shell, printer),
         Command::Man { dir } => man::run(&dir),

@@ -2,11 +2,13 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod access;
 mod args;
 mod bundles;
 mod commands;
 mod config;
 mod diagnostics;
+mod dry;
 mod error;
 mod home;
 mod output;

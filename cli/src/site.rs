@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use artifact::{Bundle, Cancel, Manifest, WorkDir};
+use artifact::{Bundle, Cancel, Manifest, Sha256, WorkDir};
 use camino::Utf8Path;
 use cluster::Cluster;
 use pipeline::{RegistryCredentials, Site};
@@ -41,6 +41,16 @@ pub fn site(cluster: Cluster, manifest: Manifest, work_dir: &Utf8Path) -> Result
 
 /// What the tree of a cluster holds, as an earlier run unpacked it.
 pub fn unpacked(cluster: &Cluster, work_dir: &Utf8Path) -> Result<Manifest, Failure> {
+    let (manifest, _) = described(cluster, work_dir, "name the bundle as well")?;
+    Ok(manifest)
+}
+
+/// The same with its digest; what to do where it is missing is for the caller to say.
+pub fn described(
+    cluster: &Cluster,
+    work_dir: &Utf8Path,
+    hint: &str,
+) -> Result<(Manifest, Sha256), Failure> {
     let path = WorkDir::new(work_dir).tree(cluster.name()).manifest();
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
@@ -50,15 +60,16 @@ pub fn unpacked(cluster: &Cluster, work_dir: &Utf8Path) -> Result<Manifest, Fail
                     "nothing has been unpacked for {}: there is no {path}",
                     cluster.name()
                 ),
-                hint: Some("name the bundle as well".to_owned()),
+                hint: Some(hint.to_owned()),
             });
         }
         Err(source) => return Err(Failure::Read { path, source }),
     };
-    serde_json::from_slice(&bytes).map_err(|error| Failure::Read {
+    let manifest = serde_json::from_slice(&bytes).map_err(|error| Failure::Read {
         path,
         source: io::Error::from(error),
-    })
+    })?;
+    Ok((manifest, Sha256::of(&bytes)))
 }
 
 fn registry_login(cluster: &Cluster) -> Result<Option<RegistryCredentials>, Failure> {

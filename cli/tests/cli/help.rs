@@ -3,13 +3,15 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-const VERBS: [&[&str]; 13] = [
+const VERBS: [&[&str]; 15] = [
     &[],
     &["bundle"],
     &["inspect"],
     &["verify"],
     &["install"],
     &["plan"],
+    &["delete"],
+    &["delete", "cluster"],
     &["config"],
     &["config", "validate"],
     &["config", "show"],
@@ -63,6 +65,7 @@ fn wrong_usage_is_exit_code_2() {
         &["bundle", "-f", "c.yaml", "--jobs", "0"],
         &["install", "b.tar.zst", "--output", "xml"],
         &["plan"],
+        &["delete", "cluster"],
         &["completion", "tcsh"],
     ]
     .into_iter()

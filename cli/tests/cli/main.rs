@@ -3,6 +3,7 @@
 mod bundle;
 mod bundles;
 mod config;
+mod delete;
 mod help;
 mod install;
 mod tools;

@@ -1,6 +1,7 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::Step;
+use crate::{Data, Step};
 
 /// What waits for what where two pieces of work follow each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,41 @@ pub struct Plan {
 impl Plan {
     #[must_use]
     pub fn new(name: &'static str, stages: Vec<Stage>) -> Self {
+        Self { name, stages }
+    }
+
+    /// Puts a stage before all others.
+    #[must_use]
+    pub fn begin_with(mut self, stage: Stage) -> Self {
+        self.stages.insert(0, stage);
+        self
+    }
+
+    /// The plan that takes away what this one sets up: everything backwards, and each step replaced by its counterpart.
+    ///
+    /// Every host goes by itself, so that one that is down keeps no other waiting. What was set up on `last` may be
+    /// what all others were set up from, and is taken away when all of them are done.
+    ///
+    /// Where several steps have the same counterpart on a host, it stands where the first of them is taken back: only
+    /// then is nothing left that was built upon it.
+    #[must_use]
+    pub fn reversed(self, name: &'static str, data: Data, last: &str) -> Self {
+        let mut seen = BTreeSet::new();
+        let (mut hosts, mut at_last) = (Vec::new(), Vec::new());
+        for stage in self.stages {
+            let (on_hosts, on_last) = stage.counterparts(data, last, &mut seen);
+            hosts.push(on_hosts);
+            at_last.push(on_last);
+        }
+        let backwards = |stages: Vec<Stage>| {
+            let full = stages.into_iter().filter(|stage| !stage.tasks.is_empty());
+            full.rev().collect::<Vec<_>>()
+        };
+        let (mut stages, mut at_last) = (backwards(hosts), backwards(at_last));
+        if let Some(first) = at_last.first_mut() {
+            first.order = Order::AllHosts;
+        }
+        stages.append(&mut at_last);
         Self { name, stages }
     }
 }
@@ -51,6 +87,55 @@ impl Stage {
     pub fn after(mut self, order: Order) -> Self {
         self.order = order;
         self
+    }
+}
+
+impl Stage {
+    /// What takes this stage away, on all other hosts and on `last`. `seen` holds the counterparts of what was set up
+    /// before, by host and id.
+    fn counterparts(
+        self,
+        data: Data,
+        last: &str,
+        seen: &mut BTreeSet<(String, String)>,
+    ) -> (Self, Self) {
+        let (mut hosts, mut at_last) = (Vec::new(), Vec::new());
+        for task in self.tasks {
+            let (mut on_hosts, mut on_last) = (Vec::new(), Vec::new());
+            for part in task.parts {
+                let Part::Chain { host, steps } = part else {
+                    continue;
+                };
+                let counterparts = steps.iter().filter_map(|step| step.counterpart(data));
+                let mut steps: Vec<_> = counterparts
+                    .filter(|step| seen.insert((host.clone(), step.id())))
+                    .collect();
+                steps.reverse();
+                let on = if host == last {
+                    &mut on_last
+                } else {
+                    &mut on_hosts
+                };
+                if !steps.is_empty() {
+                    on.push(Part::Chain { host, steps });
+                }
+            }
+            for (tasks, mut parts) in [(&mut hosts, on_hosts), (&mut at_last, on_last)] {
+                parts.reverse();
+                if !parts.is_empty() {
+                    tasks.push(Task {
+                        name: task.name,
+                        order: Order::SameHost,
+                        parts,
+                    });
+                }
+            }
+        }
+        let stage = |mut tasks: Vec<Task>| {
+            tasks.reverse();
+            Self::new(self.name, tasks)
+        };
+        (stage(hosts), stage(at_last))
     }
 }
 

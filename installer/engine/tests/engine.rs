@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use camino::Utf8Path;
 use engine::{
-    Cx, DryState, Graph, GraphError, Inventory, Journal, Order, Plan, Record, Retry, RunOptions,
-    RunReport, Slot, SlotId, Stage, State, Step, StepError, Task, dry_run, run,
+    Cx, Data, DryState, Graph, GraphError, Inventory, Journal, Order, Plan, Record, Retry,
+    RunOptions, RunReport, Slot, SlotId, Stage, State, Step, StepError, Task, dry_run, run,
 };
 use event::{Event, Events, Outcome, RunOutcome, Sink};
 use host::fake::FakeHost;
@@ -93,6 +93,14 @@ impl Step for Act {
         } else {
             State::needed("is not done")
         })
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        // Several acts of one world may be taken back by one and the same: "s3" and "s3 again".
+        let name = self.name.split(' ').next().unwrap_or_default();
+        let keeps_nothing = name.ends_with('0');
+        (!keeps_nothing)
+            .then(|| Arc::new(Act::new(&self.world, &format!("no {name}"))) as Arc<dyn Step>)
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
@@ -558,6 +566,93 @@ proptest! {
                 prop_assert!(position(&world, &act(*ahead)) < position(&world, &act(node.id)));
             }
         }
+    }
+}
+
+#[test]
+fn a_plan_is_taken_back_from_its_end_and_the_last_host_waits_for_all_others() {
+    let world = World::default();
+    let stages = vec![
+        Stage::new(
+            "prepare",
+            vec![Task::new("keys").on("c", steps(&world, &["ca", "key"]))],
+        ),
+        Stage::new(
+            "run",
+            vec![
+                Task::new("files")
+                    .on_each(&["a", "b"], |_| steps(&world, &["file", "look0"]))
+                    .then(Order::AllHosts)
+                    .on("a", steps(&world, &["file again"])),
+                Task::new("push")
+                    .after(Order::Host("a".into()))
+                    .on("c", steps(&world, &["images"])),
+                Task::new("service")
+                    .after(Order::AllHosts)
+                    .on_each(&["a", "b"], |_| steps(&world, &["service"])),
+            ],
+        ),
+    ];
+    let back = Plan::new("set up", stages).reversed("take back", Data::Keep, "c");
+    let graph = Graph::of(back).unwrap();
+    insta::assert_snapshot!(graph.tree(), @r"
+    run
+      service
+        b, a
+          do no service
+      files
+        b, a
+          do no file
+      push
+        c
+          do no images
+    prepare
+      keys
+        c
+          do no key
+          do no ca
+    ");
+    let view = graph.view();
+    let after = |host: &str| -> Vec<(&str, Vec<&str>)> {
+        let of = |id: &usize| &*view.iter().find(|node| node.id == *id).unwrap().host;
+        let on_host = view.iter().filter(|node| node.host == host);
+        on_host
+            .map(|node| (&*node.step, node.after.iter().map(of).collect()))
+            .collect()
+    };
+    assert_eq!(after("b"), [("no service", vec![]), ("no file", vec!["b"])]);
+    let all_others = ("no images", vec!["b", "a", "b", "a"]);
+    assert_eq!(after("c")[0], all_others);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever the plan: its reverse is a graph, and holds each counterpart once.
+    #[test]
+    fn any_plan_can_be_taken_back(
+        shape in prop::collection::vec((0..4_usize, prop::collection::vec((0..3_usize, prop::collection::vec(0..9_usize, 1..4)), 1..4)), 1..6),
+    ) {
+        let world = World::default();
+        let orders = [Order::SameHost, Order::AllHosts, Order::Settled, Order::Host("a".into())];
+        let mut set_up = BTreeSet::new();
+        let stages = shape.iter().map(|(order, chains)| {
+            let task = chains.iter().fold(Task::new("t"), |task, (host, numbers)| {
+                let host = ["a", "b", "c"][*host];
+                let names: Vec<String> = numbers.iter().map(|n| format!("s{n}")).collect();
+                set_up.extend(numbers.iter().filter(|n| **n != 0).map(|n| format!("no s{n}@{host}")));
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                task.on(host, steps(&world, &names)).then(orders[*order].clone())
+            });
+            Stage::new("stage", vec![task]).after(orders[*order].clone())
+        }).collect();
+        let graph = Graph::of(Plan::new("test", stages).reversed("back", Data::Purge, "c")).unwrap();
+        let back: Vec<String> = graph.view().iter().map(|node| format!("{}@{}", node.step, node.host)).collect();
+        let once: BTreeSet<String> = back.iter().cloned().collect();
+        prop_assert_eq!(back.len(), once.len());
+        prop_assert_eq!(&once, &set_up);
+        let first_of_last = back.iter().position(|act| act.ends_with("@c")).unwrap_or(back.len());
+        prop_assert!(back[first_of_last..].iter().all(|act| act.ends_with("@c")));
     }
 }
 

@@ -9,6 +9,12 @@ pub fn preflight(site: &Site) -> Stage {
     Stage::new("preflight", vec![task::survey(site)])
 }
 
+/// Before anything is taken away: whose each host is. A host that is down keeps no other waiting.
+#[must_use]
+pub fn recognise(site: &Site) -> Stage {
+    Stage::new("recognise", vec![task::recognise(site)])
+}
+
 /// What the operator's machine makes ready for the hosts: programs out of their archives, certificates, credentials.
 #[must_use]
 pub fn prepare(site: &Site) -> Stage {

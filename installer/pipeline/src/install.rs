@@ -64,7 +64,11 @@ pub fn install(site: &Site, until: InstallStage) -> Result<Graph, PipelineError>
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));
     }
+    Graph::of(plan(site, until)).map_err(PipelineError::Plan)
+}
+
+/// The stages in their order. `delete` is the same list backwards.
+pub(crate) fn plan(site: &Site, until: InstallStage) -> Plan {
     let wanted = InstallStage::ALL.iter().filter(|stage| **stage <= until);
-    let stages = wanted.map(|stage| stage.of(site)).collect();
-    Graph::of(Plan::new("install", stages)).map_err(PipelineError::Plan)
+    Plan::new("install", wanted.map(|stage| stage.of(site)).collect())
 }

@@ -1,12 +1,14 @@
 //! What a person asked for: modules in order, lowered into one graph and run.
 
 mod access;
+mod delete;
 mod error;
 mod install;
 mod session;
 
 pub use access::{Access, AccessError, inventory};
-pub use engine::{DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, tree};
+pub use delete::delete;
+pub use engine::{Data, DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, tree};
 pub use error::PipelineError;
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};

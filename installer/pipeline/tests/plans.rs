@@ -6,7 +6,7 @@ use artifact::{
     FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, Tree, What, needs,
 };
 use cluster::{Arch, Cluster, RegistryType, RuntimeType};
-use pipeline::{InstallStage, PipelineError, Site, install};
+use pipeline::{Data, InstallStage, PipelineError, Site, delete, install};
 
 fn config(text: &str) -> Cluster {
     cluster::parse("config.yaml", text).unwrap().cluster
@@ -108,6 +108,20 @@ fn the_examples_as_plans() {
         "minimal",
         plan(include_str!("../../../examples/minimal.yaml"))
     );
+}
+
+#[test]
+fn the_same_examples_backwards() {
+    let back = |text: &str, data| {
+        let cluster = config(text);
+        let manifest = complete(&cluster);
+        let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
+        let site = Site::new(cluster, manifest, tree, None);
+        delete(&site, data).unwrap().tree()
+    };
+    let three = include_str!("../../../examples/three-etcd.yaml");
+    insta::assert_snapshot!("three-etcd-purged", back(three, Data::Purge));
+    insta::assert_snapshot!("three-etcd-deleted", back(three, Data::Keep));
 }
 
 #[test]

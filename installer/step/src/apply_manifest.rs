@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, SlotId, State, Step, StepError};
+use engine::{Cx, Data, SlotId, State, Step, StepError};
 
 use crate::Content;
 use crate::kubectl::{ask_kubectl_with, must_kubectl_with};
@@ -62,5 +64,10 @@ impl Step for ApplyManifest {
         must_kubectl_with(cx, &trying, &apply, self.content.bytes()?)
             .await
             .map(drop)
+    }
+
+    /// Objects go with the cluster's store.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::shell::{ask, must};
 
 /// Sets kernel parameters now; a file under `/etc/sysctl.d` does it at boot.
@@ -11,6 +15,13 @@ pub struct ApplySysctls {
 
 fn path(key: &str) -> String {
     format!("/proc/sys/{}", key.replace('.', "/"))
+}
+
+impl ApplySysctls {
+    fn former(&self) -> Vec<Former> {
+        let keys = self.settings.iter().map(|(key, _)| key.clone());
+        keys.map(Former::Sysctl).collect()
+    }
 }
 
 #[async_trait]
@@ -50,6 +61,7 @@ impl Step for ApplySysctls {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        before::note(cx, &self.former()).await?;
         let writes: Vec<String> = self
             .settings
             .iter()
@@ -68,5 +80,10 @@ impl Step for ApplySysctls {
         )
         .await?;
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        let title = format!("restore {} kernel parameters", self.settings.len());
+        Some(TakeBack::step(title, self.former()))
     }
 }

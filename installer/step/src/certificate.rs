@@ -1,6 +1,9 @@
-use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use std::sync::Arc;
 
+use async_trait::async_trait;
+use engine::{Cx, Data, State, Step, StepError};
+
+use crate::RemoveLocal;
 use crate::local_file::{self, blocking};
 use crate::pki::{Authority, CertificateSpec, Found, KeyPairFiles, PkiError};
 
@@ -69,5 +72,11 @@ impl Step for Certificate {
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         let this = self.clone();
         blocking(move || this.bring_about()).await
+    }
+
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
+        let title = || format!("remove the certificate {}", self.files.title());
+        let files = || [self.files.certificate(), self.files.key()];
+        (data == Data::Purge).then(|| RemoveLocal::step(title(), files()))
     }
 }

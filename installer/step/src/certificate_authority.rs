@@ -1,6 +1,9 @@
-use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use std::sync::Arc;
 
+use async_trait::async_trait;
+use engine::{Cx, Data, State, Step, StepError};
+
+use crate::RemoveLocal;
 use crate::local_file::{self, blocking};
 use crate::pki::{Authority, Found, KeyPairFiles, PkiError};
 
@@ -65,5 +68,12 @@ impl Step for CertificateAuthority {
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         let this = self.clone();
         blocking(move || this.bring_about()).await
+    }
+
+    /// Without its authority nothing beside it is worth anything: the directory goes.
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
+        let directory = self.files.certificate().parent()?.to_owned();
+        let title = format!("remove {directory}");
+        (data == Data::Purge).then(|| RemoveLocal::step(title, [directory]))
     }
 }

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::shell::{ask, must};
 
 /// Makes a system user with a group of the same name, without a home and without a login.
@@ -31,6 +35,7 @@ impl Step for CreateUser {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        before::note(cx, &[Former::User(self.name.to_owned())]).await?;
         let name = self.name;
         // `nologin` lies in /usr/sbin or /sbin; a shell that exists in neither refuses logins just as well.
         let script = format!(
@@ -45,5 +50,12 @@ impl Step for CreateUser {
         )
         .await?;
         Ok(())
+    }
+
+    /// Files know their owner by number: as long as data stays, nobody else may get that number.
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
+        let user = || vec![Former::User(self.name.to_owned())];
+        let title = || format!("remove system user {}", self.name);
+        (data == Data::Purge).then(|| TakeBack::step(title(), user()))
     }
 }

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::shell::{ask, must};
 
 /// Turns swap off, now and at boot: lines of `/etc/fstab` are commented out, not removed.
@@ -33,11 +37,16 @@ impl Step for DisableSwap {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        before::note(cx, &[Former::Swap]).await?;
         let script = format!(
             "PATH=$PATH:/usr/sbin:/sbin; swapoff -a && \
              if [ -f /etc/fstab ]; then sed -Ei 's/({FSTAB_SWAP})/# kubexm: \\1/' /etc/fstab; fi"
         );
         must(cx, "turn swap off", Command::script(script)).await?;
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        Some(TakeBack::step("turn swap on again", vec![Former::Swap]))
     }
 }

@@ -1,7 +1,12 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use camino::{Utf8Path, Utf8PathBuf};
+use engine::{Cx, Data, State, Step, StepError};
 use host::{FileAttrs, Source};
+
+use crate::RemoveBlock;
+use crate::before::{self, Former};
 
 /// Keeps a marked block of lines in a file that belongs to the host, and leaves every other line alone. The file is
 /// made if it is missing.
@@ -17,11 +22,23 @@ pub struct EditBlock {
 impl EditBlock {
     /// The file as it shall be. Its other lines are copied byte for byte, whatever they hold.
     fn edited(&self, current: Option<&[u8]>) -> Result<Vec<u8>, StepError> {
-        let begin = format!("# BEGIN kubexm {}", self.owner);
-        let end = format!("# END kubexm {}", self.owner);
-        let mut edited = Vec::new();
-        let mut begun_at = None;
         let current = current.unwrap_or(self.preface.as_bytes());
+        let mut edited = Self::without(&self.path, &self.owner, current)?;
+        let (begin, end) = marks(&self.owner);
+        edited.extend_from_slice(format!("{begin}\n{}{end}\n", self.lines).as_bytes());
+        Ok(edited)
+    }
+
+    /// The file without its block, if it has one. A block's last line is followed by others only after a line break, and
+    /// so the last line of all may get one.
+    pub(crate) fn without(
+        path: &Utf8Path,
+        owner: &str,
+        current: &[u8],
+    ) -> Result<Vec<u8>, StepError> {
+        let (begin, end) = marks(owner);
+        let mut rest = Vec::new();
+        let mut begun_at = None;
         for (number, line) in current.split_inclusive(|byte| *byte == b'\n').enumerate() {
             let text = line.strip_suffix(b"\n").unwrap_or(line);
             if text == begin.as_bytes() {
@@ -29,20 +46,26 @@ impl EditBlock {
             } else if text == end.as_bytes() {
                 begun_at = None;
             } else if begun_at.is_none() {
-                edited.extend_from_slice(text);
-                edited.push(b'\n');
+                rest.extend_from_slice(text);
+                rest.push(b'\n');
             }
         }
-        if let Some(number) = begun_at {
-            let (path, end) = (&self.path, &end);
-            return Err(StepError::new(format!(
+        match begun_at {
+            None => Ok(rest),
+            Some(number) => Err(StepError::new(format!(
                 "the block that begins in line {number} of {path} is not closed"
             ))
-            .with_hint(format!("put the line '{end}' where it ends")));
+            .with_hint(format!("put the line '{end}' where it ends"))),
         }
-        edited.extend_from_slice(format!("{begin}\n{}{end}\n", self.lines).as_bytes());
-        Ok(edited)
     }
+}
+
+/// The lines around an owner's block.
+pub(crate) fn marks(owner: &str) -> (String, String) {
+    (
+        format!("# BEGIN kubexm {owner}"),
+        format!("# END kubexm {owner}"),
+    )
 }
 
 #[async_trait]
@@ -70,12 +93,21 @@ impl Step for EditBlock {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        before::note(cx, &[Former::File(self.path.clone())]).await?;
         let current = cx.host.read(&self.path).await?;
         let source = Source::Bytes(self.edited(current.as_deref())?.into());
         Ok(cx
             .host
             .upload(&source, &self.path, &FileAttrs::root(0o644), &cx.progress)
             .await?)
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(RemoveBlock {
+            path: self.path.clone(),
+            owner: self.owner.clone(),
+            preface: self.preface,
+        }))
     }
 }
 

@@ -1,9 +1,13 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Slot, State, Step, StepError};
+use engine::{Cx, Data, Slot, State, Step, StepError};
 use host::{FileAttrs, Owner, Source};
 use templates::{BootstrapState, EtcdBootstrap, Template};
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::etcdctl::{Answer, EtcdCluster, EtcdPeer, Member};
 use crate::local_file;
 use crate::look_at_etcd::EtcdTrace;
@@ -254,11 +258,16 @@ impl Step for EnterEtcd {
                 group: "etcd".to_owned(),
             },
         };
+        before::note(cx, &[Former::File(self.bootstrap.clone())]).await?;
         let source = Source::Bytes(text.into());
         cx.host
             .upload(&source, &self.bootstrap, &attrs, &cx.progress)
             .await?;
         self.settled.fill(());
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        Some(TakeBack::file(&self.bootstrap))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Source, quote};
 
 use crate::image_archive::{ImageArchives, NodeImage, file_name};
@@ -145,6 +145,11 @@ impl Step for ImportImages {
         let remove = Command::new(["rm", "-rf", "--", self.upload_dir.as_str()]);
         must(cx, &format!("remove {}", self.upload_dir), remove).await?;
         Ok(())
+    }
+
+    /// They go with the runtime's data.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 

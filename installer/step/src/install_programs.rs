@@ -1,11 +1,14 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use artifact::Sha256;
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::shell::ask;
 
 /// An executable that lies ready on the operator's machine.
@@ -29,6 +32,19 @@ pub struct InstallPrograms {
 }
 
 impl InstallPrograms {
+    fn former<'a>(&self, programs: impl IntoIterator<Item = &'a LocalProgram>) -> Vec<Former> {
+        let paths: BTreeSet<Utf8PathBuf> = programs
+            .into_iter()
+            .map(|program| self.directory.join(&program.name))
+            .collect();
+        paths.into_iter().map(Former::File).collect()
+    }
+
+    /// "etcd"
+    fn component(&self) -> &str {
+        self.what.split(' ').next().unwrap_or_default()
+    }
+
     async fn programs(&self, cx: &Cx) -> Result<&[LocalProgram], StepError> {
         let machine = &cx.host.facts().await?.machine;
         self.by_machine
@@ -74,11 +90,7 @@ impl InstallPrograms {
 #[async_trait]
 impl Step for InstallPrograms {
     fn id(&self) -> String {
-        format!(
-            "programs {} in {}",
-            self.what.split(' ').next().unwrap_or_default(),
-            self.directory
-        )
+        format!("programs {} in {}", self.component(), self.directory)
     }
 
     fn describe(&self) -> String {
@@ -106,7 +118,9 @@ impl Step for InstallPrograms {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        for program in self.differing(cx).await? {
+        let differing = self.differing(cx).await?;
+        before::note(cx, &self.former(differing.iter().copied())).await?;
+        for program in differing {
             let source = Source::File(program.local.clone());
             let to = self.directory.join(&program.name);
             cx.host
@@ -114,5 +128,11 @@ impl Step for InstallPrograms {
                 .await?;
         }
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        let title = format!("remove {} from {}", self.component(), self.directory);
+        let programs = self.by_machine.values().flatten();
+        Some(TakeBack::step(title, self.former(programs)))
     }
 }

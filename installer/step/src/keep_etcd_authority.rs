@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::local_file;
@@ -49,5 +51,9 @@ impl Step for KeepEtcdAuthority {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::shell::ask;
 
 /// A kernel module, and where its feature shows when the kernel has it, loaded or built in.
@@ -76,7 +80,13 @@ impl Step for LoadModules {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        for name in self.missing(cx).await? {
+        let missing = self.missing(cx).await?;
+        let former: Vec<Former> = missing
+            .iter()
+            .map(|name| Former::Module((*name).to_owned()))
+            .collect();
+        before::note(cx, &former).await?;
+        for name in missing {
             let load = Command::script(format!("PATH=$PATH:/usr/sbin:/sbin modprobe {name}"));
             let output = ask(cx, load).await?;
             if !output.ok() {
@@ -90,5 +100,16 @@ impl Step for LoadModules {
             }
         }
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        let names: Vec<&str> = self.modules.iter().map(|module| module.name).collect();
+        // Those that need others were loaded after them.
+        let what = names.iter().rev();
+        let what = what
+            .map(|name| Former::Module((*name).to_owned()))
+            .collect();
+        let title = format!("unload kernel modules {}", names.join(", "));
+        Some(TakeBack::step(title, what))
     }
 }

@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::{Cx, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::Command;
 
 use crate::etcdctl::EtcdCluster;
@@ -77,5 +79,9 @@ impl Step for LookAtEtcd {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

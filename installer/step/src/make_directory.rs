@@ -1,17 +1,32 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs};
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::shell::{ask, must};
 
-/// Makes a directory with its mode and owner. What is in it stays.
+/// Makes a directory with its mode and owner. What is in it stays. For data there is [`crate::DataDirectory`].
 pub struct MakeDirectory {
     pub path: Utf8PathBuf,
     pub attrs: FileAttrs,
 }
 
 impl MakeDirectory {
+    pub(crate) async fn make(&self, cx: &Cx) -> Result<(), StepError> {
+        let path = host::quote(self.path.as_str());
+        let FileAttrs { mode, owner } = &self.attrs;
+        let owner = host::quote(&format!("{}:{}", owner.user, owner.group));
+        // Parents must let others through, whatever the login's umask.
+        let script =
+            format!("umask 022; mkdir -p {path} && chown {owner} {path} && chmod {mode:o} {path}");
+        must(cx, &format!("make {}", self.path), Command::script(script)).await?;
+        Ok(())
+    }
+
     fn wanted(&self) -> String {
         let FileAttrs { mode, owner } = &self.attrs;
         format!("{mode:o} {} {}", owner.user, owner.group)
@@ -47,13 +62,13 @@ impl Step for MakeDirectory {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let path = host::quote(self.path.as_str());
-        let FileAttrs { mode, owner } = &self.attrs;
-        let owner = host::quote(&format!("{}:{}", owner.user, owner.group));
-        // Parents must let others through, whatever the login's umask.
-        let script =
-            format!("umask 022; mkdir -p {path} && chown {owner} {path} && chmod {mode:o} {path}");
-        must(cx, &format!("make {}", self.path), Command::script(script)).await?;
-        Ok(())
+        before::note(cx, &[Former::Directory(self.path.clone())]).await?;
+        self.make(cx).await
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        let title = format!("remove directory {}", self.path);
+        let what = vec![Former::Directory(self.path.clone())];
+        Some(TakeBack::step(title, what))
     }
 }

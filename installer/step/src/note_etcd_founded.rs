@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 
 use crate::local_file;
 
@@ -31,5 +33,10 @@ impl Step for NoteEtcdFounded {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(local_file::write(&self.note, 0o600, TEXT.as_bytes())?)
+    }
+
+    /// The note lies beside the authority, and goes with it.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

@@ -6,9 +6,10 @@ mod judge;
 mod together;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Slot, State, Step, StepError};
+use engine::{Cx, Data, Slot, State, Step, StepError};
 
 use crate::KernelModule;
 
@@ -167,5 +168,9 @@ impl Step for SurveyHost {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

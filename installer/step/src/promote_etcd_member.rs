@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 
 use crate::etcdctl::{EtcdCluster, EtcdPeer, Member};
 use crate::shell::refused;
@@ -57,5 +59,10 @@ impl Step for PromoteEtcdMember {
         } else {
             Err(refused("promote the etcd member", &output))
         }
+    }
+
+    /// The membership goes with the store.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

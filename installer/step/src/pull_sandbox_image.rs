@@ -1,8 +1,9 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::shell::{ask, must, refused};
@@ -69,5 +70,10 @@ impl Step for PullSandboxImage {
         )
         .await?;
         Ok(())
+    }
+
+    /// It goes with the runtime's data.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

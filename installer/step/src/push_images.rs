@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use artifact::ImageEntry;
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use futures::future::ready;
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -161,6 +163,11 @@ impl Step for PushImages {
         push.blobs(&images).await?;
         push.manifests(&images).await?;
         Ok(())
+    }
+
+    /// They go with the registry's data.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 

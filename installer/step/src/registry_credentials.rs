@@ -1,13 +1,15 @@
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::RemoveLocal;
 use crate::local_file::{self, FileError, blocking};
 
 /// Who may use the site's registry.
@@ -216,5 +218,11 @@ impl Step for PrepareRegistryCredentials {
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         let this = self.clone();
         blocking(move || this.bring_about()).await
+    }
+
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
+        let title = "remove the registry's credentials";
+        let files = || [self.htpasswd(), self.kept()];
+        (data == Data::Purge).then(|| RemoveLocal::step(title, files()))
     }
 }

@@ -1,7 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Slot, State, Step, StepError};
+use engine::{Cx, Data, Slot, State, Step, StepError};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
@@ -160,5 +161,9 @@ impl Step for RunEtcd {
             self.halted.fill(self.me.name.clone());
         }
         done
+    }
+
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
+        self.service.counterpart(data)
     }
 }

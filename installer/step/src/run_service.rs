@@ -1,10 +1,13 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::{Command, HostError};
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::shell::{ask, refused};
 
 /// Enables a systemd unit and has it running with the files that are on the host now. A digest of those files, noted
@@ -40,6 +43,15 @@ impl RunService {
              systemctl {verb} {unit} && printf '%s\\n' \"$digest\" > {NOTES}/{unit}",
             self.digest()
         )
+    }
+
+    /// Must be done before the unit is enabled or started.
+    pub(crate) async fn note_former(&self, cx: &Cx) -> Result<(), StepError> {
+        before::note(cx, &[self.former()]).await
+    }
+
+    pub(crate) fn former(&self) -> Former {
+        Former::Unit(self.unit.to_owned())
     }
 
     pub(crate) async fn is_active(&self, cx: &Cx) -> Result<bool, StepError> {
@@ -95,6 +107,7 @@ impl Step for RunService {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        self.note_former(cx).await?;
         let start = Command::script(self.script("restart")).timeout(PATIENCE);
         match cx.host.run(&start.as_root()).await {
             Ok(output) if output.ok() => Ok(()),
@@ -109,5 +122,12 @@ impl Step for RunService {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        Some(TakeBack::step(
+            format!("stop {}", self.unit),
+            vec![self.former()],
+        ))
     }
 }

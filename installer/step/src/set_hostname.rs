@@ -1,12 +1,20 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::shell::{ask, must};
 
 /// Gives the host its name from the config. Only where the config asks for it: a forced rename is a surprise.
 pub struct SetHostname {
     pub name: String,
+}
+
+fn former() -> [Former; 2] {
+    [Former::Hostname, Former::File("/etc/hostname".into())]
 }
 
 #[async_trait]
@@ -38,11 +46,19 @@ impl Step for SetHostname {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        before::note(cx, &former()).await?;
         let name = host::quote(&self.name);
         let script = format!(
             "printf '%s\\n' {name} > /etc/hostname && printf %s {name} > /proc/sys/kernel/hostname"
         );
         must(cx, "set the hostname", Command::script(script)).await?;
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        Some(TakeBack::step(
+            "give the host its former name",
+            former().into(),
+        ))
     }
 }

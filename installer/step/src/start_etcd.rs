@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::shell::{ask, must};
@@ -43,7 +45,12 @@ impl Step for StartEtcd {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        self.service.note_former(cx).await?;
         let start = Command::script(self.service.script("start --no-block"));
         must(cx, "start etcd", start).await.map(drop)
+    }
+
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
+        self.service.counterpart(data)
     }
 }

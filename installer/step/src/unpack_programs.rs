@@ -1,13 +1,16 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use artifact::Sha256;
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256 as Hasher};
+
+use crate::RemoveLocal;
 
 /// A program inside an archive of the tree, and where it is unpacked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +71,17 @@ impl Step for UnpackPrograms {
         })
         .await
         .map_err(|error| StepError::new(format!("unpacking was cut off: {error}")))?
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        let directories = self
+            .programs
+            .iter()
+            .filter_map(|program| program.to.parent());
+        Some(RemoveLocal::step(
+            format!("remove what was unpacked of {}", self.what),
+            directories.map(Utf8Path::to_owned),
+        ))
     }
 }
 

@@ -4,9 +4,11 @@ use artifact::Sha256;
 use async_trait::async_trait;
 use bytes::Bytes;
 use camino::Utf8PathBuf;
-use engine::{Cx, SlotId, State, Step, StepError};
+use engine::{Cx, Data, SlotId, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::shell::ask;
 
 /// What a file shall hold.
@@ -50,11 +52,22 @@ impl Content {
     }
 }
 
-/// Puts a small file in place with its mode and owner. Idempotent: what is there already, byte for byte, stays.
+/// Puts a small file in place with its mode and owner; one that was there before is kept for its counterpart. Idempotent: what is there already, byte for byte, stays.
 pub struct UploadFile {
     pub path: Utf8PathBuf,
     pub content: Content,
     pub attrs: FileAttrs,
+}
+
+impl UploadFile {
+    /// Writes it, whatever was there before.
+    pub(crate) async fn put(&self, cx: &Cx) -> Result<(), StepError> {
+        let source = Source::Bytes(self.content.bytes()?);
+        Ok(cx
+            .host
+            .upload(&source, &self.path, &self.attrs, &cx.progress)
+            .await?)
+    }
 }
 
 #[async_trait]
@@ -105,10 +118,11 @@ impl Step for UploadFile {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let source = Source::Bytes(self.content.bytes()?);
-        Ok(cx
-            .host
-            .upload(&source, &self.path, &self.attrs, &cx.progress)
-            .await?)
+        before::note(cx, &[Former::File(self.path.clone())]).await?;
+        self.put(cx).await
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        Some(TakeBack::file(&self.path))
     }
 }

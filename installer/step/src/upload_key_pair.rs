@@ -1,10 +1,13 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use camino::{Utf8Path, Utf8PathBuf};
+use engine::{Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Owner, Source};
 
+use crate::before::{self, Former};
 use crate::shell::must;
-use crate::{Content, KeyPairFiles, UploadFile};
+use crate::{Content, KeyPairFiles, TakeBack, UploadFile};
 
 /// Puts a certificate and its key in place together: a service that reads them at any moment must not find one of them
 /// new and the other old. Whoever is killed in between leaves the pair of before.
@@ -16,6 +19,13 @@ pub struct UploadKeyPair {
 }
 
 impl UploadKeyPair {
+    fn former(&self) -> Vec<Former> {
+        let paths = self
+            .files()
+            .map(|(_, file)| [beside(&file.path), file.path]);
+        paths.into_iter().flatten().map(Former::File).collect()
+    }
+
     fn files(&self) -> [(Utf8PathBuf, UploadFile); 2] {
         let sides = [
             (self.from.certificate(), "crt", 0o644),
@@ -33,6 +43,11 @@ impl UploadKeyPair {
             (local, file)
         })
     }
+}
+
+/// Where a file lies until both are there.
+fn beside(path: &Utf8Path) -> Utf8PathBuf {
+    format!("{path}.new").into()
 }
 
 #[async_trait]
@@ -59,9 +74,10 @@ impl Step for UploadKeyPair {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        before::note(cx, &self.former()).await?;
         let mut moves = Vec::new();
         for (local, file) in self.files() {
-            let beside: Utf8PathBuf = format!("{}.new", file.path).into();
+            let beside = beside(&file.path);
             let source = Source::File(local);
             cx.host
                 .upload(&source, &beside, &file.attrs, &cx.progress)
@@ -78,5 +94,10 @@ impl Step for UploadKeyPair {
         must(cx, "put the certificate and its key in place", both)
             .await
             .map(drop)
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        let title = format!("remove {}.crt and .key", self.to);
+        Some(TakeBack::step(title, self.former()))
     }
 }

@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 
 use crate::etcdctl::{Answer, EtcdCluster, JOURNAL_OF_EACH};
 
@@ -79,5 +80,9 @@ impl Step for VerifyEtcd {
             tokio::time::sleep(ASK_EVERY).await;
         }
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

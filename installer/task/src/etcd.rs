@@ -6,10 +6,10 @@ use cluster::Host;
 use engine::{Order, Slot, Step, Task};
 
 use step::{
-    Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, EnterEtcd, Entry,
-    EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, KeepEtcdAuthority, KeyPairFiles, LookAtEtcd,
-    MakeDirectory, NoteEtcdFounded, Owner, PromoteEtcdMember, RunEtcd, RunService, StartEtcd,
-    UploadFile, UploadKeyPair, Usage, VerifyEtcd,
+    Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, DataDirectory,
+    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, KeepEtcdAuthority, KeyPairFiles,
+    LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner, PromoteEtcdMember, RunEtcd, RunService,
+    StartEtcd, UploadFile, UploadKeyPair, Usage, VerifyEtcd,
 };
 use templates::{BootstrapState, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
 
@@ -115,13 +115,13 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
                 owner: root_etcd(),
             },
         ),
-        directory(
-            site.cluster.spec.etcd.data_dir.clone(),
-            FileAttrs {
+        Arc::new(DataDirectory {
+            path: site.cluster.spec.etcd.data_dir.clone(),
+            attrs: FileAttrs {
                 mode: 0o700,
                 owner: owner(),
             },
-        ),
+        }),
     ];
     let mut pair = |from: KeyPairFiles, name: &str| {
         steps.push(Arc::new(UploadKeyPair {

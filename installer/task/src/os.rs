@@ -4,7 +4,7 @@ use cluster::Host;
 use engine::{Step, StepError, Task};
 
 use step::{
-    ApplySysctls, Content, DisableSwap, EditBlock, FileAttrs, KernelModule, LoadModules, MARKER,
+    ApplySysctls, Content, DisableSwap, EditBlock, FileAttrs, KernelModule, LoadModules, MarkHost,
     SetHostname, UploadFile,
 };
 use templates::{HostEntry, HostsBlock, Modules, Sysctls, Template};
@@ -18,10 +18,8 @@ use crate::site::names;
 pub fn host_files(site: &Site) -> Task {
     let mut task = Task::new("host files");
     for host in &site.cluster.spec.hosts {
-        let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(UploadFile {
-            path: MARKER.into(),
-            content: Content::Text(format!("{}\n", site.cluster.name())),
-            attrs: FileAttrs::root(0o644),
+        let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(MarkHost {
+            cluster: site.cluster.name().to_owned(),
         })];
         if site.cluster.spec.system.set_hostname {
             steps.push(Arc::new(SetHostname {

@@ -7,10 +7,10 @@ use engine::{Order, Step, Task};
 use artifact::ImageEntry;
 use cluster::Arch;
 use step::{
-    Certificate, CertificateAuthority, CertificateSpec, Containerd, Content, CreateUser, FileAttrs,
-    ImageArchives, ImportImages, KeyPairFiles, MakeDirectory, NodeImage, Owner,
-    PrepareRegistryCredentials, PullSandboxImage, PushImages, RunService, SiteRegistry, UploadFile,
-    Usage,
+    Certificate, CertificateAuthority, CertificateSpec, Containerd, Content, CreateUser,
+    DataDirectory, FileAttrs, ImageArchives, ImportImages, KeyPairFiles, MakeDirectory, NodeImage,
+    Owner, PrepareRegistryCredentials, PullSandboxImage, PushImages, RunService, SiteRegistry,
+    UploadFile, Usage,
 };
 use templates::{RegistryConfig, RegistryUnit};
 
@@ -116,7 +116,7 @@ pub fn registry_service(site: &Site) -> Task {
                 path: DIR.into(),
                 attrs: FileAttrs::root(0o755),
             }),
-            Arc::new(MakeDirectory {
+            Arc::new(DataDirectory {
                 path: data_dir,
                 attrs: FileAttrs {
                     mode: 0o700,

@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use engine::{Step, StepError, Task};
 
 use secrecy::ExposeSecret;
-use step::{Content, FileAttrs, MakeDirectory, RunService, UploadFile};
+use step::{Content, FileAttrs, MakeDirectory, RunContainerd, RunService, UploadFile};
 use templates::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
 
 use crate::facts::minor;
@@ -43,7 +43,10 @@ pub fn containerd(site: &Site) -> Task {
         let reads: Vec<Utf8PathBuf> = [CONFIG, UNIT_FILE, "/usr/local/bin/containerd"]
             .map(Utf8PathBuf::from)
             .into();
-        steps.push(Arc::new(RunService { unit: UNIT, reads }));
+        steps.push(Arc::new(RunContainerd {
+            service: RunService { unit: UNIT, reads },
+            data_dir: site.cluster.spec.registry.containerd_data_dir.clone(),
+        }));
         steps
     })
 }

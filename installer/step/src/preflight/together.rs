@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Slot, State, Step, StepError};
+use engine::{Cx, Data, Slot, State, Step, StepError};
 
 use super::{Finding, Survey};
 
@@ -73,6 +74,10 @@ impl Step for JudgeSurveys {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 

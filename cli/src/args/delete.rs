@@ -1,0 +1,61 @@
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+
+/// Take away what was set up
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm delete cluster -f config.yaml --dry-run
+  kubexm delete cluster -f config.yaml")]
+pub struct DeleteArgs {
+    #[command(subcommand)]
+    pub command: DeleteCommand,
+}
+
+/// What can be deleted.
+#[derive(Debug, Subcommand)]
+pub enum DeleteCommand {
+    Cluster(DeleteClusterArgs),
+}
+
+/// Take a cluster off its hosts, and leave them as they were before
+///
+/// Goes backwards through everything that install did, and gives each host back what it had: files, services, users,
+/// kernel parameters. Data stays, and certificates with it, so that installing again finds them; --purge removes them
+/// too. Running it again goes on where it was interrupted.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm delete cluster -f config.yaml --dry-run     show what would be done, and do nothing
+  kubexm delete cluster -f config.yaml               keep etcd's store, images, certificates
+  kubexm delete cluster -f config.yaml --purge       leave nothing
+  kubexm delete cluster -f config.yaml --yes         do not ask, in scripts")]
+pub struct DeleteClusterArgs {
+    /// The site's config; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Utf8PathBuf,
+    /// Remove data as well: etcd's store, the registry's and the nodes' images, certificates and keys
+    #[arg(long)]
+    pub purge: bool,
+    /// Do not ask for the cluster's name
+    #[arg(long)]
+    pub yes: bool,
+    /// The directory that holds .kubexm/
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub work_dir: Utf8PathBuf,
+    /// Show every step and whether it is needed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many steps at once, over all hosts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Trust the key of a host that is seen for the first time, and remember it
+    #[arg(long)]
+    pub accept_new_host_keys: bool,
+    /// Where host keys are looked up [default: ~/.ssh/known_hosts]
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<Utf8PathBuf>,
+    /// Let this node of the plan fail, to see what happens then
+    #[arg(long, value_name = "NODE", hide = true)]
+    pub inject_error: Option<String>,
+}

@@ -1,0 +1,97 @@
+use std::io::{self, BufRead, IsTerminal};
+use std::process;
+
+use artifact::WorkDir;
+use cluster::Cluster;
+use pipeline::{Data, Graph, Options, Session, Site};
+
+use crate::args::DeleteClusterArgs;
+use crate::error::Failure;
+use crate::output::{Printer, count};
+use crate::run::Run;
+use crate::{access, config, dry, runtime, signals, site};
+
+const NO_MANIFEST: &str = "give the --work-dir that the cluster was installed from, or copy its .kubexm/<cluster>/bundle.json \
+     there: it says what was installed; of the other files none is needed";
+
+pub fn run(args: &DeleteClusterArgs, printer: &Printer) -> Result<(), Failure> {
+    let config = config::load(&args.config, printer)?;
+    let cluster = config.parsed.cluster;
+    cluster
+        .require_hosts(config.name.as_str())
+        .map_err(|problems| Failure::Config(Box::new(problems)))?;
+    let (manifest, digest) = site::described(&cluster, &args.work_dir, NO_MANIFEST)?;
+    let tree = WorkDir::new(&args.work_dir).tree(cluster.name());
+    // Nobody logs in to the registry to remove it.
+    let site = Site::new(cluster, manifest, tree, None);
+    let data = if args.purge { Data::Purge } else { Data::Keep };
+    let graph = pipeline::delete(&site, data)?;
+    let access = access::of(args.known_hosts.as_deref(), args.accept_new_host_keys);
+    let inventory = pipeline::inventory(&site.cluster, &access)?;
+    let runtime = runtime::start()?;
+    let _inside = runtime.enter();
+    let jobs = runtime::jobs(args.jobs);
+    if args.dry_run {
+        let cancel = signals::watch(printer.work())?;
+        let nodes = runtime.block_on(pipeline::dry_run(&graph, &inventory, jobs, &cancel));
+        return dry::show(&nodes, printer);
+    }
+    if !args.yes {
+        confirm(&site.cluster, &graph, data, printer)?;
+    }
+    let session = Session::begin(&site.tree, &format!("delete, process {}", process::id()))?;
+    let run = Run {
+        command: "delete",
+        cluster: site.cluster.name(),
+        units: graph.len(),
+        reports: site.tree.state(),
+    };
+    run.tell(printer, |events| {
+        let cancel = signals::watch(events.clone())?;
+        let options = Options {
+            bundle: digest.to_string(),
+            jobs,
+            inject_error: args.inject_error.clone(),
+        };
+        let ran = session.run(&graph, &inventory, options, events, &cancel);
+        Ok(runtime.block_on(ran)?.outcome)
+    })
+}
+
+/// Shows what would be taken away, and goes on only if the cluster's name is typed.
+fn confirm(cluster: &Cluster, graph: &Graph, data: Data, printer: &Printer) -> Result<(), Failure> {
+    let name = cluster.name();
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(Failure::Usage {
+            message: format!("nobody is there to confirm that {name} shall be deleted"),
+            hint: Some("say --yes; see before what --dry-run shows".to_owned()),
+        });
+    }
+    let hosts = count(cluster.spec.hosts.len() as u64, "host");
+    let fate = match data {
+        Data::Keep => "data, images, certificates and keys stay",
+        Data::Purge => "all data, images, certificates and keys are lost for good",
+    };
+    printer.remark(format_args!(
+        "{}\n{name} is taken off {hosts}; {fate}.\nType the cluster's name to go on:",
+        graph.tree()
+    ));
+    let mut typed = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut typed)
+        .map_err(|source| Failure::Read {
+            path: "stdin".into(),
+            source,
+        })?;
+    if typed.trim() == name {
+        return Ok(());
+    }
+    Err(Failure::Usage {
+        message: format!(
+            "'{}' is not the cluster's name; nothing was changed",
+            typed.trim()
+        ),
+        hint: None,
+    })
+}

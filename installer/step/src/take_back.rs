@@ -1,0 +1,56 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use camino::Utf8Path;
+use engine::{Cx, Data, State, Step, StepError};
+
+use crate::before::{self, Former};
+
+/// Brings something of a host back to how it was before kubexm changed it: the counterpart of most steps.
+pub struct TakeBack {
+    /// "remove /etc/crictl.yaml": for people, and its name in the plan.
+    pub title: String,
+    pub what: Vec<Former>,
+}
+
+impl TakeBack {
+    pub(crate) fn step(title: impl Into<String>, what: Vec<Former>) -> Arc<dyn Step> {
+        let title = title.into();
+        Arc::new(Self { title, what })
+    }
+
+    /// A file that several steps may write has one counterpart.
+    pub(crate) fn file(path: &Utf8Path) -> Arc<dyn Step> {
+        Self::step(
+            format!("remove {path}"),
+            vec![Former::File(path.to_owned())],
+        )
+    }
+}
+
+#[async_trait]
+impl Step for TakeBack {
+    fn id(&self) -> String {
+        self.title.clone()
+    }
+
+    fn describe(&self) -> String {
+        self.title.clone()
+    }
+
+    fn inputs(&self) -> String {
+        format!("{:?}", self.what)
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        before::pending(cx, &self.what).await
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        before::restore(cx, &self.title, &self.what).await
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
