@@ -77,6 +77,32 @@ pub fn node_network(site: &Site) -> Stage {
     Stage::new("node network", vec![task::node_network(site)])
 }
 
+/// The apiservers and those who act through them, one master after the other; then the masters as nodes, and DNS.
+#[must_use]
+pub fn control_plane(site: &Site) -> Stage {
+    Stage::new(
+        "control plane",
+        vec![
+            task::control_plane_files(site),
+            task::control_plane_services(site),
+            task::cluster_roles(site),
+            task::master_nodes(site),
+            task::cluster_dns(site),
+        ],
+    )
+    .after(task::after_etcd(site))
+}
+
+/// The workers as nodes.
+#[must_use]
+pub fn workers(site: &Site) -> Stage {
+    Stage::new(
+        "workers",
+        vec![task::worker_nodes(site), task::node_marks(site)],
+    )
+    .after(task::after_first_master(site))
+}
+
 /// Every node can pull what the site's registry holds, and nothing else.
 #[must_use]
 pub fn images(site: &Site) -> Stage {

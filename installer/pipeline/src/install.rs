@@ -13,6 +13,10 @@ pub enum InstallStage {
     Runtime,
     Etcd,
     Images,
+    ControlPlane,
+    Network,
+    Workers,
+    NodeNetwork,
 }
 
 impl InstallStage {
@@ -24,8 +28,12 @@ impl InstallStage {
         Self::Runtime,
         Self::Etcd,
         Self::Images,
+        Self::ControlPlane,
+        Self::Network,
+        Self::Workers,
+        Self::NodeNetwork,
     ];
-    pub const LAST: Self = Self::Images;
+    pub const LAST: Self = Self::NodeNetwork;
 
     /// As it is called on a command line.
     #[must_use]
@@ -38,6 +46,10 @@ impl InstallStage {
             Self::Runtime => "runtime",
             Self::Etcd => "etcd",
             Self::Images => "images",
+            Self::ControlPlane => "control-plane",
+            Self::Network => "network",
+            Self::Workers => "workers",
+            Self::NodeNetwork => "node-network",
         }
     }
 
@@ -50,6 +62,10 @@ impl InstallStage {
             Self::Runtime => module::runtime(site),
             Self::Etcd => module::etcd(site),
             Self::Images => module::images(site),
+            Self::ControlPlane => module::control_plane(site),
+            Self::Network => module::network(site),
+            Self::Workers => module::workers(site),
+            Self::NodeNetwork => module::node_network(site),
         }
     }
 }

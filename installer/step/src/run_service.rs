@@ -60,7 +60,7 @@ impl RunService {
     }
 
     /// A start that failed, with what the service said last.
-    async fn with_last_lines(&self, cx: &Cx, error: String) -> StepError {
+    pub(crate) async fn with_last_lines(&self, cx: &Cx, error: String) -> StepError {
         let lines = ["--lines", "10", "--output", "cat"];
         let mut argv = vec!["journalctl", "--no-pager", "--unit", self.unit];
         argv.extend(lines);

@@ -1,12 +1,17 @@
 //! One piece of work each: which steps, on which hosts, and what must come before what.
 
+mod arguments;
+mod control_plane;
+mod dns;
 mod etcd;
 mod facts;
 mod kube;
 mod kube_pki;
+mod kube_proxy;
 mod kubelet;
 mod network;
 mod node_marks;
+mod nodes;
 mod os;
 mod preflight;
 mod programs;
@@ -15,11 +20,16 @@ mod registry;
 mod runtime;
 mod site;
 
+pub use control_plane::{
+    after_etcd, after_first_master, cluster_roles, control_plane_files, control_plane_services,
+};
+pub use dns::cluster_dns;
 pub use etcd::{etcd_config, etcd_members, etcd_pki};
 pub use kube_pki::kube_pki;
 pub use kubelet::kubelet_config;
 pub use network::{network_plugin, node_network};
 pub use node_marks::node_marks;
+pub use nodes::{master_nodes, worker_nodes};
 pub use os::{host_files, kernel};
 pub use preflight::survey;
 pub use programs::unpack;

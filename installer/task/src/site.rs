@@ -197,6 +197,15 @@ impl Site {
         pauses.find(|image| image.wanted_by.contains(&for_runtime))
     }
 
+    /// The one image of the bundle with this name: the last part of its repository.
+    pub(crate) fn image_named(&self, name: &str) -> Option<&ImageEntry> {
+        let is_it = |image: &&ImageEntry| {
+            let (repository, _) = split_tag(&image.reference);
+            repository.rsplit('/').next() == Some(name)
+        };
+        self.manifest.images.iter().find(is_it)
+    }
+
     /// How the site's registry names the images of the world.
     pub(crate) fn registry_names(&self) -> SiteNames {
         let namespace = self.cluster.spec.registry.namespace_override.clone();

@@ -1,0 +1,88 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::{Cx, State, Step, StepError};
+use host::Command;
+
+use crate::RunService;
+use crate::kubectl::ask_kubectl;
+use crate::shell::ask;
+
+/// Waits until a component of the control plane says that it is ready, on its own host and past every load balancer. A
+/// component that has started is not ready yet: the next host must not be touched before.
+pub struct WaitReady {
+    /// Its service, whose last words are told where it does not become ready.
+    pub unit: &'static str,
+    /// `https://127.0.0.1:6443`
+    pub server: String,
+    pub health: Health,
+}
+
+/// How a component is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// As an administrator, by the site's certificates: an apiserver, which need not answer to anybody else.
+    Apiserver,
+    /// As anybody: the others, who sign their own certificates and tell everyone how they are.
+    Other,
+}
+
+/// How long a component may take, with a store that is just settling.
+const PATIENCE: Duration = Duration::from_mins(2);
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+impl WaitReady {
+    fn component(&self) -> &'static str {
+        self.unit.trim_end_matches(".service")
+    }
+}
+
+#[async_trait]
+impl Step for WaitReady {
+    fn id(&self) -> String {
+        format!("ready {}", self.component())
+    }
+
+    fn describe(&self) -> String {
+        format!("wait until {} is ready", self.component())
+    }
+
+    fn inputs(&self) -> String {
+        self.server.clone()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let server = ["--server", &self.server, "--request-timeout", "5s"];
+        let output = match self.health {
+            Health::Apiserver => {
+                ask_kubectl(cx, &[&server[..], &["get", "--raw", "/readyz"]].concat()).await?
+            }
+            Health::Other => {
+                let alone = ["/usr/local/bin/kubectl", "--kubeconfig", "/dev/null"];
+                let anybody = ["--insecure-skip-tls-verify", "get", "--raw", "/healthz"];
+                ask(cx, Command::new([&alone[..], &server, &anybody].concat())).await?
+            }
+        };
+        Ok(if output.ok() {
+            State::Satisfied
+        } else {
+            State::needed(output.last_words())
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while let State::Needed(reason) = self.check(cx).await? {
+            if tokio::time::Instant::now() > deadline {
+                let error = format!("{} does not become ready: {reason}", self.component());
+                let service = RunService {
+                    unit: self.unit,
+                    reads: Vec::new(),
+                };
+                return Err(service.with_last_lines(cx, error).await);
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! A control plane from plain binaries: its files, its services one master at a time, and its first grants.
+
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cluster::{EtcdType, Host, KubernetesType};
+use engine::{Order, Step, Task};
+use step::{
+    ApplyManifest, Content, FileAttrs, GrantAdministrators, Health, KeyPairFiles, MakeDirectory,
+    Owner, RunService, UploadFile, UploadKeyPair, WaitReady,
+};
+use templates::{
+    ApiserverUnit, Arguments, ClusterAdmins, ClusterRoles, ControllerManagerUnit, SchedulerUnit,
+};
+
+use crate::kube::{KUBERNETES, PKI};
+use crate::kube_pki::{CA, FRONT_PROXY_CA};
+use crate::os::rendered;
+use crate::{Site, arguments, programs};
+
+/// The ports where the components answer on their own hosts, the apiserver's aside, which the config has.
+const CONTROLLER_MANAGER_PORT: u16 = 10257;
+const SCHEDULER_PORT: u16 = 10259;
+
+/// What a master has of the operator's certificates, each with its key.
+const PAIRS: &[&str] = &[
+    CA,
+    "apiserver",
+    "apiserver-kubelet-client",
+    "front-proxy-client",
+];
+/// What the files are called that components read. They may be told to write others, such as logs.
+const READ: &[&str] = &["conf", "crt", "key", "pub", "yaml"];
+
+/// One component of the control plane on one master.
+struct Service {
+    name: &'static str,
+    unit: &'static str,
+    text: String,
+    /// What it reads beside its unit and its program.
+    reads: Vec<String>,
+    server: String,
+    health: Health,
+}
+
+fn services(site: &Site, host: &Host) -> [Service; 3] {
+    let apiserver = arguments::apiserver(site, host);
+    let controller_manager = arguments::controller_manager(site);
+    let scheduler = arguments::scheduler(site);
+    let port = site.cluster.spec.control_plane_endpoint.port;
+    [
+        Service {
+            name: "kube-apiserver",
+            unit: "kube-apiserver.service",
+            reads: files_in(&apiserver),
+            server: arguments::local_url(&apiserver, port),
+            text: rendered(&ApiserverUnit {
+                arguments: apiserver,
+            }),
+            health: Health::Apiserver,
+        },
+        Service {
+            name: "kube-controller-manager",
+            unit: "kube-controller-manager.service",
+            reads: files_in(&controller_manager),
+            server: arguments::local_url(&controller_manager, CONTROLLER_MANAGER_PORT),
+            text: rendered(&ControllerManagerUnit {
+                arguments: controller_manager,
+            }),
+            health: Health::Other,
+        },
+        Service {
+            name: "kube-scheduler",
+            unit: "kube-scheduler.service",
+            reads: files_in(&scheduler),
+            server: arguments::local_url(&scheduler, SCHEDULER_PORT),
+            text: rendered(&SchedulerUnit {
+                arguments: scheduler,
+            }),
+            health: Health::Other,
+        },
+    ]
+}
+
+/// The files of Kubernetes that arguments name: what a service must be started anew for when it changes.
+fn files_in(arguments: &Arguments) -> Vec<String> {
+    let below = format!("{KUBERNETES}/");
+    let is_read = |value: &&str| {
+        let suffix = Utf8Path::new(value).extension();
+        value.starts_with(&below) && suffix.is_some_and(|suffix| READ.contains(&suffix))
+    };
+    let values = arguments.iter().map(|(_, value)| value);
+    let mut files: Vec<String> = values.filter(is_read).map(str::to_owned).collect();
+    files.sort_unstable();
+    files.dedup();
+    files
+}
+
+impl Service {
+    fn unit_file(&self) -> Utf8PathBuf {
+        format!("/etc/systemd/system/{}", self.unit).into()
+    }
+
+    fn files(&self, site: &Site) -> [Arc<dyn Step>; 2] {
+        [
+            programs::install(site, self.name, "/usr/local/bin"),
+            upload(self.unit_file(), Content::Text(self.text.clone()), 0o644),
+        ]
+    }
+
+    fn run(self) -> [Arc<dyn Step>; 2] {
+        let program = format!("/usr/local/bin/{}", self.name).into();
+        let others = self.reads.iter().map(Utf8PathBuf::from);
+        let reads = [self.unit_file(), program].into_iter().chain(others);
+        [
+            Arc::new(RunService {
+                unit: self.unit,
+                reads: reads.collect(),
+            }),
+            Arc::new(WaitReady {
+                unit: self.unit,
+                server: self.server,
+                health: self.health,
+            }),
+        ]
+    }
+}
+
+fn upload(path: impl Into<Utf8PathBuf>, content: Content, mode: u32) -> Arc<dyn Step> {
+    Arc::new(UploadFile {
+        path: path.into(),
+        content,
+        attrs: FileAttrs::root(mode),
+    })
+}
+
+fn directory(path: &str, mode: u32) -> Arc<dyn Step> {
+    Arc::new(MakeDirectory {
+        path: path.into(),
+        attrs: FileAttrs::root(mode),
+    })
+}
+
+/// The masters, where their control plane is from plain binaries.
+fn masters(site: &Site) -> Vec<&Host> {
+    match site.cluster.spec.kubernetes.kind {
+        KubernetesType::Kubexm => site.masters(),
+        KubernetesType::Kubeadm => Vec::new(),
+    }
+}
+
+/// Everything of the control plane on its masters but the running services.
+#[must_use]
+pub fn control_plane_files(site: &Site) -> Task {
+    let mut task = Task::new("control plane files");
+    for host in masters(site) {
+        let mut steps = vec![
+            directory(KUBERNETES, 0o755),
+            directory(PKI, 0o755),
+            programs::install(site, "kubectl", "/usr/local/bin"),
+        ];
+        steps.extend(pki(site, host));
+        steps.extend(etcd_client(site));
+        for service in services(site, host) {
+            steps.extend(service.files(site));
+        }
+        task = task.on(&host.name, steps);
+    }
+    task
+}
+
+/// Certificates and keys of Kubernetes itself, and the kubeconfigs of those who call the apiservers from a master.
+fn pki(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    let mut steps: Vec<Arc<dyn Step>> = PAIRS
+        .iter()
+        .map(|name| key_pair(site.kubernetes_files(name), name))
+        .collect();
+    let front_proxy = site.kubernetes_files(FRONT_PROXY_CA).certificate();
+    let accounts = site.service_account_key();
+    for (name, from, mode) in [
+        ("front-proxy-ca.crt", front_proxy, 0o644),
+        ("sa.pub", accounts.public(), 0o644),
+        ("sa.key", accounts.key(), 0o600),
+    ] {
+        steps.push(upload(format!("{PKI}/{name}"), Content::Local(from), mode));
+    }
+    let mut kubeconfigs = vec!["admin", "controller-manager", "scheduler"];
+    let is_first = site
+        .first_master()
+        .is_some_and(|first| first.name == host.name);
+    if is_first && site.traits().cluster_admins_group {
+        kubeconfigs.push("super-admin");
+    }
+    for name in kubeconfigs {
+        let to = format!("{KUBERNETES}/{name}.conf");
+        steps.push(upload(to, Content::Local(site.kubeconfig(name)), 0o600));
+    }
+    steps
+}
+
+fn key_pair(from: KeyPairFiles, to: &str) -> Arc<dyn Step> {
+    Arc::new(UploadKeyPair {
+        from,
+        to: format!("{PKI}/{to}").into(),
+        owner: Owner::root(),
+    })
+}
+
+/// With what an apiserver enters the store.
+fn etcd_client(site: &Site) -> Vec<Arc<dyn Step>> {
+    let etcd = &site.cluster.spec.etcd;
+    let external = etcd.external.as_ref();
+    let external = external.filter(|_| etcd.kind == EtcdType::External);
+    let authority = |from: Utf8PathBuf| {
+        let to = format!("{PKI}/etcd/ca.crt");
+        [
+            directory(&format!("{PKI}/etcd"), 0o755),
+            upload(to, Content::Local(from), 0o644),
+        ]
+    };
+    let mut steps = Vec::new();
+    let Some(external) = external else {
+        let files = |name: &str| KeyPairFiles::at(site.tree.certs("etcd").join(name));
+        steps.extend(authority(files("ca").certificate()));
+        steps.push(key_pair(
+            files("apiserver-etcd-client"),
+            "apiserver-etcd-client",
+        ));
+        return steps;
+    };
+    if let Some(from) = &external.ca_file {
+        steps.extend(authority(from.clone()));
+    }
+    if let (Some(certificate), Some(key)) = (&external.cert_file, &external.key_file) {
+        for (from, suffix, mode) in [(certificate, "crt", 0o644), (key, "key", 0o600)] {
+            let to = format!("{PKI}/apiserver-etcd-client.{suffix}");
+            steps.push(upload(to, Content::Local(from.clone()), mode));
+        }
+    }
+    steps
+}
+
+/// The services of each master, and the next master only when they are ready: what is wrong with them keeps the others
+/// going as they are.
+#[must_use]
+pub fn control_plane_services(site: &Site) -> Task {
+    let mut task = Task::new("control plane services");
+    for host in masters(site) {
+        let steps = services(site, host).into_iter().flat_map(Service::run);
+        task = task.then(Order::AllHosts).on(&host.name, steps.collect());
+    }
+    task
+}
+
+/// What has to be there before an apiserver can start: the store, which its first member has proven healthy.
+#[must_use]
+pub fn after_etcd(site: &Site) -> Order {
+    let first = site.etcd_hosts().into_iter().next();
+    first.map_or(Order::SameHost, |host| Order::Host(host.name.clone()))
+}
+
+/// What has to be there before a node can come into the cluster: the first master.
+#[must_use]
+pub fn after_first_master(site: &Site) -> Order {
+    let first = site.first_master();
+    first.map_or(Order::SameHost, |host| Order::Host(host.name.clone()))
+}
+
+/// Who may do what, beside what every apiserver grants by itself.
+#[must_use]
+pub fn cluster_roles(site: &Site) -> Task {
+    let task = Task::new("roles");
+    let Some(first) = masters(site).into_iter().next() else {
+        return task;
+    };
+    let mut steps: Vec<Arc<dyn Step>> = Vec::new();
+    if site.traits().cluster_admins_group {
+        steps.push(Arc::new(GrantAdministrators {
+            manifest: rendered(&ClusterAdmins {}),
+        }));
+    }
+    steps.push(Arc::new(ApplyManifest {
+        name: "roles".to_owned(),
+        content: Content::Text(rendered(&ClusterRoles {})),
+    }));
+    task.on(&first.name, steps)
+}

@@ -1,0 +1,114 @@
+use std::sync::Arc;
+
+use cluster::{ExternalZone, KubernetesType};
+use engine::{Order, Slot, Step, Task};
+use step::{ApplyManifest, Content, LookForResolvers, Resolvers};
+use templates::{CorednsConfig, CorednsManifest, Corefile, ForwardedZone};
+
+use crate::Site;
+use crate::os::{rendered, rendered_late};
+
+/// Where a node reads which DNS servers to ask: past systemd's own, which answers on the node alone.
+const RESOLV_CONF: &[&str] = &["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"];
+/// The place of the DNS service in the services' networks.
+const SERVICE: u8 = 10;
+
+/// DNS for the pods. coredns is told to ask the nodes' DNS servers only where the nodes know of any: it runs on all of
+/// them. A node that does not answer now is not asked.
+#[must_use]
+pub fn cluster_dns(site: &Site) -> Task {
+    let mut task = Task::new("dns");
+    let Some(first) = site.first_master() else {
+        return task;
+    };
+    let mut found: Vec<(String, Slot<Resolvers>)> = Vec::new();
+    if site
+        .cluster
+        .spec
+        .dns
+        .coredns
+        .upstream_dns_servers
+        .is_empty()
+    {
+        let named = |name: &String| (name.clone(), Slot::new("the DNS servers of the nodes"));
+        found = crate::site::names(site.runtime_hosts())
+            .iter()
+            .map(named)
+            .collect();
+    }
+    for (name, slot) in &found {
+        let look = LookForResolvers {
+            files: RESOLV_CONF,
+            found: slot.clone(),
+        };
+        task = task.on(name, vec![Arc::new(look)]);
+    }
+    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(ApplyManifest {
+        name: "the Corefile".to_owned(),
+        content: config(site, &first.name, found),
+    })];
+    if site.cluster.spec.kubernetes.kind == KubernetesType::Kubexm {
+        steps.push(Arc::new(ApplyManifest {
+            name: "coredns".to_owned(),
+            content: Content::Text(manifest(site)),
+        }));
+    }
+    task.then(Order::Settled).on(&first.name, steps)
+}
+
+fn config(site: &Site, first: &str, found: Vec<(String, Slot<Resolvers>)>) -> Content {
+    let corefile = corefile(site);
+    if found.is_empty() {
+        return Content::Text(rendered(&CorednsConfig {
+            corefile: rendered(&corefile),
+        }));
+    }
+    // That of the master itself is there, or there would be no run on it; another node may be down.
+    let own = found.iter().filter(|(name, _)| name == first);
+    let takes = own.map(|(_, slot)| slot.id()).collect();
+    let render = Arc::new(move || {
+        let mut seen = found.iter().filter_map(|(_, slot)| slot.get());
+        let asked = seen.all(|resolvers| *resolvers == Resolvers::Reachable);
+        let corefile = Corefile {
+            upstream: asked
+                .then(|| "/etc/resolv.conf".to_owned())
+                .into_iter()
+                .collect(),
+            ..corefile.clone()
+        };
+        rendered_late(&CorednsConfig {
+            corefile: rendered_late(&corefile)?,
+        })
+    });
+    Content::Late { takes, render }
+}
+
+/// With the DNS servers that the config names.
+fn corefile(site: &Site) -> Corefile {
+    let dns = &site.cluster.spec.dns;
+    let zone = |zone: &ExternalZone| ForwardedZone {
+        zones: zone.zones.clone(),
+        nameservers: zone.nameservers.clone(),
+        cache: zone.cache,
+        rewrite: zone.rewrite.clone(),
+    };
+    Corefile {
+        domain: site.cluster.spec.kubernetes.cluster_name.clone(),
+        zones: dns.coredns.external_zones.iter().map(zone).collect(),
+        rewrite: dns.coredns.rewrite_block.clone(),
+        additional: dns.coredns.additional_configs.clone(),
+        hosts: dns.dns_etc_hosts.clone(),
+        upstream: dns.coredns.upstream_dns_servers.clone(),
+    }
+}
+
+fn manifest(site: &Site) -> String {
+    let image = site
+        .image_named("coredns")
+        .map(|image| image.reference.clone());
+    rendered(&CorednsManifest {
+        // `missing()` has found it before anything was touched.
+        image: image.unwrap_or_default(),
+        addresses: site.cluster.spec.network.kube_service_cidr.nth(SERVICE),
+    })
+}

@@ -1,0 +1,81 @@
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+use cluster::{Host, InternalLoadBalancer, ProxyMode};
+use engine::Step;
+use serde_json::{Map, Value};
+use step::{Content, FileAttrs, RunService, UploadFile};
+use templates::{KubeProxy, KubeProxyMode, KubeProxyUnit};
+
+use crate::os::rendered;
+use crate::{Site, programs};
+
+const UNIT: &str = "kube-proxy.service";
+const UNIT_FILE: &str = "/etc/systemd/system/kube-proxy.service";
+const CONFIG: &str = "/etc/kubernetes/kube-proxy.yaml";
+const KUBECONFIG: &str = "/etc/kubernetes/kube-proxy.conf";
+const PROGRAM: &str = "/usr/local/bin/kube-proxy";
+
+/// How services are forwarded to on every node, whoever starts kube-proxy there.
+pub(crate) fn forwarding(site: &Site) -> KubeProxyMode {
+    let kubernetes = &site.cluster.spec.kubernetes;
+    let masquerade_all = kubernetes.masquerade_all;
+    let balancer = site
+        .cluster
+        .spec
+        .control_plane_endpoint
+        .internal_load_balancer;
+    match kubernetes.proxy_mode() {
+        ProxyMode::Iptables => KubeProxyMode::Iptables { masquerade_all },
+        ProxyMode::Ipvs => KubeProxyMode::Ipvs {
+            masquerade_all,
+            strict_arp: balancer == InternalLoadBalancer::KubeVip,
+        },
+        ProxyMode::Nftables => KubeProxyMode::Nftables { masquerade_all },
+    }
+}
+
+/// What the config itself says in the format of kube-proxy.
+pub(crate) fn settings(site: &Site) -> Map<String, Value> {
+    let asked = &site.cluster.spec.kubernetes.kube_proxy_configuration;
+    // Plain data: it has come from YAML.
+    match serde_json::to_value(asked) {
+        Ok(Value::Object(settings)) => settings,
+        _ => Map::new(),
+    }
+}
+
+fn config(site: &Site, host: &Host) -> String {
+    let spec = &site.cluster.spec;
+    rendered(&KubeProxy {
+        kubeconfig: Some(KUBECONFIG.to_owned()),
+        hostname_override: Some(host.name.clone()),
+        mode: forwarding(site),
+        cluster_cidr: spec.network.kube_pods_cidr.to_string(),
+        feature_gates: spec.kubernetes.feature_gates.clone(),
+        settings: settings(site),
+    })
+}
+
+/// kube-proxy as a service of a node.
+pub(crate) fn kube_proxy(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    let file = |path: &str, content: Content, mode: u32| -> Arc<dyn Step> {
+        Arc::new(UploadFile {
+            path: path.into(),
+            content,
+            attrs: FileAttrs::root(mode),
+        })
+    };
+    let kubeconfig = site.kubeconfig("kube-proxy");
+    let reads = [UNIT_FILE, CONFIG, KUBECONFIG, PROGRAM].map(Utf8PathBuf::from);
+    vec![
+        programs::install(site, "kube-proxy", "/usr/local/bin"),
+        file(KUBECONFIG, Content::Local(kubeconfig), 0o600),
+        file(CONFIG, Content::Text(config(site, host)), 0o644),
+        file(UNIT_FILE, Content::Text(rendered(&KubeProxyUnit {})), 0o644),
+        Arc::new(RunService {
+            unit: UNIT,
+            reads: reads.into(),
+        }),
+    ]
+}
