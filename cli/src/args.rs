@@ -5,11 +5,15 @@
     reason = "these comments are help texts, where backticks are noise"
 )]
 
+mod access;
 mod bundle;
+mod check;
 mod config;
 mod delete;
+mod get;
 mod inspect;
 mod install;
+mod kubeconfig;
 mod plan;
 mod verify;
 
@@ -17,11 +21,15 @@ use camino::Utf8PathBuf;
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use access::AccessArgs;
 pub use bundle::BundleArgs;
+pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand};
 pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand};
+pub use get::{GetArgs, GetCommand, NodesArgs, TreeArgs};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;
+pub use kubeconfig::KubeconfigArgs;
 pub use plan::{PlanArgs, PlanFormat};
 pub use verify::VerifyArgs;
 
@@ -88,6 +96,9 @@ pub enum Command {
     Install(InstallArgs),
     Plan(PlanArgs),
     Delete(DeleteArgs),
+    Check(CheckArgs),
+    Get(GetArgs),
+    Kubeconfig(KubeconfigArgs),
     Config(ConfigArgs),
     /// Print a shell's completion script
     #[command(after_help = "\

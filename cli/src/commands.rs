@@ -1,11 +1,14 @@
 //! One file per verb: hands the arguments to the room that knows, and its answer to the printer.
 
 mod bundle;
+mod check;
 mod completion;
 mod config;
 mod delete;
+mod get;
 mod inspect;
 mod install;
+mod kubeconfig;
 mod man;
 mod plan;
 mod verify;
@@ -26,6 +29,9 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Delete(args) => match args.command {
             DeleteCommand::Cluster(args) => delete::run(&args, printer),
         },
+        Command::Check(args) => check::run(&args, printer),
+        Command::Get(args) => get::run(&args.command, printer),
+        Command::Kubeconfig(args) => kubeconfig::run(&args, printer),
         Command::Config(args) => config::run(&args.command, printer),
         Command::Completion { shell } => completion::run(shell, printer),
         Command::Man { dir } => man::run(&dir),

@@ -106,7 +106,9 @@ impl Failure {
             | Self::Pipeline(
                 PipelineError::Missing(_)
                 | PipelineError::Unsupported(_)
-                | PipelineError::Access(_),
+                | PipelineError::Access(_)
+                | PipelineError::NoKubeconfig { .. }
+                | PipelineError::Server(_),
             )
             | Self::Signature {
                 source: SignatureError::Signers(_),

@@ -1,6 +1,7 @@
 //! Everything the program prints. stdout is the result, stderr is the talk; nothing else writes to either.
 
 mod bars;
+mod findings;
 mod json;
 mod lines;
 mod paint;
@@ -10,6 +11,7 @@ mod summary;
 mod table;
 mod wording;
 
+pub use findings::Findings;
 pub use paint::Paint;
 pub use printer::{Printer, Talk};
 pub use report::Report;

@@ -26,9 +26,32 @@ impl Run<'_> {
         printer: &Printer,
         work: impl FnOnce(&Events) -> Result<RunOutcome, Failure>,
     ) -> Result<(), Failure> {
-        let report = Arc::new(Report::in_dir(self.reports));
+        self.told(printer, |sinks| printer.run(sinks), work)
+    }
+
+    /// The same for a run of which `result` tells what came of it, instead of the summary.
+    pub fn tell_for(
+        self,
+        printer: &Printer,
+        result: Arc<dyn Sink>,
+        work: impl FnOnce(&Events) -> Result<RunOutcome, Failure>,
+    ) -> Result<(), Failure> {
+        let events = |mut sinks: Vec<Arc<dyn Sink>>| {
+            sinks.push(result);
+            printer.watch(sinks)
+        };
+        self.told(printer, events, work)
+    }
+
+    fn told(
+        self,
+        printer: &Printer,
+        events: impl FnOnce(Vec<Arc<dyn Sink>>) -> Events,
+        work: impl FnOnce(&Events) -> Result<RunOutcome, Failure>,
+    ) -> Result<(), Failure> {
+        let report = Arc::new(Report::in_dir(self.reports.clone()));
         let tally = Arc::new(Tally::default());
-        let events = printer.run(vec![report.clone(), tally.clone()]);
+        let events = events(vec![report.clone(), tally.clone()]);
         let began = Instant::now();
         events.emit(&Event::RunStarted {
             command: self.command.to_owned(),

@@ -39,6 +39,22 @@ pub fn site(cluster: Cluster, manifest: Manifest, work_dir: &Utf8Path) -> Result
     Ok(Site::new(cluster, manifest, tree, login))
 }
 
+/// A site that has been installed, or at least unpacked, before: the config as it is given, and what the tree holds.
+pub fn existing(
+    config: &Utf8Path,
+    work_dir: &Utf8Path,
+    printer: &Printer,
+) -> Result<Site, Failure> {
+    let Config { name, parsed } = config::load(config, printer)?;
+    let cluster = parsed.cluster;
+    cluster
+        .require_hosts(name.as_str())
+        .map_err(|problems| Failure::Config(Box::new(problems)))?;
+    let hint = "kubexm install unpacks a bundle; --work-dir names the directory that it was given";
+    let (manifest, _) = described(&cluster, work_dir, hint)?;
+    site(cluster, manifest, work_dir)
+}
+
 /// What the tree of a cluster holds, as an earlier run unpacked it.
 pub fn unpacked(cluster: &Cluster, work_dir: &Utf8Path) -> Result<Manifest, Failure> {
     let (manifest, _) = described(cluster, work_dir, "name the bundle as well")?;

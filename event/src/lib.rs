@@ -40,6 +40,14 @@ pub enum Event {
         done: u64,
         total: Option<u64>,
     },
+    /// What a unit that proves something has seen, before it ends.
+    Seen {
+        id: UnitId,
+        what: String,
+        /// What of it will be trouble, though it is none yet.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        warning: Option<String>,
+    },
     /// A unit ended. Exactly one for every [`Event::Started`].
     Finished {
         id: UnitId,
@@ -208,7 +216,7 @@ impl Events {
     }
 }
 
-/// Counts what one unit of work has moved. Cheap to clone; clones count together.
+/// Tells how one unit of work goes on: what it has moved, what it has seen. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
 pub struct Progress {
     events: Events,
@@ -226,6 +234,17 @@ impl Progress {
             id: None,
             total: None,
             done: Arc::default(),
+        }
+    }
+
+    /// Tells what the unit has seen.
+    pub fn seen(&self, what: impl Into<String>, warning: Option<String>) {
+        if let Some(id) = self.id {
+            self.events.emit(&Event::Seen {
+                id,
+                what: what.into(),
+                warning,
+            });
         }
     }
 

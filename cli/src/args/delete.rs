@@ -1,6 +1,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
+use super::AccessArgs;
+
 /// Take away what was set up
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -49,12 +51,8 @@ pub struct DeleteClusterArgs {
     /// How many steps at once, over all hosts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Trust the key of a host that is seen for the first time, and remember it
-    #[arg(long)]
-    pub accept_new_host_keys: bool,
-    /// Where host keys are looked up [default: ~/.ssh/known_hosts]
-    #[arg(long, value_name = "FILE")]
-    pub known_hosts: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// Let this node of the plan fail, to see what happens then
     #[arg(long, value_name = "NODE", hide = true)]
     pub inject_error: Option<String>,

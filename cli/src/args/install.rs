@@ -3,6 +3,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pipeline::InstallStage;
 
+use super::AccessArgs;
+
 /// Install a cluster from a bundle
 ///
 /// Verifies while unpacking, brings up the site's registry first, then everything else over SSH. Running it again does
@@ -32,12 +34,8 @@ pub struct InstallArgs {
     /// How many steps at once, over all hosts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Trust the key of a host that is seen for the first time, and remember it
-    #[arg(long)]
-    pub accept_new_host_keys: bool,
-    /// Where host keys are looked up [default: ~/.ssh/known_hosts]
-    #[arg(long, value_name = "FILE")]
-    pub known_hosts: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// The last stage; a later run without it goes on from there
     #[arg(long, value_name = "STAGE", value_parser = stage(), default_value = InstallStage::LAST.name(), hide_default_value = true)]
     pub until: InstallStage,

@@ -26,8 +26,7 @@ pub fn run(args: &DeleteClusterArgs, printer: &Printer) -> Result<(), Failure> {
     let site = Site::new(cluster, manifest, tree, None);
     let data = if args.purge { Data::Purge } else { Data::Keep };
     let graph = pipeline::delete(&site, data)?;
-    let access = access::of(args.known_hosts.as_deref(), args.accept_new_host_keys);
-    let inventory = pipeline::inventory(&site.cluster, &access)?;
+    let inventory = pipeline::inventory(&site.cluster, &access::of(&args.access))?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
     let jobs = runtime::jobs(args.jobs);

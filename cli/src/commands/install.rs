@@ -21,10 +21,7 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     let site = site::site(cluster, bundle.manifest().clone(), &args.work_dir)?;
     let graph = pipeline::install(&site, args.until)?;
-    let inventory = pipeline::inventory(
-        &site.cluster,
-        &access::of(args.known_hosts.as_deref(), args.accept_new_host_keys),
-    )?;
+    let inventory = pipeline::inventory(&site.cluster, &access::of(&args.access))?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
     let jobs = runtime::jobs(args.jobs);

@@ -109,6 +109,12 @@ impl Sink for Bars {
                     state.say(&text);
                 }
             }
+            Event::Seen { id, warning, .. } => {
+                if let (Some(running), Some(warning)) = (state.units.get(id), warning) {
+                    let text = wording::doubt(&running.unit, warning, self.paint);
+                    state.say(&text);
+                }
+            }
             Event::Finished { id, outcome, took } => {
                 if let Some(unit) = state.end_unit(*id, outcome)
                     && !matches!(outcome, Outcome::Satisfied)

@@ -51,6 +51,14 @@ impl<W: Write + Send> Sink for Lines<W> {
                 .running
                 .get(id)
                 .map(|unit| wording::retrying(unit, *attempt, error, *delay, self.paint)),
+            Event::Seen {
+                id,
+                warning: Some(warning),
+                ..
+            } => state
+                .running
+                .get(id)
+                .map(|unit| wording::doubt(unit, warning, self.paint)),
             other => wording::remark(other, self.paint),
         };
         if let Some(text) = text {

@@ -134,9 +134,15 @@ impl Printer {
         Events::to(sinks)
     }
 
+    /// Where a run tells what happens that has a result of its own to end with.
+    pub fn watch(&self, others: Vec<Arc<dyn Sink>>) -> Events {
+        let sinks = [self.watched()].into_iter().chain(others);
+        Events::to(sinks.collect())
+    }
+
     /// Where work of a single piece tells how it goes on.
     pub fn work(&self) -> Events {
-        Events::to(vec![self.watched()])
+        self.watch(Vec::new())
     }
 
     fn watched(&self) -> Arc<dyn Sink> {

@@ -19,6 +19,7 @@ pub struct Report {
 struct State {
     run: Run,
     running: HashMap<UnitId, (Timestamp, Unit)>,
+    seen: HashMap<UnitId, Seen>,
     written: Option<io::Result<Utf8PathBuf>>,
 }
 
@@ -61,7 +62,18 @@ struct Ended {
     #[serde(skip_serializing_if = "Option::is_none")]
     took: Option<u64>,
     #[serde(flatten)]
+    seen: Option<Seen>,
+    #[serde(flatten)]
     end: End,
+}
+
+/// What a unit that proves something has seen.
+#[derive(Serialize)]
+struct Seen {
+    #[serde(rename = "seen")]
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -129,11 +141,19 @@ impl State {
             Event::Started(unit) => {
                 self.running.insert(unit.id, (at, unit.clone()));
             }
+            Event::Seen { id, what, warning } => {
+                let seen = Seen {
+                    what: what.clone(),
+                    warning: warning.clone(),
+                };
+                self.seen.insert(*id, seen);
+            }
             Event::Finished { id, outcome, took } => {
                 if let Some((started, unit)) = self.running.remove(id) {
                     let end = End::Ran(outcome.clone());
+                    let seen = self.seen.remove(id);
                     run.units
-                        .push(Ended::of(unit, Some(started), Some(*took), end));
+                        .push(Ended::of(unit, Some(started), Some(*took), end).having(seen));
                 }
             }
             Event::Skipped { unit, because } => {
@@ -182,8 +202,13 @@ impl Ended {
             bytes,
             started,
             took: took.map(millis),
+            seen: None,
             end,
         }
+    }
+
+    fn having(self, seen: Option<Seen>) -> Self {
+        Self { seen, ..self }
     }
 }
 

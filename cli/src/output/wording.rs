@@ -124,6 +124,11 @@ pub fn retrying(unit: &Unit, attempt: u32, error: &str, delay: Duration, paint: 
     )
 }
 
+/// `warning: proof node1: certificates: apiserver.crt ends in 12 days`
+pub fn doubt(unit: &Unit, warning: &str, paint: Paint) -> String {
+    format!("{} {}: {warning}", paint.warn("warning:"), place(unit))
+}
+
 /// Marks the words by which `cluster` reports a problem.
 pub fn problem(text: &str, paint: Paint) -> String {
     let mark = |line: &str| {

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-const VERBS: [&[&str]; 15] = [
+const VERBS: [&[&str]; 21] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -12,6 +12,12 @@ const VERBS: [&[&str]; 15] = [
     &["plan"],
     &["delete"],
     &["delete", "cluster"],
+    &["check"],
+    &["get"],
+    &["get", "cluster"],
+    &["get", "nodes"],
+    &["get", "images"],
+    &["kubeconfig"],
     &["config"],
     &["config", "validate"],
     &["config", "show"],

@@ -6,7 +6,7 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::Serialize;
 
-use crate::plan::{Part, Plan};
+use crate::plan::{Bond, Part, Plan};
 use crate::{Order, Step};
 
 /// A plan, lowered: every step on every host, and what waits for what.
@@ -89,12 +89,16 @@ impl Graph {
                         Part::Chain { host, steps } => {
                             for step in steps {
                                 let host = host.clone();
-                                lowering.add(Work {
+                                let work = Work {
                                     stage: stage.name,
                                     task: task.name,
                                     host,
                                     step,
-                                });
+                                };
+                                match task.bond {
+                                    Bond::Chained => lowering.add(work),
+                                    Bond::Apart => lowering.add_apart(work),
+                                }
                             }
                         }
                     }
@@ -223,6 +227,16 @@ impl Lowering {
         }
         if let Some(tail) = self.tail.insert(host, index) {
             self.nodes.add_edge(tail, index, ());
+        }
+        self.added.push(index);
+    }
+
+    /// Behind what is ahead on its host, and ahead of nothing there.
+    fn add_apart(&mut self, work: Work) {
+        let tail = self.tail.get(&work.host).copied();
+        let index = self.nodes.add_node(Node::Work(work));
+        for ahead in self.gates.iter().flatten().copied().chain(tail) {
+            self.nodes.add_edge(ahead, index, ());
         }
         self.added.push(index);
     }

@@ -26,7 +26,7 @@ pub use plan::{Order, Plan, Stage, Task};
 pub use render::tree;
 pub use run::{Failure, RunOptions, RunReport, run};
 pub use slot::{Slot, SlotId};
-pub use step::{Cx, Data, Retry, State, Step, StepError};
+pub use step::{Cx, Data, Retry, State, Step, StepError, Trace};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

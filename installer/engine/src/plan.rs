@@ -126,6 +126,7 @@ impl Stage {
                     tasks.push(Task {
                         name: task.name,
                         order: Order::SameHost,
+                        bond: task.bond,
                         parts,
                     });
                 }
@@ -143,7 +144,17 @@ impl Stage {
 pub struct Task {
     pub(crate) name: &'static str,
     pub(crate) order: Order,
+    pub(crate) bond: Bond,
     pub(crate) parts: Vec<Part>,
+}
+
+/// How the steps of a task on one host depend on each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bond {
+    /// One after another.
+    Chained,
+    /// Each stands by itself: it waits for what is ahead of the task, and nothing behind waits for it but at a gate.
+    Apart,
 }
 
 pub(crate) enum Part {
@@ -161,6 +172,7 @@ impl Task {
         Self {
             name,
             order: Order::SameHost,
+            bond: Bond::Chained,
             parts: Vec::new(),
         }
     }
@@ -169,6 +181,13 @@ impl Task {
     #[must_use]
     pub fn after(mut self, order: Order) -> Self {
         self.order = order;
+        self
+    }
+
+    /// Its steps stand by themselves: one that fails keeps no other on its host from being done.
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        self.bond = Bond::Apart;
         self
     }
 

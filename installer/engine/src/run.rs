@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::drive::{Ended, Skipped, drive};
 use crate::graph::{Graph, Work};
-use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError};
+use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError, Trace};
 
 /// How a graph is run.
 #[derive(Clone, Debug)]
@@ -234,7 +234,10 @@ impl Runner<'_> {
             node,
             result,
         })?;
-        applied.map(|()| Outcome::Changed { reason })
+        applied.map(|()| match step.trace() {
+            Trace::Lasting => Outcome::Changed { reason },
+            Trace::Passing => Outcome::Satisfied,
+        })
     }
 
     fn record(&self, record: &Record) -> Result<(), StepError> {

@@ -48,10 +48,23 @@ pub trait Step: Send + Sync {
     /// Brings the host there.
     async fn apply(&self, cx: &Cx) -> Result<(), StepError>;
 
+    /// What `apply` leaves behind.
+    fn trace(&self) -> Trace {
+        Trace::Lasting
+    }
+
     /// The step that takes away what this one sets up, if it leaves anything behind.
     fn counterpart(&self, _data: Data) -> Option<Arc<dyn Step>> {
         None
     }
+}
+
+/// What of a step's work is there after the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    Lasting,
+    /// Nothing: what it sets up is for other steps of the run, and taken away by them. It is no change.
+    Passing,
 }
 
 /// What becomes of data that cannot be made again: a store, a registry's images, authorities.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use camino::Utf8Path;
 use engine::{
     Cx, Data, DryState, Graph, GraphError, Inventory, Journal, Order, Plan, Record, Retry,
-    RunOptions, RunReport, Slot, SlotId, Stage, State, Step, StepError, Task, dry_run, run,
+    RunOptions, RunReport, Slot, SlotId, Stage, State, Step, StepError, Task, Trace, dry_run, run,
 };
 use event::{Event, Events, Outcome, RunOutcome, Sink};
 use host::fake::FakeHost;
@@ -321,6 +321,73 @@ async fn a_settled_gate_does_not_lift_an_earlier_one() {
     let report = go(&plan(vec![task])).await.report;
     assert_eq!(report.skipped, 2);
     assert!(world.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn steps_apart_fail_alone_and_a_settled_gate_waits_for_all_of_them() {
+    let world = World::default();
+    let broken: Arc<dyn Step> = Arc::new(Act::new(&world, "one").failing(Fault::Lasting));
+    let two = steps(&world, &["two"]).remove(0);
+    let task = Task::new("proofs")
+        .apart()
+        .on("a", vec![broken, two])
+        .then(Order::Settled)
+        .on("a", steps(&world, &["clean"]));
+    let next = Task::new("next").on("a", steps(&world, &["three"]));
+    let report = go(&plan(vec![task, next])).await.report;
+    assert_eq!((report.failures.len(), report.skipped), (1, 0));
+    assert_eq!(world.lock().unwrap().len(), 3);
+    assert!(position(&world, "two@a") < position(&world, "clean@a"));
+}
+
+#[tokio::test]
+async fn steps_apart_wait_for_what_is_ahead_on_their_host() {
+    let world = World::default();
+    let broken: Arc<dyn Step> = Arc::new(Act::new(&world, "found").failing(Fault::Lasting));
+    let ahead = Task::new("found").on("a", vec![broken]);
+    let task = Task::new("proofs")
+        .apart()
+        .on("a", steps(&world, &["one", "two"]))
+        .on("b", steps(&world, &["one"]));
+    let report = go(&plan(vec![ahead, task])).await.report;
+    assert_eq!(report.skipped, 2);
+    assert_eq!(*world.lock().unwrap(), ["one@b"]);
+}
+
+#[tokio::test]
+async fn what_leaves_no_trace_is_no_change() {
+    struct Tent(Act);
+
+    #[async_trait]
+    impl Step for Tent {
+        fn id(&self) -> String {
+            self.0.id()
+        }
+
+        fn describe(&self) -> String {
+            self.0.describe()
+        }
+
+        fn trace(&self) -> Trace {
+            Trace::Passing
+        }
+
+        async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+            self.0.check(cx).await
+        }
+
+        async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+            self.0.apply(cx).await
+        }
+    }
+
+    let world = World::default();
+    let tent: Arc<dyn Step> = Arc::new(Tent(Act::new(&world, "tent")));
+    let report = go(&plan(vec![Task::new("t").on("a", vec![tent])]))
+        .await
+        .report;
+    assert_eq!((report.changed, report.satisfied), (0, 1));
+    assert_eq!(world.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! The stages of a pipeline: which tasks, in which order.
 
-use engine::{Order, Stage};
-pub use task::{OPERATOR, RegistryCredentials, Site};
+use std::time::Duration;
+
+use engine::{Order, Retry, Slot, Stage};
+pub use task::{CONTROL_PLANE, NodeSeen, OPERATOR, RegistryCredentials, Site, api_answers};
 
 /// Everything that is wrong is found and told before anything is touched.
 #[must_use]
@@ -107,4 +109,47 @@ pub fn workers(site: &Site) -> Stage {
 #[must_use]
 pub fn images(site: &Site) -> Stage {
     Stage::new("images", vec![task::prove_images(site)]).after(Order::Host(OPERATOR.to_owned()))
+}
+
+/// How long what is proven may take to settle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It should be well by now.
+    Brief,
+    /// It has just been set up.
+    Long,
+}
+
+impl Patience {
+    const fn retry(self) -> Retry {
+        Retry {
+            attempts: match self {
+                Self::Brief => 3,
+                Self::Long => 9,
+            },
+            first_delay: Duration::from_secs(1),
+        }
+    }
+}
+
+/// All that must hold of a cluster. No proof waits for another, and none leaves anything behind.
+#[must_use]
+pub fn proof(site: &Site, patience: Patience) -> Stage {
+    let patience = patience.retry();
+    Stage::new(
+        "proof",
+        vec![
+            task::prove_apiservers(site, patience),
+            task::prove_etcd(site, patience),
+            task::prove_cluster(site, patience),
+            task::prove_hosts(site),
+            task::prove_network(site, patience),
+        ],
+    )
+}
+
+/// The nodes as the cluster has them.
+#[must_use]
+pub fn nodes(seen: Slot<Vec<NodeSeen>>) -> Stage {
+    Stage::new("nodes", vec![task::look_at_nodes(seen)])
 }

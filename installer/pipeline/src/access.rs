@@ -2,12 +2,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use cluster::{Cluster, Login, Secret, SecretError, SecretSource};
+use cluster::{Cluster, Login, Role, Secret, SecretError, SecretSource};
 use engine::Inventory;
+use host::FirstOf;
 use host::Redactor;
 use host::local::LocalHost;
 use host::ssh::{Auth, HostKeys, Options, PinnedKey, PinnedKeyError, SshHost, Target};
-use module::OPERATOR;
+use module::{CONTROL_PLANE, OPERATOR, api_answers};
 use secrecy::SecretString;
 
 use crate::PipelineError;
@@ -34,7 +35,7 @@ pub enum AccessError {
     Nothing { host: String },
 }
 
-/// The hosts of a config and the operator's own machine. Connects to nothing yet. All that is missing is told at once.
+/// The hosts of a config, the operator's own machine, and the control plane as whichever master answers. Connects to nothing yet. All that is missing is told at once.
 pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, PipelineError> {
     let mut bastions = Bastions {
         access,
@@ -63,11 +64,14 @@ pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, Pi
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() {
-        Ok(inventory)
-    } else {
-        Err(PipelineError::Access(errors))
+    if !errors.is_empty() {
+        return Err(PipelineError::Access(errors));
     }
+    let masters = cluster.hosts_in(Role::Master).into_iter();
+    let masters = masters.filter_map(|master| inventory.get(&master.name).cloned());
+    let control_plane = FirstOf::new(CONTROL_PLANE, masters.collect(), api_answers());
+    inventory.insert(CONTROL_PLANE.to_owned(), Arc::new(control_plane));
+    Ok(inventory)
 }
 
 /// Hosts behind one bastion share its connection.

@@ -11,6 +11,19 @@ pub enum PipelineError {
     Unsupported(Vec<String>),
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
+    #[error("the cluster does not answer: {0}")]
+    Unanswered(String),
+    #[error("there is no kubeconfig of the administrator: {path}")]
+    NoKubeconfig { path: Utf8PathBuf },
+    #[error("{path} names no server")]
+    BrokenKubeconfig { path: Utf8PathBuf },
+    #[error("'{0}' is no address of an apiserver")]
+    Server(String),
+    #[error("cannot read {path}: {source}")]
+    Read {
+        path: Utf8PathBuf,
+        source: std::io::Error,
+    },
     #[error("the plan is broken: {0}")]
     Plan(#[from] engine::GraphError),
     #[error(transparent)]
@@ -44,6 +57,18 @@ impl PipelineError {
             Self::Access(_) => {
                 "a bundle carries no secret: give the site's config with -f".to_owned()
             }
+            Self::Unanswered(_) => {
+                "kubexm check tells what is wrong with it; kubexm get cluster needs no host"
+                    .to_owned()
+            }
+            Self::NoKubeconfig { .. } => {
+                "it is made when the cluster is installed, in the work directory of that run"
+                    .to_owned()
+            }
+            Self::BrokenKubeconfig { .. } => {
+                "remove it and run install again: it is made anew".to_owned()
+            }
+            Self::Server(_) => "write it as https://HOST:PORT".to_owned(),
             Self::Plan(_) => "this is a mistake in kubexm; please report it".to_owned(),
             Self::Lock(engine::LockError::Taken { .. }) => {
                 "wait for it to end; a killed run leaves no lock behind".to_owned()

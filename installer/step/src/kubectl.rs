@@ -12,6 +12,11 @@ const KUBECTL: [&str; 3] = [
     "/etc/kubernetes/admin.conf",
 ];
 
+/// The same for scripts.
+pub(crate) fn line() -> String {
+    KUBECTL.join(" ")
+}
+
 pub(crate) fn kubectl(arguments: &[&str]) -> Command {
     Command::new(KUBECTL.iter().chain(arguments).copied())
 }

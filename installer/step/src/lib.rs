@@ -9,6 +9,7 @@ mod before;
 mod bootstrap_token;
 mod certificate;
 mod certificate_authority;
+mod check;
 mod cni_network;
 mod create_user;
 mod data_directory;
@@ -77,6 +78,11 @@ pub use before::Former;
 pub use bootstrap_token::BootstrapToken;
 pub use certificate::Certificate;
 pub use certificate_authority::CertificateAuthority;
+pub use check::{
+    Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, Probes, ProveApiserver,
+    ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
+    ProveReach, ProveStackedEtcd, ProveSystemPods, RemoveProbePods, SetUpProbePods, api_answers,
+};
 pub use cni_network::CniNetwork;
 pub use create_user::CreateUser;
 pub use data_directory::DataDirectory;

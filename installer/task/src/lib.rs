@@ -1,6 +1,7 @@
 //! One piece of work each: which steps, on which hosts, and what must come before what.
 
 mod arguments;
+mod check;
 mod control_plane;
 mod dns;
 mod etcd;
@@ -20,6 +21,10 @@ mod registry;
 mod runtime;
 mod site;
 
+pub use check::{
+    CONTROL_PLANE, look_at_nodes, prove_apiservers, prove_cluster, prove_etcd, prove_hosts,
+    prove_network,
+};
 pub use control_plane::{
     after_etcd, after_first_master, cluster_roles, control_plane_files, control_plane_services,
 };
@@ -37,4 +42,4 @@ pub use recognise::recognise;
 pub use registry::{import_images, prove_images, push_images, registry_pki, registry_service};
 pub use runtime::containerd;
 pub use site::{OPERATOR, Site};
-pub use step::RegistryCredentials;
+pub use step::{NodeSeen, RegistryCredentials, api_answers};

@@ -1,0 +1,59 @@
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+
+use super::AccessArgs;
+
+/// Tell what a cluster is made of
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm get cluster -f config.yaml
+  kubexm get nodes -f config.yaml
+  kubexm get images -f config.yaml --output json")]
+pub struct GetArgs {
+    #[command(subcommand)]
+    pub command: GetCommand,
+}
+
+/// The verbs of `kubexm get`.
+#[derive(Debug, Subcommand)]
+pub enum GetCommand {
+    /// Its versions, endpoint, hosts and tree, without asking anybody
+    #[command(after_help = "\
+Examples:
+  kubexm get cluster -f config.yaml
+  kubexm get cluster -f config.yaml --output json")]
+    Cluster(TreeArgs),
+    /// Its nodes, as the cluster itself has them
+    #[command(after_help = "\
+Examples:
+  kubexm get nodes -f config.yaml
+  kubexm get nodes -f config.yaml --output json")]
+    Nodes(NodesArgs),
+    /// The images that its bundle brought, and who wants them
+    #[command(after_help = "\
+Examples:
+  kubexm get images -f config.yaml
+  kubexm get images -f config.yaml --output json | jq -r '.[].reference'")]
+    Images(TreeArgs),
+}
+
+/// Names a cluster that has its tree here.
+#[derive(Debug, Args)]
+pub struct TreeArgs {
+    /// The site's config; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Utf8PathBuf,
+    /// The directory that holds .kubexm/
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub work_dir: Utf8PathBuf,
+}
+
+/// Names a cluster that is asked.
+#[derive(Debug, Args)]
+pub struct NodesArgs {
+    #[command(flatten)]
+    pub tree: TreeArgs,
+    #[command(flatten)]
+    pub access: AccessArgs,
+}

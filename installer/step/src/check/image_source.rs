@@ -1,0 +1,62 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::{Cx, State, Step, StepError};
+use host::Command;
+
+use crate::shell::ask;
+
+/// A node has no other source of images than the site's: one that the world has and the bundle has not cannot be pulled.
+pub struct ProveImageSource {
+    /// Small, public for ever, and not in the bundle.
+    pub stranger: String,
+}
+
+const PULL_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[async_trait]
+impl Step for ProveImageSource {
+    fn id(&self) -> String {
+        "prove image source".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "images come from the site alone".to_owned()
+    }
+
+    fn inputs(&self) -> String {
+        self.stranger.clone()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let image = host::quote(&self.stranger);
+        let limit = PULL_TIMEOUT.as_secs();
+        // What came after all does not stay.
+        let script = format!(
+            "timeout {limit} crictl pull {image} && {{ crictl rmi {image} >/dev/null 2>&1; exit 0; }}\n\
+             exit 1"
+        );
+        let pull = Command::script(script).timeout(PULL_TIMEOUT * 2);
+        let output = ask(cx, pull).await?;
+        if output.ok() {
+            return Err(StepError::new(format!(
+                "{} is not in the bundle, and yet it could be pulled",
+                self.stranger
+            ))
+            .with_hint(
+                "on the node: ls /etc/containerd/certs.d; is config_path set in /etc/containerd/config.toml?",
+            ));
+        }
+        let words = output.last_words();
+        if words.contains("not found: crictl") || words.contains("crictl: not found") {
+            return Err(StepError::new(format!("cannot ask the runtime: {words}")));
+        }
+        cx.progress
+            .seen(format!("{} is refused", self.stranger), None);
+        Ok(State::Satisfied)
+    }
+
+    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
+        Ok(())
+    }
+}

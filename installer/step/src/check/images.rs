@@ -1,0 +1,127 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifact::full_reference;
+use async_trait::async_trait;
+use engine::{Cx, Retry, State, Step, StepError};
+
+use super::objects::Pod;
+use super::{all_well, count, list};
+
+/// An image of the bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownImage {
+    pub reference: String,
+    /// Of its index and of each of its platforms: `sha256:...`
+    pub digests: Vec<String>,
+}
+
+/// What runs in the cluster is of the bundle: each image by its name, and byte by byte by the digest that the runtime
+/// has resolved the name to. Beyond the system's own namespaces there may be others, which came to the site's registry
+/// by another way.
+pub struct ProveImages {
+    pub known: Vec<KnownImage>,
+    /// The site's registry: `hub.corp:5000`. What is asked for by its name needs no bundle.
+    pub registry: Option<String>,
+    pub patience: Retry,
+}
+
+/// Namespaces that an installation fills.
+const SYSTEM: &str = "kube-";
+
+#[async_trait]
+impl Step for ProveImages {
+    fn id(&self) -> String {
+        "prove images".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "all images are of the bundle".to_owned()
+    }
+
+    fn inputs(&self) -> String {
+        format!("{:?}", self.known)
+    }
+
+    fn retry(&self) -> Retry {
+        self.patience
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let known: BTreeMap<&str, &KnownImage> = self
+            .known
+            .iter()
+            .map(|image| (image.reference.as_str(), image))
+            .collect();
+        let pods: Vec<Pod> = list(cx, &["pods", "--all-namespaces"]).await?;
+        let (mut used, mut foreign, mut troubles) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for pod in &pods {
+            for (image, resolved) in images(pod) {
+                let Some(known) = known.get(image.as_str()) else {
+                    let own = self.registry.as_ref();
+                    if own.is_some_and(|own| image.starts_with(&format!("{own}/"))) {
+                        used.insert(image);
+                    } else if pod.metadata.namespace.starts_with(SYSTEM) {
+                        troubles.insert(format!("{image} of {} is not in the bundle", pod.title()));
+                    } else {
+                        foreign.insert(image);
+                    }
+                    continue;
+                };
+                if let Some(digest) = resolved
+                    && !known.digests.contains(&digest)
+                {
+                    troubles.insert(format!(
+                        "{image} of {} is {digest}, and the bundle's is {}",
+                        pod.title(),
+                        known.digests.first().map_or("another", String::as_str)
+                    ));
+                }
+                used.insert(image);
+            }
+        }
+        all_well(&troubles.into_iter().collect::<Vec<_>>()).map_err(|error| {
+            error.with_hint(
+                "kubectl describe pod tells who asked for it; list it under spec.images and bundle again if it belongs there",
+            )
+        })?;
+        let warning = (!foreign.is_empty()).then(|| {
+            let names: Vec<&str> = foreign.iter().map(String::as_str).collect();
+            format!(
+                "not of the bundle, and asked for by your own pods: {}",
+                names.join(", ")
+            )
+        });
+        cx.progress.seen(
+            format!("{} in use", count(used.len() as u64, "image")),
+            warning,
+        );
+        Ok(State::Satisfied)
+    }
+
+    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+/// The images that a pod asks for by full name, and the digest of each as far as the runtime tells it.
+fn images(pod: &Pod) -> Vec<(String, Option<String>)> {
+    let statuses = pod
+        .status
+        .init_container_statuses
+        .iter()
+        .chain(&pod.status.container_statuses);
+    let resolved: BTreeMap<&str, String> = statuses
+        .filter_map(|status| {
+            let (_, digest) = status.image_id.split_once('@')?;
+            Some((status.name.as_str(), digest.to_owned()))
+        })
+        .collect();
+    let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    containers
+        .map(|container| {
+            let digest = resolved.get(container.name.as_str()).cloned();
+            (full_reference(&container.image), digest)
+        })
+        .collect()
+}

@@ -1,0 +1,67 @@
+//! Proofs: steps that ask whether something holds. What they see goes into the run's events; nothing that they change
+//! stays. Where a thing may still settle, an error is one that may pass, and the patience of the proof says how long.
+
+mod apiserver;
+mod certificates;
+mod dns_message;
+mod endpoint;
+mod etcd;
+mod image_source;
+mod images;
+mod nodes;
+mod objects;
+mod pods;
+mod probe_pods;
+mod reach;
+
+pub use apiserver::{ProveApiserver, api_answers};
+pub use certificates::ProveCertificates;
+pub use endpoint::ProveEndpoint;
+pub use etcd::{ProveEtcd, ProveStackedEtcd};
+pub use image_source::ProveImageSource;
+pub use images::{KnownImage, ProveImages};
+pub use nodes::{LookAtNodes, NodeSeen, ProveNodes};
+pub use pods::ProveSystemPods;
+pub use probe_pods::{ProbePods, Probes, RemoveProbePods, SetUpProbePods};
+pub use reach::{Family, ProveReach};
+
+use engine::StepError;
+use serde::de::DeserializeOwned;
+
+use crate::kubectl::get_json;
+
+/// A list of the cluster's objects, as far as proofs look at them.
+async fn list<T: DeserializeOwned>(cx: &engine::Cx, what: &[&str]) -> Result<Vec<T>, StepError> {
+    #[derive(serde::Deserialize)]
+    struct List<T> {
+        items: Vec<T>,
+    }
+    let answer = get_json(cx, &[what, &["--request-timeout=20s"]].concat())
+        .await
+        .map_err(|error| StepError::passing(error.to_string()))?;
+    let list: List<T> = serde_json::from_value(answer).map_err(|error| {
+        StepError::new(format!(
+            "cannot read the list of {}: {error}",
+            what.join(" ")
+        ))
+    })?;
+    Ok(list.items)
+}
+
+/// Everything that is wrong, below each other.
+fn all_well(troubles: &[String]) -> Result<(), StepError> {
+    if troubles.is_empty() {
+        Ok(())
+    } else {
+        Err(StepError::passing(troubles.join("\n")))
+    }
+}
+
+/// `1 node`, `3 nodes`
+fn count(number: u64, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}

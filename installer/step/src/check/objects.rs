@@ -1,0 +1,200 @@
+//! What the apiserver answers, as far as proofs look at it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    pub name: String,
+    pub namespace: String,
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+    pub reason: String,
+    pub message: String,
+}
+
+/// The condition `Ready` of an object.
+pub fn ready(conditions: &[Condition]) -> Option<&Condition> {
+    conditions
+        .iter()
+        .find(|condition| condition.kind == "Ready")
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Node {
+    pub metadata: Metadata,
+    pub spec: NodeSpec,
+    pub status: NodeStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeSpec {
+    pub unschedulable: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeStatus {
+    pub conditions: Vec<Condition>,
+    pub addresses: Vec<Address>,
+    pub node_info: NodeInfo,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Address {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub address: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeInfo {
+    pub kubelet_version: String,
+    pub container_runtime_version: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: Metadata,
+    pub spec: PodSpec,
+    pub status: PodStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSpec {
+    pub node_name: String,
+    pub containers: Vec<Container>,
+    pub init_containers: Vec<Container>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Container {
+    pub name: String,
+    pub image: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    pub phase: String,
+    pub reason: String,
+    pub message: String,
+    #[serde(rename = "podIP")]
+    pub pod_ip: String,
+    pub conditions: Vec<Condition>,
+    pub container_statuses: Vec<ContainerStatus>,
+    pub init_container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStatus {
+    pub name: String,
+    pub ready: bool,
+    pub restart_count: u32,
+    #[serde(rename = "imageID")]
+    pub image_id: String,
+    pub state: ContainerState,
+    pub last_state: ContainerState,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ContainerState {
+    pub waiting: Option<Reason>,
+    pub terminated: Option<Terminated>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Reason {
+    pub reason: String,
+    pub message: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Terminated {
+    pub reason: String,
+    pub exit_code: i32,
+    pub finished_at: Option<jiff::Timestamp>,
+}
+
+impl Pod {
+    /// `kube-system/coredns-7d764666f9-abcde`
+    pub fn title(&self) -> String {
+        format!("{}/{}", self.metadata.namespace, self.metadata.name)
+    }
+
+    pub fn is_ready(&self) -> bool {
+        ready(&self.status.conditions).is_some_and(|condition| condition.status == "True")
+    }
+
+    /// Why it is not ready, as the kubelet or the scheduler has it.
+    pub fn why_not_ready(&self) -> String {
+        let mut statuses = self
+            .status
+            .init_container_statuses
+            .iter()
+            .chain(&self.status.container_statuses);
+        let of_containers = statuses.find_map(ContainerStatus::trouble);
+        let unscheduled = || {
+            let conditions = self.status.conditions.iter();
+            conditions
+                .filter(|condition| condition.status == "False" && !condition.message.is_empty())
+                .map(|condition| condition.message.clone())
+                .next()
+        };
+        let own = Some(&self.status.reason).filter(|reason| !reason.is_empty());
+        of_containers
+            .or_else(|| own.map(|reason| format!("{reason}: {}", self.status.message)))
+            .or_else(unscheduled)
+            .unwrap_or_else(|| format!("it is {}", self.status.phase))
+    }
+}
+
+impl ContainerStatus {
+    /// What keeps it from running, if anything does.
+    pub fn trouble(&self) -> Option<String> {
+        let restarts = match self.restart_count {
+            0 => String::new(),
+            1 => ", restarted once".to_owned(),
+            times => format!(", restarted {times} times"),
+        };
+        let name = &self.name;
+        if let Some(waiting) = &self.state.waiting {
+            let reason = &waiting.reason;
+            let message = Some(waiting.message.as_str()).filter(|text| !text.is_empty());
+            let message = message.map_or_else(String::new, |text| format!(": {text}"));
+            return Some(format!(
+                "container {name} waits ({reason}){restarts}{message}"
+            ));
+        }
+        if let Some(ended) = &self.state.terminated
+            && ended.exit_code != 0
+        {
+            let (reason, code) = (&ended.reason, ended.exit_code);
+            return Some(format!(
+                "container {name} has ended with {code} ({reason}){restarts}"
+            ));
+        }
+        (!self.ready && self.state.terminated.is_none())
+            .then(|| format!("container {name} is not ready{restarts}"))
+    }
+}

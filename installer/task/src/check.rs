@@ -1,0 +1,193 @@
+//! The proofs of a cluster, each on the host where it is asked. They wait for nothing of each other, so that one look
+//! tells all that is wrong.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use artifact::ImageEntry;
+use cluster::EtcdType;
+use engine::{Order, Retry, Slot, Step, Task};
+use step::{
+    EtcdCluster, Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, ProveApiserver,
+    ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
+    ProveReach, ProveStackedEtcd, ProveSystemPods, RemoveProbePods, SetUpProbePods,
+};
+
+use crate::Site;
+use crate::site::{names, url_address};
+
+/// The name under which the first master that answers takes part in a plan. No host can be called so.
+pub const CONTROL_PLANE: &str = "(control plane)";
+
+/// Where etcd's hosts have its certificates.
+const ETCD_PKI: &str = "/etc/etcd/pki";
+/// An image that is public for ever; one of its tags is not in the bundle.
+const STRANGER: &str = "registry.k8s.io/pause";
+const STRANGER_TAGS: &[&str] = &["3.1", "3.2", "3.3", "3.5", "3.6"];
+
+/// Every apiserver by itself, and from each node whatever the control plane's name leads to.
+#[must_use]
+pub fn prove_apiservers(site: &Site, patience: Retry) -> Task {
+    let endpoint = &site.cluster.spec.control_plane_endpoint;
+    let mut task = Task::new("apiservers").apart();
+    for host in site.masters() {
+        let server = format!("https://{}:{}", url_address(host), endpoint.port);
+        task = task.on(
+            &host.name,
+            vec![Arc::new(ProveApiserver { server, patience })],
+        );
+    }
+    task.on_each(&names(site.runtime_hosts()), |_| {
+        vec![Arc::new(ProveEndpoint {
+            domain: endpoint.domain.clone(),
+            port: endpoint.port,
+            patience,
+        })]
+    })
+}
+
+/// Every member of etcd, asked by each of them.
+#[must_use]
+pub fn prove_etcd(site: &Site, patience: Retry) -> Task {
+    let task = Task::new("etcd").apart();
+    match site.cluster.spec.etcd.kind {
+        EtcdType::Kubexm => {
+            let hosts = site.etcd_hosts();
+            let cluster = EtcdCluster {
+                peers: hosts.iter().map(|host| Site::peer(host)).collect(),
+                pki: ETCD_PKI.to_owned(),
+            };
+            task.on_each(&names(hosts), |_| {
+                vec![Arc::new(ProveEtcd {
+                    cluster: cluster.clone(),
+                    patience,
+                })]
+            })
+        }
+        EtcdType::Kubeadm => {
+            let members: BTreeSet<String> = names(site.masters()).into_iter().collect();
+            task.on(
+                CONTROL_PLANE,
+                vec![Arc::new(ProveStackedEtcd { members, patience })],
+            )
+        }
+        // Whether it is healthy is for whoever runs it; that the apiservers reach it, they prove themselves.
+        EtcdType::External => task,
+    }
+}
+
+/// Nodes, system pods and images, as the cluster has them.
+#[must_use]
+pub fn prove_cluster(site: &Site, patience: Retry) -> Task {
+    let runtime = site.cluster.spec.kubernetes.container_runtime.kind;
+    let version = site.manifest.version_of(&runtime.to_string());
+    let version = version.map(|version| version.trim_start_matches('v'));
+    let steps: Vec<Arc<dyn Step>> = vec![
+        Arc::new(ProveNodes {
+            nodes: names(site.runtime_hosts()),
+            kubelet: site.kubernetes_version().with_v(),
+            runtime: version.map(|version| format!("{runtime}://{version}")),
+            patience,
+        }),
+        Arc::new(ProveSystemPods { patience }),
+        Arc::new(ProveImages {
+            known: site.manifest.images.iter().map(known).collect(),
+            registry: site
+                .cluster
+                .registry_host()
+                .map(|_| site.cluster.registry_authority()),
+            patience,
+        }),
+    ];
+    Task::new("cluster").apart().on(CONTROL_PLANE, steps)
+}
+
+fn known(image: &ImageEntry) -> KnownImage {
+    let platforms = image.platforms.iter().map(|platform| platform.digest);
+    let digests = [image.digest].into_iter().chain(platforms);
+    KnownImage {
+        reference: artifact::full_reference(&image.reference),
+        digests: digests.map(|digest| digest.oci()).collect(),
+    }
+}
+
+/// What is asked of each host by itself.
+#[must_use]
+pub fn prove_hosts(site: &Site) -> Task {
+    let stranger = stranger(site);
+    let nodes: BTreeSet<String> = names(site.runtime_hosts()).into_iter().collect();
+    Task::new("hosts")
+        .apart()
+        .on_each(&site.host_names(), |host| {
+            let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(ProveCertificates)];
+            if nodes.contains(host)
+                && let Some(stranger) = &stranger
+            {
+                steps.push(Arc::new(ProveImageSource {
+                    stranger: stranger.clone(),
+                }));
+            }
+            steps
+        })
+}
+
+/// An image of the world that the bundle has not.
+fn stranger(site: &Site) -> Option<String> {
+    let named = STRANGER_TAGS.iter().map(|tag| format!("{STRANGER}:{tag}"));
+    let held = |name: &String| {
+        let mut images = site.manifest.images.iter();
+        images.any(|image| image.reference == *name)
+    };
+    named.into_iter().find(|name| !held(name))
+}
+
+/// From a pod on each node to pods on all nodes, to a service and to the cluster's DNS.
+#[must_use]
+pub fn prove_network(site: &Site, patience: Retry) -> Task {
+    let task = Task::new("pods' network").apart();
+    let Some(image) = coredns(site) else {
+        return task;
+    };
+    let pods = ProbePods {
+        nodes: names(site.runtime_hosts()),
+        image: image.reference.clone(),
+    };
+    let probes = Slot::new("the pods of the check");
+    let domain = &site.cluster.spec.kubernetes.cluster_name;
+    let family = match site.cluster.spec.network.kube_service_cidr.v4 {
+        Some(_) => Family::V4,
+        None => Family::V6,
+    };
+    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(SetUpProbePods {
+        pods: pods.clone(),
+        probes: probes.clone(),
+    })];
+    for node in &pods.nodes {
+        steps.push(Arc::new(ProveReach {
+            node: node.clone(),
+            pods: pods.clone(),
+            known_name: format!("kubernetes.default.svc.{domain}"),
+            family,
+            probes: probes.clone(),
+            patience,
+        }));
+    }
+    task.on(CONTROL_PLANE, steps)
+        .then(Order::Settled)
+        .on(CONTROL_PLANE, vec![Arc::new(RemoveProbePods)])
+}
+
+fn coredns(site: &Site) -> Option<&ImageEntry> {
+    let is_coredns = |image: &&ImageEntry| {
+        let name = image.reference.split('@').next().unwrap_or_default();
+        let name = name.rsplit('/').next().unwrap_or_default();
+        name.split(':').next() == Some("coredns")
+    };
+    site.manifest.images.iter().find(is_coredns)
+}
+
+/// Asks the cluster for its nodes.
+#[must_use]
+pub fn look_at_nodes(nodes: Slot<Vec<NodeSeen>>) -> Task {
+    Task::new("nodes").on(CONTROL_PLANE, vec![Arc::new(LookAtNodes { nodes })])
+}
