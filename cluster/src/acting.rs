@@ -25,6 +25,8 @@ const ACTING: &[&str] = &[
     "spec.hosts.hostKey",
     "spec.hosts.bastion",
     "spec.hosts.arch",
+    "spec.hosts.labels",
+    "spec.hosts.taints",
     "spec.bastion",
     "spec.roleGroups.etcd",
     "spec.roleGroups.master",
@@ -36,12 +38,23 @@ const ACTING: &[&str] = &[
     "spec.versions",
     "spec.host",
     "spec.system.setHostname",
+    "spec.controlPlaneEndpoint.domain",
+    "spec.controlPlaneEndpoint.port",
     "spec.kubernetes.version",
     "spec.kubernetes.type",
+    "spec.kubernetes.kubeletArgs",
+    "spec.kubernetes.apiserverCertExtraSans",
+    "spec.kubernetes.clusterName",
+    "spec.kubernetes.maxPods",
+    "spec.kubernetes.podPidsLimit",
+    "spec.kubernetes.featureGates",
+    "spec.kubernetes.kubeletConfiguration",
     "spec.kubernetes.containerRuntime.type",
     "spec.kubernetes.containerRuntime.version",
     "spec.kubernetes.containerRuntime.containerd.version",
     "spec.kubernetes.containerRuntime.containerd.config",
+    "spec.network.kubePodsCIDR",
+    "spec.network.kubeServiceCIDR",
     "spec.etcd",
     "spec.registry.type",
     "spec.registry.version",
@@ -176,12 +189,7 @@ spec:
         );
         assert_eq!(
             inert,
-            [
-                "spec.dns",
-                "spec.hosts.labels",
-                "spec.registry.type",
-                "spec.system.timezone"
-            ]
+            ["spec.dns", "spec.registry.type", "spec.system.timezone"]
         );
     }
 
@@ -194,7 +202,7 @@ spec:
   registry: {namespaceOverride: a/b, auths: {quay.io: {certsPath: /x, skipTLSVerify: true}}}
 ",
         );
-        assert_eq!(inert, ["spec.hosts.labels"]);
+        assert!(inert.is_empty(), "{inert:?}");
     }
 
     #[test]
@@ -208,7 +216,6 @@ spec:
         assert_eq!(
             inert,
             [
-                "spec.hosts.labels",
                 r#"spec.registry.auths["dockerhub.kubexm.local:5000"].certsPath"#,
                 r#"spec.registry.auths["dockerhub.kubexm.local:5000"].skipTLSVerify"#,
             ]
@@ -225,13 +232,13 @@ metadata: {name: c}
 spec:
   hosts: [{name: a, address: 10.0.0.1}]
   roleGroups: {etcd: [a], master: [a], worker: [a]}
-  kubernetes: {maxPods: 120}
+  kubernetes: {kata: {enabled: true}}
 ";
         let cluster = crate::parse("config.yaml", text).unwrap().cluster;
         let written_out = cluster.to_yaml().unwrap();
         assert!(written_out.contains("podPidsLimit"), "{written_out}");
         let parsed = crate::parse("config.yaml", &written_out).unwrap();
         let inert = parsed.not_yet_acting();
-        assert_eq!(inert, [KeyPath::of("spec.kubernetes.maxPods")]);
+        assert_eq!(inert, [KeyPath::of("spec.kubernetes.kata")]);
     }
 }

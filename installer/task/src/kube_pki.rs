@@ -206,3 +206,55 @@ fn named(spec: CertificateSpec, names: impl IntoIterator<Item = String>) -> Cert
             Err(_) => spec.dns([name]),
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::site;
+
+    #[test]
+    fn an_apiserver_can_be_called_by_every_name_it_has() {
+        let site = site(
+            "kubernetes: {clusterName: corp.example, apiserverCertExtraSans: [api.example.com, 192.0.2.9]}
+  network: {kubePodsCIDR: '10.244.0.0/16,fd01::/64', kubeServiceCIDR: '10.96.0.0/12,fd85::/112'}",
+        );
+        let spec = apiserver(&site);
+        let dns: Vec<String> = spec.dns.into_iter().collect();
+        let ips: Vec<String> = spec.ips.iter().map(IpAddr::to_string).collect();
+        insta::assert_snapshot!(dns.join("\n"), @r"
+        api.example.com
+        kubernetes
+        kubernetes.default
+        kubernetes.default.svc
+        kubernetes.default.svc.corp.example
+        lb.kubexm.local
+        localhost
+        m1
+        m2
+        m2.example.com
+        ");
+        insta::assert_snapshot!(ips.join(" "), @"10.0.0.1 10.0.0.2 10.0.0.100 10.96.0.1 127.0.0.1 192.0.2.9 203.0.113.1 ::1 fd00::1 fd00::2 fd85::1");
+        assert_eq!(spec.usage, Usage::Server);
+    }
+
+    #[test]
+    fn a_kubelet_serves_under_its_own_names() {
+        let site = site("{}");
+        let spec = kubelet_server(site.cluster.host("m2").unwrap());
+        assert_eq!(spec.common_name, "system:node:m2");
+        assert_eq!(spec.organization.as_deref(), Some("system:nodes"));
+        assert_eq!(
+            spec.dns.into_iter().collect::<Vec<_>>(),
+            ["m2", "m2.example.com"]
+        );
+        let ips: Vec<String> = spec.ips.iter().map(IpAddr::to_string).collect();
+        assert_eq!(ips, ["10.0.0.2", "fd00::2"]);
+    }
+
+    #[test]
+    fn the_administrators_group_changes_with_1_29() {
+        let group = |version| administrators(&site(&format!("kubernetes: {{version: {version}}}")));
+        assert_eq!(group("v1.28.15"), "system:masters");
+        assert_eq!(group("v1.29.0"), "kubeadm:cluster-admins");
+    }
+}

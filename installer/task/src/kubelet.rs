@@ -191,3 +191,6 @@ fn arguments(site: &Site, host: &Host) -> Vec<String> {
     arguments.extend(site.cluster.spec.kubernetes.kubelet_args.iter().cloned());
     arguments
 }
+
+#[cfg(test)]
+mod tests;

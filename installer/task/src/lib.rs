@@ -20,6 +20,8 @@ mod recognise;
 mod registry;
 mod runtime;
 mod site;
+#[cfg(test)]
+mod testing;
 
 pub use check::{
     CONTROL_PLANE, look_at_nodes, prove_apiservers, prove_cluster, prove_etcd, prove_hosts,

@@ -24,11 +24,12 @@ impl Site {
             marks.labels.insert(WORKER.to_owned(), String::new());
         }
         if master && !worker {
-            marks.taints.insert(Taint {
-                key: CONTROL_PLANE.to_owned(),
+            let keys = self.traits().control_plane_taints.iter();
+            marks.taints.extend(keys.map(|key| Taint {
+                key: (*key).to_owned(),
                 value: String::new(),
                 effect: "NoSchedule".to_owned(),
-            });
+            }));
         }
         marks.labels.extend(host.labels.clone());
         // The config has checked their form.
@@ -53,4 +54,46 @@ pub fn node_marks(site: &Site) -> Task {
         marks: marks.collect(),
     };
     task.on(&first.name, vec![Arc::new(step)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::site;
+
+    fn taints(version: &str, host: &str) -> Vec<String> {
+        let site = site(&format!("kubernetes: {{version: {version}}}"));
+        let marks = site.marks_of(site.cluster.host(host).unwrap());
+        marks.taints.iter().map(Taint::to_string).collect()
+    }
+
+    #[test]
+    fn a_master_that_is_no_worker_is_left_to_the_control_plane() {
+        assert_eq!(
+            taints("v1.36.2", "m1"),
+            ["node-role.kubernetes.io/control-plane:NoSchedule"]
+        );
+        assert_eq!(
+            taints("v1.24.17", "m1"),
+            [
+                "node-role.kubernetes.io/control-plane:NoSchedule",
+                "node-role.kubernetes.io/master:NoSchedule",
+            ]
+        );
+        assert!(taints("v1.36.2", "m2").is_empty());
+        assert_eq!(taints("v1.36.2", "w1"), ["gpu=yes:NoSchedule"]);
+    }
+
+    #[test]
+    fn a_node_has_the_labels_of_its_roles_and_of_the_config() {
+        let site = site("{}");
+        let labels = |host| {
+            let marks = site.marks_of(site.cluster.host(host).unwrap());
+            marks.labels.into_iter().collect::<Vec<_>>()
+        };
+        let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(labels("m1"), [label(CONTROL_PLANE, "")]);
+        assert_eq!(labels("m2"), [label(CONTROL_PLANE, ""), label(WORKER, "")]);
+        assert_eq!(labels("w1"), [label("disk", "ssd"), label(WORKER, "")]);
+    }
 }
