@@ -1,9 +1,10 @@
 mod marks;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use serde_json::Value;
 
 pub use marks::{InvalidTaint, NodeMarks, Taint};
@@ -87,6 +88,11 @@ impl Step for MarkNodes {
         } else {
             Err(StepError::new(not_joined(&absent)).with_hint("on the host: journalctl -u kubelet"))
         }
+    }
+
+    /// They go with the cluster.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 

@@ -15,8 +15,16 @@ pub struct RunContainerd {
     pub data_dir: Utf8PathBuf,
 }
 
-/// What containerd and the plugins of its networks make by themselves.
-const TREES: [&str; 3] = ["/run/containerd", "/opt/containerd", "/var/lib/cni"];
+/// What containerd, the plugins of its networks and the kubelet make by themselves. The kubelet's goes here, when no
+/// container holds a volume any more.
+const TREES: [&str; 6] = [
+    "/run/containerd",
+    "/opt/containerd",
+    "/var/lib/cni",
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/var/log/pods",
+];
 
 impl RunContainerd {
     /// What it leaves on the host beside its data.

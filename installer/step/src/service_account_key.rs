@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use rcgen::KeyPair;
 use secrecy::zeroize::Zeroizing;
 
+use crate::RemoveLocal;
 use crate::local_file::{self, blocking};
 use crate::pki::{KeyFile, PkiError, read_key, write_key};
 
@@ -91,5 +94,10 @@ impl Step for ServiceAccountKey {
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         let this = self.clone();
         blocking(move || this.bring_about()).await
+    }
+
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
+        let title = "remove the key that signs service accounts' tokens";
+        (data == Data::Purge).then(|| RemoveLocal::step(title, [self.key(), self.public()]))
     }
 }

@@ -1,13 +1,15 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use secrecy::zeroize::Zeroizing;
 use templates::{Kubeconfig, Template};
 
-use crate::KeyPairFiles;
 use crate::local_file::{self, FileError, blocking};
+use crate::{KeyPairFiles, RemoveLocal};
 
 /// A kubeconfig with everything in it, on the operator's machine. It is written anew with its certificate.
 #[derive(Clone, Debug)]
@@ -97,5 +99,10 @@ impl Step for WriteKubeconfig {
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         let this = self.clone();
         blocking(move || this.bring_about()).await
+    }
+
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
+        let title = || format!("remove the kubeconfig of {}", self.user);
+        (data == Data::Purge).then(|| RemoveLocal::step(title(), [self.path.clone()]))
     }
 }

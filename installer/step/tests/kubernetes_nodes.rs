@@ -1,43 +1,17 @@
-//! What a node is told of its host's DNS servers, and what the cluster is told of its nodes.
+//! What a cluster is told of its nodes.
 
 mod common;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
-use common::{converge, reason, told};
+use common::told;
 use engine::{Cx, State, Step, StepError};
 use event::Progress;
 use host::fake::FakeHost;
 use host::{Command, Output};
 use serde_json::json;
-use step::{LinkResolvConf, MarkNodes, NodeMarks};
-use tempfile::TempDir;
-
-#[tokio::test]
-async fn pods_ask_the_dns_servers_of_the_host() {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("resolv.conf");
-    let step = LinkResolvConf {
-        path: path.to_str().unwrap().into(),
-    };
-    assert!(converge(&step).await.unwrap().is_some());
-    assert_eq!(converge(&step).await.unwrap(), None);
-    // Where this machine has no such file, there is an empty one.
-    let best = ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"]
-        .into_iter()
-        .find(|path| fs::exists(path).unwrap());
-    match best {
-        Some(best) => assert_eq!(fs::read_link(&path).unwrap().to_str(), Some(best)),
-        None => assert_eq!(fs::read(&path).unwrap(), b""),
-    }
-    fs::remove_file(&path).unwrap();
-    symlink("/nowhere", &path).unwrap();
-    assert_ne!(reason(&step).await, "satisfied");
-    assert!(converge(&step).await.unwrap().is_some());
-}
+use step::{MarkNodes, NodeMarks};
 
 fn marks() -> MarkNodes {
     let mut marks = BTreeMap::new();
