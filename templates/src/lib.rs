@@ -15,6 +15,7 @@ mod kubelet;
 mod network;
 mod os;
 mod registry;
+mod renewal;
 mod yaml;
 
 pub use arguments::Arguments;
@@ -36,6 +37,7 @@ pub use network::{
 };
 pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
 pub use registry::{RegistryConfig, RegistryUnit};
+pub use renewal::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
 
 use std::error::Error;
 

@@ -172,6 +172,18 @@ fn kube_proxy_as_a_service_of_the_host() {
     insta::assert_snapshot!("kube-proxy.yaml", proxy.render().unwrap());
 }
 
+#[test]
+fn renewal() {
+    let script = RenewCertificates { port: 6443 }.render().unwrap();
+    insta::assert_snapshot!("renew-certificates.sh", script);
+    let unit = RenewCertificatesUnit {
+        script: "/usr/local/lib/kubexm/renew-certificates".into(),
+    };
+    insta::assert_snapshot!("renew-certificates.service", unit.render().unwrap());
+    let timer = RenewCertificatesTimer { hour: 3 };
+    insta::assert_snapshot!("renew-certificates.timer", timer.render().unwrap());
+}
+
 /// The newest kubeadm, which reads v1beta4 alone, and one that reads both.
 #[test]
 fn kubeadm_reads_them_all() {

@@ -79,7 +79,8 @@ pub fn node_network(site: &Site) -> Stage {
     Stage::new("node network", vec![task::node_network(site)])
 }
 
-/// The apiservers and those who act through them, one master after the other; then the masters as nodes, and DNS.
+/// The apiservers and those who act through them, one master after the other, and the masters as nodes: by kubeadm or
+/// from plain binaries. Then DNS.
 #[must_use]
 pub fn control_plane(site: &Site) -> Stage {
     Stage::new(
@@ -89,6 +90,8 @@ pub fn control_plane(site: &Site) -> Stage {
             task::control_plane_services(site),
             task::cluster_roles(site),
             task::master_nodes(site),
+            task::kubeadm_masters(site),
+            task::renew_certificates(site),
             task::cluster_dns(site),
         ],
     )
@@ -100,7 +103,11 @@ pub fn control_plane(site: &Site) -> Stage {
 pub fn workers(site: &Site) -> Stage {
     Stage::new(
         "workers",
-        vec![task::worker_nodes(site), task::node_marks(site)],
+        vec![
+            task::worker_nodes(site),
+            task::kubeadm_workers(site),
+            task::node_marks(site),
+        ],
     )
     .after(task::after_first_master(site))
 }

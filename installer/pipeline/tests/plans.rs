@@ -111,6 +111,17 @@ fn the_examples_as_plans() {
 }
 
 #[test]
+fn by_kubeadm_masters_and_workers_join_the_first() {
+    let text = include_str!("../../../examples/three-etcd.yaml").replace(
+        "type: kubexm\n    containerRuntime",
+        "type: kubeadm\n    autoRenewCerts: true\n    containerRuntime",
+    );
+    let plan = plan(&text);
+    let begin = plan.find("\ncontrol plane").unwrap();
+    insta::assert_snapshot!("kubeadm", &plan[begin..]);
+}
+
+#[test]
 fn the_same_examples_backwards() {
     let back = |text: &str, data| {
         let cluster = config(text);

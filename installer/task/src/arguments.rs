@@ -98,7 +98,7 @@ pub(crate) fn apiserver(site: &Site, host: &Host) -> Arguments {
 }
 
 /// The host's address of the services' first family: an apiserver refuses another.
-fn advertised(services: &CidrPair, host: &Host) -> Option<IpAddr> {
+pub(crate) fn advertised(services: &CidrPair, host: &Host) -> Option<IpAddr> {
     let first_is_v4 = services.v4.is_some();
     let ips = host.internal_ips();
     let same = ips.iter().find(|ip| ip.is_ipv4() == first_is_v4);
@@ -176,7 +176,7 @@ fn as_client(name: &str) -> [(&'static str, String); 5] {
 
 /// How much of the pods' networks each node gets. A controller manager takes one argument for one network, and one for
 /// each family where there are two.
-fn node_shares(site: &Site) -> Vec<(&'static str, String)> {
+pub(crate) fn node_shares(site: &Site) -> Vec<(&'static str, String)> {
     let spec = &site.cluster.spec;
     let pods = &spec.network.kube_pods_cidr;
     let v4 = spec.kubernetes.node_cidr_mask_size.to_string();

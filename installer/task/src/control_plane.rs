@@ -207,7 +207,7 @@ fn key_pair(from: KeyPairFiles, to: &str) -> Arc<dyn Step> {
 }
 
 /// With what an apiserver enters the store.
-fn etcd_client(site: &Site) -> Vec<Arc<dyn Step>> {
+pub(crate) fn etcd_client(site: &Site) -> Vec<Arc<dyn Step>> {
     let etcd = &site.cluster.spec.etcd;
     let external = etcd.external.as_ref();
     let external = external.filter(|_| etcd.kind == EtcdType::External);

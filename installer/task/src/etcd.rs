@@ -50,7 +50,7 @@ fn member_certificates(host: &Host) -> [(String, CertificateSpec); 2] {
 #[must_use]
 pub fn etcd_pki(site: &Site) -> Task {
     let task = Task::new("etcd certificates");
-    if site.etcd_hosts().is_empty() {
+    if site.cluster.spec.etcd.kind == cluster::EtcdType::External {
         return task;
     }
     let authority = files(site, "ca");
@@ -58,6 +58,10 @@ pub fn etcd_pki(site: &Site) -> Task {
         authority.clone(),
         "etcd-ca",
     ))];
+    // kubeadm signs what its members and their clients need by itself.
+    if site.cluster.spec.etcd.kind == cluster::EtcdType::Kubeadm {
+        return task.on(OPERATOR, steps);
+    }
     let clients = [
         ("healthcheck-client", "kube-etcd-healthcheck-client"),
         ("apiserver-etcd-client", "kube-apiserver-etcd-client"),

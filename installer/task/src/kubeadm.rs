@@ -1,0 +1,267 @@
+//! A cluster by kubeadm: its masters one after the other, its workers side by side.
+
+use std::sync::Arc;
+
+use artifact::Sha256;
+use cluster::{EtcdType, Host, KubernetesType};
+use engine::{Order, Slot, Step, Task};
+use secrecy::SecretString;
+use step::{
+    BootstrapToken, Content, FileAttrs, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane,
+    KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode, MakeDirectory, Membership, Owner,
+    ResetNode, RunKubeadmPhase, UploadFile, UploadKeyPair,
+};
+
+use crate::Site;
+use crate::control_plane::etcd_client;
+use crate::kube::PKI;
+use crate::kube_pki::{CA, FRONT_PROXY_CA};
+use crate::kubeadm_config::{join, kube_proxy, kubeadm};
+use crate::kubelet::{kubelet_files, kubelet_service};
+use crate::os::rendered;
+
+const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";
+
+/// The first master begins the cluster, the others join it one at a time. A change goes the same way: the next master is
+/// touched when the one before is well.
+#[must_use]
+pub fn kubeadm_masters(site: &Site) -> Task {
+    let mut task = Task::new("masters");
+    let masters = site.masters();
+    let Some((first, others)) = masters.split_first() else {
+        return task;
+    };
+    if site.cluster.spec.kubernetes.kind != KubernetesType::Kubeadm {
+        return task;
+    }
+    let joins = Joins::new(site, first, others);
+    let halted = Slot::new("the master that did not come up");
+    let run = |host: &Host| -> [Arc<dyn Step>; 2] {
+        [
+            Arc::new(kubelet_service(site)),
+            Arc::new(KubeadmControlPlane {
+                node: host.name.clone(),
+                port: site.cluster.spec.control_plane_endpoint.port,
+                halted: halted.clone(),
+            }),
+        ]
+    };
+    for host in &masters {
+        task = task.on(&host.name, master_files(site, host));
+    }
+    let init: Arc<dyn Step> = Arc::new(KubeadmInit {
+        certificates: signed(site),
+        reset: reset(site),
+    });
+    let begin = [init]
+        .into_iter()
+        .chain(run(first))
+        .chain(phases(site, first));
+    task = task.on(&first.name, begin.collect());
+    for host in others {
+        task = task.on(&host.name, vec![joins.look(host)]);
+    }
+    task = joins.make_token(task);
+    for host in others {
+        let steps = [joins.join(host)].into_iter().chain(run(host));
+        task = task.then(Order::Settled).on(&host.name, steps.collect());
+    }
+    task
+}
+
+/// The workers that are no masters join side by side.
+#[must_use]
+pub fn kubeadm_workers(site: &Site) -> Task {
+    let mut task = Task::new("workers");
+    let workers = site.plain_workers();
+    let Some(first) = site.first_master() else {
+        return task;
+    };
+    if site.cluster.spec.kubernetes.kind != KubernetesType::Kubeadm {
+        return task;
+    }
+    let joins = Joins::new(site, first, &workers);
+    for host in &workers {
+        let mut steps = kubelet_files(site, host);
+        steps.push(joins.look(host));
+        task = task.on(&host.name, steps);
+    }
+    task = joins.make_token(task);
+    for host in &workers {
+        let steps: Vec<Arc<dyn Step>> = vec![joins.join(host), Arc::new(kubelet_service(site))];
+        task = task.on(&host.name, steps);
+    }
+    task
+}
+
+/// Nodes that join by one token.
+struct Joins<'a> {
+    site: &'a Site,
+    first: &'a Host,
+    nodes: Vec<(String, Slot<Membership>)>,
+    token: Slot<Option<SecretString>>,
+}
+
+impl<'a> Joins<'a> {
+    fn new(site: &'a Site, first: &'a Host, nodes: &[&Host]) -> Self {
+        let slot = |host: &&Host| (host.name.clone(), Slot::new(&host.name));
+        Self {
+            site,
+            first,
+            nodes: nodes.iter().map(slot).collect(),
+            token: Slot::new("the bootstrap token"),
+        }
+    }
+
+    fn is_master(&self, host: &Host) -> bool {
+        let masters = self.site.masters();
+        masters.iter().any(|master| master.name == host.name)
+    }
+
+    fn joining(&self, host: &Host) -> Joining {
+        if !self.is_master(host) {
+            return Joining::Worker;
+        }
+        Joining::Master {
+            certificates: signed(self.site),
+            etcd: match self.site.cluster.spec.etcd.kind {
+                EtcdType::Kubeadm => JoiningEtcd::Member,
+                EtcdType::Kubexm | EtcdType::External => JoiningEtcd::Nothing,
+            },
+        }
+    }
+
+    fn look(&self, host: &Host) -> Arc<dyn Step> {
+        let of = self.nodes.iter().find(|(name, _)| *name == host.name);
+        let membership = of.map_or_else(|| Slot::new(&host.name), |(_, slot)| slot.clone());
+        Arc::new(LookAtNode {
+            joining: self.joining(host),
+            membership,
+        })
+    }
+
+    /// When everybody has been looked at. Who could not be does not keep the others from joining.
+    fn make_token(&self, task: Task) -> Task {
+        if self.nodes.is_empty() {
+            return task;
+        }
+        let nodes = self.nodes.iter().map(|(_, slot)| slot.clone()).collect();
+        let step = BootstrapToken {
+            nodes,
+            token: self.token.clone(),
+        };
+        task.then(Order::Settled)
+            .on(&self.first.name, vec![Arc::new(step)])
+    }
+
+    fn join(&self, host: &Host) -> Arc<dyn Step> {
+        let spec = &self.site.cluster.spec;
+        let address = self.first.internal_ips().into_iter().next();
+        let address = address.map_or_else(|| self.first.address.clone(), |ip| ip.to_string());
+        let endpoint = self.is_master(host).then_some(host);
+        Arc::new(KubeadmJoin {
+            joining: self.joining(host),
+            config: join(self.site, host, self.first, endpoint, &self.token),
+            detour: format!("{address} {}", spec.control_plane_endpoint.domain),
+            reset: reset(self.site),
+        })
+    }
+}
+
+/// Everything on a master that is there before kubeadm is: it signs with the authorities that it finds.
+fn master_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    let mut steps = kubelet_files(site, host);
+    for name in [CA, FRONT_PROXY_CA] {
+        steps.push(key_pair(site.kubernetes_files(name), name));
+    }
+    let accounts = site.service_account_key();
+    for (name, from, mode) in [
+        ("sa.pub", accounts.public(), 0o644),
+        ("sa.key", accounts.key(), 0o600),
+    ] {
+        steps.push(upload(&format!("{PKI}/{name}"), Content::Local(from), mode));
+    }
+    steps.extend(store(site));
+    let config = rendered(&kubeadm(site, host));
+    steps.push(upload(CONFIG, Content::Text(config), 0o600));
+    steps
+}
+
+/// With what a master enters the store, or runs a member of it.
+fn store(site: &Site) -> Vec<Arc<dyn Step>> {
+    match site.cluster.spec.etcd.kind {
+        EtcdType::Kubexm | EtcdType::External => etcd_client(site),
+        EtcdType::Kubeadm => vec![
+            Arc::new(MakeDirectory {
+                path: format!("{PKI}/etcd").into(),
+                attrs: FileAttrs::root(0o755),
+            }),
+            key_pair(
+                KeyPairFiles::at(site.tree.certs("etcd").join("ca")),
+                "etcd/ca",
+            ),
+        ],
+    }
+}
+
+/// What kubeadm signs by itself on a master, without suffix.
+fn signed(site: &Site) -> Vec<String> {
+    let mut names = vec![
+        "apiserver",
+        "apiserver-kubelet-client",
+        "front-proxy-client",
+    ];
+    if site.cluster.spec.etcd.kind == EtcdType::Kubeadm {
+        names.extend([
+            "apiserver-etcd-client",
+            "etcd/server",
+            "etcd/peer",
+            "etcd/healthcheck-client",
+        ]);
+    }
+    let path = |name: &str| format!("{PKI}/{name}");
+    names.into_iter().map(path).collect()
+}
+
+/// What the cluster itself keeps of all this.
+fn phases(site: &Site, first: &Host) -> [Arc<dyn Step>; 2] {
+    let version = site.kubernetes_version().with_v();
+    let config = rendered(&kubeadm(site, first));
+    let proxy = rendered(&kube_proxy(site)) + &version;
+    let phase = |phase, text: &str| -> Arc<dyn Step> {
+        Arc::new(RunKubeadmPhase {
+            phase,
+            digest: Sha256::of(text.as_bytes()).to_string(),
+        })
+    };
+    [
+        phase(KubeadmPhase::UploadConfig, &config),
+        phase(KubeadmPhase::KubeProxy, &proxy),
+    ]
+}
+
+fn reset(site: &Site) -> Arc<ResetNode> {
+    let etcd = &site.cluster.spec.etcd;
+    Arc::new(ResetNode {
+        data: match etcd.kind {
+            EtcdType::Kubeadm => vec![etcd.data_dir.clone()],
+            EtcdType::Kubexm | EtcdType::External => Vec::new(),
+        },
+    })
+}
+
+fn key_pair(from: KeyPairFiles, to: &str) -> Arc<dyn Step> {
+    Arc::new(UploadKeyPair {
+        from,
+        to: format!("{PKI}/{to}").into(),
+        owner: Owner::root(),
+    })
+}
+
+fn upload(path: &str, content: Content, mode: u32) -> Arc<dyn Step> {
+    Arc::new(UploadFile {
+        path: path.into(),
+        content,
+        attrs: FileAttrs::root(mode),
+    })
+}

@@ -1,0 +1,69 @@
+//! Certificates of the control plane that renew themselves.
+
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+use cluster::KubernetesType;
+use engine::{Step, Task};
+use step::{Content, FileAttrs, MakeDirectory, RunService, UploadFile};
+use templates::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
+
+use crate::Site;
+use crate::os::rendered;
+
+const DIR: &str = "/usr/local/lib/kubexm";
+const SCRIPT: &str = "/usr/local/lib/kubexm/renew-certificates";
+const SERVICE: &str = "/etc/systemd/system/kubexm-renew-certificates.service";
+const TIMER: &str = "kubexm-renew-certificates.timer";
+const TIMER_FILE: &str = "/etc/systemd/system/kubexm-renew-certificates.timer";
+
+/// A timer on each master that renews what kubeadm has signed, if the config asks for it. What the operator's machine
+/// has signed is renewed by installing again.
+#[must_use]
+pub fn renew_certificates(site: &Site) -> Task {
+    let kubernetes = &site.cluster.spec.kubernetes;
+    let mut task = Task::new("renewal of certificates");
+    if !kubernetes.auto_renew_certs || kubernetes.kind != KubernetesType::Kubeadm {
+        return task;
+    }
+    for (hour, host) in hours().zip(site.masters()) {
+        task = task.on(&host.name, steps(site, hour));
+    }
+    task
+}
+
+/// The hours of the masters, in the night first. With more masters than hours some share one.
+fn hours() -> impl Iterator<Item = u8> {
+    (0..24).map(|hour| (hour + 1) % 24).cycle()
+}
+
+fn steps(site: &Site, hour: u8) -> Vec<Arc<dyn Step>> {
+    let port = site.cluster.spec.control_plane_endpoint.port;
+    let file = |path: &str, text: String, mode: u32| -> Arc<dyn Step> {
+        Arc::new(UploadFile {
+            path: path.into(),
+            content: Content::Text(text),
+            attrs: FileAttrs::root(mode),
+        })
+    };
+    let unit = RenewCertificatesUnit {
+        script: SCRIPT.to_owned(),
+    };
+    vec![
+        Arc::new(MakeDirectory {
+            path: DIR.into(),
+            attrs: FileAttrs::root(0o755),
+        }),
+        file(SCRIPT, rendered(&RenewCertificates { port }), 0o755),
+        file(SERVICE, rendered(&unit), 0o644),
+        file(
+            TIMER_FILE,
+            rendered(&RenewCertificatesTimer { hour }),
+            0o644,
+        ),
+        Arc::new(RunService {
+            unit: TIMER,
+            reads: vec![Utf8PathBuf::from(TIMER_FILE)],
+        }),
+    ]
+}
