@@ -59,6 +59,8 @@ pub struct Wanted {
 pub enum ResolveFailure {
     #[error("the config names no hosts and no architecture")]
     NoArch,
+    #[error("the bundle would not serve {}", machines(.hosts))]
+    HostArch { hosts: Vec<(String, Arch)> },
     #[error(transparent)]
     Defaults(#[from] DefaultsError),
     #[error("spec.versions names '{name}', which the catalogue does not know")]
@@ -89,6 +91,7 @@ impl ResolveFailure {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::HostArch { .. } => "add it to --arch, or take the host out of the config",
             Self::NoArch => "say what for: --arch amd64,arm64, or spec.arch in the config",
             Self::Defaults(DefaultsError::TooOld { .. }) => {
                 "choose a newer spec.kubernetes.version"
@@ -110,6 +113,12 @@ impl ResolveFailure {
     }
 }
 
+/// `node3 (arm64), node4 (arm64)`
+fn machines(hosts: &[(String, Arch)]) -> String {
+    let named = hosts.iter().map(|(name, arch)| format!("{name} ({arch})"));
+    named.collect::<Vec<_>>().join(", ")
+}
+
 /// Works out every file and image. `arches`, where not empty, are instead of the config's own.
 pub fn resolve(
     cluster: &Cluster,
@@ -119,6 +128,7 @@ pub fn resolve(
     let arches = if arches.is_empty() {
         cluster.arches()
     } else {
+        serve_every_host(cluster, arches)?;
         arches.clone()
     };
     if arches.is_empty() {
@@ -193,7 +203,31 @@ pub fn resolve(
     })
 }
 
+fn serve_every_host(cluster: &Cluster, arches: &BTreeSet<Arch>) -> Result<(), ResolveFailure> {
+    let hosts: Vec<(String, Arch)> = cluster
+        .spec
+        .hosts
+        .iter()
+        .filter(|host| !arches.contains(&host.arch))
+        .map(|host| (host.name.clone(), host.arch))
+        .collect();
+    if hosts.is_empty() {
+        Ok(())
+    } else {
+        Err(ResolveFailure::HostArch { hosts })
+    }
+}
+
 impl Wanted {
+    /// The architectures that no host has, where the config names hosts, and `spec.arch` does not ask for them either.
+    #[must_use]
+    pub fn arches_of_nobody(&self, cluster: &Cluster) -> Vec<Arch> {
+        let asked = cluster.arches();
+        let mut arches: Vec<Arch> = self.arches.iter().copied().collect();
+        arches.retain(|arch| !cluster.spec.hosts.is_empty() && !asked.contains(arch));
+        arches
+    }
+
     /// What kubeadm listed for this version when the lock was written; none where the lock is of another version, or of
     /// another kind of cluster.
     #[must_use]

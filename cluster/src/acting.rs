@@ -107,7 +107,7 @@ pub(crate) fn not_yet(cluster: &Cluster, written: &[KeyPath]) -> Vec<KeyPath> {
 }
 
 fn document(cluster: &Cluster) -> Value {
-    serde_json::to_value(cluster.redacted().with_defaults()).unwrap_or_default()
+    serde_json::to_value(cluster.written_out()).unwrap_or_default()
 }
 
 /// Below keys that act, those that do not.

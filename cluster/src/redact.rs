@@ -35,16 +35,16 @@ impl Cluster {
 
     /// The config as YAML, with every default filled in and without any secret.
     pub fn to_yaml(&self) -> Result<String, WriteError> {
-        yaml::write(&self.redacted().with_defaults())
-            .map_err(|error| WriteError(error.to_string().into()))
+        yaml::write(&self.written_out()).map_err(|error| WriteError(error.to_string().into()))
     }
 
-    /// The same config with those defaults written out that depend on other keys.
+    /// The same config without any secret, and with those defaults that depend on other keys written out.
     #[must_use]
-    pub(crate) fn with_defaults(mut self) -> Self {
-        let kubernetes = &mut self.spec.kubernetes;
+    pub fn written_out(&self) -> Self {
+        let mut copy = self.redacted();
+        let kubernetes = &mut copy.spec.kubernetes;
         kubernetes.proxy_mode = Some(kubernetes.proxy_mode());
-        self
+        copy
     }
 
     fn each_secret(&mut self, visit: &mut dyn FnMut(&mut Option<Secret>)) {

@@ -151,6 +151,7 @@ impl Desk<'_> {
         })?;
         let mut wanted = resolve(&request.cluster, &request.arches, &Catalogue::builtin())?;
         self.tell_of_nearest(&wanted);
+        self.tell_of_arches(&wanted);
         self.ask_kubeadm(&mut wanted, &lock, &fetcher).await?;
         self.hold_to_lock(&wanted, &lock)?;
         let images = Images::new(
@@ -199,6 +200,15 @@ impl Desk<'_> {
             ),
             Some("name the versions in the config, or use a newer kubexm"),
         );
+    }
+
+    fn tell_of_arches(&self, wanted: &Wanted) {
+        for arch in wanted.arches_of_nobody(&self.request.cluster) {
+            self.events.warn(
+                format!("no host of the config is of {arch}, which the bundle is to serve as well"),
+                Some("leave it out of --arch, unless such hosts are to come"),
+            );
+        }
     }
 
     async fn resolve_images(

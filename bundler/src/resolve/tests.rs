@@ -218,3 +218,45 @@ fn an_image_is_chosen_by_its_tag_and_a_program_by_a_full_version() {
     "
     );
 }
+
+#[test]
+fn the_command_line_must_serve_every_host() {
+    let config = cluster(
+        r#"{"hosts":[{"name":"a","address":"10.0.0.1"},{"name":"b","address":"10.0.0.2","arch":"arm64"},
+                     {"name":"c","address":"10.0.0.3","arch":"arm64"}]}"#,
+    );
+    let of = |arches: &[Arch]| {
+        let arches = arches.iter().copied().collect();
+        resolve(&config, &arches, &Catalogue::builtin())
+    };
+    let error = of(&[Arch::Amd64]).unwrap_err();
+    insta::assert_snapshot!(
+        format!("{error}\nhint: {}", error.hint().unwrap()),
+        @r"
+    the bundle would not serve b (arm64), c (arm64)
+    hint: add it to --arch, or take the host out of the config
+    "
+    );
+    let both = of(&[Arch::Amd64, Arch::Arm64]).unwrap();
+    assert_eq!(both.arches_of_nobody(&config), []);
+}
+
+#[test]
+fn an_architecture_that_no_host_has_is_noticed() {
+    let arches = BTreeSet::from([Arch::Amd64, Arch::Arm64]);
+    for (spec, nobody) in [
+        (
+            r#"{"hosts":[{"name":"a","address":"10.0.0.1"}]}"#,
+            vec![Arch::Arm64],
+        ),
+        (
+            r#"{"hosts":[{"name":"a","address":"10.0.0.1"}],"arch":["arm64"]}"#,
+            vec![],
+        ),
+        ("{}", vec![]),
+    ] {
+        let config = cluster(spec);
+        let wanted = resolve(&config, &arches, &Catalogue::builtin()).unwrap();
+        assert_eq!(wanted.arches_of_nobody(&config), nobody, "{spec}");
+    }
+}

@@ -212,7 +212,7 @@ fn tell(made: &Made, printer: &Printer) -> Result<(), Failure> {
             digest,
             kubexm,
         };
-        return Ok(printer.line(&bundled)?);
+        return Ok(printer.document(&bundled)?);
     }
     printer.result(format_args!("{file}: {}, {digest}", bytes(made.size)))?;
     for program in kubexm {

@@ -13,7 +13,7 @@ pub fn run(command: &ConfigCommand, printer: &Printer) -> Result<(), Failure> {
     match command {
         ConfigCommand::Validate(args) => validate(&config::load(&args.config, printer)?, printer),
         ConfigCommand::Show(args) => show(&config::load(&args.config, printer)?, printer),
-        ConfigCommand::Schema => Ok(printer.document(&cluster::schema())?),
+        ConfigCommand::Schema => Ok(printer.file(&cluster::schema())?),
         ConfigCommand::Init(args) => match &args.out {
             Some(path) => create(path),
             None => Ok(printer.raw(cluster::init_template().as_bytes())?),
@@ -55,7 +55,7 @@ fn validate(config: &Config, printer: &Printer) -> Result<(), Failure> {
 fn show(config: &Config, printer: &Printer) -> Result<(), Failure> {
     let cluster = &config.parsed.cluster;
     match printer.format() {
-        Format::Json => printer.document(&cluster.redacted())?,
+        Format::Json => printer.document(&cluster.written_out())?,
         Format::Text => printer.raw(cluster.to_yaml()?.as_bytes())?,
     }
     Ok(())

@@ -9,8 +9,10 @@ use crate::output::{Column, Format, Paint, Printer, bytes, count, table};
 
 pub fn run(args: &InspectArgs, printer: &Printer) -> Result<(), Failure> {
     let bundle = Bundle::open(&args.file)?;
-    if args.json || printer.format() == Format::Json {
-        return Ok(printer.raw(bundle.manifest_bytes())?);
+    match printer.format() {
+        Format::Json => return Ok(printer.document(bundle.manifest())?),
+        Format::Text if args.json => return Ok(printer.raw(bundle.manifest_bytes())?),
+        Format::Text => {}
     }
     let mut parts = vec![facts(&bundle, printer.paint())];
     parts.extend(components(bundle.manifest()));

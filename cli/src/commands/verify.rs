@@ -43,7 +43,7 @@ fn tell(bundle: &Bundle, signer: Option<Principal>, printer: &Printer) -> Result
             signed_by,
             key,
         };
-        return Ok(printer.line(&verified)?);
+        return Ok(printer.document(&verified)?);
     }
     let (files, size) = (
         count(manifest.files.len() as u64, "file"),

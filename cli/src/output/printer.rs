@@ -76,17 +76,17 @@ impl Printer {
         out.flush()
     }
 
-    /// The result, as one JSON document.
+    /// The result as data: one JSON document on one line, whatever events went before it.
     pub fn document(&self, value: &impl Serialize) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, value)?;
-        out.write_all(b"\n")?;
-        out.flush()
+        self.result(serde_json::to_string(value)?)
     }
 
-    /// The result of a run whose events went before it: one more line.
-    pub fn line(&self, value: &impl Serialize) -> io::Result<()> {
-        self.result(serde_json::to_string(value)?)
+    /// The result as a JSON file that people read as well; one line where the output is to be that.
+    pub fn file(&self, value: &impl Serialize) -> io::Result<()> {
+        match self.format {
+            Format::Json => self.document(value),
+            Format::Text => self.result(serde_json::to_string_pretty(value)?),
+        }
     }
 
     /// The result, as bytes that another program reads.
@@ -120,7 +120,7 @@ impl Printer {
         self.remark(failure.told(self.err));
         if self.format == Format::Json {
             // Whoever reads the events learns it from there; if nobody does any more, there is stderr.
-            let _ = self.line(&ErrorEvent::from(failure));
+            let _ = self.document(&ErrorEvent::from(failure));
         }
     }
 

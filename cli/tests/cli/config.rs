@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{kubexm, told, transcript};
+use super::{kubexm, one_line, told, transcript};
 
 const CONFIG: &str = "\
 apiVersion: kubexm.mensylisir.io/v1alpha1
@@ -109,10 +109,14 @@ fn show_fills_in_defaults_and_leaves_secrets_out() {
         dir.path(),
         &["config", "show", "-f", "config.yaml", "--output", "json"],
     );
-    let json = { json }.output().unwrap().stdout;
-    assert!(!String::from_utf8_lossy(&json).contains("hunter2"));
-    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let output = { json }.output().unwrap();
+    let json = one_line(&output);
+    assert!(!json.contains("hunter2"));
+    let json: serde_json::Value = serde_json::from_str(json).unwrap();
     assert_eq!(json["metadata"]["name"], "small");
+    let proxy = &json["spec"]["kubernetes"]["proxyMode"];
+    assert_eq!(proxy, "ipvs", "it goes by the version");
+    assert!(text.contains("proxyMode: ipvs"), "{text}");
 }
 
 #[test]
@@ -128,6 +132,10 @@ fn the_schema_is_a_json_schema() {
             .contains("json-schema.org")
     );
     assert!(schema["properties"]["spec"].is_object());
+    let args = ["config", "schema", "--output", "json"];
+    let output = kubexm(Path::new("."), &args).output().unwrap();
+    let line: serde_json::Value = serde_json::from_str(one_line(&output)).unwrap();
+    assert_eq!(line, schema);
 }
 
 #[test]

@@ -276,6 +276,13 @@ fn what_has_no_stage_yet_is_refused_before_anything_is_touched() {
 }
 
 #[test]
+fn a_plan_as_data_is_one_line() {
+    let site = Site::new();
+    let [plan] = site.events("plan").try_into().unwrap();
+    assert_eq!(plan[0]["stage"], "preflight");
+}
+
+#[test]
 fn diagnostics_name_the_nodes_of_the_plan_and_more_of_them_their_parts() {
     let site = Site::new();
     let quiet = site.told("install", &[]);

@@ -9,6 +9,7 @@ mod install;
 mod tools;
 
 use std::path::Path;
+use std::process::Output;
 
 use assert_cmd::Command;
 
@@ -26,6 +27,14 @@ fn kubexm(dir: &Path, args: &[&str]) -> Command {
 /// What a command said, on both streams, and how it ended.
 fn told(dir: &Path, args: &[&str]) -> String {
     transcript(&mut kubexm(dir, args))
+}
+
+/// What a command put out as data: one document on one line.
+fn one_line(output: &Output) -> &str {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    let line = text.strip_suffix('\n').unwrap();
+    assert!(!line.contains('\n'), "{text}");
+    line
 }
 
 fn transcript(command: &mut Command) -> String {
