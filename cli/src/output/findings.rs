@@ -147,7 +147,7 @@ impl Findings {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let proofs = state.sorted();
         match printer.format() {
-            Format::Json => proofs.iter().try_for_each(|proof| printer.line(proof)),
+            Format::Json => proofs.iter().try_for_each(|proof| printer.document(proof)),
             Format::Text => printer.result(told(proofs, printer.paint())),
         }
     }
