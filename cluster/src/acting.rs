@@ -64,14 +64,21 @@ const ACTING: &[&str] = &[
     "spec.registry.auths",
     "spec.registry.containerdDataDir",
     "spec.registry.registryDataDir",
+    "spec.kubernetes.masqueradeAll",
+    "spec.kubernetes.nodeCidrMaskSize",
+    "spec.kubernetes.proxyMode",
+    "spec.kubernetes.kubeProxyConfiguration",
+    "spec.kubernetes.apiServer",
+    "spec.kubernetes.controllerManager",
+    "spec.kubernetes.scheduler",
+    "spec.dns.dnsEtcHosts",
+    "spec.dns.coredns",
 ];
 
 /// Keys among them of which the default is all that acts.
 const ACTING_BY_DEFAULT: &[&str] = &[
     "spec.kubernetes.type",
     "spec.kubernetes.containerRuntime.type",
-    "spec.etcd.type",
-    "spec.etcd.external",
     "spec.registry.type",
 ];
 
@@ -181,7 +188,9 @@ spec:
     #[test]
     fn what_does_not_act_is_named_once_and_as_a_whole() {
         let inert = inert_of(
-            "  dns: {coredns: {rewriteBlock: x, additionalConfigs: y}}
+            "  dns:
+    coredns: {rewriteBlock: x}
+    nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}
   etcd: {dataDir: /x}
   registry: {type: harbor, registryDataDir: /y}
   system: {setHostname: true, timezone: UTC}
@@ -189,7 +198,11 @@ spec:
         );
         assert_eq!(
             inert,
-            ["spec.dns", "spec.registry.type", "spec.system.timezone"]
+            [
+                "spec.dns.nodelocaldns",
+                "spec.registry.type",
+                "spec.system.timezone"
+            ]
         );
     }
 

@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::kubectl::ask_kubectl;
@@ -49,5 +51,10 @@ impl Step for GrantAdministrators {
         must(cx, "give the administrators their rights", command)
             .await
             .map(drop)
+    }
+
+    // A right of the cluster goes with its store.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

@@ -1,7 +1,8 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::Command;
 
 use crate::shell::must;
@@ -73,6 +74,10 @@ impl Step for LookForResolvers {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 

@@ -1,7 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::RunService;
@@ -84,5 +85,9 @@ impl Step for WaitReady {
             tokio::time::sleep(ASK_EVERY).await;
         }
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

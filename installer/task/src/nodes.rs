@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cluster::{Host, KubernetesType};
 use engine::{Step, Task};
+use step::AwaitNode;
 
 use crate::Site;
 use crate::kube_proxy::kube_proxy;
@@ -34,6 +35,10 @@ fn on_each(site: &Site, task: Task, hosts: &[&Host]) -> Task {
 fn node(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     let mut steps = kubelet_files(site, host);
     steps.push(Arc::new(kubelet_service(site)));
+    steps.push(Arc::new(AwaitNode {
+        name: host.name.clone(),
+    }));
+    // Behind it: taken back, kube-proxy is gone before its rules are, or it would write them again.
     steps.extend(kube_proxy(site, host));
     steps
 }
