@@ -219,8 +219,17 @@ fn registry(cluster: &Cluster, needs: &mut Vec<Need>) {
 
 fn network(cluster: &Cluster, needs: &mut Vec<Need>) {
     match cluster.spec.network.plugin {
-        NetworkPlugin::Calico => needs.push(images("network calico", "calico")),
-        NetworkPlugin::Flannel => needs.push(images("network flannel", "flannel")),
+        NetworkPlugin::Calico => {
+            let by = "network calico";
+            needs.push(component(by, "calico", &[]));
+            needs.push(images(by, "calico"));
+            needs.push(component(by, "calicoctl", &["calicoctl"]));
+        }
+        NetworkPlugin::Flannel => {
+            let by = "network flannel";
+            needs.push(component(by, "flannel", &[]));
+            needs.push(images(by, "flannel"));
+        }
         NetworkPlugin::Cilium => needs.push(images("network cilium", "cilium")),
         NetworkPlugin::Bridge | NetworkPlugin::None => {}
     }
@@ -355,6 +364,7 @@ mod tests {
             "kubeadm <- kubernetes kubeadm",
             "images control-plane <- kubernetes kubeadm",
             "images etcd <- etcd kubeadm",
+            "flannel <- network flannel",
             "images flannel <- network flannel",
             "image ghcr.io/me/app:1 <- spec.images",
             "runc <- containerRuntime containerd",
@@ -381,6 +391,8 @@ mod tests {
             "cri-o <- containerRuntime cri-o",
             "harbor <- role registry (harbor)",
             "docker-compose <- role registry (harbor)",
+            "calico <- network calico",
+            "calicoctl <- network calico",
             "calicoctl <- tools",
         ] {
             assert!(

@@ -84,7 +84,10 @@ impl From<ImageFailures> for BundleError {
         let failed = |failure: ImageFailure| Failed {
             hint: failure.error.hint(),
             error: failure.error.to_string(),
-            title: format!("image {}", failure.image),
+            title: match failure.wanted_by.as_slice() {
+                [] => format!("image {}", failure.image),
+                by => format!("image {}, wanted by {}", failure.image, by.join(", ")),
+            },
             fault: failure.error.fault(),
         };
         Self::Fetch(failures.0.into_iter().map(failed).collect())
@@ -270,6 +273,7 @@ mod tests {
         assert!(failures(vec![absent(), wrong.clone()]).is_unverified());
         let image = |error| {
             let failure = ImageFailure {
+                wanted_by: Vec::new(),
                 image: "example.com/x:1".to_owned(),
                 error,
             };

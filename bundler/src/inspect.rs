@@ -28,6 +28,8 @@ pub enum InspectError {
     },
     #[error("{path}: is not a gzip'd tar archive: {cause}")]
     NotAnArchive { path: Utf8PathBuf, cause: String },
+    #[error("{path}: is not a manifest of Kubernetes: {cause}")]
+    NotAManifest { path: Utf8PathBuf, cause: String },
     #[error("cannot read {path}: {cause}")]
     Read { path: Utf8PathBuf, cause: String },
 }
@@ -39,7 +41,7 @@ impl InspectError {
             Self::Missing { .. } => {
                 "the project may have packed this version differently; choose another version"
             }
-            Self::WrongArch { .. } | Self::NotAnArchive { .. } => {
+            Self::WrongArch { .. } | Self::NotAnArchive { .. } | Self::NotAManifest { .. } => {
                 "upstream or a mirror serves the wrong file; look at what its address gives"
             }
             Self::Read { .. } => return None,
@@ -63,7 +65,8 @@ pub(crate) struct Inspected<'a> {
     pub shown: &'a Utf8Path,
     pub size: u64,
     pub sha256: Sha256,
-    pub arch: Arch,
+    /// None where it is for all.
+    pub arch: Option<Arch>,
 }
 
 /// The programs of a file, sorted by name. Reads an archive once, as a stream.
@@ -72,6 +75,7 @@ pub(crate) fn programs(
     carries: &Carries,
 ) -> Result<Vec<Program>, InspectError> {
     match carries {
+        Carries::Manifest => manifest(file),
         Carries::Nothing => Ok(Vec::new()),
         Carries::Program(name) => itself(file, name).map(|program| vec![program]),
         Carries::Members(members) => inside(file, members),
@@ -90,6 +94,18 @@ fn itself(file: &Inspected<'_>, name: &str) -> Result<Program, InspectError> {
         size: file.size,
         sha256: file.sha256,
     })
+}
+
+/// A manifest has no program, but must be one.
+fn manifest(file: &Inspected<'_>) -> Result<Vec<Program>, InspectError> {
+    let text = std::fs::read_to_string(file.path).map_err(|e| read_error(file, &e))?;
+    match crate::manifest::images(&text) {
+        Ok(_) => Ok(Vec::new()),
+        Err(error) => Err(InspectError::NotAManifest {
+            path: file.shown.to_owned(),
+            cause: error.to_string(),
+        }),
+    }
 }
 
 fn inside(file: &Inspected<'_>, members: &[Member]) -> Result<Vec<Program>, InspectError> {
@@ -169,18 +185,15 @@ fn digest(reader: &mut impl Read) -> std::io::Result<(u64, Sha256, Vec<u8>)> {
 
 /// Whether a program is for the architecture it was fetched for. A script is for all.
 fn fits(file: &Inspected<'_>, program: &str, head: &[u8]) -> Result<(), InspectError> {
-    let Some(found) = arch_of(head) else {
-        return Ok(());
-    };
-    if found == file.arch.go() {
-        return Ok(());
+    match (arch_of(head), file.arch) {
+        (Some(found), Some(wanted)) if found != wanted.go() => Err(InspectError::WrongArch {
+            path: file.shown.to_owned(),
+            program: program.to_owned(),
+            found,
+            wanted,
+        }),
+        _ => Ok(()),
     }
-    Err(InspectError::WrongArch {
-        path: file.shown.to_owned(),
-        program: program.to_owned(),
-        found,
-        wanted: file.arch,
-    })
 }
 
 /// The architecture that an ELF header names; none where it is no such header.
@@ -216,7 +229,7 @@ mod tests {
             shown: Utf8Path::new("example/v1.0.0/amd64/example.tgz"),
             size: bytes.len() as u64,
             sha256: Sha256::of(bytes),
-            arch: Arch::Amd64,
+            arch: Some(Arch::Amd64),
         };
         programs(&file, carries)
     }

@@ -9,6 +9,7 @@ pub mod images;
 mod inspect;
 mod kubeadm;
 mod lock;
+mod manifest;
 pub mod mirror;
 mod plan;
 mod resolve;

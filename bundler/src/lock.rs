@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use serde::{Deserialize, Serialize};
 
-use crate::resolve::{Wanted, WantedFile};
+use crate::resolve::{Wanted, WantedFile, title};
 
 /// The version of the lock file that this kubexm writes, and the newest it reads.
 const FORMAT: u32 = 1;
@@ -43,7 +43,9 @@ pub struct Lock {
 pub struct LockedFile {
     pub component: String,
     pub version: String,
-    pub arch: Arch,
+    /// None where it is the same for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<Arch>,
     pub size: u64,
     pub sha256: Sha256,
     /// Where upstream publishes the digest; none where it does not, and this one is what first came.
@@ -218,7 +220,9 @@ impl Lock {
         wanted: &'a Wanted,
     ) -> impl Iterator<Item = (&'a String, &'a LockedFile)> {
         self.files.iter().filter(|(_, locked)| {
-            !wanted.arches.contains(&locked.arch)
+            locked
+                .arch
+                .is_some_and(|arch| !wanted.arches.contains(&arch))
                 && wanted.files.iter().any(|w| {
                     w.file.component == locked.component
                         && w.file.version.with_v() == locked.version
@@ -350,7 +354,7 @@ impl Lock {
 impl LockedFile {
     /// `etcd v3.5.24 for amd64`
     fn title(&self) -> String {
-        format!("{} {} for {}", self.component, self.version, self.arch)
+        title(&self.component, &self.version, self.arch)
     }
 }
 
@@ -366,7 +370,7 @@ mod tests {
                 LockedFile {
                     component: name.to_owned(),
                     version: "v1.2.3".to_owned(),
-                    arch: Arch::Amd64,
+                    arch: Some(Arch::Amd64),
                     size: 7,
                     sha256: Sha256::of(name.as_bytes()),
                     published: (name == "a").then(|| "https://example.com/SHA256SUMS".to_owned()),
@@ -413,7 +417,7 @@ mod tests {
             file: manifests::Resolved {
                 component: (*name).to_owned(),
                 version: version.parse().unwrap(),
-                arch: *arch,
+                arch: Some(*arch),
                 url: format!("https://example.com/{name}"),
                 checksum: manifests::Checksum::Unpublished,
                 path: format!("{name}/file"),
@@ -467,7 +471,7 @@ mod tests {
     fn pins_of_an_architecture_that_is_left_out_for_now_are_no_difference() {
         let mut lock = example();
         let mut arm = lock.files["https://example.com/a"].clone();
-        arm.arch = Arch::Arm64;
+        arm.arch = Some(Arch::Arm64);
         lock.files
             .insert("https://example.com/a-arm64".to_owned(), arm.clone());
         arm.version = "v1.2.2".to_owned();

@@ -79,11 +79,13 @@ impl Plan {
         size_of_file: impl Fn(&str) -> Option<u64>,
         size_of_image: impl Fn(&str) -> Option<u64>,
     ) -> Self {
+        let all: Vec<Arch> = wanted.arches.iter().copied().collect();
+        let for_whom = |arch: Option<Arch>| arch.map_or_else(|| all.clone(), |arch| vec![arch]);
         let files = wanted.files.iter().map(|wanted| Row {
             kind: RowKind::File,
             name: wanted.file.component.clone(),
             version: wanted.file.version.to_string(),
-            arches: vec![wanted.file.arch],
+            arches: for_whom(wanted.file.arch),
             size: size_of_file(&wanted.file.url),
             wanted_by: wanted.wanted_by.clone(),
             origin: wanted.file.url.clone(),

@@ -23,10 +23,16 @@ impl WantedFile {
     /// `etcd v3.5.24 for amd64`
     #[must_use]
     pub fn title(&self) -> String {
-        format!(
-            "{} {} for {}",
-            self.file.component, self.file.version, self.file.arch
-        )
+        let version = self.file.version.with_v();
+        title(&self.file.component, &version, self.file.arch)
+    }
+}
+
+/// How a file is called in front of people.
+pub(crate) fn title(component: &str, version: &str, arch: Option<Arch>) -> String {
+    match arch {
+        Some(arch) => format!("{component} {version} for {arch}"),
+        None => format!("{component} {version}"),
     }
 }
 

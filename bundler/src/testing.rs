@@ -6,7 +6,7 @@ use cluster::{Arch, Cluster};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-pub(crate) use upstream::Upstream;
+pub(crate) use upstream::{Upstream, manifest};
 
 /// The beginning of a program for an architecture.
 pub(crate) fn elf(arch: Arch) -> Vec<u8> {

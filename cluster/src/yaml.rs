@@ -34,7 +34,7 @@ pub(crate) fn write<T: Serialize>(value: &T) -> Result<String, serde_saphyr::ser
 
 /// Any number of documents, as plain data.
 pub(crate) fn documents(text: &str) -> Result<Vec<serde_json::Value>, String> {
-    serde_saphyr::from_multiple(text).map_err(|error| error.to_string())
+    serde_saphyr::from_multiple(text).map_err(|error| error.without_snippet().to_string())
 }
 
 pub(crate) fn read(text: &str) -> Document {

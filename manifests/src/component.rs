@@ -16,7 +16,8 @@ pub struct Component<'a> {
 pub struct Resolved {
     pub component: String,
     pub version: Version,
-    pub arch: Arch,
+    /// None where it is the same for all.
+    pub arch: Option<Arch>,
     pub url: String,
     pub checksum: Checksum,
     /// Its place in the tree, e.g. `etcd/v3.5.24/amd64/etcd-v3.5.24-linux-amd64.tar.gz`.
@@ -50,6 +51,8 @@ pub enum Carries {
     Program(String),
     /// It is an archive with these programs.
     Members(Vec<Member>),
+    /// The file is a manifest of Kubernetes.
+    Manifest,
     /// No program.
     Nothing,
 }
@@ -152,7 +155,7 @@ impl Component<'_> {
         Ok(Resolved {
             component: self.name.to_owned(),
             version: version.clone(),
-            arch,
+            arch: self.entry.is_for_one_arch().then_some(arch),
             checksum: match &release.checksum {
                 ChecksumRule::Beside(suffix) => Checksum::Beside {
                     url: format!("{url}{suffix}"),
@@ -172,6 +175,7 @@ impl Component<'_> {
                         .map(|member| Member::parse(&expand(member)))
                         .collect(),
                 ),
+                CarriesRule::Manifest => Carries::Manifest,
                 CarriesRule::Nothing => Carries::Nothing,
             },
         })
@@ -200,6 +204,14 @@ pub(crate) struct Entry {
     releases: Vec<Release>,
 }
 
+impl Entry {
+    /// Files that differ have places that differ.
+    fn is_for_one_arch(&self) -> bool {
+        let mut placeholders = self.tree.placeholders();
+        placeholders.any(|placeholder| matches!(placeholder, Placeholder::Arch))
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Release {
@@ -224,6 +236,7 @@ enum ChecksumRule {
 enum CarriesRule {
     Program(Pattern<Placeholder>),
     Members(Vec<Pattern<Placeholder>>),
+    Manifest,
     Nothing,
 }
 

@@ -4,6 +4,7 @@ use cluster::{InvalidVersion, Version};
 use serde::Deserialize;
 
 use crate::Minor;
+use crate::image::Image;
 use crate::minor::within;
 use crate::pattern::Pattern;
 
@@ -13,7 +14,7 @@ pub struct Defaults<'a> {
     versions: BTreeMap<String, String>,
     /// Those of them that a person chose.
     chosen: BTreeSet<String>,
-    sets: &'a BTreeMap<String, Vec<Pattern<VersionName>>>,
+    sets: &'a BTreeMap<String, Vec<Image>>,
     /// The release line the defaults were taken from, where the table does not know the one asked for.
     pub nearest: Option<Minor>,
 }
@@ -82,12 +83,15 @@ impl Defaults<'_> {
         set: &str,
         wanted: impl Fn(&Pattern<VersionName>) -> bool,
     ) -> Result<Vec<String>, DefaultsError> {
-        let patterns = self
+        let version_of = |name: &str| self.versions.get(name).map(String::as_str);
+        let images = self
             .sets
             .get(set)
             .ok_or_else(|| DefaultsError::NoImages(set.to_owned()))?;
-        patterns
+        images
             .iter()
+            .filter(|image| image.applies(version_of))
+            .map(|image| &image.reference)
             .filter(|pattern| wanted(pattern))
             .map(|pattern| {
                 if let Some(VersionName(missing)) = pattern
@@ -134,7 +138,7 @@ impl Table {
     pub(crate) fn defaults<'a>(
         &self,
         version: &Version,
-        sets: &'a BTreeMap<String, Vec<Pattern<VersionName>>>,
+        sets: &'a BTreeMap<String, Vec<Image>>,
     ) -> Result<Defaults<'a>, DefaultsError> {
         let asked = Minor::of(version);
         let Some((minor, of_minor)) = self.minors.range(..=asked).next_back() else {

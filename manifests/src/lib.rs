@@ -4,6 +4,7 @@
 //! patterns, with the defaults of the nearest older Kubernetes release line.
 
 mod component;
+mod image;
 mod kubernetes;
 mod minor;
 mod pattern;
@@ -23,7 +24,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     components: BTreeMap<String, component::Entry>,
-    images: BTreeMap<String, Vec<pattern::Pattern<kubernetes::VersionName>>>,
+    images: BTreeMap<String, Vec<image::Image>>,
     kubernetes: kubernetes::Table,
 }
 

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use cluster::{Arch, Version};
 
-use crate::{Catalogue, Checksum, DefaultsError, Minor, ResolveError};
+use crate::{Carries, Catalogue, Checksum, DefaultsError, Minor, ResolveError};
 
 fn version(text: &str) -> Version {
     text.parse().unwrap()
@@ -23,6 +23,7 @@ fn every_default_resolves_to_a_file_for_every_arch_and_to_its_images() {
             let chosen = defaults.version(component.name()).unwrap();
             for arch in component.arches() {
                 let file = component.resolve(&chosen, *arch).unwrap();
+                assert_eq!(file.arch.is_none(), file.carries == Carries::Manifest);
                 assert!(file.url.starts_with("https://"), "{}", file.url);
                 assert!(file.url.ends_with(file.file_name()), "{}", file.url);
             }
@@ -49,7 +50,7 @@ fn every_version_of_the_table_is_used_by_a_component_or_an_image() {
             .images
             .values()
             .flatten()
-            .flat_map(crate::pattern::Pattern::placeholders)
+            .flat_map(|image| image.reference.placeholders())
             .any(|placeholder| placeholder.0 == *name);
         assert!(
             in_images || catalogue.component(name).is_ok(),

@@ -77,7 +77,7 @@ fn entry(
     Ok(FileEntry {
         component: Some(file.component),
         version: Some(file.version.with_v()),
-        arch: Some(file.arch),
+        arch: file.arch,
         origin: Some(file.url),
         checksum_from: locked.published,
         programs,

@@ -276,7 +276,7 @@ impl Desk<'_> {
         let Some(kubeadm) = wanted
             .files
             .iter()
-            .find(|w| w.file.component == "kubeadm" && Some(w.file.arch) == here)
+            .find(|w| w.file.component == "kubeadm" && w.file.arch == here)
         else {
             return Ok(Err("no kubeadm of the bundle runs on this machine"));
         };

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use artifact::{Manifest, Missing, Tree};
+use camino::Utf8Path;
 use cluster::Cluster;
+use manifests::Carries;
 
-use crate::resolve::Wanted;
+use crate::manifest;
+use crate::resolve::{Wanted, WantedFile};
 
 /// What the stages of an installation would ask for and not find, each with who asks.
 pub(crate) fn missing(
@@ -21,20 +24,12 @@ pub(crate) fn missing(
         }
     }
     for image in &wanted.images {
-        let held = manifest
-            .images
-            .iter()
-            .find(|held| held.reference == image.reference);
-        for arch in &wanted.arches {
-            let there = held.is_some_and(|held| held.platforms.iter().any(|p| p.arch == *arch));
-            if !there {
-                missing.insert(Missing {
-                    what: format!("image {}", image.reference),
-                    arch: *arch,
-                    wanted_by: image.wanted_by.join(", "),
-                });
-            }
-        }
+        let by = image.wanted_by.join(", ");
+        missing.extend(image_missing(&image.reference, &by, wanted, manifest));
+    }
+    let carried = wanted.files.iter();
+    for file in carried.filter(|file| file.file.carries == Carries::Manifest) {
+        missing.extend(images_of_manifest_missing(file, wanted, manifest, tree));
     }
     for file in &wanted.files {
         let held = manifest
@@ -45,12 +40,55 @@ pub(crate) fn missing(
             std::fs::metadata(tree.path(&held.path)).is_ok_and(|meta| meta.len() == held.size)
         });
         if !whole {
-            missing.insert(Missing {
+            let arches = file
+                .file
+                .arch
+                .map_or_else(|| wanted.arches.clone(), |arch| [arch].into());
+            missing.extend(arches.into_iter().map(|arch| Missing {
                 what: file.file.path.clone(),
-                arch: file.file.arch,
+                arch,
                 wanted_by: file.wanted_by.join(", "),
-            });
+            }));
         }
     }
     missing.into_iter().collect()
+}
+
+fn image_missing<'a>(
+    reference: &'a str,
+    by: &'a str,
+    wanted: &'a Wanted,
+    manifest: &'a Manifest,
+) -> impl Iterator<Item = Missing> + 'a {
+    let held = manifest
+        .images
+        .iter()
+        .find(|held| held.reference == reference);
+    let lacks = move |arch: &&_| {
+        !held.is_some_and(|held| held.platforms.iter().any(|there| there.arch == **arch))
+    };
+    wanted.arches.iter().filter(lacks).map(move |arch| Missing {
+        what: format!("image {reference}"),
+        arch: *arch,
+        wanted_by: by.to_owned(),
+    })
+}
+
+/// The images that a manifest names, whatever the catalogue thinks of it.
+fn images_of_manifest_missing(
+    file: &WantedFile,
+    wanted: &Wanted,
+    manifest: &Manifest,
+    tree: &Tree,
+) -> Vec<Missing> {
+    let path = Utf8Path::new(&file.file.path);
+    // A manifest that is not there, or is none, has been told by whoever looked into it.
+    let text = std::fs::read_to_string(tree.path(path)).unwrap_or_default();
+    let images = manifest::images(&text).unwrap_or_default();
+    let title = format!("{} {}", file.file.component, file.file.version.with_v());
+    let name = file.file.file_name();
+    let by = format!("{name} of {title} ({})", file.wanted_by.join(", "));
+    let missing =
+        |image: &String| -> Vec<Missing> { image_missing(image, &by, wanted, manifest).collect() };
+    images.iter().flat_map(missing).collect()
 }

@@ -17,7 +17,7 @@ use crate::error::BundleError;
 use crate::fetch::testing::Seen;
 use crate::fetch::{HttpOptions, Retry};
 use crate::lock::LockMode;
-use crate::testing::{Upstream, archive, cluster, elf};
+use crate::testing::{Upstream, archive, cluster, elf, manifest};
 
 const SPEC: &str = r#"{
     "arch": ["amd64", "arm64"],
@@ -348,8 +348,8 @@ async fn what_has_no_published_checksum_is_recorded_and_said() {
     });
     assert_eq!(
         notes.count(),
-        4,
-        "docker and cri-dockerd for two architectures"
+        5,
+        "docker and cri-dockerd for two architectures, and the manifest of flannel"
     );
     site.upstream
         .replace("/x86_64/docker-28.5.1.tgz", b"another file");
@@ -490,6 +490,63 @@ async fn what_no_stage_could_find_is_told_with_who_asks() {
     let missing = super::prove::missing(&site.cluster, wanted, &manifest, &tree);
     let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+fn with_plugin(plugin: &str) -> String {
+    SPEC.replace(
+        r#""plugin": "flannel""#,
+        &format!(r#""plugin": "{plugin}""#),
+    )
+}
+
+/// What a bundle says when one image is not there any more, for each image that the spec asks for.
+async fn without_each_image(spec: &str) -> String {
+    let mut said = String::new();
+    for image in Site::new(spec).await.upstream.images() {
+        let site = Site::new(spec).await;
+        let (repository, tag) = image.rsplit_once(':').unwrap();
+        site.upstream
+            .remove(&format!("/{repository}/manifests/{tag}"));
+        let error = site.fails().await;
+        let line = error.lines().find(|line| line.contains(&image));
+        said.push_str(line.unwrap_or(&error).split(": ").next().unwrap().trim());
+        said.push('\n');
+    }
+    said
+}
+
+#[tokio::test]
+async fn each_image_of_each_plugin_is_missed_with_who_asks() {
+    for plugin in ["calico", "flannel", "cilium", "bridge", "none"] {
+        let said = without_each_image(&with_plugin(plugin)).await;
+        insta::assert_snapshot!(format!("without_each_image_{plugin}"), said);
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_a_manifest_names_and_the_catalogue_does_not_is_missed() {
+    let site = Site::new(&with_plugin("calico")).await;
+    site.upstream.replace(
+        "/calico.yaml",
+        &manifest(&["quay.io/calico/node:v3.31.3", "quay.io/calico/webhook:v9"]),
+    );
+    insta::assert_snapshot!(site.fails().await, @r"
+    the bundle would not be complete:
+      image quay.io/calico/webhook:v9 for amd64, wanted by calico.yaml of calico v3.31.3 (network calico)
+      image quay.io/calico/webhook:v9 for arm64, wanted by calico.yaml of calico v3.31.3 (network calico)
+    hint: take it out of the config, or choose a version or an image that has it
+    ");
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_none_is_refused() {
+    let site = Site::new(SPEC).await;
+    site.upstream.replace("/kube-flannel.yml", b"a: b: c");
+    insta::assert_snapshot!(site.fails().await, @r"
+    one file is not what it should be:
+      flannel v0.27.4: manifests/flannel/v0.27.4/kube-flannel.yml: is not a manifest of Kubernetes: it is not YAML: mapping values are not allowed in this context at line 1, column 5
+    hint: upstream or a mirror serves the wrong file; look at what its address gives
+    ");
 }
 
 #[tokio::test]

@@ -85,6 +85,8 @@ pub struct ImageFailures(pub Vec<ImageFailure>);
 #[error("{image}: {error}")]
 pub struct ImageFailure {
     pub image: String,
+    /// Empty where it is not an image that fails.
+    pub wanted_by: Vec<String>,
     pub error: ImageError,
 }
 
@@ -162,6 +164,7 @@ impl Images {
             let image = "index.json".to_owned();
             ImageFailures(vec![ImageFailure {
                 image,
+                wanted_by: Vec::new(),
                 error: error.into(),
             }])
         })?;

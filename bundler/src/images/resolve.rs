@@ -60,6 +60,7 @@ impl ResolvedImage {
     pub(super) fn failed(&self, error: ImageError) -> ImageFailure {
         ImageFailure {
             image: self.named.reference.clone(),
+            wanted_by: self.wanted_by.clone(),
             error,
         }
     }
@@ -110,6 +111,7 @@ impl Images {
             let image = "images".to_owned();
             return Err(ImageFailures(vec![ImageFailure {
                 image,
+                wanted_by: Vec::new(),
                 error: error.into(),
             }]));
         }
@@ -125,8 +127,13 @@ impl Images {
                     pin: pins.get(&name),
                     before: before.get(&name),
                 };
+                let wanted_by = want.wanted_by.clone();
                 let outcome = self.resolve_one(want, arches, known, events, cancel).await;
-                outcome.map_err(|error| ImageFailure { image: name, error })
+                outcome.map_err(|error| ImageFailure {
+                    image: name,
+                    wanted_by,
+                    error,
+                })
             })
             .buffer_unordered(self.jobs)
             .collect()
@@ -255,6 +262,7 @@ fn merge(jobs: Vec<ImageJob>) -> (BTreeMap<String, Want>, Vec<ImageFailure>) {
             }
             Err(error) => failures.push(ImageFailure {
                 image: job.reference,
+                wanted_by: job.wanted_by,
                 error,
             }),
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use artifact::Sha256;
 use cluster::{Arch, Cluster};
-use manifests::{Carries, Catalogue, Checksum, Member};
+use manifests::{Carries, Catalogue, Checksum, Member, Resolved};
 use serde_json::{Value, json};
 
 use super::{archive, elf};
@@ -85,6 +85,16 @@ impl Upstream {
         serve_image(&mut self.pages.lock().unwrap(), reference, arches);
     }
 
+    /// Every image, by reference.
+    pub(crate) fn images(&self) -> Vec<String> {
+        let pages = self.pages.lock().unwrap();
+        let tags = pages.keys().filter_map(|path| {
+            let (repository, tag) = path.strip_prefix("/v2/")?.split_once("/manifests/")?;
+            (!tag.starts_with("sha256:")).then(|| format!("{repository}:{tag}"))
+        });
+        tags.collect()
+    }
+
     /// How often something was sent whole or in part; a HEAD does not count.
     pub(crate) fn downloads(&self) -> usize {
         self.server
@@ -118,11 +128,13 @@ fn files(wanted: &Wanted, pages: &mut Pages) {
     let mut lists = BTreeMap::<String, String>::new();
     for file in wanted.files.iter().map(|wanted| &wanted.file) {
         let program = |name: &str| {
-            let mut bytes = elf(file.arch);
-            bytes.extend(format!("{name} {} {}", file.version, file.arch).bytes());
+            let arch = file.arch.unwrap();
+            let mut bytes = elf(arch);
+            bytes.extend(format!("{name} {} {arch}", file.version).bytes());
             bytes
         };
         let content = match &file.carries {
+            Carries::Manifest => manifest(&wanted_by(wanted, file)),
             Carries::Nothing => b"an archive of images".to_vec(),
             Carries::Program(name) => program(name),
             Carries::Members(members) => {
@@ -162,6 +174,27 @@ fn files(wanted: &Wanted, pages: &mut Pages) {
             .into_iter()
             .map(|(path, text)| (path, (BYTES, text.into_bytes()))),
     );
+}
+
+/// The images of whoever asks for a file.
+fn wanted_by<'w>(wanted: &'w Wanted, file: &Resolved) -> Vec<&'w str> {
+    let mut files = wanted.files.iter();
+    let asking = &files.find(|wanted| wanted.file == *file).unwrap().wanted_by;
+    let images = wanted.images.iter();
+    images
+        .filter(|image| image.wanted_by.iter().any(|by| asking.contains(by)))
+        .map(|image| image.reference.as_str())
+        .collect()
+}
+
+/// A manifest with a container of each image.
+pub(crate) fn manifest(images: &[&str]) -> Vec<u8> {
+    let containers: Vec<Value> = images
+        .iter()
+        .map(|image| json!({ "image": image }))
+        .collect();
+    let object = json!({ "kind": "Pod", "spec": { "containers": containers } });
+    format!("# a stand-in\n---\n{object}\n").into_bytes()
 }
 
 fn at(url: &str) -> String {

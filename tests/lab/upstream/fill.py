@@ -122,6 +122,18 @@ class Filler:
         self.release("crictl", version, arch, [program])
         return True
 
+    def manifest(self, entry: dict) -> None:
+        """Publishes a manifest of objects; upstream has no checksum of these."""
+        for version, words in entry["versions"].items():
+            text = (HERE / entry["file"]).read_text()
+            for word, meaning in {"VERSION": f"v{version}", **words}.items():
+                text = text.replace(word, meaning)
+            url = entry["url"].format(v=f"v{version}")
+            self.site.write(url, text)
+            self.stand_ins.name(f"file {url}")
+            for arch in self.arches:
+                self.release(entry["component"], version, arch, [])
+
     def kubernetes(self) -> None:
         table = self.table["kubernetes"]
         kubectl = self.archive.fetch(table["kubectl"]["suite"], [table["kubectl"]["package"]], self.arches)
@@ -231,6 +243,8 @@ class Filler:
             self.real(entry)
         for entry in self.table["stand-in"]:
             self.stand_in(entry)
+        for entry in self.table["manifest"]:
+            self.manifest(entry)
         self.kubernetes()
         self.site.finish()
         self.pull_list()
