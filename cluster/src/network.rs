@@ -33,6 +33,26 @@ impl Default for Network {
     }
 }
 
+/// The controller manager keeps count of 2^16 shares of an IPv6 network, and of no more.
+const MOST_BITS_V6: u8 = 16;
+/// The share that everybody takes where it fits, and the one of a network too small for it.
+const SHARE_V6: u8 = 64;
+const SMALL_SHARE_V6: u8 = 120;
+
+impl Network {
+    /// The prefix of each node's share of the pods' IPv6 network.
+    #[must_use]
+    pub fn node_share_v6(&self) -> Option<u8> {
+        let prefix = self.kube_pods_cidr.v6?.prefix_len();
+        let most = prefix.saturating_add(MOST_BITS_V6);
+        Some(if prefix < SHARE_V6 {
+            SHARE_V6.min(most)
+        } else {
+            most.min(SMALL_SHARE_V6).max(prefix)
+        })
+    }
+}
+
 /// Which network plugin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -114,6 +134,26 @@ mod tests {
         let network = Network::default();
         assert_eq!(network.kube_pods_cidr.to_string(), "10.233.64.0/18");
         assert_eq!(network.kube_service_cidr.to_string(), "10.233.0.0/18");
+    }
+
+    #[test]
+    fn a_share_of_ipv6_can_be_counted() {
+        for (prefix, share) in [
+            (32, 48),
+            (48, 64),
+            (56, 64),
+            (64, 80),
+            (108, 120),
+            (112, 120),
+            (124, 124),
+        ] {
+            let network = Network {
+                kube_pods_cidr: format!("fd00::/{prefix}").parse().unwrap(),
+                ..Network::default()
+            };
+            assert_eq!(network.node_share_v6(), Some(share), "/{prefix}");
+        }
+        assert_eq!(Network::default().node_share_v6(), None);
     }
 
     #[test]

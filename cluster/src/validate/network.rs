@@ -4,12 +4,16 @@ use crate::{Cidr, KeyPath, Network, NetworkPlugin, Role, TunnelMode};
 const PODS: &str = "spec.network.kubePodsCIDR";
 const SERVICES: &str = "spec.network.kubeServiceCIDR";
 const MASK: &str = "spec.kubernetes.nodeCidrMaskSize";
+const MAX_PODS: &str = "spec.kubernetes.maxPods";
 const BLOCK: &str = "spec.network.ippool.blockSize";
 
 pub(super) fn check(check: &mut Check<'_>) {
     overlaps(check);
     families(check);
     shares(check);
+    shares_v6(check);
+    service_sizes(check);
+    backend(check);
     tunnels(check);
 }
 
@@ -150,9 +154,9 @@ fn shares(check: &mut Check<'_>) {
     // The network's own address and the broadcast address are nobody's.
     let room = (1u64 << (32 - u32::from(mask))).saturating_sub(2);
     let most = u64::from(spec.kubernetes.max_pods);
-    if most > room && check.sound(&["spec.kubernetes.maxPods"]) {
+    if most > room && check.sound(&[MAX_PODS]) {
         check.error(
-            KeyPath::of("spec.kubernetes.maxPods"),
+            KeyPath::of(MAX_PODS),
             format!(
                 "{most} pods do not fit into a node's share of /{mask}, which has {room} addresses"
             ),
@@ -160,6 +164,78 @@ fn shares(check: &mut Check<'_>) {
         );
     }
 }
+
+/// The shares of the pods' IPv6 network, which no key chooses.
+fn shares_v6(check: &mut Check<'_>) {
+    let spec = &check.cluster.spec;
+    let network = &spec.network;
+    let (Some(pods), Some(share)) = (network.kube_pods_cidr.v6, network.node_share_v6()) else {
+        return;
+    };
+    if !check.sound(&[PODS]) {
+        return;
+    }
+    let nodes = nodes(check);
+    let fit = 1u128 << (share - pods.prefix_len());
+    if nodes as u128 > fit {
+        check.error(
+            KeyPath::of(PODS),
+            format!("{fit} nodes fit into {pods} with /{share} each, and there are {nodes}"),
+            "take a larger IPv6 network: a /112 holds 256 nodes".to_owned(),
+        );
+    }
+    let room = 1u128.checked_shl(128 - u32::from(share));
+    let room = room.map_or(u128::MAX, |room| room.saturating_sub(2));
+    let most = u128::from(spec.kubernetes.max_pods);
+    if most > room && check.sound(&[MAX_PODS]) {
+        check.error(
+            KeyPath::of(MAX_PODS),
+            format!(
+                "{most} pods do not fit into a node's share of /{share} of {pods}, which has {room} addresses"
+            ),
+            "lower maxPods, or take a larger IPv6 network for the pods".to_owned(),
+        );
+    }
+}
+
+/// The apiserver hands out addresses of services from a bitmap in etcd, and takes no more than 2^20.
+const MOST_SERVICE_BITS: u8 = 20;
+
+fn service_sizes(check: &mut Check<'_>) {
+    if !check.sound(&[SERVICES]) {
+        return;
+    }
+    for services in check.cluster.spec.network.kube_service_cidr.iter() {
+        let net = services.net();
+        let least = net.max_prefix_len() - MOST_SERVICE_BITS;
+        if net.prefix_len() < least {
+            check.error(
+                KeyPath::of(SERVICES),
+                format!("the services' network {services} is larger than the apiserver takes"),
+                format!("take a /{least} or smaller"),
+            );
+        }
+    }
+}
+
+/// What a plugin can do with the networks.
+fn backend(check: &mut Check<'_>) {
+    let network = &check.cluster.spec.network;
+    if network.plugin == NetworkPlugin::Calico
+        && check.sound(&[PODS])
+        && let Some(pods) = network.kube_pods_cidr.v6
+        && pods.prefix_len() > CALICO_BLOCK_V6
+    {
+        check.error(
+            KeyPath::of(PODS),
+            format!("Calico's blocks of /{CALICO_BLOCK_V6} do not fit into {pods}"),
+            "take a /112 or larger".to_owned(),
+        );
+    }
+}
+
+/// The size of Calico's blocks of an IPv6 pool.
+const CALICO_BLOCK_V6: u8 = 122;
 
 fn nodes(check: &Check<'_>) -> usize {
     let hosts = check.cluster.spec.hosts.iter();

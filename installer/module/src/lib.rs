@@ -54,7 +54,11 @@ pub fn registry(site: &Site) -> Stage {
 pub fn runtime(site: &Site) -> Stage {
     Stage::new(
         "runtime",
-        vec![task::containerd(site), task::import_images(site)],
+        vec![
+            task::pod_network(site),
+            task::containerd(site),
+            task::import_images(site),
+        ],
     )
 }
 

@@ -39,6 +39,9 @@ fn complete(cluster: &Cluster) -> Manifest {
             What::Image { reference } => images.push(image(reference, &need.wanted_by, &arches)),
         }
     }
+    // Several may ask for the same.
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
     Manifest {
         format: FORMAT,
         cluster: cluster.name().into(),

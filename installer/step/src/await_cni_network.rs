@@ -6,13 +6,12 @@ use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::shell::ask;
-use crate::{PodNetworkTraces, RemovePodNetwork};
 
 /// Waits until a network plugin, which runs as a pod on every node, has given the container runtime its network.
 pub struct AwaitCniNetwork {
     /// The file that the plugin writes when it is up.
     pub config: &'static str,
-    pub traces: PodNetworkTraces,
+    pub plugin: &'static str,
 }
 
 /// The plugin's images are pulled on every node at the same time.
@@ -21,11 +20,11 @@ const PATIENCE: Duration = Duration::from_mins(10);
 #[async_trait]
 impl Step for AwaitCniNetwork {
     fn id(&self) -> String {
-        format!("await {}", self.traces.name)
+        format!("await {}", self.plugin)
     }
 
     fn describe(&self) -> String {
-        format!("wait for {} on the node", self.traces.name)
+        format!("wait for {} on the node", self.plugin)
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
@@ -49,7 +48,7 @@ impl Step for AwaitCniNetwork {
         if output.ok() {
             return Ok(());
         }
-        let name = self.traces.name;
+        let name = self.plugin;
         let error = format!(
             "{name} did not come up within {seconds} s: it has not written {}",
             self.config
@@ -60,7 +59,6 @@ impl Step for AwaitCniNetwork {
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        let traces = self.traces;
-        Some(Arc::new(RemovePodNetwork { traces }))
+        None
     }
 }

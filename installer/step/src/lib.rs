@@ -11,7 +11,6 @@ mod bootstrap_token;
 mod certificate;
 mod certificate_authority;
 mod check;
-mod cni_network;
 mod create_user;
 mod data_directory;
 mod disable_swap;
@@ -44,6 +43,7 @@ mod mark_nodes;
 mod node_networks;
 mod note_etcd_founded;
 mod pki;
+mod pod_network;
 mod preflight;
 mod promote_etcd_member;
 mod pull_sandbox_image;
@@ -85,7 +85,6 @@ pub use check::{
     ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
     ProveReach, ProveStackedEtcd, ProveSystemPods, RemoveProbePods, SetUpProbePods, api_answers,
 };
-pub use cni_network::CniNetwork;
 pub use create_user::CreateUser;
 pub use data_directory::DataDirectory;
 pub use disable_swap::DisableSwap;
@@ -115,6 +114,7 @@ pub use mark_nodes::{InvalidTaint, MarkNodes, NodeMarks, Taint};
 pub use node_networks::{AskNodeNetworks, NodeNetwork};
 pub use note_etcd_founded::NoteEtcdFounded;
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
+pub use pod_network::PodNetwork;
 pub use preflight::{
     Finding, JudgeSurveys, Leftover, MARKER, Memory, Neighbour, Port, Program, Requirements, Space,
     Survey, SurveyHost, System,

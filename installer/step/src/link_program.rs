@@ -82,4 +82,8 @@ impl Step for UnlinkProgram {
             .await
             .map(drop)
     }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
 }

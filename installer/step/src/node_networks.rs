@@ -1,8 +1,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use ipnet::IpNet;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -158,5 +160,9 @@ impl Step for AskNodeNetworks {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

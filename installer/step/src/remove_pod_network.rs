@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::shell::{ask, must};
@@ -97,5 +99,9 @@ impl Step for RemovePodNetwork {
         must(cx, &trying, Command::script(self.script(REMOVE)))
             .await
             .map(drop)
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

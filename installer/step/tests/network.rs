@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use engine::{Cx, Data, Slot, State, Step};
 use event::Progress;
-use host::FileAttrs;
 use host::fake::FakeHost;
 use step::{
-    AskNodeNetworks, CniNetwork, Content, FindLink, Link, LinkProgram, Neighbour, NodeNetwork,
-    PodNetworkTraces, Requirements, Survey, SurveyHost, UploadFile,
+    AskNodeNetworks, FindLink, Link, LinkProgram, Neighbour, NodeNetwork, PodNetwork,
+    PodNetworkTraces, Requirements, Survey, SurveyHost,
 };
 
 const LINKS: &str = "\
@@ -161,14 +160,7 @@ async fn what_pods_left_is_removed_and_what_others_made_stays() {
         protocols: &["144"],
         rules: &["kubexm-pods"],
     };
-    let network = CniNetwork {
-        config: UploadFile {
-            path: "/etc/cni/net.d/10-kubexm.conflist".into(),
-            content: Content::Text("{}".into()),
-            attrs: FileAttrs::root(0o644),
-        },
-        traces,
-    };
+    let network = PodNetwork { traces };
     let remove = network.counterpart(Data::Keep).unwrap();
     let script = script_of(&*remove).await;
     for name in ["leases", "other"] {

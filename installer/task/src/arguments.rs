@@ -9,11 +9,6 @@ use crate::Site;
 use crate::kube::{KUBERNETES, PKI};
 use crate::site::url_address;
 
-/// Longest share of the pods' IPv6 network that a controller manager gives to a node: it keeps count of 2^16 shares.
-const MOST_SHARES_V6: u8 = 16;
-/// The share that everybody takes where it fits.
-const SHARE_V6: u8 = 64;
-
 fn pki(name: &str) -> String {
     format!("{PKI}/{name}")
 }
@@ -180,26 +175,14 @@ pub(crate) fn node_shares(site: &Site) -> Vec<(&'static str, String)> {
     let spec = &site.cluster.spec;
     let pods = &spec.network.kube_pods_cidr;
     let v4 = spec.kubernetes.node_cidr_mask_size.to_string();
-    let v6 = |prefix: u8| share_v6(prefix).to_string();
-    match (pods.v4, pods.v6) {
-        (Some(_), Some(net)) => vec![
+    match (pods.v4, spec.network.node_share_v6()) {
+        (Some(_), Some(v6)) => vec![
             ("node-cidr-mask-size-ipv4", v4),
-            ("node-cidr-mask-size-ipv6", v6(net.prefix_len())),
+            ("node-cidr-mask-size-ipv6", v6.to_string()),
         ],
-        (None, Some(net)) => vec![("node-cidr-mask-size", v6(net.prefix_len()))],
+        (None, Some(v6)) => vec![("node-cidr-mask-size", v6.to_string())],
         (Some(_), None) => vec![("node-cidr-mask-size", v4)],
         (None, None) => Vec::new(),
-    }
-}
-
-/// A node's share of an IPv6 network with this prefix: the usual one, if there is room for it and for no more shares
-/// than can be counted.
-fn share_v6(prefix: u8) -> u8 {
-    let most = prefix.saturating_add(MOST_SHARES_V6);
-    if prefix < SHARE_V6 {
-        SHARE_V6.min(most)
-    } else {
-        most.min(120).max(prefix)
     }
 }
 

@@ -112,6 +112,18 @@ pub(crate) const CONTROL_PLANE_MEMORY: Memory = Memory {
 /// The cgroup controllers without which no pod can be limited.
 pub(crate) const CONTROLLERS: &[&str] = &["cpu", "memory", "pids"];
 
+/// The programs that keep routes to pods.
+pub(crate) const ROUTE_PROGRAMS: &[Program] = &[
+    Program {
+        name: "ip",
+        package: "iproute2 (on RHEL and its kin: iproute)",
+    },
+    Program {
+        name: "iptables",
+        package: "iptables",
+    },
+];
+
 /// The programs that steps call on every host, beside those of POSIX.
 pub(crate) const PROGRAMS: &[Program] = &[
     Program {

@@ -38,7 +38,7 @@ pub use etcd::{etcd_config, etcd_members, etcd_pki};
 pub use kube_pki::kube_pki;
 pub use kubeadm::{kubeadm_masters, kubeadm_workers};
 pub use kubelet::kubelet_config;
-pub use network::{network_plugin, node_network};
+pub use network::{network_plugin, node_network, pod_network};
 pub use node_marks::node_marks;
 pub use nodes::{master_nodes, worker_nodes};
 pub use os::{host_files, kernel};

@@ -5,10 +5,29 @@ mod calico;
 mod flannel;
 mod manifest;
 
+use std::sync::Arc;
+
 use cluster::NetworkPlugin;
 use engine::Task;
+use step::PodNetwork;
 
 use crate::Site;
+use crate::site::names;
+
+/// Whom the pods' network is left to, on each node.
+#[must_use]
+pub fn pod_network(site: &Site) -> Task {
+    let task = Task::new("pod network");
+    let traces = match site.cluster.spec.network.plugin {
+        NetworkPlugin::Bridge => bridge::TRACES,
+        NetworkPlugin::Calico => calico::TRACES,
+        NetworkPlugin::Flannel => flannel::TRACES,
+        NetworkPlugin::Cilium | NetworkPlugin::None => return task,
+    };
+    task.on_each(&names(site.runtime_hosts()), |_| {
+        vec![Arc::new(PodNetwork { traces })]
+    })
+}
 
 /// What is done once for the whole cluster, as soon as it answers.
 #[must_use]

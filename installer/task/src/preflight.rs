@@ -1,14 +1,15 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use artifact::ImageEntry;
-use cluster::{Arch, Host, Role};
+use cluster::{Arch, Host, NetworkPlugin, Role};
 use engine::{Order, Slot, Step, Task};
-use step::{JudgeSurveys, Leftover, Port, Requirements, Space, Survey, SurveyHost};
+use step::{JudgeSurveys, Leftover, Neighbour, Port, Requirements, Space, Survey, SurveyHost};
 
 use crate::facts::{
     CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, ETCD_PORTS, MODULES, NODE_PORTS,
-    PROGRAMS, SYSTEMS, USER_PROGRAMS,
+    PROGRAMS, ROUTE_PROGRAMS, SYSTEMS, USER_PROGRAMS,
 };
 use crate::{OPERATOR, Site, programs};
 
@@ -115,6 +116,10 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
             }),
         );
     }
+    if is(&site.runtime_hosts()) && spec.network.plugin == NetworkPlugin::Bridge {
+        wanted.programs.extend_from_slice(ROUTE_PROGRAMS);
+        wanted.neighbours = neighbours(site, host);
+    }
     if is(&site.cluster.hosts_in(Role::Master)) {
         wanted.ports.extend_from_slice(CONTROL_PLANE_PORTS);
         wanted.memory = Some(CONTROL_PLANE_MEMORY);
@@ -147,6 +152,26 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
     wanted.executable.sort_unstable();
     wanted.executable.dedup();
     wanted
+}
+
+/// The other nodes, at their addresses of the families that pods have.
+fn neighbours(site: &Site, host: &Host) -> Vec<Neighbour> {
+    let pods = site.cluster.spec.network.kube_pods_cidr;
+    let routed = |address: &IpAddr| match address {
+        IpAddr::V4(_) => pods.v4.is_some(),
+        IpAddr::V6(_) => pods.v6.is_some(),
+    };
+    let others = site.runtime_hosts().into_iter();
+    others
+        .filter(|other| other.name != host.name)
+        .flat_map(|other| {
+            let addresses = other.internal_ips().into_iter().filter(routed);
+            addresses.map(|address| Neighbour {
+                name: other.name.clone(),
+                address,
+            })
+        })
+        .collect()
 }
 
 fn programs_space(site: &Site, component: &'static str, arch: Arch) -> Space {
@@ -185,8 +210,13 @@ mod tests {
     use super::*;
 
     fn of(name: &str) -> Requirements {
+        of_plugin(name, NetworkPlugin::Calico)
+    }
+
+    fn of_plugin(name: &str, plugin: NetworkPlugin) -> Requirements {
         let text = include_str!("../../../examples/three-etcd.yaml");
-        let cluster = cluster::parse("config.yaml", text).unwrap().cluster;
+        let mut cluster = cluster::parse("config.yaml", text).unwrap().cluster;
+        cluster.spec.network.plugin = plugin;
         let manifest = Manifest {
             format: FORMAT,
             cluster: cluster.name().into(),
@@ -198,6 +228,22 @@ mod tests {
         let tree = Tree::at("/srv/.kubexm/three-etcd");
         let site = Site::new(cluster, manifest, tree, None);
         requirements(&site, site.cluster.host(name).unwrap())
+    }
+
+    #[test]
+    fn with_a_bridge_all_nodes_are_neighbours_and_the_registry_is_none() {
+        let bridge = |name: &str| of_plugin(name, NetworkPlugin::Bridge);
+        let names = |wanted: &Requirements| -> Vec<String> {
+            let neighbours = wanted.neighbours.iter();
+            neighbours
+                .map(|neighbour| format!("{} {}", neighbour.name, neighbour.address))
+                .collect()
+        };
+        insta::assert_snapshot!(names(&bridge("node1")).join(", "), @"node2 172.16.0.12, node3 172.16.0.13, worker1 172.16.0.21");
+        assert!(bridge("registry1").neighbours.is_empty());
+        assert!(of("node1").neighbours.is_empty());
+        let asks_for_ip = |program: &step::Program| program.name == "ip";
+        assert!(bridge("node1").programs.iter().any(asks_for_ip));
     }
 
     fn ports(wanted: &Requirements) -> Vec<u16> {

@@ -1,6 +1,6 @@
 use artifact::{ImageEntry, Manifest, Tree};
 use camino::Utf8PathBuf;
-use cluster::{Arch, Cluster, Host, RegistryType, Role, RuntimeType, Tag};
+use cluster::{Arch, Cluster, Host, NetworkPlugin, RegistryType, Role, RuntimeType, Tag};
 use engine::Slot;
 use step::{EtcdPeer, RegistryCredentials, SiteNames};
 
@@ -83,6 +83,12 @@ impl Site {
                 registry.name()
             ));
         }
+        if spec.network.plugin == NetworkPlugin::Cilium {
+            unsupported.push(
+                "spec.network.plugin: cilium (only calico, flannel, bridge and none so far)"
+                    .to_owned(),
+            );
+        }
         unsupported
     }
 
@@ -139,6 +145,9 @@ impl Site {
             components.push("etcd");
         }
         components.extend(self.kubernetes_components());
+        if self.cluster.spec.network.plugin == NetworkPlugin::Calico {
+            components.push("calicoctl");
+        }
         components
     }
 

@@ -114,20 +114,6 @@ fn the_programs_understand_their_arguments() {
 }
 
 #[test]
-fn a_share_of_ipv6_can_be_counted() {
-    let shares = [32, 48, 56, 64, 108, 112].map(|prefix| (prefix, share_v6(prefix)));
-    let wanted = [
-        (32, 48),
-        (48, 64),
-        (56, 64),
-        (64, 80),
-        (108, 120),
-        (112, 120),
-    ];
-    assert_eq!(shares, wanted);
-}
-
-#[test]
 fn a_component_is_asked_where_it_listens() {
     let at = |address: &str| Arguments::default().with("bind-address", address);
     for (arguments, url) in [

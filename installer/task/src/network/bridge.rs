@@ -7,8 +7,8 @@ use std::sync::Arc;
 use cluster::{CidrPair, Host};
 use engine::{Order, Slot, Step, StepError, Task};
 use step::{
-    AskNodeNetworks, CniNetwork, Content, FileAttrs, FindLink, Link, NodeNetwork, PodNetworkTraces,
-    RunService, UploadFile,
+    AskNodeNetworks, Content, FileAttrs, FindLink, Link, NodeNetwork, PodNetworkTraces, RunService,
+    UploadFile,
 };
 use templates::{CniBridge, NetworkdRoutes, PodFamily, PodRoute, PodRoutes, PodRoutesUnit};
 
@@ -22,9 +22,10 @@ const UNIT_FILE: &str = "/etc/systemd/system/kubexm-routes.service";
 const NETWORKD: &str = "/etc/systemd/networkd.conf.d/kubexm.conf";
 const NAME: &str = "kubexm";
 const BRIDGE: &str = "kubexm0";
-const TRACES: PodNetworkTraces = PodNetworkTraces {
+/// Routes and rules go with the service, and the configuration with its upload.
+pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
     name: "bridge",
-    paths: &[CONFIG, "/var/lib/cni/networks/kubexm"],
+    paths: &["/var/lib/cni/networks/kubexm"],
     links: &[BRIDGE],
     protocols: &[],
     rules: &[],
@@ -104,10 +105,7 @@ fn files(
             unit: UNIT,
             reads: [UNIT_FILE, SCRIPT].map(Into::into).into(),
         }),
-        Arc::new(CniNetwork {
-            config: file(CONFIG, config, 0o644),
-            traces: TRACES,
-        }),
+        Arc::new(file(CONFIG, config, 0o644)),
     ]
 }
 

@@ -17,7 +17,7 @@ use crate::{Site, programs};
 const PROGRAMS: &str = "/usr/local/bin";
 const CALICOCTL_CONFIG: &str = "/etc/calico/calicoctl.cfg";
 const CONFIG: &str = "/etc/cni/net.d/10-calico.conflist";
-const TRACES: PodNetworkTraces = PodNetworkTraces {
+pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
     name: "calico",
     paths: &[
         CONFIG,
@@ -68,7 +68,7 @@ pub(super) fn nodes(site: &Site, task: Task) -> Task {
     task.on_each(&names(site.runtime_hosts()), |_| {
         vec![Arc::new(AwaitCniNetwork {
             config: CONFIG,
-            traces: TRACES,
+            plugin: TRACES.name,
         })]
     })
 }

@@ -12,7 +12,7 @@ use crate::Site;
 use crate::site::names;
 
 const CONFIG: &str = "/etc/cni/net.d/10-flannel.conflist";
-const TRACES: PodNetworkTraces = PodNetworkTraces {
+pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
     name: "flannel",
     paths: &[
         CONFIG,
@@ -39,7 +39,7 @@ pub(super) fn nodes(site: &Site, task: Task) -> Task {
     task.on_each(&names(site.runtime_hosts()), |_| {
         vec![Arc::new(AwaitCniNetwork {
             config: CONFIG,
-            traces: TRACES,
+            plugin: TRACES.name,
         })]
     })
 }
