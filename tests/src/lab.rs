@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 /// A lab of a test's own, in a directory of its own; ended when dropped.
 pub struct Lab {
     dir: PathBuf,
+    port: String,
     work: tempfile::TempDir,
 }
 
@@ -44,8 +45,10 @@ impl Ended {
     }
 }
 
+/// Where tests have their lab, and its upstream's port, unless `KUBEXM_E2E_DIR` and `KUBEXM_E2E_PORT` say otherwise:
+/// so that two may be tested on one machine.
+const DIR: &str = "/var/tmp/kubexm-e2e";
 const PORT: &str = "18580";
-const UPSTREAM: &str = "*=http://127.0.0.1:18580";
 
 impl Lab {
     /// Boots this many hosts; the last is the registry.
@@ -54,7 +57,8 @@ impl Lab {
             .prefix("kubexm-e2e-")
             .tempdir_in("/var/tmp")?;
         let lab = Self {
-            dir: "/var/tmp/kubexm-e2e".into(),
+            dir: std::env::var_os("KUBEXM_E2E_DIR").map_or_else(|| DIR.into(), PathBuf::from),
+            port: std::env::var("KUBEXM_E2E_PORT").unwrap_or_else(|_| PORT.to_owned()),
             work,
         };
         // What a killed test left behind.
@@ -99,7 +103,7 @@ impl Lab {
         command
             .current_dir(dir)
             .args(arguments)
-            .env("KUBEXM_MIRROR", UPSTREAM);
+            .env("KUBEXM_MIRROR", format!("*=http://127.0.0.1:{}", self.port));
         command
     }
 
@@ -131,7 +135,7 @@ impl Lab {
         let mut command = Command::new(program);
         command
             .env("KUBEXM_LAB_DIR", &self.dir)
-            .env("KUBEXM_LAB_PORT", PORT)
+            .env("KUBEXM_LAB_PORT", &self.port)
             .env("KUBEXM_LAB_CACHE", cache())
             .stdin(Stdio::null());
         command

@@ -1,3 +1,4 @@
 //! Tests of the whole: the layer rule, plans, and the lab. The crate itself holds what they share.
 
 pub mod lab;
+pub mod snapshot;
