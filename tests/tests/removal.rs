@@ -133,7 +133,7 @@ fn data_stays_for_the_next_installation(site: &Site, bare: &Snapshot) -> Result<
         "/lib/etcd",
         "/lib/containerd",
         "/lib/registry",
-        "/lib/kubexm/before",
+        "/lib/kubexm",
         "/mnt/registry",
     ];
     let owners = [

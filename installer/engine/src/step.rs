@@ -53,10 +53,9 @@ pub trait Step: Send + Sync {
         Trace::Lasting
     }
 
-    /// The step that takes away what this one sets up, if it leaves anything behind.
-    fn counterpart(&self, _data: Data) -> Option<Arc<dyn Step>> {
-        None
-    }
+    /// The step that takes away what this one sets up. None where it leaves nothing behind, or nothing that does not go
+    /// with something else; so that nobody forgets, nobody is spared to say so.
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>>;
 }
 
 /// What of a step's work is there after the run.

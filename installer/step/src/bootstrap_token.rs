@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::Command;
 use secrecy::SecretString;
 
@@ -65,5 +67,10 @@ impl Step for BootstrapToken {
         }
         self.token.fill(Some(SecretString::from(token)));
         Ok(())
+    }
+
+    /// It goes with the cluster, and within the hour.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

@@ -1,7 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Slot, State, Step, StepError};
+use engine::{Cx, Data, Slot, State, Step, StepError};
 use host::Command;
 use tokio::time::{Instant, sleep};
 
@@ -160,5 +161,10 @@ impl Step for KubeadmControlPlane {
             self.halted.fill(self.node.clone());
         }
         done
+    }
+
+    /// `ResetNode`, the counterpart of setting up the node, takes the pods away.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

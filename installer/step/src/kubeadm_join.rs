@@ -127,6 +127,10 @@ impl Step for LookAtNode {
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
     }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
 }
 
 impl KubeadmJoin {

@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::kubeadm::{CONFIG, KUBECTL, exclusive, run};
@@ -94,5 +96,10 @@ impl Step for RunKubeadmPhase {
         run(cx, &format!("run kubeadm's {name}"), exclusive(&script))
             .await
             .map(drop)
+    }
+
+    /// Objects go with the cluster.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

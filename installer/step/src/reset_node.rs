@@ -78,6 +78,10 @@ impl Step for ResetNode {
                 error.with_hint("what is left is told above; run again once it is gone")
             })
     }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
 }
 
 #[cfg(test)]
