@@ -379,6 +379,10 @@ async fn what_leaves_no_trace_is_no_change() {
         async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
             self.0.apply(cx).await
         }
+
+        fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+            None
+        }
     }
 
     let world = World::default();

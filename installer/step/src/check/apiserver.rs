@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, Retry, State, Step, StepError};
+use engine::{Cx, Data, Retry, State, Step, StepError};
 use host::Command;
 
 use super::count;
@@ -71,5 +73,9 @@ impl Step for ProveApiserver {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use engine::{Cx, Retry, State, Step, StepError};
+use engine::{Cx, Data, Retry, State, Step, StepError};
 use host::{Command, quote};
 
 use crate::shell::ask;
@@ -98,5 +100,9 @@ impl Step for ProveEndpoint {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

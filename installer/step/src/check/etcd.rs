@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Retry, State, Step, StepError};
+use engine::{Cx, Data, Retry, State, Step, StepError};
 use host::Output;
 use serde::Deserialize;
 
@@ -44,6 +45,10 @@ impl Step for ProveEtcd {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 
@@ -136,6 +141,10 @@ impl Step for ProveStackedEtcd {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 

@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use artifact::full_reference;
 use async_trait::async_trait;
-use engine::{Cx, Retry, State, Step, StepError};
+use engine::{Cx, Data, Retry, State, Step, StepError};
 
 use super::objects::Pod;
 use super::{all_well, count, list};
@@ -101,6 +102,10 @@ impl Step for ProveImages {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 

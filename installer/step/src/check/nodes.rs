@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Retry, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
 use serde::Serialize;
 
 use super::objects::{Node, ready};
@@ -63,6 +64,10 @@ impl Step for ProveNodes {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 
@@ -136,6 +141,10 @@ impl Step for LookAtNodes {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Cx, Slot, SlotId, State, Step, StepError, Trace};
+use engine::{Cx, Data, Slot, SlotId, State, Step, StepError, Trace};
 use host::Command;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -312,6 +313,10 @@ impl Step for SetUpProbePods {
         self.probes.fill(Probes { targets, askers });
         Ok(())
     }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
 }
 
 /// Takes the pods away again, and all that came with them.
@@ -368,6 +373,10 @@ impl Step for RemoveProbePods {
                     "kubectl get all -n {NAMESPACE}; the next check removes what is left"
                 ))
             })
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 

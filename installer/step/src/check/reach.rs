@@ -1,9 +1,10 @@
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use engine::{Cx, Retry, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
 use host::{Command, quote};
 
 use super::dns_message::{Kind, answers, first_text, question};
@@ -177,5 +178,9 @@ impl Step for ProveReach {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
