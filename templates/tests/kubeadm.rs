@@ -184,6 +184,32 @@ fn renewal() {
     insta::assert_snapshot!("renew-certificates.timer", timer.render().unwrap());
 }
 
+/// Whether the script would renew by what kubeadm says of one certificate.
+fn is_due(left: &str) -> bool {
+    let script = RenewCertificates { port: 6443 }.render().unwrap();
+    let begin = script.find("due() {").unwrap();
+    let due = &script[begin..begin + script[begin..].find("\n}\n").unwrap() + 3];
+    let script = format!(
+        "config=x; kubeadm() {{ printf '%s\\n' \
+         'CERTIFICATE       EXPIRES                  RESIDUAL TIME   CERTIFICATE AUTHORITY' \
+         'apiserver         Nov 21, 2027 05:51 UTC   {left}            ca   no' '' \
+         'CERTIFICATE AUTHORITY   EXPIRES                  RESIDUAL TIME' \
+         'ca                Nov 18, 2036 05:51 UTC   5d               no'; }}
+{due}
+due"
+    );
+    let status = Command::new("sh").args(["-c", &script]).status().unwrap();
+    status.success()
+}
+
+#[test]
+fn certificates_are_renewed_in_their_last_quarter() {
+    let due = ["89d", "23h", "5m", "<invalid>"];
+    let not_due = ["364d", "90d", "1y"];
+    assert!(due.into_iter().all(is_due));
+    assert!(!not_due.into_iter().any(is_due));
+}
+
 /// The newest kubeadm, which reads v1beta4 alone, and one that reads both.
 #[test]
 fn kubeadm_reads_them_all() {

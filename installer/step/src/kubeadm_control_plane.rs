@@ -30,11 +30,11 @@ const ASK_EVERY: Duration = Duration::from_secs(2);
 impl KubeadmControlPlane {
     fn ready(&self) -> String {
         let port = self.port;
-        // The other two answer with certificates that nobody signed.
+        // The other two answer with certificates that nobody signed, to anybody; without a name kubectl asks for one.
         format!(
             "{KUBECTL} --server https://127.0.0.1:{port} get --raw /readyz > /dev/null 2>&1 || \
              {{ echo the apiserver is not ready; exit; }}; \
-             healthy() {{ /usr/local/bin/kubectl --kubeconfig /dev/null --request-timeout 10s \
+             healthy() {{ /usr/local/bin/kubectl --kubeconfig /dev/null --username none --password none --request-timeout 10s \
              --insecure-skip-tls-verify --server \"https://127.0.0.1:$1\" get --raw /healthz > /dev/null 2>&1; }}; \
              healthy 10257 || {{ echo the controller manager is not healthy; exit; }}; \
              healthy 10259 || {{ echo the scheduler is not healthy; exit; }}"

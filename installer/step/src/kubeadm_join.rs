@@ -225,3 +225,68 @@ impl Step for KubeadmJoin {
         Some(self.reset.for_data(data))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads(script: &str) {
+        let output = std::process::Command::new("sh")
+            .args(["-n", "-c", script])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}\n{script}");
+    }
+
+    fn step(joining: Joining) -> KubeadmJoin {
+        KubeadmJoin {
+            joining,
+            config: Content::Text(String::new()),
+            detour: "172.16.0.2 lb.kubexm.local".to_owned(),
+            reset: Arc::new(ResetNode { data: Vec::new() }),
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_the_scripts() {
+        let master = Joining::Master {
+            certificates: vec!["/etc/kubernetes/pki/apiserver".to_owned()],
+            etcd: JoiningEtcd::Member,
+        };
+        for joining in [Joining::Worker, master] {
+            reads(&joining.state());
+            reads(exclusive(&step(joining).script()).text());
+        }
+    }
+
+    /// The lines around the join, with another file in the place of `/etc/hosts`.
+    #[test]
+    fn the_detour_comes_first_and_goes_without_a_trace() {
+        let dir = tempfile::tempdir().unwrap();
+        let hosts = dir.path().join("hosts");
+        let before = "127.0.0.1 localhost\n172.16.0.3 lb.kubexm.local\n";
+        std::fs::write(&hosts, before).unwrap();
+        let script = step(Joining::Worker).script();
+        let begin = script.find("straight()").unwrap();
+        let lines = |from: &str, to: &str| {
+            let from = script.find(from).unwrap();
+            script[from..from + script[from..].find(to).unwrap()].to_owned()
+        };
+        let function = script[begin..begin + script[begin..].find("\ntrap").unwrap()].to_owned();
+        let detour = lines("{ printf", "\nif [");
+        let path = hosts.to_str().unwrap();
+        let script =
+            format!("{function}\n{detour}\ncat /etc/hosts; straight").replace("/etc/hosts", path);
+        let output = std::process::Command::new("sh")
+            .args(["-euc", &script])
+            .output()
+            .unwrap();
+        let during = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            during,
+            format!("172.16.0.2 lb.kubexm.local {DETOUR}\n{before}")
+        );
+        assert_eq!(std::fs::read_to_string(&hosts).unwrap(), before);
+    }
+}
