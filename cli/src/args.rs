@@ -9,6 +9,7 @@ mod access;
 mod bundle;
 mod check;
 mod config;
+mod create;
 mod delete;
 mod get;
 mod inspect;
@@ -25,6 +26,7 @@ pub use access::AccessArgs;
 pub use bundle::BundleArgs;
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand};
+pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
 pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand};
 pub use get::{GetArgs, GetCommand, NodesArgs, TreeArgs};
 pub use inspect::InspectArgs;
@@ -95,6 +97,7 @@ pub enum Command {
     Verify(VerifyArgs),
     Install(InstallArgs),
     Plan(PlanArgs),
+    Create(CreateArgs),
     Delete(DeleteArgs),
     Check(CheckArgs),
     Get(GetArgs),

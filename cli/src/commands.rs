@@ -4,6 +4,7 @@ mod bundle;
 mod check;
 mod completion;
 mod config;
+mod create;
 mod delete;
 mod get;
 mod inspect;
@@ -14,7 +15,7 @@ mod plan;
 mod verify;
 mod version;
 
-use crate::args::{Command, DeleteCommand};
+use crate::args::{Command, CreateCommand, DeleteCommand};
 use crate::error::Failure;
 use crate::output::Printer;
 
@@ -26,6 +27,9 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(&args, printer),
         Command::Install(args) => install::run(&args, printer),
         Command::Plan(args) => plan::run(&args, printer),
+        Command::Create(args) => match args.command {
+            CreateCommand::Cluster(args) => create::run(&args, printer),
+        },
         Command::Delete(args) => match args.command {
             DeleteCommand::Cluster(args) => delete::run(&args, printer),
         },

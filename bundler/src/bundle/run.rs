@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use artifact::{Room, Tree};
+use artifact::{Manifest, Room, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use event::{Event, Events, RunOutcome};
 use manifests::Carries;
@@ -77,15 +77,9 @@ impl Prepared {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<Report, BundleError> {
-        self.check_space()?;
-        let stock = self.fetch(events, cancel).await?;
-        let (lock, fetched) = (stock.lock.clone(), stock.fetched);
-        let manifest = Arc::new(self.assemble(stock, events).await?);
-        // Not before it is known to be good: the next run is held to it.
-        lock.write(&self.request.lock)?;
-        if cancel.is_cancelled() {
-            return Err(BundleError::Interrupted);
-        }
+        artifact::check_space(&self.rooms())?;
+        let (manifest, fetched) = self.gather(events, cancel).await?;
+        let manifest = Arc::new(manifest);
         let packed = self.pack(&manifest, events, cancel).await?;
         let this = Arc::clone(self);
         let kubexm = on_thread(move || {
@@ -106,7 +100,37 @@ impl Prepared {
         })
     }
 
-    fn check_space(&self) -> Result<(), BundleError> {
+    /// Has the tree hold everything, and packs nothing: for whoever installs from right here.
+    pub async fn fill(
+        self,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Manifest, BundleError> {
+        let [tree, _] = self.rooms();
+        artifact::check_space(&[tree])?;
+        let (manifest, _) = Arc::new(self).gather(events, cancel).await?;
+        Ok(manifest)
+    }
+
+    /// What the tree holds then, and how much of it had to be fetched.
+    async fn gather(
+        self: &Arc<Self>,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<(Manifest, usize), BundleError> {
+        let stock = self.fetch(events, cancel).await?;
+        let (lock, fetched) = (stock.lock.clone(), stock.fetched);
+        let manifest = self.assemble(stock, events).await?;
+        // Not before it is known to be good: the next run is held to it.
+        lock.write(&self.request.lock)?;
+        if cancel.is_cancelled() {
+            return Err(BundleError::Interrupted);
+        }
+        Ok((manifest, fetched))
+    }
+
+    /// What is needed in the tree, and for the bundle.
+    fn rooms(&self) -> [Room; 2] {
         let present = |path: &str| self.tree.path(Utf8Path::new(path)).exists();
         let (mut tree, mut out) = (OVERHEAD, OVERHEAD);
         for wanted in &self.details.wanted.files {
@@ -149,7 +173,7 @@ impl Prepared {
                 tree += size;
             }
         }
-        let rooms = [
+        [
             Room {
                 dir: self.tree.root().to_owned(),
                 need: tree,
@@ -158,8 +182,7 @@ impl Prepared {
                 dir: directory_of(&self.request.out).to_owned(),
                 need: out,
             },
-        ];
-        Ok(artifact::check_space(&rooms)?)
+        ]
     }
 
     fn put_kubexm_beside(&self) -> Result<Vec<Utf8PathBuf>, BundleError> {

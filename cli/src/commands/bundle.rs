@@ -61,19 +61,21 @@ async fn make(
     if printer.format() == Format::Text {
         events.note(drawn(prepared.plan()));
     }
-    prepared
-        .run(events, cancel)
-        .await
-        .map_err(|error| match error {
-            // Each of them is a unit of the run, and in its summary.
-            error @ BundleError::Fetch(_) => Failure::Told(Failure::from(error).exit()),
-            error if error.is_interrupted() => Failure::Told(Exit::Interrupted),
-            error => Failure::from(error),
-        })
+    prepared.run(events, cancel).await.map_err(told)
+}
+
+/// The end of a run that has told its failures.
+pub(super) fn told(error: BundleError) -> Failure {
+    match error {
+        // Each of them is a unit of the run, and in its summary.
+        error @ BundleError::Fetch(_) => Failure::Told(Failure::from(error).exit()),
+        error if error.is_interrupted() => Failure::Told(Exit::Interrupted),
+        error => Failure::from(error),
+    }
 }
 
 /// Everything that `bundler` is told, from the arguments, the config and this machine.
-fn request(args: &BundleArgs, config: Config) -> Result<Request, Failure> {
+pub(super) fn request(args: &BundleArgs, config: Config) -> Result<Request, Failure> {
     let cluster = config.parsed.cluster;
     let access = bundler::registry_access(&cluster, &LocalSecrets)?;
     let flags = Mirrors::parse(args.mirror.iter().map(String::as_str))?;

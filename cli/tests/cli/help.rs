@@ -3,13 +3,15 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-const VERBS: [&[&str]; 21] = [
+const VERBS: [&[&str]; 23] = [
     &[],
     &["bundle"],
     &["inspect"],
     &["verify"],
     &["install"],
     &["plan"],
+    &["create"],
+    &["create", "cluster"],
     &["delete"],
     &["delete", "cluster"],
     &["check"],

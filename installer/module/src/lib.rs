@@ -143,7 +143,7 @@ impl Patience {
     }
 }
 
-/// All that must hold of a cluster. No proof waits for another, and none leaves anything behind.
+/// All that must hold of a cluster, once it is whole. No proof waits for another, and none leaves anything behind.
 #[must_use]
 pub fn proof(site: &Site, patience: Patience) -> Stage {
     let patience = patience.retry();
@@ -157,6 +157,7 @@ pub fn proof(site: &Site, patience: Patience) -> Stage {
             task::prove_network(site, patience),
         ],
     )
+    .after(Order::AllHosts)
 }
 
 /// The nodes as the cluster has them.

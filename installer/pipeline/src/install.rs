@@ -1,5 +1,5 @@
 use engine::{Graph, Plan, Stage};
-use module::Site;
+use module::{Patience, Site};
 
 use crate::PipelineError;
 
@@ -17,6 +17,7 @@ pub enum InstallStage {
     Network,
     Workers,
     NodeNetwork,
+    Proof,
 }
 
 impl InstallStage {
@@ -32,8 +33,9 @@ impl InstallStage {
         Self::Network,
         Self::Workers,
         Self::NodeNetwork,
+        Self::Proof,
     ];
-    pub const LAST: Self = Self::NodeNetwork;
+    pub const LAST: Self = Self::Proof;
 
     /// As it is called on a command line.
     #[must_use]
@@ -50,6 +52,7 @@ impl InstallStage {
             Self::Network => "network",
             Self::Workers => "workers",
             Self::NodeNetwork => "node-network",
+            Self::Proof => "proof",
         }
     }
 
@@ -66,6 +69,7 @@ impl InstallStage {
             Self::Network => module::network(site),
             Self::Workers => module::workers(site),
             Self::NodeNetwork => module::node_network(site),
+            Self::Proof => module::proof(site, Patience::Long),
         }
     }
 }

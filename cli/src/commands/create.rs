@@ -1,0 +1,76 @@
+use std::process;
+
+use artifact::{Manifest, Sha256, WorkDir};
+use bundler::Request;
+use event::Events;
+use pipeline::{Options, Session};
+use tokio_util::sync::CancellationToken;
+
+use super::bundle;
+use crate::args::{BundleArgs, CreateClusterArgs};
+use crate::error::Failure;
+use crate::output::Printer;
+use crate::run::Run;
+use crate::{access, config, runtime, signals, site};
+
+pub fn run(args: &CreateClusterArgs, printer: &Printer) -> Result<(), Failure> {
+    let config = config::load(&args.config, printer)?;
+    let warning = config.not_yet_acting();
+    let cluster = config.parsed.cluster.clone();
+    cluster
+        .require_hosts(config.name.as_str())
+        .map_err(|problems| Failure::Config(Box::new(problems)))?;
+    let inventory = pipeline::inventory(&cluster, &access::of(&args.access))?;
+    let request = bundle::request(&fetching(args), config)?;
+    let runtime = runtime::start()?;
+    let _inside = runtime.enter();
+    let run = Run {
+        command: "create",
+        cluster: cluster.name(),
+        // How many there are is known when everything has been fetched.
+        units: 0,
+        reports: WorkDir::new(&args.work_dir).tree(cluster.name()).state(),
+    };
+    run.tell(printer, |events| {
+        if let Some(text) = warning {
+            events.warn(text, None);
+        }
+        let cancel = signals::watch(events.clone())?;
+        let manifest = runtime.block_on(fetch(request, events, &cancel))?;
+        let bundle = Sha256::of(&manifest.to_bytes()).to_string();
+        let site = site::site(cluster.clone(), manifest, &args.work_dir)?;
+        let graph = pipeline::install(&site, args.until)?;
+        let session = Session::begin(&site.tree, &format!("create, process {}", process::id()))?;
+        let options = Options {
+            bundle,
+            jobs: runtime::jobs(args.jobs),
+            inject_error: None,
+        };
+        let ran = session.run(&graph, &inventory, options, events, &cancel);
+        Ok(runtime.block_on(ran)?.outcome)
+    })
+}
+
+async fn fetch(
+    request: Request,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Manifest, Failure> {
+    let prepared = bundler::prepare(request, events, cancel).await?;
+    prepared.fill(events, cancel).await.map_err(bundle::told)
+}
+
+/// What bundle would be asked for.
+fn fetching(args: &CreateClusterArgs) -> BundleArgs {
+    BundleArgs {
+        config: args.config.clone(),
+        out: None,
+        arch: Vec::new(),
+        work_dir: args.work_dir.clone(),
+        mirror: args.mirror.clone(),
+        jobs: args.downloads,
+        locked: args.locked,
+        sign: None,
+        dry_run: false,
+    }
+}

@@ -1,0 +1,370 @@
+//! Proofs asked of fake machines that answer as real ones do.
+
+use std::sync::{Arc, Mutex};
+
+use engine::{Cx, Retry, Slot, State, Step};
+use event::{Event, Events, Sink};
+use host::fake::FakeHost;
+use jiff::Timestamp;
+use rcgen::{CertificateParams, KeyPair};
+use serde_json::{Value, json};
+use step::{
+    KnownImage, LookAtNodes, ProveApiserver, ProveCertificates, ProveEndpoint, ProveImageSource,
+    ProveImages, ProveNodes, ProveStackedEtcd, ProveSystemPods,
+};
+use time::OffsetDateTime;
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Sink for Heard {
+    fn on(&self, _: Timestamp, event: &Event) {
+        if let Event::Seen { what, warning, .. } = event {
+            let warning = warning.as_ref();
+            let warning = warning.map_or_else(String::new, |text| format!("\nwarning: {text}"));
+            self.0.lock().unwrap().push(format!("{what}{warning}"));
+        }
+    }
+}
+
+/// What a proof says: what it has seen, or why it fails and what to do.
+async fn told(host: FakeHost, step: &dyn Step) -> String {
+    let heard = Arc::new(Heard::default());
+    let events = Events::to(vec![heard.clone()]);
+    let cx = Cx {
+        host: Arc::new(host),
+        progress: events.progress(events.next_id(), None),
+    };
+    match step.check(&cx).await {
+        Ok(State::Satisfied) => heard.0.lock().unwrap().join("\n"),
+        Ok(State::Needed(why)) => format!("needed: {why}"),
+        Err(error) => match error.hint() {
+            Some(hint) => format!("error: {error}\nhint: {hint}"),
+            None => format!("error: {error}"),
+        },
+    }
+}
+
+fn list(items: &[Value]) -> String {
+    json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()
+}
+
+fn node(name: &str, ready: (&str, &str, &str), kubelet: &str) -> Value {
+    let (status, reason, message) = ready;
+    json!({
+        "metadata": { "name": name, "labels": {
+            "kubernetes.io/hostname": name, "node-role.kubernetes.io/control-plane": "",
+        }},
+        "spec": { "podCIDR": "10.233.64.0/24" },
+        "status": {
+            "conditions": [
+                { "type": "MemoryPressure", "status": "False", "reason": "KubeletHasSufficientMemory",
+                  "message": "kubelet has sufficient memory available" },
+                { "type": "Ready", "status": status, "reason": reason, "message": message },
+            ],
+            "addresses": [{ "type": "InternalIP", "address": "10.0.0.1" }, { "type": "Hostname", "address": name }],
+            "nodeInfo": { "kubeletVersion": kubelet, "containerRuntimeVersion": "containerd://v2.2.1" },
+        },
+    })
+}
+
+const READY: (&str, &str, &str) = ("True", "KubeletReady", "kubelet is posting ready status");
+
+fn nodes_proof(nodes: &[&str]) -> ProveNodes {
+    ProveNodes {
+        nodes: nodes.iter().map(|name| (*name).to_owned()).collect(),
+        kubelet: "v1.36.2".into(),
+        runtime: Some("containerd://2.2.1".into()),
+        patience: Retry::NETWORK,
+    }
+}
+
+#[tokio::test]
+async fn nodes_are_there_ready_and_of_the_right_version() {
+    let well = list(&[
+        node("node1", READY, "v1.36.2"),
+        node("other", READY, "v1.30.0"),
+    ]);
+    let host = FakeHost::new("m1").on("get --output json nodes", 0, well);
+    insta::assert_snapshot!(told(host, &nodes_proof(&["node1"])).await, @r"
+    1 node, v1.36.2, containerd://2.2.1
+    warning: the config does not list other: add it there, or kubectl delete node
+    ");
+    let ill = list(&[
+        node("node1", READY, "v1.35.0"),
+        node(
+            "node2",
+            (
+                "False",
+                "KubeletNotReady",
+                "container runtime network not ready",
+            ),
+            "v1.36.2",
+        ),
+    ]);
+    let host = FakeHost::new("m1").on("get --output json nodes", 0, ill);
+    insta::assert_snapshot!(told(host, &nodes_proof(&["node1", "node2", "node3"])).await, @r"
+    error: node1 runs kubelet v1.35.0, not v1.36.2
+    node2 is not Ready: KubeletNotReady: container runtime network not ready
+    node3 is not registered
+    hint: on the node: systemctl status kubelet; journalctl -u kubelet -n 50
+    ");
+}
+
+#[tokio::test]
+async fn nodes_are_told_as_the_cluster_has_them() {
+    let answer = list(&[node("node1", READY, "v1.36.2")]);
+    let seen = Slot::new("the nodes");
+    let look = LookAtNodes {
+        nodes: seen.clone(),
+    };
+    told(FakeHost::new("m1").on("nodes", 0, answer), &look).await;
+    let node = &seen.get().unwrap()[0];
+    assert_eq!(
+        (node.status.as_str(), &node.roles[..]),
+        ("Ready", &["control-plane".to_owned()][..])
+    );
+    assert_eq!(node.addresses, ["10.0.0.1"]);
+}
+
+fn pod(name: &str, ready: &str, status: &Value) -> Value {
+    json!({
+        "metadata": { "name": name, "namespace": "kube-system" },
+        "spec": { "nodeName": "node2", "containers": [{ "name": "coredns", "image": "registry.k8s.io/coredns/coredns:v1.13.1" }] },
+        "status": {
+            "phase": "Running",
+            "conditions": [{ "type": "Ready", "status": ready }],
+            "containerStatuses": [status],
+        },
+    })
+}
+
+#[tokio::test]
+async fn a_pod_in_trouble_is_told_with_its_node_reason_and_last_line() {
+    let crashing = json!({
+        "name": "coredns", "ready": false, "restartCount": 7, "image": "", "imageID": "",
+        "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container" } },
+        "lastState": { "terminated": { "exitCode": 1, "reason": "Error", "finishedAt": "2026-11-20T08:00:00Z" } },
+    });
+    let host = FakeHost::new("m1")
+        .on(
+            "get --output json pods",
+            0,
+            list(&[pod("coredns-abc", "False", &crashing)]),
+        )
+        .on(
+            "logs",
+            0,
+            "plugin/forward: not an IP address or file: \"dns1\"\n",
+        );
+    insta::assert_snapshot!(told(host, &ProveSystemPods { patience: Retry::NETWORK }).await, @r#"
+    error: coredns-abc on node2: container coredns waits (CrashLoopBackOff), restarted 7 times: back-off 5m0s restarting failed container
+      its last line: plugin/forward: not an IP address or file: "dns1"
+    hint: kubectl -n kube-system describe pod NAME; kubectl -n kube-system logs NAME --previous
+    "#);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_restarted_over_and_over_is_not_well_while_it_runs() {
+    let status = |ended: Timestamp| {
+        json!({
+            "name": "coredns", "ready": true, "restartCount": 6, "state": { "running": {} },
+            "lastState": { "terminated": { "exitCode": 2, "reason": "Error", "finishedAt": ended.to_string() } },
+        })
+    };
+    let ask = async |ended| {
+        let pods = list(&[pod("coredns-abc", "True", &status(ended))]);
+        let host = FakeHost::new("m1").on("get --output json pods", 0, pods);
+        told(
+            host,
+            &ProveSystemPods {
+                patience: Retry::NETWORK,
+            },
+        )
+        .await
+    };
+    assert!(
+        ask(Timestamp::now())
+            .await
+            .contains("has restarted 6 times")
+    );
+    assert_eq!(
+        ask(Timestamp::UNIX_EPOCH).await,
+        "1 pod, 6 restarts since they were made"
+    );
+}
+
+#[tokio::test]
+async fn an_apiserver_tells_which_of_its_checks_fails() {
+    let proof = ProveApiserver {
+        server: "https://10.0.0.1:6443".into(),
+        patience: Retry::NETWORK,
+    };
+    let well = FakeHost::new("m1").on(
+        "/readyz",
+        0,
+        "[+]ping ok\n[+]etcd ok\nreadyz check passed\n",
+    );
+    assert_eq!(
+        told(well, &proof).await,
+        "https://10.0.0.1:6443: 2 checks passed, etcd among them"
+    );
+    let said = "Error from server (InternalError): an error on the server (\"[+]ping ok\\n[-]etcd failed: reason \
+                withheld\\nreadyz check failed\") has prevented the request from succeeding";
+    let ill = FakeHost::new("m1").on("/readyz", 1, said);
+    insta::assert_snapshot!(told(ill, &proof).await, @r"
+    error: https://10.0.0.1:6443 is not ready: [-]etcd failed: reason withheld
+    hint: on the master: crictl ps -a --name kube-apiserver, or systemctl status kube-apiserver; its log says more
+    ");
+}
+
+#[tokio::test]
+async fn the_endpoint_is_told_with_where_its_name_leads() {
+    let proof = ProveEndpoint {
+        domain: "lb.kubexm.local".into(),
+        port: 6443,
+        patience: Retry::NETWORK,
+    };
+    let well = FakeHost::new("node1").on("readyz", 0, "10.0.0.9 \nok");
+    assert_eq!(told(well, &proof).await, "answers at 10.0.0.9");
+    let ill = FakeHost::new("node1").on("readyz", 7, "\n");
+    insta::assert_snapshot!(told(ill, &proof).await, @r"
+    error: lb.kubexm.local, which leads nowhere, does not answer: no answer
+    hint: on the host: getent hosts lb.kubexm.local; is the load balancer up, and does it reach a master?
+    ");
+}
+
+/// A certificate as a host hands it out.
+fn certificate(file: &str, days: i64) -> String {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.not_after =
+        OffsetDateTime::now_utc() + time::Duration::days(days) + time::Duration::hours(1);
+    let pem = params
+        .self_signed(&KeyPair::generate().unwrap())
+        .unwrap()
+        .pem();
+    format!("== {file}\n{pem}")
+}
+
+#[tokio::test]
+async fn certificates_are_judged_by_the_days_that_are_left() {
+    let ask = async |days: &[i64]| {
+        let all: String = days
+            .iter()
+            .map(|days| certificate(&format!("/etc/kubernetes/pki/{days}.crt"), *days))
+            .collect();
+        told(
+            FakeHost::new("m1").on("BEGIN CERTIFICATE", 0, all),
+            &ProveCertificates,
+        )
+        .await
+    };
+    assert_eq!(
+        ask(&[364, 90]).await,
+        "2 certificates; the first: /etc/kubernetes/pki/90.crt ends in 90 days"
+    );
+    assert_eq!(
+        ask(&[364, 20]).await,
+        "2 certificates\nwarning: /etc/kubernetes/pki/20.crt ends in 20 days"
+    );
+    insta::assert_snapshot!(ask(&[364, 3, -2]).await, @r"
+    error: /etc/kubernetes/pki/3.crt ends in 3 days
+    /etc/kubernetes/pki/-2.crt ended 2 days ago
+    hint: renew them by running install again; kubeadm's own with kubeadm certs renew all, on each master
+    ");
+    assert_eq!(ask(&[]).await, "none on this host");
+}
+
+#[tokio::test]
+async fn images_are_compared_by_name_and_by_digest() {
+    let known = KnownImage {
+        reference: "registry.k8s.io/coredns/coredns:v1.13.1".into(),
+        digests: vec!["sha256:aa".into()],
+    };
+    let proof = ProveImages {
+        known: vec![known],
+        registry: Some("hub.corp:5000".into()),
+        patience: Retry::NETWORK,
+    };
+    let status = |digest: &str| {
+        json!({ "name": "coredns", "ready": true, "restartCount": 0,
+                "imageID": format!("registry.k8s.io/coredns/coredns@sha256:{digest}") })
+    };
+    let ask = async |pods: &[Value]| {
+        told(
+            FakeHost::new("m1").on("get --output json pods", 0, list(pods)),
+            &proof,
+        )
+        .await
+    };
+    let own = json!({
+        "metadata": { "name": "shop", "namespace": "default" },
+        "spec": { "containers": [{ "name": "a", "image": "nginx" }, { "name": "b", "image": "hub.corp:5000/shop:1" }] },
+    });
+    insta::assert_snapshot!(ask(&[pod("coredns-abc", "True", &status("aa")), own]).await, @r"
+    2 images in use
+    warning: not of the bundle, and asked for by your own pods: docker.io/library/nginx:latest
+    ");
+    insta::assert_snapshot!(ask(&[pod("coredns-abc", "True", &status("bb"))]).await, @r"
+    error: registry.k8s.io/coredns/coredns:v1.13.1 of kube-system/coredns-abc is sha256:bb, and the bundle's is sha256:aa
+    hint: kubectl describe pod tells who asked for it; list it under spec.images and bundle again if it belongs there
+    ");
+}
+
+#[tokio::test]
+async fn an_image_from_outside_must_not_come() {
+    let proof = ProveImageSource {
+        stranger: "registry.k8s.io/pause:3.1".into(),
+    };
+    let closed = FakeHost::new("node1").on("crictl pull", 1, "code = NotFound");
+    assert_eq!(
+        told(closed, &proof).await,
+        "registry.k8s.io/pause:3.1 is refused"
+    );
+    let open = FakeHost::new("node1").on("crictl pull", 0, "Image is up to date");
+    assert!(
+        told(open, &proof)
+            .await
+            .starts_with("error: registry.k8s.io/pause:3.1 is not in the bundle, and yet")
+    );
+    let blind = FakeHost::new("node1").on("crictl pull", 1, "sh: 1: crictl: not found");
+    assert!(
+        told(blind, &proof)
+            .await
+            .starts_with("error: cannot ask the runtime")
+    );
+}
+
+#[tokio::test]
+async fn stacked_etcd_has_every_master_as_a_member() {
+    let members = |name: &str| {
+        json!({ "members": [{ "ID": 1, "name": name, "peerURLs": ["https://10.0.0.1:2380"] }] })
+            .to_string()
+    };
+    let etcd = pod("etcd-m1", "True", &json!({ "name": "etcd", "ready": true }));
+    let proof = ProveStackedEtcd {
+        members: ["m1".to_owned()].into(),
+        patience: Retry::NETWORK,
+    };
+    let host = |name: &str| {
+        FakeHost::new("m1")
+            .on(
+                "get --output json pods",
+                0,
+                list(std::slice::from_ref(&etcd)),
+            )
+            .on("member list", 0, members(name))
+    };
+    assert_eq!(told(host("m1"), &proof).await, "1 member, all healthy");
+    let other = told(host("m9"), &proof).await;
+    assert!(
+        other.starts_with(r#"error: the members of etcd are {"m9"}, not {"m1"}"#),
+        "{other}"
+    );
+    let silent = host("m1").on("endpoint health", 1, "context deadline exceeded");
+    assert!(
+        told(silent, &proof)
+            .await
+            .contains("context deadline exceeded")
+    );
+}
