@@ -2,8 +2,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::Command;

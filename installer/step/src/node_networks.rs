@@ -2,8 +2,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use ipnet::IpNet;
