@@ -32,6 +32,8 @@ const ACTING: &[&str] = &[
     "spec.roleGroups.master",
     "spec.roleGroups.worker",
     "spec.roleGroups.registry",
+    "spec.roleGroups.loadbalancer",
+    "spec.controlPlaneEndpoint",
     "spec.arch",
     "spec.images",
     "spec.tools",

@@ -4,6 +4,7 @@
 //! Undefined names are errors, nothing is escaped by itself: values go through the filter `quoted`.
 
 mod arguments;
+mod balancer;
 mod containerd;
 mod control_plane;
 mod dns;
@@ -19,6 +20,10 @@ mod renewal;
 mod yaml;
 
 pub use arguments::Arguments;
+pub use balancer::{
+    Backend, Balancer, BalancerCheck, BalancerHome, BalancerPod, BalancerProgram, HaproxyConfig,
+    KeepalivedConfig, KubeVipPod, KubeVipRole, NginxConfig,
+};
 pub use containerd::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
 pub use control_plane::{
     ApiserverUnit, ClusterAdmins, ClusterRoles, ControllerManagerUnit, KubeProxyUnit, SchedulerUnit,

@@ -27,6 +27,7 @@ pub fn prepare(site: &Site) -> Stage {
             task::registry_pki(site),
             task::etcd_pki(site),
             task::kube_pki(site),
+            task::kube_vip_pki(site),
         ],
     )
 }
@@ -93,6 +94,8 @@ pub fn control_plane(site: &Site) -> Stage {
             task::control_plane_files(site),
             task::control_plane_services(site),
             task::cluster_roles(site),
+            task::kube_vip(site),
+            task::kube_vip_role(site),
             task::master_nodes(site),
             task::kubeadm_masters(site),
             task::renew_certificates(site),
@@ -108,12 +111,26 @@ pub fn workers(site: &Site) -> Stage {
     Stage::new(
         "workers",
         vec![
+            task::internal_balancer(site),
             task::worker_nodes(site),
             task::kubeadm_workers(site),
             task::node_marks(site),
+            task::reach_endpoint(site),
         ],
     )
     .after(task::after_first_master(site))
+}
+
+/// What is in front of the masters on hosts of its own. Empty where kubexm sets up none.
+#[must_use]
+pub fn load_balancer(site: &Site) -> Stage {
+    Stage::new(
+        "load balancer",
+        vec![
+            task::load_balancer(site),
+            task::prove_virtual_addresses(site),
+        ],
+    )
 }
 
 /// Every node can pull what the site's registry holds, and nothing else.

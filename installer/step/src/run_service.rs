@@ -75,6 +75,25 @@ impl RunService {
             self.unit
         ))
     }
+
+    /// Has systemd do this with the unit; a failure comes with what the service said last.
+    pub(crate) async fn bring_up(&self, cx: &Cx, verb: &str) -> Result<(), StepError> {
+        self.note_former(cx).await?;
+        let start = Command::script(self.script(verb)).timeout(PATIENCE);
+        match cx.host.run(&start.as_root()).await {
+            Ok(output) if output.ok() => Ok(()),
+            Ok(output) => {
+                let error = refused(&format!("start {}", self.unit), &output);
+                Err(self.with_last_lines(cx, error.to_string()).await)
+            }
+            Err(HostError::Timeout { limit, .. }) => {
+                let (unit, limit) = (self.unit, limit.as_secs());
+                let error = format!("{unit} was not up within {limit} s");
+                Err(self.with_last_lines(cx, error).await)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 #[async_trait]
@@ -107,21 +126,7 @@ impl Step for RunService {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        self.note_former(cx).await?;
-        let start = Command::script(self.script("restart")).timeout(PATIENCE);
-        match cx.host.run(&start.as_root()).await {
-            Ok(output) if output.ok() => Ok(()),
-            Ok(output) => {
-                let error = refused(&format!("start {}", self.unit), &output);
-                Err(self.with_last_lines(cx, error.to_string()).await)
-            }
-            Err(HostError::Timeout { limit, .. }) => {
-                let (unit, limit) = (self.unit, limit.as_secs());
-                let error = format!("{unit} was not up within {limit} s");
-                Err(self.with_last_lines(cx, error).await)
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.bring_up(cx, "restart").await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

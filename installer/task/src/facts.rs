@@ -148,6 +148,22 @@ pub(crate) const USER_PROGRAMS: &[Program] = &[
     },
 ];
 
+/// The programs of a load balancer beside the balancer itself.
+pub(crate) const BALANCER_PROGRAMS: &[Program] = &[
+    Program {
+        name: "bash",
+        package: "bash",
+    },
+    Program {
+        name: "ip",
+        package: "iproute2 (on RHEL and its kin: iproute)",
+    },
+    Program {
+        name: "keepalived",
+        package: "keepalived",
+    },
+];
+
 /// The kernel modules of a host that runs containers.
 pub(crate) const MODULES: &[KernelModule] = &[
     KernelModule {

@@ -1,13 +1,14 @@
 //! What all of Kubernetes' tasks know of the site: its masters, its workers, and where each host finds the apiservers.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use camino::Utf8PathBuf;
 use cluster::{
     ExternalLoadBalancer, Host, InternalLoadBalancer, KubernetesType, Role, Traits, Version,
 };
 use step::KeyPairFiles;
+use templates::BalancerProgram;
 
 use crate::Site;
 use crate::kubelet::node_programs;
@@ -93,28 +94,134 @@ impl Site {
         format!("https://{}:{}", endpoint.domain, endpoint.port)
     }
 
-    /// Where the name of the control plane leads on this host. None where a DNS of the site's own answers.
-    pub(crate) fn endpoint_on(&self, host: &Host) -> Option<IpAddr> {
+    /// Where the name of the control plane leads on this host: IPv4 first, and no family that the host has no address of.
+    /// Nowhere if a DNS of the site's own answers.
+    pub(crate) fn endpoint_on(&self, host: &Host) -> Vec<IpAddr> {
         let endpoint = &self.cluster.spec.control_plane_endpoint;
         if endpoint.external_dns {
-            return None;
+            return Vec::new();
         }
-        if self.cluster.roles_of(&host.name).contains(&Role::Master) {
-            return host.internal_ips().into_iter().next();
+        let roles = self.cluster.roles_of(&host.name);
+        if roles.contains(&Role::Master) {
+            return host.internal_ips();
         }
-        let on_node = matches!(
-            endpoint.internal_load_balancer,
-            InternalLoadBalancer::Haproxy | InternalLoadBalancer::Nginx
-        );
-        if on_node && self.cluster.roles_of(&host.name).contains(&Role::Worker) {
-            return Some(IpAddr::from([127, 0, 0, 1]));
+        if self.internal_balancer_kind().is_some() && roles.contains(&Role::Worker) {
+            return loopback(host);
         }
-        let virtual_address = endpoint.lb_address.iter().next();
-        let has_virtual = endpoint.external_load_balancer != ExternalLoadBalancer::None
+        let there = match self.virtual_addresses() {
+            none if none.is_empty() => self.first_master().map_or(none, Host::internal_ips),
+            some => some,
+        };
+        let own = host.internal_ips();
+        let reachable = |ip: &IpAddr| own.iter().any(|own| own.is_ipv4() == ip.is_ipv4());
+        let (reachable, other): (Vec<_>, Vec<_>) = there.into_iter().partition(reachable);
+        if reachable.is_empty() {
+            other
+        } else {
+            reachable
+        }
+    }
+
+    /// The addresses in front of the masters that move between hosts, or belong to a balancer of the site's own.
+    pub(crate) fn virtual_addresses(&self) -> Vec<IpAddr> {
+        let endpoint = &self.cluster.spec.control_plane_endpoint;
+        let used = endpoint.external_load_balancer != ExternalLoadBalancer::None
             || endpoint.internal_load_balancer == InternalLoadBalancer::KubeVip;
-        let first_master = || self.first_master()?.internal_ips().into_iter().next();
-        virtual_address
-            .filter(|_| has_virtual)
-            .or_else(first_master)
+        endpoint.lb_address.iter().filter(|_| used).collect()
+    }
+
+    /// The balancer that each plain worker runs for itself.
+    pub(crate) fn internal_balancer_kind(&self) -> Option<BalancerProgram> {
+        match self
+            .cluster
+            .spec
+            .control_plane_endpoint
+            .internal_load_balancer
+        {
+            InternalLoadBalancer::Haproxy => Some(BalancerProgram::Haproxy),
+            InternalLoadBalancer::Nginx => Some(BalancerProgram::Nginx),
+            InternalLoadBalancer::None | InternalLoadBalancer::KubeVip => None,
+        }
+    }
+}
+
+/// The loopback addresses of the families that a host has.
+pub(crate) fn loopback(host: &Host) -> Vec<IpAddr> {
+    let v6 = host.internal_v6().map(|_| Ipv6Addr::LOCALHOST.into());
+    [Ipv4Addr::LOCALHOST.into()].into_iter().chain(v6).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::{FORMAT, Manifest, Tree};
+
+    use super::*;
+
+    /// Where the name leads on a master, a worker and a host that is neither.
+    fn leads(endpoint: &str) -> [String; 3] {
+        let text = format!(
+            "apiVersion: kubexm.mensylisir.io/v1alpha1
+kind: Cluster
+metadata: {{name: c}}
+spec:
+  hosts:
+    - {{name: m1, address: 10.0.0.1, internalAddress: \"10.0.0.1,fd00::1\"}}
+    - {{name: m2, address: 10.0.0.2, internalAddress: \"10.0.0.2,fd00::2\"}}
+    - {{name: w, address: 10.0.0.3, internalAddress: \"10.0.0.3,fd00::3\"}}
+    - {{name: e, address: 10.0.0.4}}
+  roleGroups: {{etcd: [e], master: [m1, m2], worker: [m2, w]{endpoint}
+"
+        );
+        let cluster = cluster::parse("config.yaml", &text).unwrap().cluster;
+        let manifest = Manifest {
+            format: FORMAT,
+            cluster: "c".into(),
+            kubexm: "0.1.0".into(),
+            arches: Vec::new(),
+            files: Vec::new(),
+            images: Vec::new(),
+        };
+        let site = Site::new(cluster, manifest, Tree::at("/srv/.kubexm/c"), None);
+        ["m2", "w", "e"].map(|name| {
+            let addresses = site.endpoint_on(site.cluster.host(name).unwrap());
+            let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            texts.join(" ")
+        })
+    }
+
+    const ENDPOINT: &str = "}\n  controlPlaneEndpoint: ";
+
+    #[test]
+    fn masters_come_to_themselves_and_others_to_what_is_in_front_of_the_masters() {
+        let vip = "lb_address: \"10.0.0.100,fd00::100\"";
+        let v4 = "lb_address: 10.0.0.100";
+        let master = "10.0.0.2 fd00::2";
+        let balancers = ", loadbalancer: [e]";
+        let cases = [
+            (
+                format!("{ENDPOINT}{{internalLoadbalancer: haproxy}}"),
+                [master, "127.0.0.1 ::1", "10.0.0.1"],
+            ),
+            (
+                format!("{ENDPOINT}{{internalLoadbalancer: nginx}}"),
+                [master, "127.0.0.1 ::1", "10.0.0.1"],
+            ),
+            (
+                format!("{ENDPOINT}{{internalLoadbalancer: kube-vip, {vip}}}"),
+                [master, "10.0.0.100 fd00::100", "10.0.0.100"],
+            ),
+            (
+                format!("{balancers}{ENDPOINT}{{externalLoadBalancer: kubexm, {v4}}}"),
+                [master, "10.0.0.100", "10.0.0.100"],
+            ),
+            (
+                format!("{ENDPOINT}{{externalLoadBalancer: external, {vip}}}"),
+                [master, "10.0.0.100 fd00::100", "10.0.0.100"],
+            ),
+            (format!("{ENDPOINT}{{externalDNS: true}}"), ["", "", ""]),
+        ];
+        for (endpoint, wanted) in cases {
+            assert_eq!(leads(&endpoint), wanted, "{endpoint}");
+        }
     }
 }

@@ -1,17 +1,21 @@
 //! One piece of work each: which steps, on which hosts, and what must come before what.
 
 mod arguments;
+mod balancer;
 mod check;
 mod control_plane;
 mod dns;
 mod etcd;
 mod facts;
+mod internal_balancer;
 mod kube;
 mod kube_pki;
 mod kube_proxy;
+mod kube_vip;
 mod kubeadm;
 mod kubeadm_config;
 mod kubelet;
+mod load_balancer;
 mod network;
 mod node_marks;
 mod nodes;
@@ -35,9 +39,12 @@ pub use control_plane::{
 };
 pub use dns::cluster_dns;
 pub use etcd::{etcd_config, etcd_members, etcd_pki};
+pub use internal_balancer::{internal_balancer, reach_endpoint};
 pub use kube_pki::kube_pki;
+pub use kube_vip::{kube_vip, kube_vip_pki, kube_vip_role};
 pub use kubeadm::{kubeadm_masters, kubeadm_workers};
 pub use kubelet::kubelet_config;
+pub use load_balancer::{load_balancer, prove_virtual_addresses};
 pub use network::{network_plugin, node_network, pod_network};
 pub use node_marks::node_marks;
 pub use nodes::{master_nodes, worker_nodes};

@@ -29,7 +29,7 @@ pub fn host_files(site: &Site) -> Task {
         steps.push(Arc::new(EditBlock {
             path: "/etc/hosts".into(),
             owner: site.cluster.name().to_owned(),
-            lines: hosts_block(site),
+            lines: hosts_block(site, host),
             preface: "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
         }));
         task = task.on(&host.name, steps);
@@ -37,7 +37,7 @@ pub fn host_files(site: &Site) -> Task {
     task
 }
 
-fn hosts_block(site: &Site) -> String {
+fn hosts_block(site: &Site, host: &Host) -> String {
     let registry = site.cluster.registry_host().map(|host| host.name.as_str());
     let names = |host: &Host| {
         let mut names = vec![host.name.clone()];
@@ -55,8 +55,13 @@ fn hosts_block(site: &Site) -> String {
                 names: names.clone(),
             })
     });
+    let domain = &site.cluster.spec.control_plane_endpoint.domain;
+    let endpoint = site.endpoint_on(host).into_iter().map(|address| HostEntry {
+        address: address.to_string(),
+        names: vec![domain.clone()],
+    });
     let mut lines = rendered(&HostsBlock {
-        entries: entries.collect(),
+        entries: entries.chain(endpoint).collect(),
     });
     if !site.cluster.spec.host.is_empty() {
         lines.push_str(site.cluster.spec.host.trim_end());

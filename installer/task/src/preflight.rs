@@ -7,9 +7,10 @@ use cluster::{Arch, Host, NetworkPlugin, Role};
 use engine::{Order, Slot, Step, Task};
 use step::{JudgeSurveys, Leftover, Neighbour, Port, Requirements, Space, Survey, SurveyHost};
 
+use crate::balancer::HEALTH_PORT;
 use crate::facts::{
-    CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, ETCD_PORTS, MODULES, NODE_PORTS,
-    PROGRAMS, ROUTE_PROGRAMS, SYSTEMS, USER_PROGRAMS,
+    BALANCER_PROGRAMS, CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, ETCD_PORTS, MODULES,
+    NODE_PORTS, PROGRAMS, ROUTE_PROGRAMS, SYSTEMS, USER_PROGRAMS,
 };
 use crate::{OPERATOR, Site, programs};
 
@@ -119,6 +120,16 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
     if is(&site.runtime_hosts()) && spec.network.plugin == NetworkPlugin::Bridge {
         wanted.programs.extend_from_slice(ROUTE_PROGRAMS);
         wanted.neighbours = neighbours(site, host);
+    }
+    if is(&site.balancer_hosts()) {
+        let port = |number, of| Port { number, of };
+        let endpoint = spec.control_plane_endpoint.port;
+        wanted.ports.extend([
+            port(endpoint, "the load balancer"),
+            port(HEALTH_PORT, "the load balancer"),
+        ]);
+        wanted.programs.extend_from_slice(BALANCER_PROGRAMS);
+        wanted.programs.push(site.balancer_program());
     }
     if is(&site.cluster.hosts_in(Role::Master)) {
         wanted.ports.extend_from_slice(CONTROL_PLANE_PORTS);

@@ -1,0 +1,121 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::{Cx, Retry, State, Step, StepError};
+use host::Command;
+
+use crate::shell::{ask, must};
+
+/// Proves that somebody answers at a virtual address, waiting until hosts have agreed on who has it.
+pub struct ReachAddress {
+    pub address: SocketAddr,
+}
+
+/// Proves that this node reaches a ready apiserver as its kubelet does: by the endpoint's name, with its own certificate.
+pub struct ReachApiserver {
+    /// For sentences.
+    pub endpoint: String,
+}
+
+/// VRRP takes a few seconds to agree.
+const WAIT_SECONDS: u32 = 30;
+
+impl ReachAddress {
+    fn attempt(&self) -> String {
+        let connect = format!(": </dev/tcp/{}/{}", self.address.ip(), self.address.port());
+        format!("timeout 2 bash -c {} 2>/dev/null", host::quote(&connect))
+    }
+}
+
+#[async_trait]
+impl Step for ReachAddress {
+    fn id(&self) -> String {
+        format!("reach {}", self.address)
+    }
+
+    fn describe(&self) -> String {
+        format!("reach the virtual address {}", self.address)
+    }
+
+    fn retry(&self) -> Retry {
+        Retry {
+            attempts: 1,
+            first_delay: Duration::ZERO,
+        }
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        Ok(if ask(cx, Command::script(self.attempt())).await?.ok() {
+            State::Satisfied
+        } else {
+            State::needed("does not answer")
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let attempt = self.attempt();
+        let wait = format!(
+            "left={WAIT_SECONDS}\nuntil {attempt}; do left=$((left - 1)); [ $left -gt 0 ] || exit 1; sleep 1; done"
+        );
+        if ask(cx, Command::script(wait)).await?.ok() {
+            return Ok(());
+        }
+        let error = format!("{} does not answer", self.address);
+        Err(StepError::new(error).with_hint(
+            "on the load balancers: journalctl -u keepalived; ip addr; a network that lets only known addresses \
+             through must be told of this one",
+        ))
+    }
+}
+
+#[async_trait]
+impl Step for ReachApiserver {
+    fn id(&self) -> String {
+        "reach the apiserver".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        format!("reach the apiserver through {}", self.endpoint)
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        Ok(if ask(cx, self.ready()).await?.ok() {
+            State::Satisfied
+        } else {
+            State::needed("does not answer")
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let once = self.ready();
+        let wait = format!(
+            "left={WAIT_SECONDS}\nuntil {0} >/dev/null 2>&1; do left=$((left - 1)); [ $left -gt 0 ] || exec {0}; sleep 1; \
+             done",
+            once.text()
+        );
+        let trying = format!("reach the apiserver through {}", self.endpoint);
+        must(cx, &trying, Command::script(wait))
+            .await
+            .map(drop)
+            .map_err(|error| {
+                error.with_hint(
+                    "on the host: getent hosts, and the log of the load balancer it leads to",
+                )
+            })
+    }
+}
+
+impl ReachApiserver {
+    fn ready(&self) -> Command {
+        Command::new([
+            "/usr/local/bin/kubectl",
+            "--kubeconfig",
+            "/etc/kubernetes/kubelet.conf",
+            "--request-timeout=3s",
+            "get",
+            "--raw",
+            "/readyz",
+        ])
+    }
+}

@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use artifact::{ImageEntry, Sha256};
+use cluster::Host;
+use engine::{Step, Task};
+use step::{Content, FileAttrs, MakeDirectory, ReachApiserver, UploadFile};
+use templates::{BalancerHome, BalancerPod, BalancerProgram, HaproxyConfig, NginxConfig};
+
+use crate::Site;
+use crate::balancer::HEALTH_PORT;
+use crate::kube::{KUBERNETES, MANIFESTS, loopback};
+use crate::kube_pki::CA;
+use crate::os::rendered;
+use crate::site::names;
+
+const DIR: &str = "/etc/kubexm/load-balancer";
+
+/// On each plain worker a load balancer of its own in front of the masters, as a static pod: the kubelet runs it before
+/// it knows any apiserver. The files name all masters, so that a change of those comes to every worker.
+#[must_use]
+pub fn internal_balancer(site: &Site) -> Task {
+    let task = Task::new("internal load balancers");
+    let Some(program) = site.internal_balancer_kind() else {
+        return task;
+    };
+    site.plain_workers().into_iter().fold(task, |task, host| {
+        task.on(&host.name, pod(site, host, program))
+    })
+}
+
+/// Each plain worker comes to a ready apiserver by the name of the control plane.
+#[must_use]
+pub fn reach_endpoint(site: &Site) -> Task {
+    Task::new("endpoint").on_each(&names(site.plain_workers()), |_| {
+        let endpoint = site.apiserver_url();
+        vec![Arc::new(ReachApiserver { endpoint }) as Arc<dyn Step>]
+    })
+}
+
+fn pod(site: &Site, host: &Host, program: BalancerProgram) -> Vec<Arc<dyn Step>> {
+    let ca = format!("{DIR}/ca.crt");
+    let balancer = site.balancer(BalancerHome::Pod, loopback(host), &ca);
+    let (name, config) = match program {
+        BalancerProgram::Haproxy => ("haproxy.cfg", rendered(&HaproxyConfig { balancer })),
+        BalancerProgram::Nginx => {
+            let config = NginxConfig {
+                balancer,
+                server_name: site.cluster.spec.control_plane_endpoint.domain.clone(),
+                stream_module: None,
+            };
+            ("nginx.conf", rendered(&config))
+        }
+    };
+    let path = format!("{DIR}/{name}");
+    let manifest = rendered(&BalancerPod {
+        program,
+        image: site.endpoint_image().unwrap_or_default().to_owned(),
+        dir: DIR.to_owned(),
+        config: path.clone(),
+        digest: Sha256::of(config.as_bytes()).to_string(),
+        health_port: HEALTH_PORT,
+    });
+    let directory = |path: &str| -> Arc<dyn Step> {
+        Arc::new(MakeDirectory {
+            path: path.into(),
+            attrs: FileAttrs::root(0o755),
+        })
+    };
+    let file = |path: String, content: Content, mode| -> Arc<dyn Step> {
+        Arc::new(UploadFile {
+            path: path.into(),
+            content,
+            attrs: FileAttrs::root(mode),
+        })
+    };
+    let authority = Content::Local(site.kubernetes_files(CA).certificate());
+    vec![
+        directory(DIR),
+        directory(KUBERNETES),
+        directory(MANIFESTS),
+        file(ca, authority, 0o644),
+        file(path, Content::Text(config), 0o644),
+        file(
+            format!("{MANIFESTS}/kubexm-load-balancer.yaml"),
+            Content::Text(manifest),
+            0o600,
+        ),
+    ]
+}
+
+impl Site {
+    /// The image of what is in front of the masters on the nodes themselves.
+    pub(crate) fn endpoint_image(&self) -> Option<&str> {
+        let is_for_it = |image: &&ImageEntry| {
+            let mut wanted_by = image.wanted_by.iter();
+            wanted_by.any(|by| by == "controlPlaneEndpoint.internalLoadbalancer")
+        };
+        let image = self.manifest.images.iter().find(is_for_it)?;
+        Some(&image.reference)
+    }
+}

@@ -1,0 +1,128 @@
+use std::sync::Arc;
+
+use cluster::{Host, InternalLoadBalancer};
+use engine::{Slot, Step, StepError, Task};
+use step::{
+    ApplyManifest, Certificate, CertificateSpec, Content, FileAttrs, FindLink, Link, MakeDirectory,
+    UploadFile, Usage, WriteKubeconfig,
+};
+use templates::{KubeVipPod, KubeVipRole};
+
+use crate::kube::{KUBERNETES, MANIFESTS};
+use crate::kube_pki::CA;
+use crate::os::{rendered, rendered_late};
+use crate::{OPERATOR, Site};
+
+/// Who kube-vip is to the apiservers: itself, and no administrator.
+const USER: &str = "kubexm:kube-vip";
+const KUBECONFIG: &str = "/etc/kubernetes/kube-vip.conf";
+
+fn is_chosen(site: &Site) -> bool {
+    let endpoint = &site.cluster.spec.control_plane_endpoint;
+    endpoint.internal_load_balancer == InternalLoadBalancer::KubeVip
+}
+
+/// Who kube-vip is, on the operator's machine.
+#[must_use]
+pub fn kube_vip_pki(site: &Site) -> Task {
+    let task = Task::new("kube-vip certificate");
+    if !is_chosen(site) {
+        return task;
+    }
+    let spec = CertificateSpec::new(USER, Usage::Client);
+    let (authority, files) = (site.kubernetes_files(CA), site.kubernetes_files("kube-vip"));
+    task.on(
+        OPERATOR,
+        vec![
+            Arc::new(Certificate::new(authority.clone(), files.clone(), spec)),
+            Arc::new(WriteKubeconfig {
+                path: site.kubeconfig("kube-vip"),
+                cluster: site.cluster.name().to_owned(),
+                user: USER.to_owned(),
+                server: site.apiserver_url(),
+                authority: authority.certificate(),
+                client: files,
+            }),
+        ],
+    )
+}
+
+/// kube-vip on every master, as a static pod. It comes to the apiserver of its own host and takes part in the election
+/// as soon as it may.
+#[must_use]
+pub fn kube_vip(site: &Site) -> Task {
+    let task = Task::new("kube-vip");
+    if !is_chosen(site) {
+        return task;
+    }
+    let masters = site.masters().into_iter();
+    masters.fold(task, |task, host| task.on(&host.name, pod(site, host)))
+}
+
+/// What kube-vip may do in the cluster, given on the first master.
+#[must_use]
+pub fn kube_vip_role(site: &Site) -> Task {
+    let task = Task::new("kube-vip role");
+    let Some(master) = site.first_master().filter(|_| is_chosen(site)) else {
+        return task;
+    };
+    let user = USER.to_owned();
+    task.on(
+        &master.name,
+        vec![Arc::new(ApplyManifest {
+            name: "kube-vip's role".to_owned(),
+            content: Content::Text(rendered(&KubeVipRole { user })),
+        })],
+    )
+}
+
+fn pod(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    let Some(address) = host.internal_ips().into_iter().next() else {
+        return Vec::new();
+    };
+    let directory = |path: &str| -> Arc<dyn Step> {
+        Arc::new(MakeDirectory {
+            path: path.into(),
+            attrs: FileAttrs::root(0o755),
+        })
+    };
+    let link: Slot<Link> = Slot::new("the interface of the master");
+    let context = KubeVipPod {
+        image: site.endpoint_image().unwrap_or_default().to_owned(),
+        interface: String::new(),
+        addresses: site.virtual_addresses(),
+        port: site.cluster.spec.control_plane_endpoint.port,
+        node: host.name.clone(),
+        kubeconfig: KUBECONFIG.to_owned(),
+    };
+    let (takes, known) = (vec![link.id()], link.clone());
+    let render = move || {
+        let Some(link) = known.get() else {
+            return Err(StepError::new(
+                "the interface of the master is not known yet",
+            ));
+        };
+        rendered_late(&KubeVipPod {
+            interface: link.interface.clone(),
+            ..context.clone()
+        })
+    };
+    vec![
+        Arc::new(FindLink { address, link }),
+        directory(KUBERNETES),
+        directory(MANIFESTS),
+        Arc::new(UploadFile {
+            path: KUBECONFIG.into(),
+            content: Content::Local(site.kubeconfig("kube-vip")),
+            attrs: FileAttrs::root(0o600),
+        }),
+        Arc::new(UploadFile {
+            path: format!("{MANIFESTS}/kube-vip.yaml").into(),
+            content: Content::Late {
+                takes,
+                render: Arc::new(render),
+            },
+            attrs: FileAttrs::root(0o600),
+        }),
+    ]
+}

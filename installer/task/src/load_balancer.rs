@@ -1,0 +1,245 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use cluster::{ExternalLoadBalancer, Host, Role};
+use engine::{Order, Slot, Step, StepError, Task};
+use step::{
+    Content, FileAttrs, FindLink, FindNginxStream, Link, NginxStream, PrepareVrrp, Program,
+    ReachAddress, ReloadService, ReplaceConfig, RunService, UploadFile, Vrrp,
+};
+use templates::{BalancerCheck, BalancerHome, HaproxyConfig, KeepalivedConfig, NginxConfig};
+
+use crate::balancer::HEALTH_PORT;
+use crate::kube_pki::CA;
+use crate::os::{rendered, rendered_late};
+use crate::site::names;
+use crate::{OPERATOR, Site};
+
+const HAPROXY_CONFIG: &str = "/etc/haproxy/haproxy.cfg";
+const HAPROXY_CA: &str = "/etc/haproxy/kubexm-ca.crt";
+const NGINX_CONFIG: &str = "/etc/nginx/nginx.conf";
+const NGINX_CA: &str = "/etc/nginx/kubexm-ca.crt";
+const KEEPALIVED_CONFIG: &str = "/etc/keepalived/keepalived.conf";
+const KEEPALIVED_CHECK: &str = "/etc/keepalived/kubexm-check";
+
+/// More than the priorities of any two hosts are apart.
+const PENALTY: u8 = 100;
+const LOWEST_PRIORITY: u8 = PENALTY + 1;
+
+/// The load balancers that kubexm sets up on hosts of their own: on each a balancer to all masters, and keepalived, which
+/// has one of them hold the virtual addresses.
+#[must_use]
+pub fn load_balancer(site: &Site) -> Task {
+    let task = Task::new("load balancers");
+    let hosts = site.balancer_hosts();
+    if hosts.is_empty() {
+        return task;
+    }
+    let vrrp = Slot::new("the id and password of VRRP");
+    let mut task = task.on(
+        OPERATOR,
+        vec![Arc::new(PrepareVrrp {
+            file: site.tree.certs("loadbalancer").join("vrrp.json"),
+            vrrp: vrrp.clone(),
+        })],
+    );
+    for (place, host) in hosts.iter().enumerate() {
+        let mut steps = balancer(site, host);
+        steps.extend(keepalived(site, &hosts, place, &vrrp));
+        task = task.on(&host.name, steps);
+    }
+    task
+}
+
+/// The virtual addresses answer, seen from each of the hosts that share them.
+#[must_use]
+pub fn prove_virtual_addresses(site: &Site) -> Task {
+    let hosts = names(site.balancer_hosts());
+    Task::new("virtual addresses")
+        .after(Order::AllHosts)
+        .on_each(&hosts, |_| {
+            let reach = |address| -> Arc<dyn Step> { Arc::new(ReachAddress { address }) };
+            site.virtual_sockets().into_iter().map(reach).collect()
+        })
+}
+
+impl Site {
+    /// The hosts of their own with a load balancer that kubexm sets up.
+    pub(crate) fn balancer_hosts(&self) -> Vec<&Host> {
+        let endpoint = &self.cluster.spec.control_plane_endpoint;
+        if endpoint.external_load_balancer.is_ours() {
+            self.cluster.hosts_in(Role::LoadBalancer)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The balancer on them, which the host must have.
+    pub(crate) fn balancer_program(&self) -> Program {
+        let endpoint = &self.cluster.spec.control_plane_endpoint;
+        let (name, package) = match endpoint.external_load_balancer {
+            ExternalLoadBalancer::KubexmNginx => (
+                "nginx",
+                "nginx and libnginx-mod-stream (on RHEL and its kin: nginx-mod-stream)",
+            ),
+            _ => ("haproxy", "haproxy"),
+        };
+        Program { name, package }
+    }
+}
+
+fn balancer(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    match site
+        .cluster
+        .spec
+        .control_plane_endpoint
+        .external_load_balancer
+    {
+        ExternalLoadBalancer::KubexmNginx => nginx(site, host),
+        _ => haproxy(site, host),
+    }
+}
+
+/// Every address of the host: the virtual ones come and go.
+fn everywhere(host: &Host) -> Vec<IpAddr> {
+    let v6 = host.internal_v6().map(|_| Ipv6Addr::UNSPECIFIED.into());
+    let v4 = Ipv4Addr::UNSPECIFIED.into();
+    [v4].into_iter().chain(v6).collect()
+}
+
+fn authority(site: &Site, path: &str) -> Arc<dyn Step> {
+    Arc::new(UploadFile {
+        path: path.into(),
+        content: Content::Local(site.kubernetes_files(CA).certificate()),
+        attrs: FileAttrs::root(0o644),
+    })
+}
+
+fn service(unit: &'static str, reads: &[&str]) -> Arc<dyn Step> {
+    let reads = reads.iter().map(|path| (*path).into()).collect();
+    Arc::new(ReloadService(RunService { unit, reads }))
+}
+
+fn haproxy(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    let config = HaproxyConfig {
+        balancer: site.balancer(BalancerHome::Host, everywhere(host), HAPROXY_CA),
+    };
+    vec![
+        authority(site, HAPROXY_CA),
+        Arc::new(ReplaceConfig {
+            path: HAPROXY_CONFIG.into(),
+            content: Content::Text(rendered(&config)),
+            attrs: FileAttrs::root(0o644),
+            judge: &["haproxy", "-c", "-q", "-f"],
+        }),
+        service("haproxy.service", &[HAPROXY_CONFIG, HAPROXY_CA]),
+    ]
+}
+
+fn nginx(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    let stream = Slot::new("nginx's stream module");
+    let config = NginxConfig {
+        balancer: site.balancer(BalancerHome::Host, everywhere(host), NGINX_CA),
+        server_name: site.cluster.spec.control_plane_endpoint.domain.clone(),
+        stream_module: None,
+    };
+    let takes = vec![stream.id()];
+    let found = stream.clone();
+    let render = move || {
+        let stream_module = match found.get() {
+            Some(NginxStream::Module(path)) => Some(path.to_string()),
+            Some(NginxStream::BuiltIn) => None,
+            None => return Err(StepError::new("nginx's stream module is not known yet")),
+        };
+        rendered_late(&NginxConfig {
+            stream_module,
+            ..config.clone()
+        })
+    };
+    vec![
+        Arc::new(FindNginxStream { stream }),
+        authority(site, NGINX_CA),
+        Arc::new(ReplaceConfig {
+            path: NGINX_CONFIG.into(),
+            content: Content::Late {
+                takes,
+                render: Arc::new(render),
+            },
+            attrs: FileAttrs::root(0o644),
+            judge: &["nginx", "-t", "-q", "-c"],
+        }),
+        service("nginx.service", &[NGINX_CONFIG, NGINX_CA]),
+    ]
+}
+
+fn keepalived(site: &Site, hosts: &[&Host], place: usize, vrrp: &Slot<Vrrp>) -> Vec<Arc<dyn Step>> {
+    let host = hosts[place];
+    let addresses = site.virtual_addresses();
+    // VRRP goes over the family of the first address; those of the other family move along.
+    let over_v4 = addresses.iter().any(IpAddr::is_ipv4);
+    let of_family = |host: &Host| {
+        let mut ips = host.internal_ips().into_iter();
+        ips.find(|ip| ip.is_ipv4() == over_v4)
+    };
+    let Some(source) = of_family(host) else {
+        return Vec::new();
+    };
+    let (main, further): (Vec<IpAddr>, Vec<IpAddr>) =
+        addresses.iter().partition(|ip| ip.is_ipv4() == over_v4);
+    let alone = |ips: Vec<IpAddr>| -> Vec<String> {
+        let with_mask = |ip: IpAddr| format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 });
+        ips.into_iter().map(with_mask).collect()
+    };
+    let others = hosts.iter().filter(|other| other.name != host.name);
+    let behind = u8::try_from(hosts.len() - place - 1).unwrap_or(u8::MAX);
+    let link: Slot<Link> = Slot::new("the interface of the load balancer");
+    let context = KeepalivedConfig {
+        name: host.name.clone(),
+        interface: String::new(),
+        router_id: 0,
+        priority: LOWEST_PRIORITY.saturating_add(behind),
+        penalty: PENALTY,
+        password: None,
+        source,
+        peers: others.filter_map(|other| of_family(other)).collect(),
+        addresses: alone(main),
+        further_addresses: alone(further),
+        check: KEEPALIVED_CHECK.to_owned(),
+    };
+    let (takes, known) = (vec![link.id(), vrrp.id()], link.clone());
+    let vrrp = vrrp.clone();
+    let render = move || {
+        let (Some(link), Some(vrrp)) = (known.get(), vrrp.get()) else {
+            return Err(StepError::new("what keepalived is told is not known yet"));
+        };
+        rendered_late(&KeepalivedConfig {
+            interface: link.interface.clone(),
+            router_id: vrrp.router_id.get(),
+            password: over_v4.then(|| vrrp.password().to_owned()),
+            ..context.clone()
+        })
+    };
+    vec![
+        Arc::new(FindLink {
+            address: source,
+            link,
+        }),
+        Arc::new(UploadFile {
+            path: KEEPALIVED_CHECK.into(),
+            content: Content::Text(rendered(&BalancerCheck {
+                health_port: HEALTH_PORT,
+            })),
+            attrs: FileAttrs::root(0o755),
+        }),
+        Arc::new(ReplaceConfig {
+            path: KEEPALIVED_CONFIG.into(),
+            content: Content::Late {
+                takes,
+                render: Arc::new(render),
+            },
+            attrs: FileAttrs::root(0o600),
+            judge: &["keepalived", "-t", "-f"],
+        }),
+        service("keepalived.service", &[KEEPALIVED_CONFIG, KEEPALIVED_CHECK]),
+    ]
+}
