@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::Command;
+use std::sync::Arc;
 
 use crate::shell::ask;
 
@@ -55,5 +56,9 @@ impl Step for FindNginxStream {
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

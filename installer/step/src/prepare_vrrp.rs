@@ -1,14 +1,16 @@
 use std::num::NonZeroU8;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use rand::RngExt as _;
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::RemoveLocal;
 use crate::local_file::{self, blocking};
 
 /// By what the hosts that share virtual addresses know each other.
@@ -119,5 +121,10 @@ impl Step for PrepareVrrp {
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
         let this = self.clone();
         blocking(move || this.bring_about()).await
+    }
+
+    fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
+        let title = "remove the load balancers' VRRP identity";
+        (data == Data::Purge).then(|| RemoveLocal::step(title, [self.file.clone()]))
     }
 }

@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Retry, State, Step, StepError};
+use engine::{Cx, Data, Retry, State, Step, StepError};
 use host::Command;
 
 use crate::shell::{ask, must};
@@ -67,6 +68,10 @@ impl Step for ReachAddress {
              through must be told of this one",
         ))
     }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
 }
 
 #[async_trait]
@@ -103,6 +108,10 @@ impl Step for ReachApiserver {
                     "on the host: getent hosts, and the log of the load balancer it leads to",
                 )
             })
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }
 
