@@ -27,8 +27,10 @@ lab_config() {
 		    type: $type
 		    version: $(upstream_stable)
 		    proxyMode: iptables
-		    # The nodes of the lab have cgroup v1.
-		    kubeletConfiguration: {failCgroupV1: false}
+		    # The nodes of the lab have cgroup v1, and the machine's disk, however full it is.
+		    kubeletConfiguration:
+		      failCgroupV1: false
+		      evictionHard: {nodefs.available: 1%, nodefs.inodesFree: 1%, imagefs.available: 1%}
 		    ignorePreflightErrors: [SystemVerification]
 		    # And no right to raise the machine's connection tracking.
 		    kubeProxyConfiguration: {conntrack: {maxPerCore: 0}}

@@ -63,7 +63,7 @@ fn node(name: &str, ready: (&str, &str, &str), kubelet: &str) -> Value {
                 { "type": "Ready", "status": status, "reason": reason, "message": message },
             ],
             "addresses": [{ "type": "InternalIP", "address": "10.0.0.1" }, { "type": "Hostname", "address": name }],
-            "nodeInfo": { "kubeletVersion": kubelet, "containerRuntimeVersion": "containerd://v2.2.1" },
+            "nodeInfo": { "kubeletVersion": kubelet, "containerRuntimeVersion": "containerd://v2.2.1+unknown" },
         },
     })
 }

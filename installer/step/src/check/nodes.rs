@@ -91,7 +91,7 @@ impl ProveNodes {
             ));
         }
         if let Some(runtime) = &self.runtime
-            && info.container_runtime_version.replace("://v", "://") != *runtime
+            && release(&info.container_runtime_version) != *runtime
         {
             troubles.push(format!(
                 "{name} runs {}, not {runtime}",
@@ -100,6 +100,12 @@ impl ProveNodes {
         }
         troubles
     }
+}
+
+/// Who built a program, and whether it wears a v, makes no other release of it.
+fn release(runtime: &str) -> String {
+    let release = runtime.split('+').next().unwrap_or(runtime);
+    release.replace("://v", "://")
 }
 
 /// A node as the cluster has it.
