@@ -147,7 +147,7 @@ fn data_stays_for_the_next_installation(site: &Site, bare: &Snapshot) -> Result<
         .into_iter()
         .filter(|change| {
             let explained = |part: &&str| change.contains(*part);
-            !kept.iter().any(|part| explained(&part)) && !owners.iter().any(|part| explained(&part))
+            !kept.iter().any(|part| explained(part)) && !owners.iter().any(|part| explained(part))
         })
         .collect();
     ensure!(unexplained.is_empty(), "{}", unexplained.join("\n"));

@@ -518,7 +518,7 @@ async fn without_each_image(spec: &str) -> String {
 #[tokio::test]
 async fn each_image_of_each_plugin_is_missed_with_who_asks() {
     for plugin in ["calico", "flannel", "cilium", "bridge", "none"] {
-        let said = without_each_image(&with_plugin(plugin)).await;
+        let said = Box::pin(without_each_image(&with_plugin(plugin))).await;
         insta::assert_snapshot!(format!("without_each_image_{plugin}"), said);
     }
 }

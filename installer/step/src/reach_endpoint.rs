@@ -74,6 +74,15 @@ impl Step for ReachAddress {
     }
 }
 
+const READY: [&str; 6] = [
+    "/usr/local/bin/kubectl",
+    "--kubeconfig=/etc/kubernetes/kubelet.conf",
+    "--request-timeout=3s",
+    "get",
+    "--raw",
+    "/readyz",
+];
+
 #[async_trait]
 impl Step for ReachApiserver {
     fn id(&self) -> String {
@@ -85,7 +94,7 @@ impl Step for ReachApiserver {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        Ok(if ask(cx, self.ready()).await?.ok() {
+        Ok(if ask(cx, Command::new(READY)).await?.ok() {
             State::Satisfied
         } else {
             State::needed("does not answer")
@@ -93,7 +102,7 @@ impl Step for ReachApiserver {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let once = self.ready();
+        let once = Command::new(READY);
         let wait = format!(
             "left={WAIT_SECONDS}\nuntil {0} >/dev/null 2>&1; do left=$((left - 1)); [ $left -gt 0 ] || exec {0}; sleep 1; \
              done",
@@ -112,19 +121,5 @@ impl Step for ReachApiserver {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
-    }
-}
-
-impl ReachApiserver {
-    fn ready(&self) -> Command {
-        Command::new([
-            "/usr/local/bin/kubectl",
-            "--kubeconfig",
-            "/etc/kubernetes/kubelet.conf",
-            "--request-timeout=3s",
-            "get",
-            "--raw",
-            "/readyz",
-        ])
     }
 }

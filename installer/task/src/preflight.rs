@@ -48,7 +48,6 @@ pub fn survey(site: &Site) -> Task {
 }
 
 fn requirements(site: &Site, host: &Host) -> Requirements {
-    let spec = &site.cluster.spec;
     let mut wanted = Requirements {
         cluster: site.cluster.name().to_owned(),
         machine: host.arch.uname().to_owned(),
@@ -59,110 +58,126 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
     };
     let is = |hosts: &[&Host]| hosts.iter().any(|other| other.name == host.name);
     if is(&site.etcd_hosts()) {
-        let data_dir = spec.etcd.data_dir.to_string();
-        wanted.ports.extend_from_slice(ETCD_PORTS);
-        wanted.programs.extend_from_slice(USER_PROGRAMS);
-        wanted.executable.push("/usr/local/bin".to_owned());
-        wanted.space.push(programs_space(site, "etcd", host.arch));
-        let bytes = spec.etcd.quota_backend_bytes;
-        wanted.space.push(Space {
-            path: data_dir.clone(),
-            bytes,
-            of: "etcd's data",
-        });
-        wanted.leftovers.push(Leftover {
-            path: format!("{data_dir}/member"),
-            of: "another etcd",
-        });
+        of_etcd(site, host, &mut wanted);
     }
     if is(&site.runtime_hosts()) {
-        let runtime = ["containerd", "runc", "crictl", "cni-plugins"];
-        for component in runtime
-            .into_iter()
-            .chain(site.kubernetes_components_on(host))
-        {
-            wanted
-                .space
-                .push(programs_space(site, component, host.arch));
-        }
-        // An image takes its compressed layers and about three times as much unpacked.
-        let bytes = 4 * images_size(site, |image, arch| {
-            arch == host.arch && comes_to_every_node(site, image)
-        });
-        let path = spec.registry.containerd_data_dir.to_string();
-        // Containers run what lies in their images.
-        wanted.executable.extend([
-            "/usr/local/bin".to_owned(),
-            "/usr/local/sbin".to_owned(),
-            "/opt/cni/bin".to_owned(),
-            path.clone(),
-        ]);
-        wanted.space.push(Space {
-            path,
-            bytes,
-            of: "containerd's images",
-        });
-        wanted.controllers.extend_from_slice(CONTROLLERS);
-        wanted.modules.extend_from_slice(MODULES);
-        wanted.ports.extend_from_slice(NODE_PORTS);
-        wanted.leftovers.extend(
-            [
-                ("/etc/containerd/config.toml", "another containerd"),
-                ("/etc/kubernetes", "another Kubernetes"),
-                ("/etc/rancher", "another Kubernetes (RKE2 or k3s)"),
-            ]
-            .map(|(path, of)| Leftover {
-                path: path.to_owned(),
-                of,
-            }),
-        );
-    }
-    if is(&site.runtime_hosts()) && spec.network.plugin == NetworkPlugin::Bridge {
-        wanted.programs.extend_from_slice(ROUTE_PROGRAMS);
-        wanted.neighbours = neighbours(site, host);
+        of_node(site, host, &mut wanted);
     }
     if is(&site.balancer_hosts()) {
-        let port = |number, of| Port { number, of };
-        let endpoint = spec.control_plane_endpoint.port;
-        wanted.ports.extend([
-            port(endpoint, "the load balancer"),
-            port(HEALTH_PORT, "the load balancer"),
-        ]);
-        wanted.programs.extend_from_slice(BALANCER_PROGRAMS);
-        wanted.programs.push(site.balancer_program());
+        of_balancer(site, &mut wanted);
     }
     if is(&site.cluster.hosts_in(Role::Master)) {
         wanted.ports.extend_from_slice(CONTROL_PLANE_PORTS);
         wanted.memory = Some(CONTROL_PLANE_MEMORY);
     }
-    if site
-        .cluster
-        .registry_host()
-        .is_some_and(|registry| registry.name == host.name)
-    {
-        let port = Port {
-            number: site.cluster.registry_port(),
-            of: "the registry",
-        };
-        wanted.ports.push(port);
-        wanted.programs.extend_from_slice(USER_PROGRAMS);
-        wanted.executable.push("/usr/local/bin".to_owned());
-        wanted
-            .space
-            .push(programs_space(site, "registry", host.arch));
-        let path = spec.registry.registry_data_dir.to_string();
-        let bytes = images_size(site, |_, _| true);
-        wanted.space.push(Space {
-            path,
-            bytes,
-            of: "the registry's images",
-        });
+    if is(&site.cluster.hosts_in(Role::Registry)) {
+        of_registry(site, host, &mut wanted);
     }
     wanted.programs.sort_unstable_by_key(|program| program.name);
     wanted.programs.dedup();
     wanted.executable.sort_unstable();
     wanted.executable.dedup();
     wanted
+}
+
+fn of_etcd(site: &Site, host: &Host, wanted: &mut Requirements) {
+    let spec = &site.cluster.spec;
+    let data_dir = spec.etcd.data_dir.to_string();
+    wanted.ports.extend_from_slice(ETCD_PORTS);
+    wanted.programs.extend_from_slice(USER_PROGRAMS);
+    wanted.executable.push("/usr/local/bin".to_owned());
+    wanted.space.push(programs_space(site, "etcd", host.arch));
+    let bytes = spec.etcd.quota_backend_bytes;
+    wanted.space.push(Space {
+        path: data_dir.clone(),
+        bytes,
+        of: "etcd's data",
+    });
+    wanted.leftovers.push(Leftover {
+        path: format!("{data_dir}/member"),
+        of: "another etcd",
+    });
+}
+
+fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
+    let spec = &site.cluster.spec;
+    let runtime = ["containerd", "runc", "crictl", "cni-plugins"];
+    for component in runtime
+        .into_iter()
+        .chain(site.kubernetes_components_on(host))
+    {
+        wanted
+            .space
+            .push(programs_space(site, component, host.arch));
+    }
+    // An image takes its compressed layers and about three times as much unpacked.
+    let bytes = 4 * images_size(site, |image, arch| {
+        arch == host.arch && comes_to_every_node(site, image)
+    });
+    let path = spec.registry.containerd_data_dir.to_string();
+    // Containers run what lies in their images.
+    wanted.executable.extend([
+        "/usr/local/bin".to_owned(),
+        "/usr/local/sbin".to_owned(),
+        "/opt/cni/bin".to_owned(),
+        path.clone(),
+    ]);
+    wanted.space.push(Space {
+        path,
+        bytes,
+        of: "containerd's images",
+    });
+    wanted.controllers.extend_from_slice(CONTROLLERS);
+    wanted.modules.extend_from_slice(MODULES);
+    wanted.ports.extend_from_slice(NODE_PORTS);
+    wanted.leftovers.extend(
+        [
+            ("/etc/containerd/config.toml", "another containerd"),
+            ("/etc/kubernetes", "another Kubernetes"),
+            ("/etc/rancher", "another Kubernetes (RKE2 or k3s)"),
+        ]
+        .map(|(path, of)| Leftover {
+            path: path.to_owned(),
+            of,
+        }),
+    );
+    if spec.network.plugin == NetworkPlugin::Bridge {
+        wanted.programs.extend_from_slice(ROUTE_PROGRAMS);
+        wanted.neighbours = neighbours(site, host);
+    }
+}
+
+fn of_balancer(site: &Site, wanted: &mut Requirements) {
+    let spec = &site.cluster.spec;
+    let port = |number, of| Port { number, of };
+    let endpoint = spec.control_plane_endpoint.port;
+    wanted.ports.extend([
+        port(endpoint, "the load balancer"),
+        port(HEALTH_PORT, "the load balancer"),
+    ]);
+    wanted.programs.extend_from_slice(BALANCER_PROGRAMS);
+    wanted.programs.push(site.balancer_program());
+}
+
+fn of_registry(site: &Site, host: &Host, wanted: &mut Requirements) {
+    let spec = &site.cluster.spec;
+    let port = Port {
+        number: site.cluster.registry_port(),
+        of: "the registry",
+    };
+    wanted.ports.push(port);
+    wanted.programs.extend_from_slice(USER_PROGRAMS);
+    wanted.executable.push("/usr/local/bin".to_owned());
+    wanted
+        .space
+        .push(programs_space(site, "registry", host.arch));
+    let path = spec.registry.registry_data_dir.to_string();
+    let bytes = images_size(site, |_, _| true);
+    wanted.space.push(Space {
+        path,
+        bytes,
+        of: "the registry's images",
+    });
 }
 
 /// The other nodes, at their addresses of the families that pods have.
