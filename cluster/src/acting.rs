@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{Cluster, KeyPath, Spec};
+use crate::{Cluster, KeyPath, KubernetesType, NetworkPlugin, Spec};
 
 /// Keys that act, each with everything below it.
 const ACTING: &[&str] = &[
@@ -40,8 +40,6 @@ const ACTING: &[&str] = &[
     "spec.versions",
     "spec.host",
     "spec.system.setHostname",
-    "spec.controlPlaneEndpoint.domain",
-    "spec.controlPlaneEndpoint.port",
     "spec.network",
     "spec.kubernetes.version",
     "spec.kubernetes.type",
@@ -53,12 +51,12 @@ const ACTING: &[&str] = &[
     "spec.kubernetes.podPidsLimit",
     "spec.kubernetes.featureGates",
     "spec.kubernetes.kubeletConfiguration",
+    "spec.kubernetes.autoRenewCerts",
+    "spec.kubernetes.ignorePreflightErrors",
     "spec.kubernetes.containerRuntime.type",
     "spec.kubernetes.containerRuntime.version",
     "spec.kubernetes.containerRuntime.containerd.version",
     "spec.kubernetes.containerRuntime.containerd.config",
-    "spec.network.kubePodsCIDR",
-    "spec.network.kubeServiceCIDR",
     "spec.etcd",
     "spec.registry.type",
     "spec.registry.version",
@@ -69,7 +67,6 @@ const ACTING: &[&str] = &[
     "spec.registry.containerdDataDir",
     "spec.registry.registryDataDir",
     "spec.kubernetes.masqueradeAll",
-    "spec.kubernetes.nodeCidrMaskSize",
     "spec.kubernetes.proxyMode",
     "spec.kubernetes.kubeProxyConfiguration",
     "spec.kubernetes.apiServer",
@@ -81,9 +78,14 @@ const ACTING: &[&str] = &[
 
 /// Keys among them of which the default is all that acts.
 const ACTING_BY_DEFAULT: &[&str] = &[
-    "spec.kubernetes.type",
     "spec.kubernetes.containerRuntime.type",
     "spec.registry.type",
+];
+
+/// Keys among them that are about what kubeadm does.
+const ACTING_WITH_KUBEADM: &[&str] = &[
+    "spec.kubernetes.autoRenewCerts",
+    "spec.kubernetes.ignorePreflightErrors",
 ];
 
 /// What is said of a registry and does nothing where it is the site's own: that one always has TLS, by its own authority.
@@ -132,7 +134,16 @@ fn inert(cluster: &Cluster) -> Vec<KeyPath> {
         let auth = auths.key(registry);
         INERT_FOR_OWN_REGISTRY.iter().map(move |key| auth.key(key))
     });
-    let by_value = ACTING_BY_DEFAULT.iter().map(|path| KeyPath::of(path));
+    let of_kubeadm = match cluster.spec.kubernetes.kind {
+        KubernetesType::Kubeadm => &[],
+        KubernetesType::Kubexm => ACTING_WITH_KUBEADM,
+    };
+    let of_plugin: &[&str] = match cluster.spec.network.plugin {
+        NetworkPlugin::Cilium => &["spec.network.plugin"],
+        _ => &[],
+    };
+    let by_value = ACTING_BY_DEFAULT.iter().chain(of_kubeadm).chain(of_plugin);
+    let by_value = by_value.map(|path| KeyPath::of(path));
     by_value.chain(of_own).collect()
 }
 
@@ -160,7 +171,8 @@ mod tests {
     #[test]
     fn every_acting_key_is_a_key_of_the_config() {
         let root = crate::schema::bare();
-        for path in ACTING.iter().chain(ACTING_BY_DEFAULT) {
+        let some = ACTING_BY_DEFAULT.iter().chain(ACTING_WITH_KUBEADM);
+        for path in ACTING.iter().chain(some) {
             let mut schema = &root;
             for key in path.split('.') {
                 let properties = held(&root, schema).get("properties");
@@ -192,7 +204,8 @@ spec:
     #[test]
     fn what_does_not_act_is_named_once_and_as_a_whole() {
         let inert = inert_of(
-            "  dns:
+            "  network: {plugin: cilium}
+  dns:
     coredns: {rewriteBlock: x}
     nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}
   etcd: {dataDir: /x}
@@ -204,10 +217,22 @@ spec:
             inert,
             [
                 "spec.dns.nodelocaldns",
+                "spec.network.plugin",
                 "spec.registry.type",
                 "spec.system.timezone"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_about_kubeadm_acts_with_it_alone() {
+        let of = |kind| {
+            inert_of(&format!(
+                "  kubernetes: {{type: {kind}, autoRenewCerts: true, ignorePreflightErrors: [NumCPU]}}\n"
+            ))
+        };
+        assert_eq!(of("kubexm"), ACTING_WITH_KUBEADM);
+        assert!(of("kubeadm").is_empty());
     }
 
     #[test]

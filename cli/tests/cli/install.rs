@@ -114,6 +114,8 @@ fn complete(tree: &Tree) -> Manifest {
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    // What two ask for is there once.
+    files.dedup_by(|a, b| a.path == b.path);
     images.sort_by(|a, b| a.reference.cmp(&b.reference));
     Manifest {
         format: FORMAT,
