@@ -187,6 +187,9 @@ async fn validity_begins_before_now_and_ends_when_told_but_not_after_the_authori
     converge(&pki.certificate("long", days(36_500)))
         .await
         .unwrap();
+    converge(&pki.certificate("as-ever", server()))
+        .await
+        .unwrap();
     let ends = |name: &str, seconds: u64| {
         let (path, seconds) = (pki.path(name), seconds.to_string());
         let argv = ["x509", "-noout", "-checkend", &seconds, "-in", &path];
@@ -201,6 +204,7 @@ async fn validity_begins_before_now_and_ends_when_told_but_not_after_the_authori
     assert!(!ends("short.crt", 89 * day) && ends("short.crt", 91 * day));
     assert!(!ends("ca.crt", 3649 * day) && ends("ca.crt", 3651 * day));
     assert!(!ends("long.crt", 3649 * day) && ends("long.crt", 3651 * day));
+    assert!(!ends("as-ever.crt", 3649 * day));
     // OpenSSL would say "not yet valid" on a host whose clock is behind.
     let half_an_hour_ago = (jiff::Timestamp::now().as_second() - 1800).to_string();
     assert!(pki.verify(&["-attime", &half_an_hour_ago], "short.crt"));

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use cluster::Host;
@@ -25,7 +24,6 @@ const DIR: &str = "/etc/etcd";
 const PKI: &str = "/etc/etcd/pki";
 const ENVIRONMENT: &str = "/etc/etcd/etcd.env";
 const BOOTSTRAP: &str = "/etc/etcd/bootstrap.env";
-const TEN_YEARS: Duration = CertificateSpec::YEAR.saturating_mul(10);
 
 fn files(site: &Site, name: &str) -> KeyPairFiles {
     KeyPairFiles::at(site.tree.certs("etcd").join(name))
@@ -40,8 +38,7 @@ fn member_certificates(host: &Host) -> [(String, CertificateSpec); 2] {
         ];
         let spec = CertificateSpec::new(&host.name, Usage::Both)
             .dns([host.name.clone(), "localhost".to_owned()])
-            .ips(host.internal_ips().into_iter().chain(loopback))
-            .valid_for(TEN_YEARS);
+            .ips(host.internal_ips().into_iter().chain(loopback));
         (format!("{}/{kind}", host.name), spec)
     })
 }
@@ -67,7 +64,7 @@ pub fn etcd_pki(site: &Site) -> Task {
         ("apiserver-etcd-client", "kube-apiserver-etcd-client"),
     ]
     .map(|(name, common_name)| {
-        let spec = CertificateSpec::new(common_name, Usage::Client).valid_for(TEN_YEARS);
+        let spec = CertificateSpec::new(common_name, Usage::Client);
         (name.to_owned(), spec)
     });
     let members = site.etcd_hosts().into_iter().flat_map(member_certificates);

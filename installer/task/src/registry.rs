@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use engine::{Order, Step, Task};
 
@@ -23,8 +22,6 @@ use crate::{OPERATOR, Site, programs};
 const USER: &str = "kubexm-registry";
 const UNIT: &str = "kubexm-registry.service";
 const DIR: &str = "/etc/kubexm-registry";
-/// The site's authority for its registry lives as long as a site does; nodes trust it, so it is not changed lightly.
-const TEN_YEARS: Duration = CertificateSpec::YEAR.saturating_mul(10);
 
 fn authority(site: &Site) -> KeyPairFiles {
     KeyPairFiles::at(site.registry_dir().join("ca"))
@@ -50,8 +47,7 @@ pub fn registry_pki(site: &Site) -> Task {
             host.internal_ips()
                 .into_iter()
                 .chain(host.address.parse().ok()),
-        )
-        .valid_for(TEN_YEARS);
+        );
     task.on(
         OPERATOR,
         vec![
