@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # The whole path, once, for real: bundle on this side, carry one file, install in a site without a route out, prove it.
+# With real Kubernetes programs in KUBEXM_LAB_KUBE it ends with a cluster, and with its hosts as they were before.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export KUBEXM_LAB_DIR=${KUBEXM_LAB_DIR:-/var/tmp/kubexm-lab}
 lab=$PWD/tests/lab/lab
-kubexm=$PWD/target/release/kubexm
+kubexm=${KUBEXM:-$PWD/target/release/kubexm}
 out=${KUBEXM_DEMO_DIR:-/var/tmp/kubexm-demo}
 upstream=http://127.0.0.1:${KUBEXM_LAB_PORT:-18480}
+tree=$out/site/.kubexm/lab
+# What a stand-in for Kubernetes can be installed up to.
+until=(--until images)
+[ -z "${KUBEXM_LAB_KUBE-}" ] || until=()
 
 title() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 # Shows a command as one would type it, and runs it.
@@ -16,6 +21,8 @@ run() {
 }
 in_site() { "$lab" enter "$@"; }
 on() { "$lab" ssh "$@"; }
+# kubectl as the operator has it: the bundle's, with the kubeconfig that kubexm hands out.
+kubectl() { in_site "$out/kubectl" --kubeconfig "$out/site/admin.conf" "$@"; }
 refused() {
 	if "$@" >"$out/refused.log" 2>&1; then
 		echo "this should have been refused" >&2
@@ -45,16 +52,16 @@ cd - >/dev/null
 title "The disk travels"
 run cp "$out/connected/lab.tar.zst" "$out/connected/kubexm" "$out/connected/config.yaml" "$out/site/"
 
-title "In the site: verify, unpack, registry first, containerd, etcd"
+title "In the site: verify, unpack, registry first, containerd, etcd${KUBEXM_LAB_KUBE:+, Kubernetes}"
 cd "$out/site"
-run in_site ./kubexm install lab.tar.zst -f config.yaml --until images
+run in_site ./kubexm install lab.tar.zst -f config.yaml "${until[@]}"
 cd - >/dev/null
 
 title "Proof 1: the registry serves every image, over TLS, to those who know the password"
-login=$(sed -E 's/.*"username":"([^"]*)".*"password":"([^"]*)".*/user = "\1:\2"/' "$out/site/.kubexm/lab/certs/registry/credentials.json")
-in_site curl -sS --fail --noproxy '*' --cacert "$out/site/.kubexm/lab/certs/registry/ca.crt" --config - \
+login=$(sed -E 's/.*"username":"([^"]*)".*"password":"([^"]*)".*/user = "\1:\2"/' "$tree/certs/registry/credentials.json")
+in_site curl -sS --fail --noproxy '*' --cacert "$tree/certs/registry/ca.crt" --config - \
 	--resolve dockerhub.kubexm.local:5000:172.30.0.14 https://dockerhub.kubexm.local:5000/v2/_catalog <<<"$login"
-echo "and to nobody else: $(in_site curl -sS --noproxy '*' --cacert "$out/site/.kubexm/lab/certs/registry/ca.crt" \
+echo "and to nobody else: $(in_site curl -sS --noproxy '*' --cacert "$tree/certs/registry/ca.crt" \
 	--resolve dockerhub.kubexm.local:5000:172.30.0.14 -o /dev/null -w '%{http_code}' https://dockerhub.kubexm.local:5000/v2/_catalog)"
 
 title "Proof 2: etcd, three members, over TLS"
@@ -70,21 +77,77 @@ title "Proof 4: what was not bundled cannot be pulled, from nowhere"
 refused on node2 "$pull docker.io/library/nginx:latest"
 refused on node2 "$pull quay.io/some/thing:1"
 
-title "Proof 5: not a packet left the site"
-"$lab" egress | grep packets
+if [ -n "${KUBEXM_LAB_KUBE-}" ]; then
+	title "Proof 5: the cluster, asked for everything that must hold"
+	cd "$out/site"
+	run in_site ./kubexm check -f config.yaml
+	run in_site ./kubexm get nodes -f config.yaml
+	run in_site ./kubexm kubeconfig -f config.yaml --out admin.conf
+	cd - >/dev/null
+
+	title "Proof 6: a workload from a bundled image, on every worker, behind one service"
+	install -m 0755 "$tree"/kubernetes/*/amd64/kubectl "$out/kubectl"
+	run kubectl apply -f "$PWD/tests/demo/hello.yaml"
+	run kubectl rollout status deployment/hello --timeout 2m
+	run kubectl get pods --selector app=hello --output wide
+	echo 'asked by the name of the service:'
+	# shellcheck disable=SC2016 # the pod's shell counts
+	kubectl exec deployment/hello -- sh -c 'i=0; while [ $i -lt 30 ]; do wget -qO- http://hello; sleep 0.2; i=$((i + 1)); done' |
+		sort | uniq --count | tee "$out/hello.log"
+	[ "$(wc -l <"$out/hello.log")" -eq 3 ] || {
+		echo "not every worker answered" >&2
+		exit 1
+	}
+	run kubectl delete -f "$PWD/tests/demo/hello.yaml" --wait
+fi
+
+if [ -n "${KUBEXM_LAB_KUBE-}" ]; then
+	title "What was asked of the world outside: names, of the DNS server that the hosts name, which leads nowhere"
+else
+	title "Not a packet left the site"
+fi
+"$lab" egress | grep -v '^to watch' | tee "$out/egress.log"
+if grep 'asked for' "$out/egress.log" | grep -v 'udp port 53$'; then
+	echo "this should not have been asked" >&2
+	exit 1
+fi
 
 title "A second run finds everything as it should be"
 cd "$out/site"
-in_site ./kubexm install lab.tar.zst -f config.yaml --until images 2>&1 | tail -n 12
+in_site ./kubexm install lab.tar.zst -f config.yaml "${until[@]}" 2>&1 | tail -n 18
 cd - >/dev/null
 
-cat <<-EOF
+if [ -n "${KUBEXM_LAB_KUBE-}" ]; then
+	title "And away again: nothing of it stays on the hosts"
+	cd "$out/site"
+	run in_site ./kubexm delete cluster -f config.yaml --purge --yes
+	cd - >/dev/null
+	# shellcheck disable=SC2016 # the node's shell looks
+	look='for path in /etc/kubernetes /etc/etcd /etc/containerd /etc/kubexm /var/lib/kubelet /var/lib/etcd /var/lib/kubexm; do
+		[ ! -e $path ] || { echo "$path is left on $(hostname)"; exit 1; }
+	done; echo "$(hostname): neither files nor data of Kubernetes, etcd, containerd, kubexm"'
+	for node in node1 node2 node3 node4; do on "$node" "$look"; done
+	cat <<-EOF
 
-	Kubernetes itself is not installed by this version: the demo ends with registry, containerd and etcd.
+		Once more, to look around in a cluster:
+		  cd $out/site && $lab enter ./kubexm install lab.tar.zst -f config.yaml
+	EOF
+else
+	cat <<-EOF
+
+		The demo ends before Kubernetes: what the lab's upstream has of it are stand-ins, which can be bundled, carried and
+		checked like the real thing, and run nothing. Name a folder with the real programs to see it go on to a cluster:
+
+		  KUBEXM_LAB_KUBE=FOLDER make demo            kubeadm kubelet kubectl kube-apiserver kube-controller-manager
+		                                              kube-scheduler kube-proxy coredns pause, and a file VERSION
+	EOF
+fi
+
+cat <<-EOF
 
 	Look around:
 	  tests/lab/lab ssh node1                     a shell on a node
 	  tests/lab/lab enter                         a shell inside of the site, as the operator has it
-	  $out/site/.kubexm/lab    the tree: certificates, images, programs, state/ with journal and reports
+	  $tree    the tree: certificates, images, programs, state/ with journal and reports
 	  make lab-down                               ends the lab
 EOF
