@@ -146,8 +146,8 @@ fn data_stays_for_the_next_installation(site: &Site, bare: &Snapshot) -> Result<
         .changes_to(&site.look()?)
         .into_iter()
         .filter(|change| {
-            let explained = |part: &&str| change.contains(*part);
-            !kept.iter().any(|part| explained(part)) && !owners.iter().any(|part| explained(part))
+            let mut explained = kept.iter().chain(owners.iter());
+            !explained.any(|part| change.contains(*part))
         })
         .collect();
     ensure!(unexplained.is_empty(), "{}", unexplained.join("\n"));
