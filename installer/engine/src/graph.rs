@@ -6,7 +6,7 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::Serialize;
 
-use crate::plan::{Bond, Part, Plan};
+use crate::plan::{Bond, Part, Plan, When};
 use crate::{Order, Step};
 
 /// A plan, lowered: every step on every host, and what waits for what.
@@ -33,6 +33,7 @@ pub(crate) struct Work {
     pub stage: &'static str,
     pub task: &'static str,
     pub host: String,
+    pub when: When,
     pub step: Arc<dyn Step>,
 }
 
@@ -93,6 +94,7 @@ impl Graph {
                                     stage: stage.name,
                                     task: task.name,
                                     host,
+                                    when: task.when,
                                     step,
                                 };
                                 match task.bond {

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::sync::Mutex;
@@ -35,6 +36,11 @@ pub enum Record {
         key: String,
         node: String,
         result: String,
+    },
+    /// A step that need not be done again before something changes went well.
+    Proven {
+        at: Timestamp,
+        key: String,
     },
     RunEnded {
         at: Timestamp,
@@ -94,6 +100,21 @@ impl Journal {
             }
         }
         Ok(records)
+    }
+
+    /// What was proven since anything was last touched, by key.
+    pub fn proven(&self) -> Result<HashSet<String>, JournalError> {
+        let mut proven = HashSet::new();
+        for record in Self::read(&self.path)? {
+            match record {
+                Record::Began { .. } => proven.clear(),
+                Record::Proven { key, .. } => {
+                    proven.insert(key);
+                }
+                Record::RunStarted { .. } | Record::Ended { .. } | Record::RunEnded { .. } => {}
+            }
+        }
+        Ok(proven)
     }
 
     /// Appends a record and syncs it.
@@ -172,6 +193,30 @@ mod tests {
             Journal::read(&path).unwrap(),
             [record("first"), record("second")]
         );
+    }
+
+    #[test]
+    fn what_was_proven_is_so_until_something_is_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("journal");
+        let journal = Journal::open(&path).unwrap();
+        let at = Timestamp::UNIX_EPOCH;
+        let proven = |key: &str| {
+            let key = key.to_owned();
+            journal.write(&Record::Proven { at, key }).unwrap();
+        };
+        proven("old");
+        let (key, node, reason) = ("k".to_owned(), "n".to_owned(), "differs".to_owned());
+        let began = Record::Began {
+            at,
+            key,
+            node,
+            reason,
+        };
+        journal.write(&began).unwrap();
+        proven("new");
+        journal.write(&record("Done")).unwrap();
+        assert_eq!(journal.proven().unwrap(), HashSet::from(["new".to_owned()]));
     }
 
     #[test]

@@ -127,6 +127,7 @@ impl Stage {
                         name: task.name,
                         order: Order::SameHost,
                         bond: task.bond,
+                        when: task.when,
                         parts,
                     });
                 }
@@ -145,6 +146,7 @@ pub struct Task {
     pub(crate) name: &'static str,
     pub(crate) order: Order,
     pub(crate) bond: Bond,
+    pub(crate) when: When,
     pub(crate) parts: Vec<Part>,
 }
 
@@ -155,6 +157,14 @@ pub(crate) enum Bond {
     Chained,
     /// Each stands by itself: it waits for what is ahead of the task, and nothing behind waits for it but at a gate.
     Apart,
+}
+
+/// In which runs the steps of a task are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Always,
+    /// Where something has changed since they were done last.
+    AfterChanges,
 }
 
 pub(crate) enum Part {
@@ -173,6 +183,7 @@ impl Task {
             name,
             order: Order::SameHost,
             bond: Bond::Chained,
+            when: When::Always,
             parts: Vec::new(),
         }
     }
@@ -188,6 +199,13 @@ impl Task {
     #[must_use]
     pub fn apart(mut self) -> Self {
         self.bond = Bond::Apart;
+        self
+    }
+
+    /// Its steps need not be done again as long as no run has changed anything.
+    #[must_use]
+    pub fn after_changes(mut self) -> Self {
+        self.when = When::AfterChanges;
         self
     }
 

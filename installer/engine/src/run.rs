@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::drive::{Ended, Skipped, drive};
 use crate::graph::{Graph, Work};
+use crate::plan::When;
 use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError, Trace};
 
 /// How a graph is run.
@@ -54,6 +55,7 @@ pub async fn run(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<RunReport, JournalError> {
+    let proven = journal.proven()?;
     journal.write(&Record::RunStarted {
         at: Timestamp::now(),
         plan: graph.name.to_owned(),
@@ -63,6 +65,7 @@ pub async fn run(
         inventory,
         options,
         journal,
+        proven,
         events,
         // A journal that cannot be written stops the run as Ctrl-C does, without being Ctrl-C.
         stop: cancel.child_token(),
@@ -124,6 +127,8 @@ struct Runner<'a> {
     inventory: &'a Inventory,
     options: &'a RunOptions,
     journal: &'a Journal,
+    /// What earlier runs have proven, by key.
+    proven: HashSet<String>,
     events: &'a Events,
     stop: CancellationToken,
     tally: Mutex<Tally>,
@@ -136,7 +141,14 @@ impl Runner<'_> {
         let unit = self.unit(work);
         let id = unit.id;
         self.events.emit(&Event::Started(unit));
-        let outcome = match self.bring_about(work, id).await {
+        let ended = if self.is_proven(work) {
+            let seen = "as an earlier run has proven it; nothing has changed since";
+            self.events.progress(id, None).seen(seen, None);
+            Ok(Outcome::Satisfied)
+        } else {
+            self.bring_about(work, id).await
+        };
+        let outcome = match ended {
             Ok(outcome) => outcome,
             Err(error) => {
                 let hint = error.hint().map(ToOwned::to_owned);
@@ -161,6 +173,17 @@ impl Runner<'_> {
         } else {
             Ended::Succeeded
         }
+    }
+
+    /// Whether the step was done since anything was last touched, and only then would have to be done again.
+    fn is_proven(&self, work: &Work) -> bool {
+        work.when == When::AfterChanges
+            && !self.tally().touched
+            && self.proven.contains(&self.key(work))
+    }
+
+    fn key(&self, work: &Work) -> String {
+        Journal::key(&work.path(), &work.step.inputs(), &self.options.bundle)
     }
 
     /// check → (satisfied | needed → apply → check again), with the retries that the step allows.
@@ -195,7 +218,16 @@ impl Runner<'_> {
                         () = self.stop.cancelled() => return Err(error),
                     }
                 }
-                ended => return ended,
+                Ok(outcome) => {
+                    if work.when == When::AfterChanges {
+                        self.record(&Record::Proven {
+                            at: Timestamp::now(),
+                            key: self.key(work),
+                        })?;
+                    }
+                    return Ok(outcome);
+                }
+                Err(error) => return Err(error),
             }
         }
         unreachable!("the last attempt returns")
@@ -206,24 +238,21 @@ impl Runner<'_> {
         let State::Needed(reason) = timed(path, "check", step.check(cx)).await? else {
             return filled(step.as_ref()).map(|()| Outcome::Satisfied);
         };
-        let key = Journal::key(path, &step.inputs(), &self.options.bundle);
-        let node = path.to_owned();
+        if step.trace() == Trace::Passing {
+            return self
+                .apply(step.as_ref(), path, cx)
+                .await
+                .map(|()| Outcome::Satisfied);
+        }
+        let (key, node) = (self.key(work), path.to_owned());
+        self.tally().touched = true;
         self.record(&Record::Began {
             at: Timestamp::now(),
             key: key.clone(),
             node: node.clone(),
             reason: reason.clone(),
         })?;
-        let applied = match timed(path, "apply", step.apply(cx)).await {
-            Ok(()) => match timed(path, "check again", step.check(cx)).await {
-                Ok(State::Satisfied) => filled(step.as_ref()),
-                Ok(State::Needed(still)) => {
-                    Err(StepError::new(format!("it was done, and yet: {still}")))
-                }
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        };
+        let applied = self.apply(step.as_ref(), path, cx).await;
         let result = match &applied {
             Ok(()) => "changed".to_owned(),
             Err(error) => format!("failed: {error}"),
@@ -234,10 +263,15 @@ impl Runner<'_> {
             node,
             result,
         })?;
-        applied.map(|()| match step.trace() {
-            Trace::Lasting => Outcome::Changed { reason },
-            Trace::Passing => Outcome::Satisfied,
-        })
+        applied.map(|()| Outcome::Changed { reason })
+    }
+
+    async fn apply(&self, step: &dyn Step, path: &str, cx: &Cx) -> Result<(), StepError> {
+        timed(path, "apply", step.apply(cx)).await?;
+        match timed(path, "check again", step.check(cx)).await? {
+            State::Satisfied => filled(step),
+            State::Needed(still) => Err(StepError::new(format!("it was done, and yet: {still}"))),
+        }
     }
 
     fn record(&self, record: &Record) -> Result<(), StepError> {
@@ -342,6 +376,8 @@ fn filled(step: &dyn Step) -> Result<(), StepError> {
 
 /// The counts of a run.
 struct Tally {
+    /// Whether anything was as much as begun.
+    touched: bool,
     changed: u64,
     satisfied: u64,
     skipped: u64,
@@ -370,6 +406,7 @@ impl Tally {
                 .open += 1;
         }
         Self {
+            touched: false,
             changed: 0,
             satisfied: 0,
             skipped: 0,

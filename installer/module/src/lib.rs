@@ -139,21 +139,22 @@ pub fn images(site: &Site) -> Stage {
     Stage::new("images", vec![task::prove_images(site)]).after(Order::Host(OPERATOR.to_owned()))
 }
 
-/// How long what is proven may take to settle.
+/// On what occasion a cluster is to prove itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// It should be well by now.
-    Brief,
-    /// It has just been set up.
-    Long,
+pub enum Occasion {
+    /// Somebody asks. It should be well by now, and all is asked.
+    Check,
+    /// It has just been set up, and may take its time to settle. What takes pods to prove is not asked again before
+    /// something changes.
+    Install,
 }
 
-impl Patience {
-    const fn retry(self) -> Retry {
+impl Occasion {
+    const fn patience(self) -> Retry {
         Retry {
             attempts: match self {
-                Self::Brief => 3,
-                Self::Long => 9,
+                Self::Check => 3,
+                Self::Install => 9,
             },
             first_delay: Duration::from_secs(1),
         }
@@ -162,8 +163,9 @@ impl Patience {
 
 /// All that must hold of a cluster, once it is whole. No proof waits for another, and none leaves anything behind.
 #[must_use]
-pub fn proof(site: &Site, patience: Patience) -> Stage {
-    let patience = patience.retry();
+pub fn proof(site: &Site, occasion: Occasion) -> Stage {
+    let patience = occasion.patience();
+    let network = task::prove_network(site, patience);
     Stage::new(
         "proof",
         vec![
@@ -171,7 +173,10 @@ pub fn proof(site: &Site, patience: Patience) -> Stage {
             task::prove_etcd(site, patience),
             task::prove_cluster(site, patience),
             task::prove_hosts(site),
-            task::prove_network(site, patience),
+            match occasion {
+                Occasion::Check => network,
+                Occasion::Install => network.after_changes(),
+            },
         ],
     )
     .after(Order::AllHosts)

@@ -1,12 +1,12 @@
 use engine::{DryState, Graph, Inventory, Plan, Slot};
-use module::{NodeSeen, Patience, Site};
+use module::{NodeSeen, Occasion, Site};
 use tokio_util::sync::CancellationToken;
 
 use crate::PipelineError;
 
 /// Proves that a cluster works, and changes nothing that stays.
 pub fn check(site: &Site) -> Result<Graph, PipelineError> {
-    let stages = vec![module::proof(site, Patience::Brief)];
+    let stages = vec![module::proof(site, Occasion::Check)];
     Graph::of(Plan::new("check", stages)).map_err(PipelineError::Plan)
 }
 

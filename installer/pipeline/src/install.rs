@@ -1,5 +1,5 @@
 use engine::{Graph, Plan, Stage};
-use module::{Patience, Site};
+use module::{Occasion, Site};
 
 use crate::PipelineError;
 
@@ -73,7 +73,7 @@ impl InstallStage {
             Self::Network => module::network(site),
             Self::Workers => module::workers(site),
             Self::NodeNetwork => module::node_network(site),
-            Self::Proof => module::proof(site, Patience::Long),
+            Self::Proof => module::proof(site, Occasion::Install),
         }
     }
 }

@@ -40,6 +40,19 @@ impl WaitReady {
     }
 }
 
+/// Of an apiserver's long answer the checks that fail, as far as it comes to answer.
+fn failing(words: &str) -> String {
+    let lines = words.split("\\n").flat_map(str::lines);
+    let checks: Vec<&str> = lines
+        .filter_map(|line| line.split("[-]").nth(1)?.split(' ').next())
+        .collect();
+    if checks.is_empty() {
+        words.to_owned()
+    } else {
+        format!("not ready yet: {}", checks.join(", "))
+    }
+}
+
 #[async_trait]
 impl Step for WaitReady {
     fn id(&self) -> String {
@@ -70,7 +83,7 @@ impl Step for WaitReady {
         Ok(if output.ok() {
             State::Satisfied
         } else {
-            State::needed(output.last_words())
+            State::needed(failing(&output.last_words()))
         })
     }
 
@@ -92,5 +105,20 @@ impl Step for WaitReady {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_answer_only_what_fails_is_told() {
+        let words = r#"Error from server (InternalError): an error on the server ("[+]ping ok\n[-]poststarthook/rbac/bootstrap-roles failed: reason withheld\n[+]shutdown ok\n[-]etcd failed: reason withheld\nreadyz check failed") has prevented the request from succeeding"#;
+        assert_eq!(
+            failing(words),
+            "not ready yet: poststarthook/rbac/bootstrap-roles, etcd"
+        );
+        assert_eq!(failing("connection refused"), "connection refused");
     }
 }

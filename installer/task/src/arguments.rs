@@ -72,6 +72,8 @@ pub(crate) fn apiserver(site: &Site, host: &Host) -> Arguments {
         ("service-account-key-file", pki("sa.pub")),
         ("service-account-signing-key-file", pki("sa.key")),
         ("service-cluster-ip-range", services.to_string()),
+        // It stops within seconds; otherwise it waits a minute for its watchers to go by themselves.
+        ("shutdown-send-retry-after", "true".to_owned()),
         ("tls-cert-file", pki("apiserver.crt")),
         ("tls-private-key-file", pki("apiserver.key")),
     ]
