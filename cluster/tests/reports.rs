@@ -55,6 +55,22 @@ fn the_examples_pass_without_a_word() {
     });
 }
 
+/// But for the one that shows every key.
+#[test]
+fn the_examples_ask_for_nothing_that_does_nothing_yet() {
+    glob!("../../examples", "*.yaml", |path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let parsed = cluster::parse(&path.to_string_lossy(), &text).unwrap();
+        let inert = parsed.not_yet_acting();
+        let shows_all = path.ends_with("config.sample.yaml");
+        assert!(
+            shows_all || inert.is_empty(),
+            "{}: {inert:?}",
+            path.display()
+        );
+    });
+}
+
 #[test]
 fn the_template_of_config_init_passes_without_a_word() {
     let parsed = cluster::parse("init.yaml", cluster::init_template()).unwrap();

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-const VERBS: [&[&str]; 23] = [
+pub const VERBS: [&[&str]; 23] = [
     &[],
     &["bundle"],
     &["inspect"],

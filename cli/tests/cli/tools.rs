@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::help::VERBS;
 use super::{kubexm, told};
 
 #[test]
@@ -43,12 +44,8 @@ fn every_verb_has_a_manual_page() {
     let man = dir.path().join("man1");
     fs::create_dir(&man).unwrap();
     kubexm(dir.path(), &["man", "man1"]).assert().success();
-    for page in [
-        "kubexm",
-        "kubexm-bundle",
-        "kubexm-install",
-        "kubexm-config-validate",
-    ] {
+    for verb in VERBS {
+        let page = [&["kubexm"], verb].concat().join("-");
         let text = fs::read_to_string(man.join(format!("{page}.1"))).unwrap();
         assert!(
             text.contains(".SH SYNOPSIS") && text.contains("Examples:"),
