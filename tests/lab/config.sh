@@ -6,7 +6,8 @@
 #   small  the first node is the master, the last the registry, up to three are etcd; all but the registry are workers
 #   ha     three masters with etcd, then workers, two load balancers, the registry
 lab_config() {
-	local login=$1 topology=$2 type=$3 nodes
+	local login=$1 topology=$2 type=$3 nodes checks=
+	[ "$type" != kubeadm ] || checks=$'\n    # The kernel does not tell how it was built.\n    ignorePreflightErrors: [SystemVerification]'
 	mapfile -t nodes < <(node_names)
 	[ ${#nodes[@]} -gt 0 ] || die "there is no site: 'lab up' first"
 	cat <<-EOF
@@ -24,14 +25,13 @@ lab_config() {
 	esac
 	cat <<-EOF
 		  kubernetes:
-		    type: $type
+		    type: $type$checks
 		    version: $(upstream_stable)
 		    proxyMode: iptables
 		    # The nodes of the lab have cgroup v1, and the machine's disk, however full it is.
 		    kubeletConfiguration:
 		      failCgroupV1: false
 		      evictionHard: {nodefs.available: 1%, nodefs.inodesFree: 1%, imagefs.available: 1%}
-		    ignorePreflightErrors: [SystemVerification]
 		    # And no right to raise the machine's connection tracking.
 		    kubeProxyConfiguration: {conntrack: {maxPerCore: 0}}
 		    containerRuntime:
