@@ -108,7 +108,7 @@ fn in_a_network(lines: &str) -> String {
     let said = said(&output);
     assert!(output.status.success(), "{said}");
     said.lines()
-        .map(|line| format!("{}\n", line.trim_end()))
+        .flat_map(|line| [line.trim_end(), "\n"])
         .collect()
 }
 

@@ -87,12 +87,8 @@ pub(crate) const NODE_PORTS: &[Port] = &[
     },
 ];
 
-/// The ports of Kubernetes on a master.
+/// The ports of Kubernetes on a master beside that of the apiserver, which the config has.
 pub(crate) const CONTROL_PLANE_PORTS: &[Port] = &[
-    Port {
-        number: 6443,
-        of: "kube-apiserver",
-    },
     Port {
         number: 10257,
         of: "kube-controller-manager",

@@ -67,6 +67,10 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
         of_balancer(site, &mut wanted);
     }
     if is(&site.cluster.hosts_in(Role::Master)) {
+        wanted.ports.push(Port {
+            number: site.cluster.spec.control_plane_endpoint.port,
+            of: "kube-apiserver",
+        });
         wanted.ports.extend_from_slice(CONTROL_PLANE_PORTS);
         wanted.memory = Some(CONTROL_PLANE_MEMORY);
     }
@@ -232,6 +236,7 @@ fn images_size(site: &Site, counts: impl Fn(&ImageEntry, Arch) -> bool) -> u64 {
 #[cfg(test)]
 mod tests {
     use artifact::{FORMAT, Manifest, Tree};
+    use cluster::Spec;
 
     use super::*;
 
@@ -240,9 +245,13 @@ mod tests {
     }
 
     fn of_plugin(name: &str, plugin: NetworkPlugin) -> Requirements {
+        of_spec(name, |spec| spec.network.plugin = plugin)
+    }
+
+    fn of_spec(name: &str, change: impl FnOnce(&mut Spec)) -> Requirements {
         let text = include_str!("../../../examples/three-etcd.yaml");
         let mut cluster = cluster::parse("config.yaml", text).unwrap().cluster;
-        cluster.spec.network.plugin = plugin;
+        change(&mut cluster.spec);
         let manifest = Manifest {
             format: FORMAT,
             cluster: cluster.name().into(),
@@ -281,6 +290,8 @@ mod tests {
         let wanted = of("node1");
         let expected = [2379, 2380, 2381, 10250, 10256, 6443, 10257, 10259];
         assert_eq!(ports(&wanted), expected);
+        let elsewhere = of_spec("node1", |spec| spec.control_plane_endpoint.port = 8443);
+        assert!(ports(&elsewhere).contains(&8443) && !ports(&elsewhere).contains(&6443));
         assert_eq!(wanted.memory, Some(CONTROL_PLANE_MEMORY));
         assert_eq!(wanted.controllers, CONTROLLERS);
         let programs: Vec<&str> = wanted.programs.iter().map(|program| program.name).collect();
