@@ -45,6 +45,8 @@ lab_config() {
 		              restrict_oom_score_adj: true
 		  network:
 		    plugin: bridge
+		  # The site's own resolver, which knows no name; the nodes' resolver is outside, where each question is counted.
+		  dns: {coredns: {upstreamDNSServers: [$PREFIX4.1]}}
 		  etcd:
 		    version: $(upstream_newest etcd)
 		  registry:
