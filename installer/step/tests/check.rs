@@ -316,7 +316,8 @@ async fn an_image_from_outside_must_not_come() {
     let proof = ProveImageSource {
         stranger: "registry.k8s.io/pause:3.1".into(),
     };
-    let closed = FakeHost::new("node1").on("crictl pull", 1, "code = NotFound");
+    let answer = "failed to resolve image: registry.k8s.io/pause:3.1: not found";
+    let closed = FakeHost::new("node1").on("crictl pull", 1, answer);
     assert_eq!(
         told(closed, &proof).await,
         "registry.k8s.io/pause:3.1 is refused"
@@ -327,7 +328,16 @@ async fn an_image_from_outside_must_not_come() {
             .await
             .starts_with("error: registry.k8s.io/pause:3.1 is not in the bundle, and yet")
     );
-    let blind = FakeHost::new("node1").on("crictl pull", 1, "sh: 1: crictl: not found");
+    let away = FakeHost::new("node1").on(
+        "crictl pull",
+        1,
+        "dial tcp 10.0.0.9:5000: connection refused",
+    );
+    insta::assert_snapshot!(told(away, &proof).await, @r"
+    error: whether the site's registry alone is asked for registry.k8s.io/pause:3.1 is not known: dial tcp 10.0.0.9:5000: connection refused
+    hint: the registry should answer that it has no such image: does it run, and does the node reach it?
+    ");
+    let blind = FakeHost::new("node1").on("crictl pull", 127, "sh: 1: crictl: not found");
     assert!(
         told(blind, &proof)
             .await

@@ -131,8 +131,9 @@ pub fn prove_hosts(site: &Site) -> Task {
         })
 }
 
-/// An image of the world that the bundle has not.
+/// An image of the world that the bundle has not. Without a registry of the site there is nobody to say so.
 fn stranger(site: &Site) -> Option<String> {
+    site.cluster.registry_host()?;
     let named = STRANGER_TAGS.iter().map(|tag| format!("{STRANGER}:{tag}"));
     let held = |name: &String| {
         let mut images = site.manifest.images.iter();

@@ -9,10 +9,13 @@ use crate::shell::ask;
 
 /// A node has no other source of images than the site's: one that the world has and the bundle has not cannot be pulled.
 pub struct ProveImageSource {
-    /// Small, public for ever, and not in the bundle.
+    /// Small, public for ever, and not in the bundle: the site's registry answers that there is no such image.
     pub stranger: String,
 }
 
+const CRICTL: &str = "/usr/local/bin/crictl";
+/// What a shell and timeout say of a program that is not there.
+const NO_PROGRAM: u32 = 127;
 const PULL_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[async_trait]
@@ -34,8 +37,9 @@ impl Step for ProveImageSource {
         let limit = PULL_TIMEOUT.as_secs();
         // What came after all does not stay.
         let script = format!(
-            "timeout {limit} crictl pull {image} && {{ crictl rmi {image} >/dev/null 2>&1; exit 0; }}\n\
-             exit 1"
+            "timeout {limit} {CRICTL} pull {image}; pulled=$?\n\
+             [ $pulled -ne 0 ] || {CRICTL} rmi {image} >/dev/null 2>&1\n\
+             exit $pulled"
         );
         let pull = Command::script(script).timeout(PULL_TIMEOUT * 2);
         let output = ask(cx, pull).await?;
@@ -49,8 +53,18 @@ impl Step for ProveImageSource {
             ));
         }
         let words = output.last_words();
-        if words.contains("not found: crictl") || words.contains("crictl: not found") {
+        if output.status == NO_PROGRAM {
             return Err(StepError::new(format!("cannot ask the runtime: {words}")));
+        }
+        // Any other refusal is of a registry that was not asked, and may have the image.
+        if !words.contains("not found") && !words.contains("NotFound") {
+            return Err(StepError::new(format!(
+                "whether the site's registry alone is asked for {} is not known: {words}",
+                self.stranger
+            ))
+            .with_hint(
+                "the registry should answer that it has no such image: does it run, and does the node reach it?",
+            ));
         }
         cx.progress
             .seen(format!("{} is refused", self.stranger), None);
