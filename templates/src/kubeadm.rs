@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{KubeProxy, Template, TemplateError, yaml};
+use crate::{KubeProxy, NodeTaint, Template, TemplateError, yaml};
 
 /// The form of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,19 +70,10 @@ pub struct KubeadmNode {
     pub cri_socket: String,
     /// None: those that go with what it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub taints: Option<Vec<KubeadmTaint>>,
+    pub taints: Option<Vec<NodeTaint>>,
     #[serde(skip)]
     pub kubelet_args: BTreeMap<String, String>,
     pub ignore_preflight_errors: Vec<String>,
-}
-
-/// A taint of a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct KubeadmTaint {
-    pub key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    pub effect: String,
 }
 
 /// Where an apiserver is found.

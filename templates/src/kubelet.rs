@@ -22,13 +22,13 @@ pub struct KubeletConfig {
     pub pod_pids_limit: i64,
     pub feature_gates: BTreeMap<String, bool>,
     /// What the node is tainted with from its first moment.
-    pub taints: Vec<KubeletTaint>,
+    pub taints: Vec<NodeTaint>,
     pub settings: Map<String, Value>,
 }
 
-/// A taint that a node is registered with.
+/// A taint of a node, as the kubelet and kubeadm are told of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct KubeletTaint {
+pub struct NodeTaint {
     pub key: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub value: String,
@@ -56,8 +56,8 @@ struct Document<'a> {
     max_pods: u32,
     pod_pids_limit: i64,
     read_only_port: u16,
-    #[serde(skip_serializing_if = "<[KubeletTaint]>::is_empty")]
-    register_with_taints: &'a [KubeletTaint],
+    #[serde(skip_serializing_if = "<[NodeTaint]>::is_empty")]
+    register_with_taints: &'a [NodeTaint],
     resolv_conf: &'a str,
     rotate_certificates: bool,
     static_pod_path: &'a str,

@@ -33,10 +33,10 @@ pub use etcd::{BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, 
 pub use kube_proxy::{KubeProxy, KubeProxyMode};
 pub use kubeadm::{
     Kubeadm, KubeadmCluster, KubeadmEndpoint, KubeadmEtcd, KubeadmEtcdTls, KubeadmForm,
-    KubeadmJoin, KubeadmKubelet, KubeadmNode, KubeadmTaint,
+    KubeadmJoin, KubeadmKubelet, KubeadmNode,
 };
 pub use kubeconfig::Kubeconfig;
-pub use kubelet::{KubeletConfig, KubeletDropIn, KubeletTaint, KubeletUnit};
+pub use kubelet::{KubeletConfig, KubeletDropIn, KubeletUnit, NodeTaint};
 pub use network::{
     CalicoctlConfig, CniBridge, NetworkdRoutes, PodFamily, PodRoute, PodRoutes, PodRoutesUnit,
 };

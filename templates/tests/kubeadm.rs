@@ -30,7 +30,7 @@ fn kube_proxy(mode: KubeProxyMode) -> KubeProxy {
     }
 }
 
-fn node(taints: Option<Vec<KubeadmTaint>>) -> KubeadmNode {
+fn node(taints: Option<Vec<NodeTaint>>) -> KubeadmNode {
     KubeadmNode {
         name: "node1".into(),
         cri_socket: "unix:///run/containerd/containerd.sock".into(),
@@ -102,9 +102,9 @@ fn local() -> KubeadmEtcd {
 fn join(form: KubeadmForm, endpoint: Option<KubeadmEndpoint>) -> KubeadmJoin {
     KubeadmJoin {
         form,
-        node: node(Some(vec![KubeadmTaint {
+        node: node(Some(vec![NodeTaint {
             key: "dedicated".into(),
-            value: Some("gpu".into()),
+            value: "gpu".into(),
             effect: "NoSchedule".into(),
         }])),
         endpoint,

@@ -18,7 +18,7 @@ fn config() -> KubeletConfig {
         max_pods: 110,
         pod_pids_limit: 10_000,
         feature_gates: BTreeMap::from([("RotateKubeletServerCertificate".into(), true)]),
-        taints: vec![KubeletTaint {
+        taints: vec![NodeTaint {
             key: "node-role.kubernetes.io/control-plane".into(),
             value: String::new(),
             effect: "NoSchedule".into(),

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use cluster::{Component, EtcdType, Host, KubeadmApi};
 use engine::{Slot, StepError};
 use secrecy::{ExposeSecret, SecretString};
-use step::{Content, KeyPairFiles, Taint, authority_hash};
+use step::{Content, KeyPairFiles, authority_hash};
 use templates::{
     KubeProxy, Kubeadm, KubeadmCluster, KubeadmEndpoint, KubeadmEtcd, KubeadmEtcdTls, KubeadmForm,
-    KubeadmJoin, KubeadmKubelet, KubeadmNode, KubeadmTaint,
+    KubeadmJoin, KubeadmKubelet, KubeadmNode,
 };
 
 use crate::Site;
@@ -73,21 +73,12 @@ fn node(site: &Site, host: &Host, prepared: &[&str]) -> KubeadmNode {
     let prepared = prepared.iter().map(|name| (*name).to_owned());
     let ips: Vec<String> = site.node_ips(host).iter().map(IpAddr::to_string).collect();
     let node_ip = (!ips.is_empty()).then(|| ("node-ip".to_owned(), ips.join(",")));
-    let taints = site.marks_of(host).taints.into_iter();
     KubeadmNode {
         name: host.name.clone(),
         cri_socket: RUNTIME.to_owned(),
-        taints: Some(taints.map(taint).collect()),
+        taints: Some(site.taints_of(host)),
         kubelet_args: node_ip.into_iter().collect(),
         ignore_preflight_errors: asked.iter().cloned().chain(prepared).collect(),
-    }
-}
-
-fn taint(taint: Taint) -> KubeadmTaint {
-    KubeadmTaint {
-        key: taint.key,
-        value: Some(taint.value).filter(|value| !value.is_empty()),
-        effect: taint.effect,
     }
 }
 

@@ -9,7 +9,7 @@ use engine::{Step, Task};
 use step::{
     Content, FileAttrs, LinkResolvConf, MakeDirectory, Owner, RunService, UploadFile, UploadKeyPair,
 };
-use templates::{KubeletConfig, KubeletDropIn, KubeletTaint, KubeletUnit};
+use templates::{KubeletConfig, KubeletDropIn, KubeletUnit};
 
 use crate::kube::{KUBERNETES, MANIFESTS, PKI};
 use crate::kube_pki::CA;
@@ -141,12 +141,11 @@ fn text(path: &str, text: String) -> Arc<dyn Step> {
     })
 }
 
-fn config(site: &Site, host: &Host) -> String {
+pub(crate) fn config(site: &Site, host: &Host) -> String {
     let spec = &site.cluster.spec;
     let kubernetes = &spec.kubernetes;
     let in_config = site.traits().runtime_endpoint_in_config;
     let dns = spec.network.kube_service_cidr.nth(10);
-    let taints = site.marks_of(host).taints.into_iter();
     rendered(&KubeletConfig {
         pki_dir: PKI.to_owned(),
         static_pods: MANIFESTS.to_owned(),
@@ -157,19 +156,13 @@ fn config(site: &Site, host: &Host) -> String {
         max_pods: kubernetes.max_pods,
         pod_pids_limit: kubernetes.pod_pids_limit,
         feature_gates: kubernetes.feature_gates.clone(),
-        taints: taints
-            .map(|taint| KubeletTaint {
-                key: taint.key,
-                value: taint.value,
-                effect: taint.effect,
-            })
-            .collect(),
+        taints: site.taints_of(host),
         settings: kubernetes.kubelet_configuration.clone(),
     })
 }
 
 /// What the kubelet is told by flags. Those of the config come last, and so win.
-fn arguments(site: &Site, host: &Host) -> Vec<String> {
+pub(crate) fn arguments(site: &Site, host: &Host) -> Vec<String> {
     let traits = site.traits();
     let mut arguments = vec![
         format!("--config={CONFIG}"),

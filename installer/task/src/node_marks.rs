@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cluster::{Host, Role};
 use engine::{Order, Task};
 use step::{MarkNodes, NodeMarks, Taint};
+use templates::NodeTaint;
 
 use crate::Site;
 
@@ -36,6 +37,18 @@ impl Site {
         let asked = host.taints.iter().filter_map(|text| text.parse().ok());
         marks.taints.extend(asked);
         marks
+    }
+
+    /// The taints that this host's node comes into the cluster with.
+    pub(crate) fn taints_of(&self, host: &Host) -> Vec<NodeTaint> {
+        let taints = self.marks_of(host).taints.into_iter();
+        taints
+            .map(|taint| NodeTaint {
+                key: taint.key,
+                value: taint.value,
+                effect: taint.effect,
+            })
+            .collect()
     }
 }
 
