@@ -57,7 +57,7 @@ pub(super) fn apply(site: &Site, task: Task) -> Task {
         block_size: network.ippool.block_size,
     };
     let applied = manifest::apply(site, "calico", move |objects| settings.edit(objects));
-    let (Some(first), Some(applied)) = (site.first_master(), applied) else {
+    let Some(first) = site.first_master() else {
         return task;
     };
     task.on(&first.name, vec![Arc::new(applied)])

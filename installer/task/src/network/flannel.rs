@@ -29,9 +29,9 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
 pub(super) fn apply(site: &Site, task: Task) -> Task {
     let pods = site.cluster.spec.network.kube_pods_cidr;
     let applied = manifest::apply(site, "flannel", move |objects| edit(objects, pods));
-    match (site.first_master(), applied) {
-        (Some(first), Some(applied)) => task.on(&first.name, vec![Arc::new(applied)]),
-        _ => task,
+    match site.first_master() {
+        Some(first) => task.on(&first.name, vec![Arc::new(applied)]),
+        None => task,
     }
 }
 

@@ -15,24 +15,30 @@ pub(super) fn apply(
     site: &Site,
     component: &'static str,
     edit: impl Fn(&mut Objects) -> Result<(), StepError> + Send + Sync + 'static,
-) -> Option<ApplyManifest> {
+) -> ApplyManifest {
     let mut files = site.manifest.files.iter();
-    let file = files.find(|file| file.component.as_deref() == Some(component))?;
-    let path = site.tree.path(&file.path);
+    let file = files.find(|file| file.component.as_deref() == Some(component));
+    let path = file.map(|file| site.tree.path(&file.path));
     let render = move || {
-        let text = std::fs::read_to_string(&path)
+        let Some(path) = &path else {
+            return Err(
+                StepError::new(format!("the bundle holds no manifest of {component}"))
+                    .with_hint("bundle again with the config of this site"),
+            );
+        };
+        let text = std::fs::read_to_string(path)
             .map_err(|error| StepError::new(format!("cannot read {path}: {error}")))?;
-        let mut objects = Objects::read(&path, &text)?;
+        let mut objects = Objects::read(path, &text)?;
         edit(&mut objects)?;
         Ok(objects.into_list())
     };
-    Some(ApplyManifest {
+    ApplyManifest {
         name: component.to_owned(),
         content: Content::Late {
             takes: Vec::new(),
             render: Arc::new(render),
         },
-    })
+    }
 }
 
 /// Every object of a manifest.
