@@ -33,7 +33,10 @@ pub struct UnpackPrograms {
 #[async_trait]
 impl Step for UnpackPrograms {
     fn id(&self) -> String {
-        format!("unpack {}", self.archive.file_name().unwrap_or_default())
+        // Archives of two architectures may have one name; their directories have not.
+        let dir = self.archive.parent().and_then(Utf8Path::file_name);
+        let name = self.archive.file_name().unwrap_or_default();
+        format!("unpack {}/{name}", dir.unwrap_or_default())
     }
 
     fn describe(&self) -> String {
