@@ -10,6 +10,7 @@ mod documents;
 mod endpoint;
 mod etcd;
 mod formats;
+mod foundation;
 mod gates;
 mod hosts;
 mod kubernetes;

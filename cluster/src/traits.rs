@@ -42,6 +42,8 @@ pub struct Traits {
     pub control_plane_taints: &'static [&'static str],
     /// Apiserver and kubelet stream `kubectl exec` in a way that cri-dockerd does not, unless a gate is off.
     pub websockets_to_kubelet: bool,
+    /// Its kube-proxy calls conntrack.
+    pub conntrack_program: bool,
     pub ipvs: ModeSupport,
     pub nftables: ModeSupport,
     /// Major and minor of the oldest containerd that its kubelet works with.
@@ -61,6 +63,7 @@ const OLDEST: Traits = Traits {
         "node-role.kubernetes.io/control-plane",
     ],
     websockets_to_kubelet: false,
+    conntrack_program: true,
     ipvs: ModeSupport::Yes,
     nftables: ModeSupport::No,
     oldest_containerd: (1, 5),
@@ -84,6 +87,7 @@ const CHANGES: &[Change] = &[
     (31, |it| it.nftables = ModeSupport::Yes),
     (31, |it| it.kubeadm_api = KubeadmApi::V1Beta4),
     (31, |it| it.fail_cgroup_v1_key = true),
+    (32, |it| it.conntrack_program = false),
     (35, |it| it.sandbox_image_flag = false),
     (35, |it| it.refuses_cgroup_v1 = true),
     (35, |it| it.ipvs = ModeSupport::Deprecated),
@@ -144,14 +148,14 @@ mod tests {
     #[test]
     fn every_release_line_has_its_traits() {
         let mut table = vec![
-            "minor kubeadm  pause admins endpoint cgroup refuses taints wsock ipvs nft  default  containerd"
+            "minor kubeadm  pause admins endpoint cgroup refuses taints wsock track ipvs nft  default  containerd"
                 .to_owned(),
         ];
         for minor in (24..=37).chain([40, 43]) {
             let it = Traits::of(&Version::new(1, minor, 0));
             let (major, least) = it.oldest_containerd;
             table.push(format!(
-                "1.{minor}  {:8} {:5} {:6} {:8} {:6} {:7} {:<6} {:5} {:4} {:4} {:8} {major}.{least}",
+                "1.{minor}  {:8} {:5} {:6} {:8} {:6} {:7} {:<6} {:5} {:5} {:4} {:4} {:8} {major}.{least}",
                 format!("{:?}", it.kubeadm_api).to_lowercase(),
                 mark(it.sandbox_image_flag),
                 mark(it.cluster_admins_group),
@@ -160,29 +164,30 @@ mod tests {
                 mark(it.refuses_cgroup_v1),
                 it.control_plane_taints.len(),
                 mark(it.websockets_to_kubelet),
+                mark(it.conntrack_program),
                 support(it.ipvs),
                 support(it.nftables),
                 it.default_proxy_mode().name(),
             ));
         }
         insta::assert_snapshot!(table.join("\n"), @"
-        minor kubeadm  pause admins endpoint cgroup refuses taints wsock ipvs nft  default  containerd
-        1.24  v1beta3  yes   -      -        -      -       2      -     yes  -    ipvs     1.5
-        1.25  v1beta3  yes   -      -        -      -       1      -     yes  -    ipvs     1.5
-        1.26  v1beta3  yes   -      -        -      -       1      -     yes  -    ipvs     1.6
-        1.27  v1beta3  yes   -      yes      -      -       1      -     yes  -    ipvs     1.6
-        1.28  v1beta3  yes   -      yes      -      -       1      -     yes  -    ipvs     1.6
-        1.29  v1beta3  yes   yes    yes      -      -       1      -     yes  gate ipvs     1.6
-        1.30  v1beta3  yes   yes    yes      -      -       1      -     yes  gate ipvs     1.6
-        1.31  v1beta4  yes   yes    yes      yes    -       1      -     yes  yes  ipvs     1.6
-        1.32  v1beta4  yes   yes    yes      yes    -       1      -     yes  yes  ipvs     1.6
-        1.33  v1beta4  yes   yes    yes      yes    -       1      -     yes  yes  ipvs     1.6
-        1.34  v1beta4  yes   yes    yes      yes    -       1      -     yes  yes  ipvs     1.6
-        1.35  v1beta4  -     yes    yes      yes    yes     1      -     old  yes  iptables 1.6
-        1.36  v1beta4  -     yes    yes      yes    yes     1      yes   old  yes  iptables 2.0
-        1.37  v1beta4  -     yes    yes      yes    yes     1      yes   old  yes  iptables 2.0
-        1.40  v1beta4  -     yes    yes      yes    yes     1      yes   gate yes  iptables 2.0
-        1.43  v1beta4  -     yes    yes      yes    yes     1      yes   -    yes  iptables 2.0
+        minor kubeadm  pause admins endpoint cgroup refuses taints wsock track ipvs nft  default  containerd
+        1.24  v1beta3  yes   -      -        -      -       2      -     yes   yes  -    ipvs     1.5
+        1.25  v1beta3  yes   -      -        -      -       1      -     yes   yes  -    ipvs     1.5
+        1.26  v1beta3  yes   -      -        -      -       1      -     yes   yes  -    ipvs     1.6
+        1.27  v1beta3  yes   -      yes      -      -       1      -     yes   yes  -    ipvs     1.6
+        1.28  v1beta3  yes   -      yes      -      -       1      -     yes   yes  -    ipvs     1.6
+        1.29  v1beta3  yes   yes    yes      -      -       1      -     yes   yes  gate ipvs     1.6
+        1.30  v1beta3  yes   yes    yes      -      -       1      -     yes   yes  gate ipvs     1.6
+        1.31  v1beta4  yes   yes    yes      yes    -       1      -     yes   yes  yes  ipvs     1.6
+        1.32  v1beta4  yes   yes    yes      yes    -       1      -     -     yes  yes  ipvs     1.6
+        1.33  v1beta4  yes   yes    yes      yes    -       1      -     -     yes  yes  ipvs     1.6
+        1.34  v1beta4  yes   yes    yes      yes    -       1      -     -     yes  yes  ipvs     1.6
+        1.35  v1beta4  -     yes    yes      yes    yes     1      -     -     old  yes  iptables 1.6
+        1.36  v1beta4  -     yes    yes      yes    yes     1      yes   -     old  yes  iptables 2.0
+        1.37  v1beta4  -     yes    yes      yes    yes     1      yes   -     old  yes  iptables 2.0
+        1.40  v1beta4  -     yes    yes      yes    yes     1      yes   -     gate yes  iptables 2.0
+        1.43  v1beta4  -     yes    yes      yes    yes     1      yes   -     -    yes  iptables 2.0
         ");
     }
 

@@ -122,8 +122,8 @@ pub use note_etcd_founded::NoteEtcdFounded;
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use pod_network::PodNetwork;
 pub use preflight::{
-    Finding, JudgeSurveys, Leftover, MARKER, Memory, Neighbour, Port, Program, Requirements, Space,
-    Survey, SurveyHost, System,
+    FOUNDATION, Finding, JudgeSurveys, Leftover, MARKER, Memory, Neighbour, Port, Program,
+    Requirements, Space, Survey, SurveyHost, System,
 };
 pub use prepare_vrrp::{PrepareVrrp, Vrrp};
 pub use promote_etcd_member::PromoteEtcdMember;

@@ -3,8 +3,10 @@
 
 mod ask;
 mod judge;
+mod running;
 mod together;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -20,6 +22,10 @@ pub use together::JudgeSurveys;
 pub struct Requirements {
     /// The cluster whose marker on the host means "ours already": then its ports, space and data are its own.
     pub cluster: String,
+    /// What the cluster keeps from its beginning, by key of the config.
+    pub foundation: BTreeMap<&'static str, String>,
+    /// The version of Kubernetes: `v1.34.2`.
+    pub kubernetes: String,
     /// The machine type (`uname -m`) that the config names, and the bundle has programs for.
     pub machine: String,
     /// The operating systems that kubexm supports.
@@ -121,6 +127,8 @@ pub struct Survey {
 
 /// The file that says to which cluster a host belongs.
 pub const MARKER: &str = "/etc/kubexm/cluster";
+/// The file in which a master keeps what its cluster was begun with: a line for each key of the config.
+pub const FOUNDATION: &str = "/etc/kubexm/foundation";
 
 /// Looks at a host. Never fails for what it finds; only for a host that cannot be asked.
 pub struct SurveyHost {
@@ -146,7 +154,10 @@ impl Step for SurveyHost {
         findings.extend(ask::find_lacks(cx, &self.requirements).await?);
         findings.extend(ask::find_distant(cx, &self.requirements).await?);
         match marker {
-            Some(cluster) if cluster == self.requirements.cluster => {}
+            Some(cluster) if cluster == self.requirements.cluster => {
+                findings.extend(running::find_changed(cx, &self.requirements).await?);
+                findings.extend(running::find_other_version(cx, &self.requirements).await?);
+            }
             Some(cluster) => findings.push(Finding::new(
                 format!("it belongs to the cluster '{cluster}' ({MARKER})"),
                 format!("take it out of '{cluster}' first, or take it out of this config"),

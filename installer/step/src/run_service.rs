@@ -23,7 +23,7 @@ pub struct RunService {
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Where the digests are noted.
-const NOTES: &str = "/var/lib/kubexm/services";
+pub(crate) const NOTES: &str = "/var/lib/kubexm/services";
 
 impl RunService {
     fn digest(&self) -> String {

@@ -9,13 +9,19 @@ use event::Progress;
 use host::Facts;
 use host::fake::{FakeHost, facts};
 use step::{
-    Feature, JudgeSurveys, KernelModule, Leftover, MARKER, Memory, Port, Program, Requirements,
-    Space, Survey, SurveyHost, System,
+    FOUNDATION, Feature, JudgeSurveys, KernelModule, Leftover, MARKER, Memory, Port, Program,
+    Requirements, Space, Survey, SurveyHost, System,
 };
 
 fn requirements() -> Requirements {
     Requirements {
         cluster: "demo".into(),
+        foundation: [
+            ("spec.kubernetes.type", "kubeadm".into()),
+            ("spec.network.plugin", "calico".into()),
+        ]
+        .into(),
+        kubernetes: "v1.36.2".into(),
         machine: "x86_64".into(),
         systems: vec![
             System {
@@ -284,6 +290,31 @@ async fn on_a_host_of_this_cluster_ports_disk_and_data_are_its_own() {
         "y\n",
     );
     assert_eq!(judged(vec![host]).await, "fit");
+}
+
+#[tokio::test]
+async fn what_runs_here_is_neither_upgraded_nor_made_another() {
+    let ours = |version: &str, foundation: &str| {
+        let said = format!("kubelet Kubernetes {version}\nkube-apiserver Kubernetes {version}\n");
+        host("node1", |_| ())
+            .with_file(MARKER, "demo\n", 0o644)
+            .with_file(FOUNDATION, foundation.to_owned(), 0o644)
+            .on("--version", 0, said)
+    };
+    let same = "spec.kubernetes.type: kubeadm\nspec.network.plugin: calico\nspec.gone: x\n";
+    assert_eq!(judged(vec![ours("v1.36.2", same)]).await, "fit");
+    let other = same.replace("calico", "flannel");
+    insta::assert_snapshot!(judged(vec![ours("v1.35.9", &other)]).await, @r"
+    3 findings; nothing was touched
+      node1: its cluster was begun with spec.network.plugin: flannel, and the config says calico
+          fix: put it back: a cluster that runs keeps it. For another, delete the cluster and install it anew
+      node1: its kubelet is v1.35.9, and the config asks for v1.36.2
+          fix: install upgrades nothing: set spec.kubernetes.version to v1.35.9, and install from a bundle of it
+      node1: its kube-apiserver is v1.35.9, and the config asks for v1.36.2
+          fix: install upgrades nothing: set spec.kubernetes.version to v1.35.9, and install from a bundle of it
+    ");
+    let broken = ours("", same);
+    assert_eq!(judged(vec![broken]).await, "fit");
 }
 
 #[tokio::test]

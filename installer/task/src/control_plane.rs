@@ -155,6 +155,7 @@ pub fn control_plane_files(site: &Site) -> Task {
     let mut task = Task::new("control plane files");
     for host in masters(site) {
         let mut steps = vec![
+            Arc::new(site.foundation()),
             directory(KUBERNETES, 0o755),
             directory(PKI, 0o755),
             programs::install(site, "kubectl", "/usr/local/bin"),

@@ -1,5 +1,6 @@
 //! Facts about components that decide what is written for them.
 
+use cluster::ProxyMode;
 use step::{Feature, KernelModule, Memory, Port, Program, System};
 use templates::CorruptionCheck;
 
@@ -108,17 +109,62 @@ pub(crate) const CONTROL_PLANE_MEMORY: Memory = Memory {
 /// The cgroup controllers without which no pod can be limited.
 pub(crate) const CONTROLLERS: &[&str] = &["cpu", "memory", "pids"];
 
+/// What writes the kernel's rules by their older name.
+const IPTABLES: Program = Program {
+    name: "iptables",
+    package: "iptables",
+};
+
 /// The programs that keep routes to pods.
 pub(crate) const ROUTE_PROGRAMS: &[Program] = &[
     Program {
         name: "ip",
         package: "iproute2 (on RHEL and its kin: iproute)",
     },
-    Program {
-        name: "iptables",
-        package: "iptables",
-    },
+    IPTABLES,
 ];
+
+/// What a kubelet calls for the volumes of pods.
+pub(crate) const NODE_PROGRAMS: &[Program] = &[Program {
+    name: "mount",
+    package: "mount (on RHEL and its kin: util-linux)",
+}];
+
+/// What kubectl compares objects with.
+pub(crate) const DIFF: Program = Program {
+    name: "diff",
+    package: "diffutils",
+};
+
+/// What lets one kubeadm at a time be at work.
+pub(crate) const FLOCK: Program = Program {
+    name: "flock",
+    package: "util-linux",
+};
+
+/// What an older kube-proxy forgets connections with.
+pub(crate) const CONNTRACK: Program = Program {
+    name: "conntrack",
+    package: "conntrack (on RHEL and its kin: conntrack-tools)",
+};
+
+/// The programs by which kube-proxy forwards.
+pub(crate) const fn forwarding_programs(mode: ProxyMode) -> &'static [Program] {
+    match mode {
+        ProxyMode::Iptables => &[IPTABLES],
+        ProxyMode::Ipvs => &[
+            IPTABLES,
+            Program {
+                name: "ipset",
+                package: "ipset",
+            },
+        ],
+        ProxyMode::Nftables => &[Program {
+            name: "nft",
+            package: "nftables",
+        }],
+    }
+}
 
 /// The programs that steps call on every host, beside those of POSIX.
 pub(crate) const PROGRAMS: &[Program] = &[

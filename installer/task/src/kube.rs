@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use cluster::{
     ExternalLoadBalancer, Host, InternalLoadBalancer, KubernetesType, Role, Traits, Version,
 };
-use step::KeyPairFiles;
+use step::{Content, FOUNDATION, FileAttrs, KeyPairFiles, UploadFile};
 use templates::BalancerProgram;
 
 use crate::Site;
@@ -74,6 +74,17 @@ impl Site {
 
     pub(crate) fn traits(&self) -> Traits {
         Traits::of(self.kubernetes_version())
+    }
+
+    /// What a master keeps of how its cluster was begun; preflight compares it with the config.
+    pub(crate) fn foundation(&self) -> UploadFile {
+        let kept = self.cluster.foundation().into_iter();
+        let lines: Vec<String> = kept.map(|(key, value)| format!("{key}: {value}")).collect();
+        UploadFile {
+            path: FOUNDATION.into(),
+            content: Content::Text(lines.join("\n") + "\n"),
+            attrs: FileAttrs::root(0o644),
+        }
     }
 
     /// A key pair of Kubernetes on the operator's machine.

@@ -170,7 +170,8 @@ impl<'a> Joins<'a> {
 
 /// Everything on a master that is there before kubeadm is: it signs with the authorities that it finds.
 fn master_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let mut steps = kubelet_files(site, host);
+    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(site.foundation())];
+    steps.extend(kubelet_files(site, host));
     for name in [CA, FRONT_PROXY_CA] {
         steps.push(key_pair(site.kubernetes_files(name), name));
     }

@@ -3,14 +3,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use artifact::ImageEntry;
-use cluster::{Arch, Host, NetworkPlugin, Role};
+use cluster::{Arch, Host, KubernetesType, NetworkPlugin, Role};
 use engine::{Order, Slot, Step, Task};
 use step::{JudgeSurveys, Leftover, Neighbour, Port, Requirements, Space, Survey, SurveyHost};
 
 use crate::balancer::HEALTH_PORT;
 use crate::facts::{
-    BALANCER_PROGRAMS, CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, ETCD_PORTS, MODULES,
-    NODE_PORTS, PROGRAMS, ROUTE_PROGRAMS, SYSTEMS, USER_PROGRAMS,
+    BALANCER_PROGRAMS, CONNTRACK, CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, DIFF,
+    ETCD_PORTS, FLOCK, MODULES, NODE_PORTS, NODE_PROGRAMS, PROGRAMS, ROUTE_PROGRAMS, SYSTEMS,
+    USER_PROGRAMS, forwarding_programs,
 };
 use crate::{OPERATOR, Site, programs};
 
@@ -50,6 +51,8 @@ pub fn survey(site: &Site) -> Task {
 fn requirements(site: &Site, host: &Host) -> Requirements {
     let mut wanted = Requirements {
         cluster: site.cluster.name().to_owned(),
+        foundation: site.cluster.foundation(),
+        kubernetes: site.kubernetes_version().with_v(),
         machine: host.arch.uname().to_owned(),
         systems: SYSTEMS.to_vec(),
         addresses: host.internal_ips(),
@@ -72,6 +75,7 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
             of: "kube-apiserver",
         });
         wanted.ports.extend_from_slice(CONTROL_PLANE_PORTS);
+        wanted.programs.push(DIFF);
         wanted.memory = Some(CONTROL_PLANE_MEMORY);
     }
     if is(&site.cluster.hosts_in(Role::Registry)) {
@@ -134,6 +138,16 @@ fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
     wanted.controllers.extend_from_slice(CONTROLLERS);
     wanted.modules.extend_from_slice(MODULES);
     wanted.ports.extend_from_slice(NODE_PORTS);
+    wanted.programs.extend_from_slice(NODE_PROGRAMS);
+    if spec.kubernetes.kind == KubernetesType::Kubeadm {
+        wanted.programs.push(FLOCK);
+    }
+    if site.traits().conntrack_program {
+        wanted.programs.push(CONNTRACK);
+    }
+    wanted
+        .programs
+        .extend_from_slice(forwarding_programs(spec.kubernetes.proxy_mode()));
     wanted.leftovers.extend(
         [
             ("/etc/containerd/config.toml", "another containerd"),
@@ -295,7 +309,17 @@ mod tests {
         assert_eq!(wanted.memory, Some(CONTROL_PLANE_MEMORY));
         assert_eq!(wanted.controllers, CONTROLLERS);
         let programs: Vec<&str> = wanted.programs.iter().map(|program| program.name).collect();
-        assert_eq!(programs, ["groupadd", "sha256sum", "systemctl", "useradd"]);
+        let expected = [
+            "diff",
+            "groupadd",
+            "ipset",
+            "iptables",
+            "mount",
+            "sha256sum",
+            "systemctl",
+            "useradd",
+        ];
+        assert_eq!(programs, expected);
         let directories = [
             "/opt/cni/bin",
             "/usr/local/bin",
