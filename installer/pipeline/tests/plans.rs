@@ -113,6 +113,92 @@ fn the_examples_as_plans() {
     );
 }
 
+/// Each by itself: a topology, or a choice that makes it another plan.
+#[test]
+fn each_choice_as_a_plan() {
+    for (name, text) in [
+        ("bridge", include_str!("../../../examples/bridge.yaml")),
+        (
+            "dual-stack",
+            include_str!("../../../examples/dual-stack.yaml"),
+        ),
+        (
+            "external-etcd",
+            include_str!("../../../examples/external-etcd.yaml"),
+        ),
+        ("flannel", include_str!("../../../examples/flannel.yaml")),
+        (
+            "kubeadm-whole",
+            include_str!("../../../examples/kubeadm.yaml"),
+        ),
+        (
+            "mixed-arch",
+            include_str!("../../../examples/mixed-arch.yaml"),
+        ),
+        (
+            "single-node",
+            include_str!("../../../examples/single-node.yaml"),
+        ),
+        (
+            "stacked-etcd",
+            include_str!("../../../examples/stacked-etcd.yaml"),
+        ),
+    ] {
+        insta::assert_snapshot!(name, plan(text));
+    }
+}
+
+/// The plan itself is another where a version has another order of who may do what; the rest is in the files.
+#[test]
+fn what_the_version_changes_of_a_plan() {
+    let lines = |kind: &str, version: &str| -> Vec<String> {
+        let text = include_str!("../../../examples/three-etcd.yaml").replace(
+            "version: v1.34.2\n    type: kubexm\n",
+            &format!("version: {version}\n    type: {kind}\n"),
+        );
+        let plan = plan(&text).replace(version, "VERSION");
+        plan.lines().map(str::to_owned).collect()
+    };
+    let added = |kind: &str, before: &str, after: &str| {
+        let before = lines(kind, before);
+        let after = lines(kind, after).into_iter();
+        let added: Vec<String> = after.filter(|line| !before.contains(line)).collect();
+        added.join("\n")
+    };
+    insta::assert_snapshot!(added("kubexm", "v1.28.15", "v1.29.14"), @"
+    make the certificate kubernetes/super-admin
+    write the kubeconfig of kubernetes-super-admin
+    write /etc/kubernetes/super-admin.conf
+    give the administrators their rights
+    ");
+    for (before, after) in [("v1.24.17", "v1.28.15"), ("v1.29.14", "v1.36.2")] {
+        assert_eq!(added("kubexm", before, after), "");
+        assert_eq!(added("kubeadm", before, after), "");
+    }
+}
+
+/// A plugin that comes by its manifest is never left out.
+#[test]
+fn a_network_plugin_is_applied_or_the_install_refused() {
+    for (name, text) in [
+        ("calico", include_str!("../../../examples/three-etcd.yaml")),
+        ("calico", include_str!("../../../examples/minimal.yaml")),
+        ("flannel", include_str!("../../../examples/flannel.yaml")),
+    ] {
+        let applied = format!("apply {name} to the cluster");
+        assert!(plan(text).contains(&applied), "{text}");
+        let cluster = config(text);
+        let mut manifest = complete(&cluster);
+        let is_plugin = |file: &FileEntry| file.component.as_deref() == Some(name);
+        manifest.files.retain(|file| !is_plugin(file));
+        let error = refused(cluster, manifest).to_string();
+        assert!(
+            error.contains(&format!("wanted by network {name}")),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn by_kubeadm_masters_and_workers_join_the_first() {
     let text = include_str!("../../../examples/three-etcd.yaml").replace(
@@ -162,7 +248,7 @@ fn a_renamed_host_is_renamed_only_if_asked() {
 fn what_the_bundle_lacks_is_told_as_one_list_before_anything_is_touched() {
     let cluster = config(include_str!("../../../examples/three-etcd.yaml"));
     let mut manifest = complete(&cluster);
-    let lost: BTreeSet<&str> = ["etcd", "runc"].into();
+    let lost: BTreeSet<&str> = ["calico", "etcd", "runc"].into();
     manifest
         .files
         .retain(|file| !lost.contains(file.component.as_deref().unwrap()));
@@ -176,6 +262,7 @@ fn what_the_bundle_lacks_is_told_as_one_list_before_anything_is_touched() {
       runc for amd64, wanted by containerRuntime containerd
       images pause for amd64, wanted by containerRuntime containerd
       etcd for amd64, wanted by etcd kubexm
+      calico for amd64, wanted by network calico
     ");
     insta::assert_snapshot!(error.hint().unwrap(), @"bundle again with the config of this site, or ask for what the bundle holds");
 }

@@ -16,6 +16,8 @@ mod kubeadm;
 mod kubeadm_config;
 mod kubelet;
 mod load_balancer;
+#[cfg(test)]
+mod minors;
 mod network;
 mod node_marks;
 mod nodes;
