@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 impl RemoveContainers {
     fn former(&self) -> Vec<Former> {
         let mut what = vec![self.unit.clone()];
-        what.extend(RunContainerd::trees());
+        what.extend(RunContainerd::leaves());
         if self.data == Data::Purge {
             what.push(Former::Data(self.data_dir.clone()));
         }

@@ -17,22 +17,40 @@ pub struct RunContainerd {
 
 /// What containerd, the plugins of its networks and the kubelet make by themselves. The kubelet's goes here, when no
 /// container holds a volume any more.
-const TREES: [&str; 6] = [
+const TREES: [&str; 8] = [
     "/run/containerd",
+    "/run/nri",
     "/opt/containerd",
+    "/usr/libexec/kubernetes",
     "/var/lib/cni",
     "/var/lib/kubelet",
     "/var/log/containers",
     "/var/log/pods",
 ];
 
+/// Kernel parameters that kube-proxy sets by itself, whatever way it balances.
+const SYSCTLS: [&str; 13] = [
+    "net.ipv4.conf.all.arp_announce",
+    "net.ipv4.conf.all.arp_ignore",
+    "net.ipv4.conf.all.route_localnet",
+    "net.ipv4.vs.conn_reuse_mode",
+    "net.ipv4.vs.conntrack",
+    "net.ipv4.vs.expire_nodest_conn",
+    "net.ipv4.vs.expire_quiescent_template",
+    "net.netfilter.nf_conntrack_max",
+    "net.netfilter.nf_conntrack_tcp_be_liberal",
+    "net.netfilter.nf_conntrack_tcp_timeout_close_wait",
+    "net.netfilter.nf_conntrack_tcp_timeout_established",
+    "net.netfilter.nf_conntrack_udp_timeout",
+    "net.netfilter.nf_conntrack_udp_timeout_stream",
+];
+
 impl RunContainerd {
-    /// What it leaves on the host beside its data.
-    pub(crate) fn trees() -> Vec<Former> {
-        TREES
-            .iter()
-            .map(|path| Former::Tree((*path).into()))
-            .collect()
+    /// What it and what runs on it leave on the host beside its data.
+    pub(crate) fn leaves() -> Vec<Former> {
+        let trees = TREES.iter().map(|path| Former::Tree((*path).into()));
+        let sysctls = SYSCTLS.iter().map(|key| Former::Sysctl((*key).to_owned()));
+        trees.chain(sysctls).collect()
     }
 }
 
@@ -55,7 +73,7 @@ impl Step for RunContainerd {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let mut former = Self::trees();
+        let mut former = Self::leaves();
         former.push(Former::Data(self.data_dir.clone()));
         before::note(cx, &former).await?;
         self.service.apply(cx).await

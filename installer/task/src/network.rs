@@ -8,8 +8,8 @@ mod manifest;
 use std::sync::Arc;
 
 use cluster::NetworkPlugin;
-use engine::Task;
-use step::PodNetwork;
+use engine::{Step, Task};
+use step::{HoldFile, PodNetwork};
 
 use crate::Site;
 use crate::site::names;
@@ -24,8 +24,14 @@ pub fn pod_network(site: &Site) -> Task {
         NetworkPlugin::Flannel => flannel::TRACES,
         NetworkPlugin::Cilium | NetworkPlugin::None => return task,
     };
+    // The plugins take a pod's network back by the configuration that they made it by, and containerd makes the
+    // directory anew as long as it runs.
+    let path = bridge::CONFIG.into();
+    let bridged = site.cluster.spec.network.plugin == NetworkPlugin::Bridge;
+    let config = bridged.then(|| -> Arc<dyn Step> { Arc::new(HoldFile { path }) });
     task.on_each(&names(site.runtime_hosts()), |_| {
-        vec![Arc::new(PodNetwork { traces })]
+        let network: Arc<dyn Step> = Arc::new(PodNetwork { traces });
+        [network].into_iter().chain(config.clone()).collect()
     })
 }
 

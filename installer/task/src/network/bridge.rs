@@ -15,7 +15,7 @@ use templates::{CniBridge, NetworkdRoutes, PodFamily, PodRoute, PodRoutes, PodRo
 use crate::Site;
 use crate::os::{rendered, rendered_late};
 
-const CONFIG: &str = "/etc/cni/net.d/10-kubexm.conflist";
+pub(super) const CONFIG: &str = "/etc/cni/net.d/10-kubexm.conflist";
 const SCRIPT: &str = "/usr/local/lib/kubexm/routes";
 const UNIT: &str = "kubexm-routes.service";
 const UNIT_FILE: &str = "/etc/systemd/system/kubexm-routes.service";
