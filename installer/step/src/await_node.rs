@@ -6,7 +6,7 @@ use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::shell::ask;
-use crate::{ResetNode, RunService};
+use crate::{ResetNode, RunService, kubectl};
 
 /// Waits until a kubelet has made its host a node of the cluster: what follows labels the node or gives it a network. The
 /// kubelet is asked for its own node, as nobody but itself. Taken back, Kubernetes goes off the host as a whole: what
@@ -17,8 +17,9 @@ pub struct AwaitNode {
 
 const PATIENCE: Duration = Duration::from_mins(3);
 const ASK_EVERY: Duration = Duration::from_secs(1);
-const KUBECTL: [&str; 3] = [
+const KUBECTL: [&str; 4] = [
     "/usr/local/bin/kubectl",
+    kubectl::CACHE,
     "--kubeconfig",
     "/etc/kubernetes/kubelet.conf",
 ];

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
-use crate::kubectl::ask_kubectl;
+use crate::kubectl::{CACHE, ask_kubectl};
 use crate::shell::must;
 
 /// Gives the administrators' group its rights. Until then an administrator may do nothing at all, so this is the one
@@ -43,7 +43,7 @@ impl Step for GrantAdministrators {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let kubectl = ["/usr/local/bin/kubectl", "--kubeconfig", SUPER_ADMIN];
+        let kubectl = ["/usr/local/bin/kubectl", CACHE, "--kubeconfig", SUPER_ADMIN];
         let apply = ["apply", "--server-side", "--force-conflicts"];
         let from = ["--field-manager=kubexm", "--filename", "-"];
         let command = Command::new([&kubectl[..], &apply, &from].concat());

@@ -12,8 +12,8 @@ pub(crate) const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";
 /// What is noted on a node of what kubeadm has done there.
 pub(crate) const NOTES: &str = "/var/lib/kubexm/kubeadm";
 /// kubectl on a master, as its administrator.
-pub(crate) const KUBECTL: &str =
-    "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 10s";
+pub(crate) const KUBECTL: &str = "/usr/local/bin/kubectl --cache-dir=/var/lib/kubexm/kubectl --kubeconfig /etc/kubernetes/admin.conf \
+     --request-timeout 10s";
 
 /// Longer than kubeadm itself waits for images, for a control plane and for a node.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(20);

@@ -5,9 +5,13 @@ use serde_json::Value;
 
 use crate::shell::{ask, must};
 
+/// Otherwise kubectl leaves what it knows of the API in the home of root.
+pub(crate) const CACHE: &str = "--cache-dir=/var/lib/kubexm/kubectl";
+
 /// kubectl on a master, as the administrator.
-const KUBECTL: [&str; 3] = [
+const KUBECTL: [&str; 4] = [
     "/usr/local/bin/kubectl",
+    CACHE,
     "--kubeconfig",
     "/etc/kubernetes/admin.conf",
 ];
