@@ -1,6 +1,7 @@
 //! What a host was like before kubexm changed it: noted on the host once, before the change, and given back by the
 //! counterparts. What has no note was there before, and stays.
 
+use std::fmt;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,6 +12,8 @@ use crate::shell::must;
 
 /// Where everything that kubexm notes on a host lies.
 pub(crate) const HOME: &str = "/var/lib/kubexm";
+/// To which cluster the data belongs that stayed on a host it has left.
+pub(crate) const KEPT: &str = "/var/lib/kubexm/cluster";
 const BASE: &str = "/var/lib/kubexm/before";
 const SCRIPT: &str = include_str!("before.sh");
 
@@ -56,6 +59,16 @@ impl Former {
             Self::Module(name) => ["module", name],
             Self::Swap => ["swap", "-"],
             Self::Hostname => ["hostname", "-"],
+        }
+    }
+}
+
+impl fmt::Display for Former {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Swap => f.write_str("swap"),
+            Self::Hostname => f.write_str("hostname"),
+            other => f.write_str(&other.words().join(" ")),
         }
     }
 }
@@ -120,6 +133,37 @@ pub(crate) async fn leave(cx: &Cx, data: Data) -> Result<(), StepError> {
     };
     let command = script(&[BASE, "leave", data]);
     must(cx, "leave the host as it was", command)
+        .await
+        .map(drop)
+}
+
+/// Where it is noted what a directory of data held before.
+pub(crate) fn data_note(directory: &Utf8Path) -> Utf8PathBuf {
+    format!("{BASE}/paths{directory}/@data").into()
+}
+
+/// The directories whose data stayed when this cluster left the host.
+pub(crate) async fn kept_data(cx: &Cx, cluster: &str) -> Result<Vec<Utf8PathBuf>, StepError> {
+    let Some(whose) = cx.host.read(KEPT.into()).await? else {
+        return Ok(Vec::new());
+    };
+    if String::from_utf8_lossy(&whose).trim() != cluster {
+        return Ok(Vec::new());
+    }
+    let notes = format!("{BASE}/paths");
+    let find = Command::new(["find", &notes, "-name", "@data", "-printf", "/%P\n"]);
+    let found = must(cx, "look for data that was kept", find).await?.text();
+    let directories = found.lines().filter_map(|note| note.strip_suffix("/@data"));
+    Ok(directories.map(Into::into).collect())
+}
+
+/// The last of leaving: the mark goes, or stays beside data that stayed.
+pub(crate) async fn unmark(cx: &Cx, marker: &str) -> Result<(), StepError> {
+    let script = format!(
+        "if [ -e {marker} ]; then if [ -d {BASE} ]; then mv -fT {marker} {KEPT}; else rm -f {marker}; fi; fi; \
+         rmdir \"$(dirname {marker})\" 2>/dev/null || true"
+    );
+    must(cx, &format!("remove {marker}"), Command::script(script))
         .await
         .map(drop)
 }

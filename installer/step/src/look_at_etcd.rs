@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::Command;
 
+use crate::before;
 use crate::etcdctl::EtcdCluster;
 use crate::shell::must;
 
@@ -13,7 +14,7 @@ use crate::shell::must;
 pub struct EtcdTrace {
     /// It holds a member's data.
     pub data: bool,
-    /// It was told how to come into its cluster.
+    /// It was told how to come into its cluster, or has been in it.
     pub entered: bool,
 }
 
@@ -25,8 +26,11 @@ impl EtcdTrace {
     ) -> Result<Self, StepError> {
         let data = host::quote(data_dir.join("member").as_str());
         let bootstrap = host::quote(bootstrap.as_str());
+        let note = host::quote(before::data_note(data_dir).as_str());
+        // Data that came after kubexm noted what was there is a member's of the cluster, whose files may have gone since.
         let script = Command::script(format!(
-            "[ ! -e {data} ] || echo data; [ ! -s {bootstrap} ] || echo entered"
+            "[ ! -e {data} ] || echo data; if [ -s {bootstrap} ]; then echo entered; \
+             elif [ -e {data} ] && [ -e {note} ] && ! grep -qx member {note}; then echo entered; fi"
         ));
         let text = must(cx, "look for a member of etcd", script).await?.text();
         let has = |word: &str| text.lines().any(|line| line == word);

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
-use host::{Command, FileAttrs, quote};
+use host::{Command, FileAttrs};
 
 use crate::before;
 use crate::preflight::MARKER;
-use crate::shell::{ask, must};
+use crate::shell::ask;
 use crate::{Content, UploadFile};
 
 /// Marks a host as one of its cluster. Stands before everything else that is done there, so that its counterpart comes
@@ -86,11 +86,7 @@ impl Step for LeaveHost {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         before::leave(cx, self.data).await?;
-        let marker = quote(MARKER);
-        let script =
-            format!("rm -f {marker} && {{ rmdir \"$(dirname {marker})\" 2>/dev/null || true; }}");
-        must(cx, &format!("remove {MARKER}"), Command::script(script)).await?;
-        Ok(())
+        before::unmark(cx, MARKER).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

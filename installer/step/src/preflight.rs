@@ -11,9 +11,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use camino::Utf8Path;
 use engine::{Cx, Data, Slot, State, Step, StepError};
 
 use crate::KernelModule;
+use crate::before;
 
 pub use together::JudgeSurveys;
 
@@ -98,6 +100,12 @@ pub struct Leftover {
     pub of: &'static str,
 }
 
+impl Leftover {
+    fn is_in(&self, directory: &Utf8Path) -> bool {
+        Utf8Path::new(&self.path).starts_with(directory)
+    }
+}
+
 /// Something that is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -164,7 +172,10 @@ impl Step for SurveyHost {
             )),
             None => {
                 findings.extend(judge::judge_room(&self.requirements, &facts));
-                findings.extend(ask::find_leftovers(cx, &self.requirements.leftovers).await?);
+                let kept = before::kept_data(cx, &self.requirements.cluster).await?;
+                let mut leftovers = self.requirements.leftovers.clone();
+                leftovers.retain(|leftover| !kept.iter().any(|dir| leftover.is_in(dir)));
+                findings.extend(ask::find_leftovers(cx, &leftovers).await?);
             }
         }
         self.survey.fill(Survey {

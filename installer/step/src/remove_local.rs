@@ -8,7 +8,7 @@ use engine::{Cx, Data, State, Step, StepError};
 
 /// Removes files and directories of the operator's machine that can be made again, or are of no use any more.
 pub struct RemoveLocal {
-    /// "remove the certificates of etcd": for people, and its name in the plan.
+    /// "remove the certificates of etcd"
     pub title: String,
     pub paths: Vec<Utf8PathBuf>,
 }
@@ -27,8 +27,10 @@ impl RemoveLocal {
 
 #[async_trait]
 impl Step for RemoveLocal {
+    /// By the paths, so that steps with one title are not taken for one step.
     fn id(&self) -> String {
-        self.title.clone()
+        let paths: Vec<&str> = self.paths.iter().map(|path| path.as_str()).collect();
+        format!("remove {}", paths.join(", "))
     }
 
     fn describe(&self) -> String {

@@ -8,7 +8,7 @@ use crate::before::{self, Former};
 
 /// Brings something of a host back to how it was before kubexm changed it: the counterpart of most steps.
 pub struct TakeBack {
-    /// "remove /etc/crictl.yaml": for people, and its name in the plan.
+    /// "remove /etc/crictl.yaml"
     pub title: String,
     pub what: Vec<Former>,
 }
@@ -30,16 +30,14 @@ impl TakeBack {
 
 #[async_trait]
 impl Step for TakeBack {
+    /// By what is taken back, so that steps with one title are not taken for one step.
     fn id(&self) -> String {
-        self.title.clone()
+        let what: Vec<String> = self.what.iter().map(ToString::to_string).collect();
+        format!("take back {}", what.join(", "))
     }
 
     fn describe(&self) -> String {
         self.title.clone()
-    }
-
-    fn inputs(&self) -> String {
-        format!("{:?}", self.what)
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

@@ -269,6 +269,19 @@ async fn what_another_installation_left_behind() {
 }
 
 #[tokio::test]
+async fn data_that_stayed_when_this_cluster_left_is_no_leftover() {
+    let with_data_of = |cluster: &str| {
+        host("node1", |_| ())
+            .on("@data", 0, "/etc/kubernetes/@data\n")
+            .on("ls -A /etc/kubernetes", 0, "y\n")
+            .with_file("/var/lib/kubexm/cluster", format!("{cluster}\n"), 0o600)
+    };
+    assert_eq!(judged(vec![with_data_of("demo")]).await, "fit");
+    let others = judged(vec![with_data_of("other")]).await;
+    assert!(others.contains("/etc/kubernetes is there"), "{others}");
+}
+
+#[tokio::test]
 async fn a_host_of_another_cluster() {
     let host = host("node1", |_| ()).with_file(MARKER, "other\n", 0o644);
     insta::assert_snapshot!(judged(vec![host]).await, @r"
