@@ -51,8 +51,6 @@ pub struct NginxConfig {
     pub balancer: Balancer,
     /// The name that the apiservers' certificates bear.
     pub server_name: String,
-    /// The file of the stream module, where nginx was built with it as a module.
-    pub stream_module: Option<String>,
 }
 template!(NginxConfig, "nginx.conf.j2");
 

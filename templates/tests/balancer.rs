@@ -37,17 +37,15 @@ fn haproxy(home: BalancerHome, listen: &[&str], ca_file: &str) -> HaproxyConfig 
     }
 }
 
-fn nginx(home: BalancerHome, listen: &[&str], ca: &str, module: Option<&str>) -> NginxConfig {
+fn nginx(home: BalancerHome, listen: &[&str], ca: &str) -> NginxConfig {
     NginxConfig {
         balancer: balancer(home, listen, ca),
         server_name: "lb.kubexm.local".into(),
-        stream_module: module.map(Into::into),
     }
 }
 
 const ALL: &[&str] = &["0.0.0.0", "::"];
 const LOOPBACK: &[&str] = &["127.0.0.1", "::1"];
-const MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 #[test]
 fn configurations() {
@@ -61,14 +59,9 @@ fn configurations() {
         "haproxy-pod.cfg",
         text(&haproxy(BalancerHome::Pod, LOOPBACK, ca))
     );
-    let pod = nginx(BalancerHome::Pod, LOOPBACK, ca, None);
+    let pod = nginx(BalancerHome::Pod, LOOPBACK, ca);
     insta::assert_snapshot!("nginx-pod.conf", text(&pod));
-    let host = nginx(
-        BalancerHome::Host,
-        ALL,
-        "/etc/nginx/kubexm-ca.crt",
-        Some(MODULE),
-    );
+    let host = nginx(BalancerHome::Host, ALL, "/etc/nginx/kubexm-ca.crt");
     insta::assert_snapshot!("nginx-host.conf", text(&host));
     insta::assert_snapshot!(
         "balancer-check.sh",
@@ -197,8 +190,8 @@ fn nginx_takes_its_configuration() {
     let ca = ca.to_str().unwrap();
     let check = ["/usr/sbin/nginx", "-t", "-c"];
     for config in [
-        nginx(BalancerHome::Host, ALL, ca, Some(MODULE)),
-        nginx(BalancerHome::Pod, LOOPBACK, ca, Some(MODULE)),
+        nginx(BalancerHome::Host, ALL, ca),
+        nginx(BalancerHome::Pod, LOOPBACK, ca),
     ] {
         judged(dir.path(), "nginx.conf", &text(&config), &check);
     }

@@ -210,6 +210,44 @@ fn by_kubeadm_masters_and_workers_join_the_first() {
     insta::assert_snapshot!("kubeadm", &plan[begin..]);
 }
 
+/// From the load balancers on: what comes before does not know them.
+fn behind_etcd(text: &str) -> String {
+    let plan = plan(text);
+    let begin = plan
+        .find("\nload balancer")
+        .or(plan.find("\ncontrol plane"));
+    plan[begin.unwrap()..].to_owned()
+}
+
+#[test]
+fn in_front_of_three_masters() {
+    insta::assert_snapshot!(
+        "haproxy-hosts",
+        plan(include_str!("../../../examples/ha-haproxy.yaml"))
+    );
+    insta::assert_snapshot!(
+        "nginx-hosts",
+        behind_etcd(include_str!("../../../examples/ha-nginx.yaml"))
+    );
+    let internal = include_str!("../../../examples/ha-internal.yaml");
+    insta::assert_snapshot!("haproxy-pods", behind_etcd(internal));
+    insta::assert_snapshot!(
+        "nginx-pods",
+        behind_etcd(&internal.replace(
+            "internalLoadbalancer: haproxy",
+            "internalLoadbalancer: nginx"
+        ))
+    );
+    insta::assert_snapshot!(
+        "kube-vip",
+        behind_etcd(include_str!("../../../examples/ha-kube-vip.yaml"))
+    );
+    insta::assert_snapshot!(
+        "external",
+        behind_etcd(include_str!("../../../examples/ha-external.yaml"))
+    );
+}
+
 #[test]
 fn the_same_examples_backwards() {
     let back = |text: &str, data| {
@@ -222,6 +260,8 @@ fn the_same_examples_backwards() {
     let three = include_str!("../../../examples/three-etcd.yaml");
     insta::assert_snapshot!("three-etcd-purged", back(three, Data::Purge));
     insta::assert_snapshot!("three-etcd-deleted", back(three, Data::Keep));
+    let balanced = include_str!("../../../examples/ha-nginx.yaml");
+    insta::assert_snapshot!("nginx-hosts-purged", back(balanced, Data::Purge));
 }
 
 #[test]

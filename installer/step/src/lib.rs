@@ -18,7 +18,6 @@ mod edit_block;
 mod enter_etcd;
 mod etcdctl;
 mod find_link;
-mod find_nginx_stream;
 mod grant_administrators;
 mod hold_file;
 mod image_archive;
@@ -98,7 +97,6 @@ pub use edit_block::EditBlock;
 pub use enter_etcd::{EnterEtcd, Entry};
 pub use etcdctl::{EtcdCluster, EtcdPeer};
 pub use find_link::{FindLink, Link};
-pub use find_nginx_stream::{FindNginxStream, NginxStream};
 pub use grant_administrators::GrantAdministrators;
 pub use hold_file::HoldFile;
 pub use host::{FileAttrs, Owner};
@@ -124,8 +122,8 @@ pub use note_etcd_founded::NoteEtcdFounded;
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use pod_network::PodNetwork;
 pub use preflight::{
-    FOUNDATION, Finding, JudgeSurveys, Leftover, MARKER, Memory, Neighbour, Port, Program,
-    Requirements, Space, Survey, SurveyHost, System,
+    FOUNDATION, Finding, Held, JudgeSurveys, Leftover, MARKER, Memory, Neighbour, Port, Program,
+    ProgramFeature, Requirements, SharedAddress, Space, Survey, SurveyHost, System,
 };
 pub use prepare_vrrp::{PrepareVrrp, Vrrp};
 pub use promote_etcd_member::PromoteEtcdMember;

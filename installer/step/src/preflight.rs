@@ -4,10 +4,11 @@
 mod ask;
 mod judge;
 mod running;
+mod shared;
 mod together;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use engine::{Cx, Data, Slot, State, Step, StepError};
 use crate::KernelModule;
 use crate::before;
 
+pub use shared::{Held, SharedAddress};
 pub use together::JudgeSurveys;
 
 /// What a host must be and have.
@@ -42,12 +44,15 @@ pub struct Requirements {
     /// What the kernel must have, or be able to load.
     pub modules: Vec<KernelModule>,
     pub programs: Vec<Program>,
+    pub features: Vec<ProgramFeature>,
     /// Paths that another installation leaves behind.
     pub leftovers: Vec<Leftover>,
     /// The addresses that the config gives the host.
     pub addresses: Vec<IpAddr>,
     /// Addresses of other hosts that must be in a network of this one.
     pub neighbours: Vec<Neighbour>,
+    /// Addresses that this host holds in turn with others, and where they are then reached.
+    pub shared: Vec<SocketAddr>,
 }
 
 /// A host that must be reached without a router.
@@ -93,6 +98,16 @@ pub struct Program {
     pub package: &'static str,
 }
 
+/// What not every build of a program has in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramFeature {
+    pub program: &'static str,
+    pub name: &'static str,
+    /// The shell's test for it, which changes nothing.
+    pub test: &'static str,
+    pub package: &'static str,
+}
+
 /// A path, and what it is a sign of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
@@ -130,6 +145,7 @@ pub struct Survey {
     /// How far the host's clock is ahead of the operator's, give or take the round trip.
     pub clock_ahead_ms: i64,
     pub round_trip_ms: u64,
+    pub shared: Vec<SharedAddress>,
     pub findings: Vec<Finding>,
 }
 
@@ -161,6 +177,8 @@ impl Step for SurveyHost {
         let mut findings = judge::judge_facts(&self.requirements, &facts);
         findings.extend(ask::find_lacks(cx, &self.requirements).await?);
         findings.extend(ask::find_distant(cx, &self.requirements).await?);
+        findings.extend(shared::find_outside(cx, &self.requirements).await?);
+        let shared = shared::look(cx, &self.requirements, &facts).await?;
         match marker {
             Some(cluster) if cluster == self.requirements.cluster => {
                 findings.extend(running::find_changed(cx, &self.requirements).await?);
@@ -172,6 +190,7 @@ impl Step for SurveyHost {
             )),
             None => {
                 findings.extend(judge::judge_room(&self.requirements, &facts));
+                findings.extend(shared::judge_held(&shared));
                 let kept = before::kept_data(cx, &self.requirements.cluster).await?;
                 let mut leftovers = self.requirements.leftovers.clone();
                 leftovers.retain(|leftover| !kept.iter().any(|dir| leftover.is_in(dir)));
@@ -183,6 +202,7 @@ impl Step for SurveyHost {
             machine_id: facts.machine_id.clone(),
             clock_ahead_ms: facts.clock_ahead_ms,
             round_trip_ms: facts.round_trip_ms,
+            shared,
             findings,
         });
         Ok(State::Satisfied)

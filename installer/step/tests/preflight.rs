@@ -1,6 +1,6 @@
 //! What is said of hosts that are not fit, word for word.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use event::Progress;
 use host::Facts;
 use host::fake::{FakeHost, facts};
 use step::{
-    FOUNDATION, Feature, JudgeSurveys, KernelModule, Leftover, MARKER, Memory, Port, Program,
-    Requirements, Space, Survey, SurveyHost, System,
+    FOUNDATION, Feature, Held, JudgeSurveys, KernelModule, Leftover, MARKER, Memory, Port, Program,
+    ProgramFeature, Requirements, Space, Survey, SurveyHost, System,
 };
 
 fn requirements() -> Requirements {
@@ -80,7 +80,7 @@ fn requirements() -> Requirements {
             of: "another Kubernetes",
         }],
         addresses: vec!["10.0.0.1".parse::<IpAddr>().unwrap()],
-        neighbours: Vec::new(),
+        ..Requirements::default()
     }
 }
 
@@ -100,13 +100,17 @@ fn host(name: &str, change: impl FnOnce(&mut Facts)) -> FakeHost {
 
 /// What the hosts are told together.
 async fn judged(hosts: Vec<FakeHost>) -> String {
+    judged_by(&requirements(), hosts).await
+}
+
+async fn judged_by(requirements: &Requirements, hosts: Vec<FakeHost>) -> String {
     let mut surveys = Vec::new();
     for host in hosts {
         let host: Arc<dyn host::Host> = Arc::new(host);
         let survey: Slot<Survey> = Slot::new(host.name());
         surveys.push((host.name().to_owned(), survey.clone()));
         let step = SurveyHost {
-            requirements: requirements(),
+            requirements: requirements.clone(),
             survey,
         };
         let progress = Progress::unseen();
@@ -383,6 +387,113 @@ async fn a_host_that_is_down_stands_in_the_report_of_the_others() {
     ");
 }
 
+/// Hosts that share 10.0.0.100 and see this of their links.
+fn sharing() -> Requirements {
+    Requirements {
+        shared: vec!["10.0.0.100:6443".parse::<SocketAddr>().unwrap()],
+        ..requirements()
+    }
+}
+
+fn linked(name: &str, network: &str) -> FakeHost {
+    let shown = format!("2: eth0 inet {network} scope global eth0\neth0 mtu 1500\n");
+    host(name, |_| ()).on("addr show", 0, shown)
+}
+
+fn hearing(name: &str) -> FakeHost {
+    linked(name, "10.0.0.1/24").on("answers 10.0.0.100 6443", 0, "10.0.0.100\n")
+}
+
+fn holding(name: &str) -> FakeHost {
+    let change = |facts: &mut Facts| facts.addresses.push("10.0.0.100".parse().unwrap());
+    let shown = "2: eth0 inet 10.0.0.1/24\n2: eth0 inet 10.0.0.100/32\neth0 mtu 1500\n";
+    host(name, change).on("addr show", 0, shown)
+}
+
+fn ours(host: FakeHost) -> FakeHost {
+    host.with_file(MARKER, "demo\n", 0o644)
+}
+
+#[tokio::test]
+async fn a_virtual_address_that_somebody_else_has() {
+    let free = vec![linked("lb1", "10.0.0.1/24"), linked("lb2", "10.0.0.1/24")];
+    assert_eq!(judged_by(&sharing(), free).await, "fit");
+    let taken = vec![hearing("lb1"), hearing("lb2")];
+    insta::assert_snapshot!(judged_by(&sharing(), taken).await, @r"
+    1 finding; nothing was touched
+      lb1: somebody answers at the virtual address 10.0.0.100, and it is none of the hosts that share it
+          fix: find out who: ip neigh show to 10.0.0.100; or give another one in controlPlaneEndpoint.lb_address
+    ");
+    let new_beside_ours = vec![ours(holding("lb1")), hearing("lb2")];
+    assert_eq!(judged_by(&sharing(), new_beside_ours).await, "fit");
+    let unseen = linked("lb2", "10.0.0.1/24");
+    unseen.go_down();
+    let one_may_have_it = vec![ours(hearing("lb1")), unseen];
+    assert_eq!(judged_by(&sharing(), one_may_have_it).await, "fit");
+}
+
+#[tokio::test]
+async fn a_virtual_address_that_a_host_has_before_kubexm_gave_it() {
+    insta::assert_snapshot!(judged_by(&sharing(), vec![holding("lb1")]).await, @r"
+    1 finding; nothing was touched
+      lb1: it has the virtual address 10.0.0.100 already
+          fix: take it off the host, or give another one in controlPlaneEndpoint.lb_address
+    ");
+}
+
+#[tokio::test]
+async fn a_virtual_address_of_no_network_around() {
+    let outside = vec![linked("lb1", "10.0.1.1/24")];
+    insta::assert_snapshot!(judged_by(&sharing(), outside).await, @r"
+    1 finding; nothing was touched
+      lb1: the virtual address 10.0.0.100 is in none of its networks (10.0.1.0/24 on eth0)
+          fix: give an address of one of them in controlPlaneEndpoint.lb_address
+    ");
+}
+
+#[tokio::test]
+async fn a_program_without_what_is_needed_of_it() {
+    let wanted = Requirements {
+        features: vec![ProgramFeature {
+            program: "nginx",
+            name: "stream module",
+            test: "nginx -V 2>&1 | grep -q with-stream",
+            package: "libnginx-mod-stream",
+        }],
+        ..requirements()
+    };
+    let host = host("lb1", |_| ()).on("has_controller", 0, "feature stream module\n");
+    insta::assert_snapshot!(judged_by(&wanted, vec![host]).await, @r"
+    1 finding; nothing was touched
+      lb1: its nginx has no stream module
+          fix: install libnginx-mod-stream
+    ");
+}
+
+/// The real shell of this machine: of two addresses of its loopback one takes a connection.
+#[tokio::test]
+async fn a_real_shell_hears_who_answers() {
+    let listener = std::net::TcpListener::bind("127.0.0.8:0").unwrap();
+    let answering = listener.local_addr().unwrap();
+    let silent = SocketAddr::new("127.0.0.9".parse().unwrap(), answering.port());
+    let requirements = Requirements {
+        shared: vec![answering, silent],
+        ..Requirements::default()
+    };
+    let survey: Slot<Survey> = Slot::new("here");
+    let step = SurveyHost {
+        requirements,
+        survey: survey.clone(),
+    };
+    let host = host::local::LocalHost::new("here", host::Redactor::default());
+    let progress = Progress::unseen();
+    let host = Arc::new(host);
+    step.check(&Cx { host, progress }).await.unwrap();
+    let seen = survey.get().unwrap();
+    let held: Vec<Held> = seen.shared.iter().map(|shared| shared.held).collect();
+    assert_eq!(held, [Held::Elsewhere, Held::Nowhere]);
+}
+
 /// The real shell of this machine: every answer that it gives is about something that it really lacks.
 #[tokio::test]
 async fn a_real_shell_names_what_is_not_there_and_nothing_else() {
@@ -396,6 +507,26 @@ async fn a_real_shell_names_what_is_not_there_and_nothing_else() {
             KernelModule {
                 name: "no_module_is_needed",
                 shows: Feature::Filesystem("proc"),
+            },
+        ],
+        features: vec![
+            ProgramFeature {
+                program: "sh",
+                name: "no-such feature",
+                test: "false",
+                package: "nothing",
+            },
+            ProgramFeature {
+                program: "sh",
+                name: "no-such lack",
+                test: "false || true",
+                package: "nothing",
+            },
+            ProgramFeature {
+                program: "no-such-program",
+                name: "no-such part",
+                test: "false",
+                package: "nothing",
             },
         ],
         programs: vec![
@@ -431,6 +562,7 @@ async fn a_real_shell_names_what_is_not_there_and_nothing_else() {
             "its cgroups lack no-such-controller",
             "its kernel lacks no_such_module, and modprobe finds no such module",
             "it has no no-such-program",
+            "its sh has no no-such feature",
         ]
     );
 }

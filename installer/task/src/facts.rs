@@ -1,7 +1,7 @@
 //! Facts about components that decide what is written for them.
 
 use cluster::ProxyMode;
-use step::{Feature, KernelModule, Memory, Port, Program, System};
+use step::{Feature, KernelModule, Memory, Port, Program, ProgramFeature, System};
 use templates::CorruptionCheck;
 
 /// The operating systems that kubexm supports, each since its oldest release.
@@ -190,8 +190,8 @@ pub(crate) const USER_PROGRAMS: &[Program] = &[
     },
 ];
 
-/// The programs of a load balancer beside the balancer itself.
-pub(crate) const BALANCER_PROGRAMS: &[Program] = &[
+/// The programs of a host that holds a virtual address in turn with others.
+pub(crate) const SHARING_PROGRAMS: &[Program] = &[
     Program {
         name: "bash",
         package: "bash",
@@ -200,11 +200,22 @@ pub(crate) const BALANCER_PROGRAMS: &[Program] = &[
         name: "ip",
         package: "iproute2 (on RHEL and its kin: iproute)",
     },
-    Program {
-        name: "keepalived",
-        package: "keepalived",
-    },
 ];
+
+/// What has the load balancers' hosts share an address.
+pub(crate) const KEEPALIVED: Program = Program {
+    name: "keepalived",
+    package: "keepalived",
+};
+
+/// nginx has it in itself, or its configuration of the distribution names a module.
+pub(crate) const NGINX_STREAM: ProgramFeature = ProgramFeature {
+    program: "nginx",
+    name: "stream module",
+    test: "nginx -V 2>&1 | tr ' ' '\\n' | grep -qx -e --with-stream || \
+           grep -qs ngx_stream_module /etc/nginx/modules-enabled/*.conf /usr/share/nginx/modules/*.conf",
+    package: "libnginx-mod-stream (on RHEL and its kin: nginx-mod-stream)",
+};
 
 /// The kernel modules of a host that runs containers.
 pub(crate) const MODULES: &[KernelModule] = &[

@@ -46,7 +46,6 @@ fn pod(site: &Site, host: &Host, program: BalancerProgram) -> Vec<Arc<dyn Step>>
             let config = NginxConfig {
                 balancer,
                 server_name: site.cluster.spec.control_plane_endpoint.domain.clone(),
-                stream_module: None,
             };
             ("nginx.conf", rendered(&config))
         }

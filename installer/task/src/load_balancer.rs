@@ -1,11 +1,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use cluster::{ExternalLoadBalancer, Host, Role};
+use cluster::{ExternalLoadBalancer, Host, InternalLoadBalancer, Role};
 use engine::{Order, Slot, Step, StepError, Task};
 use step::{
-    Content, FileAttrs, FindLink, FindNginxStream, Link, NginxStream, PrepareVrrp, Program,
-    ReachAddress, ReloadService, ReplaceConfig, RunService, UploadFile, Vrrp,
+    Content, FileAttrs, FindLink, Link, PrepareVrrp, Program, ReachAddress, ReloadService,
+    ReplaceConfig, RunService, UploadFile, Vrrp,
 };
 use templates::{BalancerCheck, BalancerHome, HaproxyConfig, KeepalivedConfig, NginxConfig};
 
@@ -86,6 +86,15 @@ impl Site {
         };
         Program { name, package }
     }
+
+    /// The hosts that hold the virtual addresses in turn.
+    pub(crate) fn sharing_hosts(&self) -> Vec<&Host> {
+        let endpoint = &self.cluster.spec.control_plane_endpoint;
+        match endpoint.internal_load_balancer {
+            InternalLoadBalancer::KubeVip => self.masters(),
+            _ => self.balancer_hosts(),
+        }
+    }
 }
 
 fn balancer(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
@@ -137,34 +146,15 @@ fn haproxy(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
 }
 
 fn nginx(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let stream = Slot::new("nginx's stream module");
     let config = NginxConfig {
         balancer: site.balancer(BalancerHome::Host, everywhere(host), NGINX_CA),
         server_name: site.cluster.spec.control_plane_endpoint.domain.clone(),
-        stream_module: None,
-    };
-    let takes = vec![stream.id()];
-    let found = stream.clone();
-    let render = move || {
-        let stream_module = match found.get() {
-            Some(NginxStream::Module(path)) => Some(path.to_string()),
-            Some(NginxStream::BuiltIn) => None,
-            None => return Err(StepError::new("nginx's stream module is not known yet")),
-        };
-        rendered_late(&NginxConfig {
-            stream_module,
-            ..config.clone()
-        })
     };
     vec![
-        Arc::new(FindNginxStream { stream }),
         authority(site, NGINX_CA),
         Arc::new(ReplaceConfig {
             path: NGINX_CONFIG.into(),
-            content: Content::Late {
-                takes,
-                render: Arc::new(render),
-            },
+            content: Content::Text(rendered(&config)),
             attrs: FileAttrs::root(0o644),
             judge: &["nginx", "-t", "-q", "-c"],
         }),

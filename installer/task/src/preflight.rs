@@ -3,15 +3,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use artifact::ImageEntry;
-use cluster::{Arch, Host, KubernetesType, NetworkPlugin, Role};
+use cluster::{Arch, ExternalLoadBalancer, Host, KubernetesType, NetworkPlugin, Role};
 use engine::{Order, Slot, Step, Task};
 use step::{JudgeSurveys, Leftover, Neighbour, Port, Requirements, Space, Survey, SurveyHost};
 
 use crate::balancer::HEALTH_PORT;
 use crate::facts::{
-    BALANCER_PROGRAMS, CONNTRACK, CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, DIFF,
-    ETCD_PORTS, FLOCK, MODULES, NODE_PORTS, NODE_PROGRAMS, PROGRAMS, ROUTE_PROGRAMS, SYSTEMS,
-    USER_PROGRAMS, forwarding_programs,
+    CONNTRACK, CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, DIFF, ETCD_PORTS, FLOCK,
+    KEEPALIVED, MODULES, NGINX_STREAM, NODE_PORTS, NODE_PROGRAMS, PROGRAMS, ROUTE_PROGRAMS,
+    SHARING_PROGRAMS, SYSTEMS, USER_PROGRAMS, forwarding_programs,
 };
 use crate::{OPERATOR, Site, programs};
 
@@ -67,7 +67,15 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
         of_node(site, host, &mut wanted);
     }
     if is(&site.balancer_hosts()) {
+        wanted.ports.extend(balancer_ports(site));
         of_balancer(site, &mut wanted);
+    }
+    if site.internal_balancer_kind().is_some() && is(&site.plain_workers()) {
+        wanted.ports.extend(balancer_ports(site));
+    }
+    if is(&site.sharing_hosts()) {
+        wanted.programs.extend_from_slice(SHARING_PROGRAMS);
+        wanted.shared = site.virtual_sockets();
     }
     if is(&site.cluster.hosts_in(Role::Master)) {
         wanted.ports.push(Port {
@@ -165,16 +173,22 @@ fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
     }
 }
 
+fn balancer_ports(site: &Site) -> [Port; 2] {
+    let endpoint = site.cluster.spec.control_plane_endpoint.port;
+    [endpoint, HEALTH_PORT].map(|number| Port {
+        number,
+        of: "the load balancer",
+    })
+}
+
 fn of_balancer(site: &Site, wanted: &mut Requirements) {
-    let spec = &site.cluster.spec;
-    let port = |number, of| Port { number, of };
-    let endpoint = spec.control_plane_endpoint.port;
-    wanted.ports.extend([
-        port(endpoint, "the load balancer"),
-        port(HEALTH_PORT, "the load balancer"),
-    ]);
-    wanted.programs.extend_from_slice(BALANCER_PROGRAMS);
-    wanted.programs.push(site.balancer_program());
+    let endpoint = &site.cluster.spec.control_plane_endpoint;
+    wanted
+        .programs
+        .extend([KEEPALIVED, site.balancer_program()]);
+    if endpoint.external_load_balancer == ExternalLoadBalancer::KubexmNginx {
+        wanted.features.push(NGINX_STREAM);
+    }
 }
 
 fn of_registry(site: &Site, host: &Host, wanted: &mut Requirements) {
@@ -266,6 +280,14 @@ mod tests {
         let text = include_str!("../../../examples/three-etcd.yaml");
         let mut cluster = cluster::parse("config.yaml", text).unwrap().cluster;
         change(&mut cluster.spec);
+        in_cluster(name, cluster)
+    }
+
+    fn of_text(name: &str, text: &str) -> Requirements {
+        in_cluster(name, cluster::parse("config.yaml", text).unwrap().cluster)
+    }
+
+    fn in_cluster(name: &str, cluster: cluster::Cluster) -> Requirements {
         let manifest = Manifest {
             format: FORMAT,
             cluster: cluster.name().into(),
@@ -274,7 +296,7 @@ mod tests {
             files: Vec::new(),
             images: Vec::new(),
         };
-        let tree = Tree::at("/srv/.kubexm/three-etcd");
+        let tree = Tree::at("/srv/.kubexm/lab");
         let site = Site::new(cluster, manifest, tree, None);
         requirements(&site, site.cluster.host(name).unwrap())
     }
@@ -334,11 +356,32 @@ mod tests {
         let (worker, registry) = (of("worker1"), of("registry1"));
         assert_eq!(
             (ports(&worker), ports(&registry)),
-            (vec![10250, 10256], vec![5000])
+            (vec![10250, 10256, 6443, 10242], vec![5000])
         );
         assert_eq!((worker.memory, registry.memory), (None, None));
         assert_eq!(worker.modules, MODULES);
         assert!(registry.modules.is_empty() && registry.controllers.is_empty());
         assert_eq!(registry.executable, ["/usr/local/bin"]);
+    }
+
+    fn shared(wanted: &Requirements) -> Vec<String> {
+        wanted.shared.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn hosts_that_share_an_address_are_asked_who_has_it() {
+        let nginx = include_str!("../../../examples/ha-nginx.yaml");
+        let balancer = of_text("lb1", nginx);
+        assert_eq!(shared(&balancer), ["172.16.0.100:6443"]);
+        assert_eq!(balancer.features, [NGINX_STREAM]);
+        assert_eq!(ports(&balancer), [6443, 10242]);
+        assert!(of_text("master1", nginx).shared.is_empty());
+        let haproxy = of_text("lb2", include_str!("../../../examples/ha-haproxy.yaml"));
+        assert!(haproxy.features.is_empty());
+        let kube_vip = include_str!("../../../examples/ha-kube-vip.yaml");
+        assert_eq!(shared(&of_text("master2", kube_vip)), ["172.16.0.100:6443"]);
+        assert!(of_text("worker1", kube_vip).shared.is_empty());
+        let theirs = include_str!("../../../examples/ha-external.yaml");
+        assert!(of_text("master1", theirs).shared.is_empty());
     }
 }

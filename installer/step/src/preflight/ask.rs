@@ -3,7 +3,7 @@
 use engine::{Cx, StepError};
 use host::Command;
 
-use super::{Finding, Leftover, Neighbour, Program, Requirements};
+use super::{Finding, Leftover, Neighbour, Program, ProgramFeature, Requirements};
 use crate::KernelModule;
 use crate::find_link::ask_links;
 use crate::shell::ask;
@@ -31,7 +31,18 @@ pub(super) async fn find_lacks(cx: &Cx, wanted: &Requirements) -> Result<Vec<Fin
         .programs
         .iter()
         .map(|Program { name, .. }| format!("command -v {name} >/dev/null || echo program {name}"));
-    let tests: Vec<String> = controllers.chain(modules).chain(programs).collect();
+    // A program that is not there at all is told of as such.
+    let features = wanted.features.iter().map(|feature| {
+        let ProgramFeature {
+            program,
+            name,
+            test,
+            ..
+        } = feature;
+        format!("! command -v {program} >/dev/null || {{ {test}; }} || echo feature {name}")
+    });
+    let tests = controllers.chain(modules).chain(programs).chain(features);
+    let tests: Vec<String> = tests.collect();
     let script = format!("{HAS_CONTROLLER}{}\ntrue", tests.join("\n"));
     let answer = ask(cx, Command::script(script)).await?.text();
     let lacks =
@@ -63,6 +74,14 @@ pub(super) async fn find_lacks(cx: &Cx, wanted: &Requirements) -> Result<Vec<Fin
             findings.push(Finding::new(
                 format!("it has no {name}"),
                 format!("install {package}"),
+            ));
+        }
+    }
+    for feature in &wanted.features {
+        if lacks("feature", feature.name) {
+            findings.push(Finding::new(
+                format!("its {} has no {}", feature.program, feature.name),
+                format!("install {}", feature.package),
             ));
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Cx, Data, Slot, State, Step, StepError};
 
-use super::{Finding, Survey};
+use super::{Finding, Survey, shared};
 
 /// Judges all surveys together. A host that could not be surveyed has its own failure; it fails nothing here, and is only
 /// named where there is something to report of others.
@@ -52,6 +52,10 @@ impl Step for JudgeSurveys {
         ));
         lines.extend(self.skewed(&surveys));
         lines.extend(self.too_early(&surveys));
+        // A host that could not be looked at may be the one that answers.
+        if surveys.len() == self.surveys.len() {
+            lines.extend(shared::judge_foreign(&surveys));
+        }
         if lines.is_empty() {
             return Ok(State::Satisfied);
         }
