@@ -214,7 +214,7 @@ impl Runner<'_> {
                         delay,
                     });
                     tokio::select! {
-                        () = tokio::time::sleep(delay) => delay *= 2,
+                        () = tokio::time::sleep(delay) => delay = retry.next_delay(delay),
                         () = self.stop.cancelled() => return Err(error),
                     }
                 }

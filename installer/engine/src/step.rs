@@ -94,7 +94,8 @@ impl State {
     }
 }
 
-/// How often, and how far apart, a passing fault is tried again. The delay doubles.
+/// How often, and how far apart, a passing fault is tried again. The delay doubles up to ten seconds, or stays as it is
+/// if it is longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     pub attempts: u32,
@@ -102,6 +103,13 @@ pub struct Retry {
 }
 
 impl Retry {
+    const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
+    /// What follows this delay.
+    pub(crate) fn next_delay(self, delay: Duration) -> Duration {
+        (delay * 2).min(Self::LONGEST_DELAY.max(self.first_delay))
+    }
+
     /// Every step crosses a network.
     pub const NETWORK: Self = Self {
         attempts: 3,

@@ -154,7 +154,7 @@ impl Occasion {
         Retry {
             attempts: match self {
                 Self::Check => 3,
-                Self::Install => 9,
+                Self::Install => 30,
             },
             first_delay: Duration::from_secs(1),
         }

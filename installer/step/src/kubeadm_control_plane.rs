@@ -1,3 +1,4 @@
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use tokio::time::{Instant, sleep};
 use crate::kubeadm::{CONFIG, KUBECTL, NOTES, exclusive, run, with_last_seen};
 use crate::shell::{ask, must};
 
-/// Has a master's static pods run as `kubeadm.yaml` and the kubeadm of this host would have them, and its apiserver
-/// ready. A digest of the two is noted when that is so: an unchanged master is left alone, and a change that was cut
+/// Has a master's static pods run as `kubeadm.yaml` and the kubeadm of this host would have them, and all of them well.
+/// A digest of the two is noted when that is so: an unchanged master is left alone, and a change that was cut
 /// short is seen by the next run. Masters follow each other; after one that does not come up, no other is touched.
 pub struct KubeadmControlPlane {
     pub node: String,
@@ -20,7 +21,9 @@ pub struct KubeadmControlPlane {
     pub halted: Slot<String>,
 }
 
-const PODS: &str = "kube-apiserver kube-controller-manager kube-scheduler";
+/// The static pods as kubeadm calls them, in the order in which they are written anew: who acts through the apiserver
+/// starts when that is ready, and does not lose a minute with asking ever more rarely for one that is away.
+const WAVES: [&[&str]; 2] = [&["apiserver"], &["controller-manager", "scheduler"]];
 const DIGEST: &str =
     "cat /etc/kubernetes/kubeadm.yaml /usr/local/bin/kubeadm | sha256sum | cut -d' ' -f1";
 /// Longer than an apiserver needs to start, and to drain the one of before.
@@ -28,21 +31,30 @@ const RECOVERY: Duration = Duration::from_mins(5);
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
 impl KubeadmControlPlane {
-    fn ready(&self) -> String {
+    fn apiserver_is_ready(&self) -> String {
         let port = self.port;
-        // The other two answer with certificates that nobody signed, to anybody; without a name kubectl asks for one.
         format!(
             "{KUBECTL} --server https://127.0.0.1:{port} get --raw /readyz > /dev/null 2>&1 || \
-             {{ echo the apiserver is not ready; exit; }}; \
-             healthy() {{ /usr/local/bin/kubectl --kubeconfig /dev/null --username none --password none --request-timeout 10s \
-             --insecure-skip-tls-verify --server \"https://127.0.0.1:$1\" get --raw /healthz > /dev/null 2>&1; }}; \
-             healthy 10257 || {{ echo the controller manager is not healthy; exit; }}; \
-             healthy 10259 || {{ echo the scheduler is not healthy; exit; }}"
+             {{ echo the apiserver is not ready; exit; }}"
         )
     }
 
-    /// Writes the manifests anew; prints each pod that is another now, with the container of before.
-    fn regenerate() -> String {
+    fn all_are_ready(&self) -> String {
+        // The other two answer with certificates that nobody signed, to anybody; without a name kubectl asks for one.
+        // Schedulers learned /readyz in 1.31.
+        format!(
+            "{}; \
+             answers() {{ /usr/local/bin/kubectl --kubeconfig /dev/null --username none --password none --request-timeout 10s \
+             --insecure-skip-tls-verify --server \"https://127.0.0.1:$1\" get --raw \"$2\" 2>&1 > /dev/null; }}; \
+             answers 10257 /healthz > /dev/null || {{ echo the controller manager is not healthy; exit; }}; \
+             said=$(answers 10259 /readyz) || case $said in *NotFound*) answers 10259 /healthz > /dev/null ;; *) false ;; esac || \
+             {{ echo the scheduler is not ready; exit; }}",
+            self.apiserver_is_ready()
+        )
+    }
+
+    /// Signs the apiserver's certificate anew if it lacks a name.
+    fn sign() -> String {
         format!(
             "[ \"$({DIGEST})\" != \"$(cat {NOTES}/control-plane 2>/dev/null)\" ] || exit 0
 pki=/etc/kubernetes/pki
@@ -51,38 +63,43 @@ quietly kubeadm init phase certs apiserver --config {CONFIG} 2>/dev/null || {{
   quietly kubeadm init phase certs apiserver --config {CONFIG} || {{
     mv -f $pki/apiserver.crt.old $pki/apiserver.crt; mv -f $pki/apiserver.key.old $pki/apiserver.key; exit 1; }}
   rm -f $pki/apiserver.crt.old $pki/apiserver.key.old; }}
-before=$(for pod in {PODS}; do sha256sum < /etc/kubernetes/manifests/$pod.yaml; done)
-containers=$(for pod in {PODS}; do \
-             echo \"$pod $(crictl ps --quiet --label io.kubernetes.container.name=$pod | head -n 1)\"; done)
-quietly kubeadm init phase control-plane all --config {CONFIG}
-after=$(for pod in {PODS}; do sha256sum < /etc/kubernetes/manifests/$pod.yaml; done)
-line=0
-for pod in {PODS}; do line=$((line + 1))
-  [ \"$(echo \"$before\" | sed -n ${{line}}p)\" = \"$(echo \"$after\" | sed -n ${{line}}p)\" ] || \
-             echo \"$containers\" | grep \"^$pod \"; done
 rm -f \"$log\""
         )
     }
 
-    /// Until every changed pod runs in a container of its own, and all answer.
-    async fn settled(&self, cx: &Cx, changed: &[(String, String)]) -> Result<(), StepError> {
-        let replaced: Vec<String> = changed
-            .iter()
-            .map(|(pod, container)| {
-                format!(
-                    "id=$(crictl ps --quiet --label io.kubernetes.container.name={pod} | head -n 1); \
-                     [ -n \"$id\" ] && [ \"$id\" != {} ] || {{ echo {pod} runs as before; exit; }}",
-                    host::quote(container)
-                )
-            })
-            .collect();
-        let script = format!(
-            "export PATH=\"/usr/local/bin:$PATH\"; {}{}",
-            replaced
-                .iter()
-                .fold(String::new(), |all, one| all + one + "; "),
-            self.ready()
-        );
+    /// Writes the manifests of a wave anew; prints each pod that is another now, with the container of before.
+    fn regenerate(wave: &[&str]) -> String {
+        format!(
+            "[ \"$({DIGEST})\" != \"$(cat {NOTES}/control-plane 2>/dev/null)\" ] || exit 0
+for part in {}; do
+  manifest=/etc/kubernetes/manifests/kube-$part.yaml
+  before=$(sha256sum < $manifest)
+  container=$(crictl ps --quiet --label io.kubernetes.container.name=kube-$part | head -n 1)
+  quietly kubeadm init phase control-plane $part --config {CONFIG}
+  [ \"$before\" = \"$(sha256sum < $manifest)\" ] || echo \"kube-$part $container\"
+done
+rm -f \"$log\"",
+            wave.join(" ")
+        )
+    }
+
+    /// Until every changed pod runs in a container of its own, and what is asked for is ready.
+    async fn settled(
+        &self,
+        cx: &Cx,
+        changed: &[(String, String)],
+        ready: &str,
+    ) -> Result<(), StepError> {
+        let mut script = "export PATH=\"/usr/local/bin:$PATH\"; ".to_owned();
+        for (pod, container) in changed {
+            let _ = write!(
+                script,
+                "id=$(crictl ps --quiet --label io.kubernetes.container.name={pod} | head -n 1); \
+                 [ -n \"$id\" ] && [ \"$id\" != {} ] || {{ echo {pod} runs as before; exit; }}; ",
+                host::quote(container)
+            );
+        }
+        script += ready;
         let deadline = Instant::now() + RECOVERY;
         loop {
             let lacking = ask(cx, Command::script(&*script)).await?.text();
@@ -100,15 +117,21 @@ rm -f \"$log\""
     }
 
     async fn roll(&self, cx: &Cx) -> Result<(), StepError> {
-        let trying = "write the manifests of the control plane";
-        let output = run(cx, trying, exclusive(&Self::regenerate())).await?;
-        let changed: Vec<(String, String)> = output
-            .text()
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .map(|(pod, container)| (pod.to_owned(), container.trim().to_owned()))
-            .collect();
-        self.settled(cx, &changed).await?;
+        let trying = "sign the apiserver's certificate";
+        run(cx, trying, exclusive(&Self::sign())).await?;
+        for wave in WAVES {
+            let trying = "write the manifests of the control plane";
+            let output = run(cx, trying, exclusive(&Self::regenerate(wave))).await?;
+            let changed: Vec<(String, String)> = output
+                .text()
+                .lines()
+                .filter_map(|line| line.split_once(' '))
+                .map(|(pod, container)| (pod.to_owned(), container.trim().to_owned()))
+                .collect();
+            self.settled(cx, &changed, &self.apiserver_is_ready())
+                .await?;
+        }
+        self.settled(cx, &[], &self.all_are_ready()).await?;
         let note = format!("mkdir -p {NOTES}; {DIGEST} > {NOTES}/control-plane");
         must(
             cx,
@@ -138,7 +161,7 @@ impl Step for KubeadmControlPlane {
         let script = format!(
             "[ \"$({DIGEST})\" = \"$(cat {NOTES}/control-plane 2>/dev/null)\" ] || \
              {{ echo runs with an older configuration; exit; }}; {}",
-            self.ready()
+            self.all_are_ready()
         );
         let reason = ask(cx, Command::script(script)).await?.text();
         Ok(if reason.is_empty() {
@@ -166,5 +189,71 @@ impl Step for KubeadmControlPlane {
     /// `ResetNode`, the counterpart of setting up the node, takes the pods away.
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads(script: &str) {
+        let output = std::process::Command::new("sh")
+            .args(["-n", "-c", script])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}\n{script}");
+    }
+
+    fn step() -> KubeadmControlPlane {
+        KubeadmControlPlane {
+            node: "node1".to_owned(),
+            port: 6443,
+            halted: Slot::new("the master that did not come up"),
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_the_scripts() {
+        reads(&step().all_are_ready());
+        reads(exclusive(&KubeadmControlPlane::sign()).text());
+        for wave in WAVES {
+            reads(exclusive(&KubeadmControlPlane::regenerate(wave)).text());
+        }
+    }
+
+    /// What the lines say with a kubectl that answers like this, by its last arguments.
+    fn said(kubectl: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("kubectl");
+        std::fs::write(&program, format!("#!/bin/sh\ncase $* in {kubectl} esac\n")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).unwrap();
+        let script = step()
+            .all_are_ready()
+            .replace("/usr/local/bin/kubectl", program.to_str().unwrap());
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn each_part_of_the_control_plane_is_asked() {
+        assert_eq!(said("*) exit 0;;"), "");
+        assert_eq!(said("*:6443*) exit 1;;"), "the apiserver is not ready\n");
+        let lacking = "the controller manager is not healthy\n";
+        assert_eq!(said("*:10257*) exit 1;;"), lacking);
+        let lacking = "the scheduler is not ready\n";
+        assert_eq!(said("*:10259*/readyz) echo no >&2; exit 1;;"), lacking);
+    }
+
+    #[test]
+    fn a_scheduler_that_has_no_readyz_is_asked_for_its_health() {
+        let old = "*:10259*/readyz) echo 'Error (NotFound)' >&2; exit 1;;";
+        assert_eq!(said(old), "");
+        let ill = format!("{old} *:10259*) exit 1;;");
+        assert_eq!(said(&ill), "the scheduler is not ready\n");
     }
 }

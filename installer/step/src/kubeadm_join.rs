@@ -181,7 +181,7 @@ impl Step for KubeadmJoin {
     /// otherwise.
     fn retry(&self) -> Retry {
         Retry {
-            attempts: 4,
+            attempts: 8,
             first_delay: Duration::from_secs(15),
         }
     }

@@ -96,6 +96,8 @@ fn cluster(site: &Site) -> KubeadmCluster {
     let endpoint = &spec.control_plane_endpoint;
     let shares = node_shares(site).into_iter();
     let authority = ("kubelet-certificate-authority", format!("{PKI}/ca.crt"));
+    // It stops within seconds; otherwise it waits for its watchers to go by themselves until the kubelet kills it.
+    let stop = ("shutdown-send-retry-after", "true".to_owned());
     KubeadmCluster {
         name: site.cluster.name().to_owned(),
         version: site.kubernetes_version().with_v(),
@@ -106,7 +108,7 @@ fn cluster(site: &Site) -> KubeadmCluster {
         dns_domain: kubernetes.cluster_name.clone(),
         etcd: etcd(site),
         dns_image_tag: image_tag(site, "coredns"),
-        api_server: arguments(site, [authority], &kubernetes.api_server),
+        api_server: arguments(site, [authority, stop], &kubernetes.api_server),
         controller_manager: arguments(
             site,
             shares.chain([("allocate-node-cidrs", "true".to_owned())]),

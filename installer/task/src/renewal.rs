@@ -5,7 +5,7 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 use cluster::KubernetesType;
 use engine::{Step, Task};
-use step::{Content, FileAttrs, MakeDirectory, RunService, UploadFile};
+use step::{Content, FileAttrs, Former, MakeDirectory, RunService, TakeBack, UploadFile};
 use templates::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
 
 use crate::Site;
@@ -17,17 +17,22 @@ const SERVICE: &str = "/etc/systemd/system/kubexm-renew-certificates.service";
 const TIMER: &str = "kubexm-renew-certificates.timer";
 const TIMER_FILE: &str = "/etc/systemd/system/kubexm-renew-certificates.timer";
 
-/// A timer on each master that renews what kubeadm has signed, if the config asks for it. What the operator's machine
-/// has signed is renewed by installing again.
+/// A timer on each master that renews what kubeadm has signed, if the config asks for it; one of a config that did goes.
+/// What the operator's machine has signed is renewed by installing again.
 #[must_use]
 pub fn renew_certificates(site: &Site) -> Task {
     let kubernetes = &site.cluster.spec.kubernetes;
     let mut task = Task::new("renewal of certificates");
-    if !kubernetes.auto_renew_certs || kubernetes.kind != KubernetesType::Kubeadm {
+    if kubernetes.kind != KubernetesType::Kubeadm {
         return task;
     }
     for (hour, host) in hours().zip(site.masters()) {
-        task = task.on(&host.name, steps(site, hour));
+        let steps = if kubernetes.auto_renew_certs {
+            steps(site, hour)
+        } else {
+            vec![no_timer()]
+        };
+        task = task.on(&host.name, steps);
     }
     task
 }
@@ -35,6 +40,19 @@ pub fn renew_certificates(site: &Site) -> Task {
 /// The hours of the masters, in the night first. With more masters than hours some share one.
 fn hours() -> impl Iterator<Item = u8> {
     (0..24).map(|hour| (hour + 1) % 24).cycle()
+}
+
+/// The files go behind the timer that reads them; their directory with the last file that kubexm puts there.
+fn no_timer() -> Arc<dyn Step> {
+    Arc::new(TakeBack {
+        title: "remove the timer that renews certificates".to_owned(),
+        what: vec![
+            Former::Unit(TIMER.to_owned()),
+            Former::File(TIMER_FILE.into()),
+            Former::File(SERVICE.into()),
+            Former::File(SCRIPT.into()),
+        ],
+    })
 }
 
 fn steps(site: &Site, hour: u8) -> Vec<Arc<dyn Step>> {
@@ -66,4 +84,24 @@ fn steps(site: &Site, hour: u8) -> Vec<Arc<dyn Step>> {
             reads: vec![Utf8PathBuf::from(TIMER_FILE)],
         }),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::Data;
+
+    use super::*;
+    use crate::testing::site;
+
+    /// Nothing that the timer needs outlives the wish for it; the directory is not the timer's alone.
+    #[test]
+    fn what_is_set_up_is_what_goes() {
+        let site = site("kubernetes: {type: kubeadm, autoRenewCerts: true}");
+        let set_up = steps(&site, 1).into_iter().skip(1).rev();
+        let counterparts = set_up.filter_map(|step| step.counterpart(Data::Keep));
+        let each: Vec<String> = counterparts
+            .map(|step| step.id().replace("take back ", ""))
+            .collect();
+        assert_eq!(no_timer().id(), format!("take back {}", each.join(", ")));
+    }
 }
