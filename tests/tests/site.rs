@@ -424,6 +424,7 @@ fn whoever_may_only_sudo_can_install_containerd_1_as_well() -> Result<()> {
     ensure!(config.contains("user: ops"), "{config}");
     let older = config
         .replace("version: v2.1.9", "version: v1.7.24")
+        .replace("version: v1.36.2", "version: v1.34.2")
         .replace(
             "io.containerd.cri.v1.runtime:",
             "io.containerd.grpc.v1.cri:",
