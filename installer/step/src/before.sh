@@ -358,6 +358,8 @@ leave() {
 	reload_units
 	if [ -d "$base/units-before" ]; then
 		ls -A -- "$base/units-before" | while IFS= read -r name; do
+			# What somebody has taken off the host since cannot run again.
+			systemctl cat -- "$name" >/dev/null 2>&1 || : >"$base/units-before/$name"
 			! grep -qx enabled -- "$base/units-before/$name" || systemctl enable -- "$name"
 			! grep -qx active -- "$base/units-before/$name" || systemctl start -- "$name"
 			rm -f -- "$base/units-before/$name"

@@ -5,6 +5,7 @@ use std::time::Duration;
 use engine::{Cx, StepError};
 use host::{Command, HostError, Output};
 
+use crate::before::{self, Former};
 use crate::shell::{ask, refused};
 
 /// What kubeadm is told on a master.
@@ -17,6 +18,11 @@ pub(crate) const KUBECTL: &str = "/usr/local/bin/kubectl --cache-dir=/var/lib/ku
 
 /// Longer than kubeadm itself waits for images, for a control plane and for a node.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(20);
+
+/// Notes how the kubelet was before kubeadm sets it going.
+pub(crate) async fn note_kubelet(cx: &Cx) -> Result<(), StepError> {
+    before::note(cx, &[Former::Unit("kubelet.service".to_owned())]).await
+}
 
 /// A script in which only one kubeadm at a time is at work. A kubeadm whose run has lost its connection goes on and is
 /// waited for: it writes into a file, not into a connection that may be gone.

@@ -5,7 +5,7 @@ use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::ResetNode;
-use crate::kubeadm::{CONFIG, NOTES, exclusive, run, without_signed};
+use crate::kubeadm::{CONFIG, NOTES, exclusive, note_kubelet, run, without_signed};
 use crate::shell::ask;
 
 /// Begins the cluster on its first master. Every phase of kubeadm but the preflight may be run again, and so an init
@@ -42,6 +42,7 @@ impl Step for KubeadmInit {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        note_kubelet(cx).await?;
         let script = format!(
             "missing=$({STATE})
 if [ -e {NOTES}/init ]; then {signed}

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
 use host::Command;
 
-use crate::kubeadm::{NOTES, exclusive, run, without_signed};
+use crate::kubeadm::{NOTES, exclusive, note_kubelet, run, without_signed};
 use crate::shell::must;
 use crate::{Content, ResetNode};
 
@@ -206,6 +206,7 @@ impl Step for KubeadmJoin {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        note_kubelet(cx).await?;
         let command = exclusive(&self.script()).stdin(self.config.bytes()?);
         let Err(error) = run(cx, "join the cluster", command).await else {
             return Ok(());
