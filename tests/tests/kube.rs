@@ -72,6 +72,7 @@ fn a_small_cluster(kind: &str) -> Result<()> {
     };
     let first = site.install()?;
     site.is_green()?;
+    ensure!(site.lab.egress()? == 0, "something tried to leave the site");
 
     let second = site.install()?;
     let unchanged = "everything is as it should be";
