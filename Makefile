@@ -14,7 +14,7 @@ setup: lab-deps ## Install what building and testing need: Debian packages, carg
 	@tests/setup.sh
 
 demo: setup release ## Bundle, carry, install into a site without a route out, and prove it, on this machine
-	@tests/demo/demo.sh
+	@KUBEXM=$(CURDIR)/target/release/kubexm tests/demo/demo.sh
 
 test: setup lint unit e2e ## Everything that must pass before a change lands
 
