@@ -6,13 +6,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{EtcdType, Host, KubernetesType};
 use engine::{Order, Step, Task};
 use step::{
-    ApplyManifest, Content, FileAttrs, GrantAdministrators, Health, KeyPairFiles, MakeDirectory,
-    Owner, RunService, UploadFile, UploadKeyPair, WaitReady,
+    ApplyManifest, Content, GrantAdministrators, Health, KeyPairFiles, RunService, WaitReady,
 };
 use templates::{
     ApiserverUnit, Arguments, ClusterAdmins, ClusterRoles, ControllerManagerUnit, SchedulerUnit,
 };
 
+use crate::files::{directory, key_pair, upload};
 use crate::kube::{KUBERNETES, PKI};
 use crate::kube_pki::{CA, FRONT_PROXY_CA};
 use crate::os::rendered;
@@ -126,21 +126,6 @@ impl Service {
     }
 }
 
-fn upload(path: impl Into<Utf8PathBuf>, content: Content, mode: u32) -> Arc<dyn Step> {
-    Arc::new(UploadFile {
-        path: path.into(),
-        content,
-        attrs: FileAttrs::root(mode),
-    })
-}
-
-fn directory(path: &str, mode: u32) -> Arc<dyn Step> {
-    Arc::new(MakeDirectory {
-        path: path.into(),
-        attrs: FileAttrs::root(mode),
-    })
-}
-
 /// The masters, where their control plane is from plain binaries.
 fn masters(site: &Site) -> Vec<&Host> {
     match site.cluster.spec.kubernetes.kind {
@@ -156,8 +141,8 @@ pub fn control_plane_files(site: &Site) -> Task {
     for host in masters(site) {
         let mut steps = vec![
             Arc::new(site.foundation()),
-            directory(KUBERNETES, 0o755),
-            directory(PKI, 0o755),
+            directory(KUBERNETES),
+            directory(PKI),
             programs::install(site, "kubectl", "/usr/local/bin"),
         ];
         steps.extend(pki(site, host));
@@ -199,14 +184,6 @@ fn pki(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     steps
 }
 
-fn key_pair(from: KeyPairFiles, to: &str) -> Arc<dyn Step> {
-    Arc::new(UploadKeyPair {
-        from,
-        to: format!("{PKI}/{to}").into(),
-        owner: Owner::root(),
-    })
-}
-
 /// With what an apiserver enters the store.
 pub(crate) fn etcd_client(site: &Site) -> Vec<Arc<dyn Step>> {
     let etcd = &site.cluster.spec.etcd;
@@ -215,7 +192,7 @@ pub(crate) fn etcd_client(site: &Site) -> Vec<Arc<dyn Step>> {
     let authority = |from: Utf8PathBuf| {
         let to = format!("{PKI}/etcd/ca.crt");
         [
-            directory(&format!("{PKI}/etcd"), 0o755),
+            directory(format!("{PKI}/etcd")),
             upload(to, Content::Local(from), 0o644),
         ]
     };

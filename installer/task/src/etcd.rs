@@ -13,6 +13,7 @@ use step::{
 use templates::{BootstrapState, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
 
 use crate::facts::corruption_check;
+use crate::files::text;
 use crate::os::rendered;
 use crate::site::{names, url_address};
 use crate::{OPERATOR, Site, programs};
@@ -142,16 +143,8 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
             owner: owner(),
         },
     }));
-    for (path, text) in [
-        (ENVIRONMENT, environment(site, host)),
-        (UNIT_FILE, unit(site)),
-    ] {
-        steps.push(Arc::new(UploadFile {
-            path: path.into(),
-            content: Content::Text(text),
-            attrs: FileAttrs::root(0o644),
-        }));
-    }
+    steps.push(text(ENVIRONMENT, environment(site, host)));
+    steps.push(text(UNIT_FILE, unit(site)));
     steps
 }
 

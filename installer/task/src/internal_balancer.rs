@@ -3,11 +3,12 @@ use std::sync::Arc;
 use artifact::{ImageEntry, Sha256};
 use cluster::Host;
 use engine::{Step, Task};
-use step::{Content, FileAttrs, MakeDirectory, ReachApiserver, UploadFile};
+use step::{Content, ReachApiserver};
 use templates::{BalancerHome, BalancerPod, BalancerProgram, HaproxyConfig, NginxConfig};
 
 use crate::Site;
 use crate::balancer::HEALTH_PORT;
+use crate::files::{directory, upload};
 use crate::kube::{KUBERNETES, MANIFESTS, loopback};
 use crate::kube_pki::CA;
 use crate::os::rendered;
@@ -59,27 +60,14 @@ fn pod(site: &Site, host: &Host, program: BalancerProgram) -> Vec<Arc<dyn Step>>
         digest: Sha256::of(config.as_bytes()).to_string(),
         health_port: HEALTH_PORT,
     });
-    let directory = |path: &str| -> Arc<dyn Step> {
-        Arc::new(MakeDirectory {
-            path: path.into(),
-            attrs: FileAttrs::root(0o755),
-        })
-    };
-    let file = |path: String, content: Content, mode| -> Arc<dyn Step> {
-        Arc::new(UploadFile {
-            path: path.into(),
-            content,
-            attrs: FileAttrs::root(mode),
-        })
-    };
     let authority = Content::Local(site.kubernetes_files(CA).certificate());
     vec![
         directory(DIR),
         directory(KUBERNETES),
         directory(MANIFESTS),
-        file(ca, authority, 0o644),
-        file(path, Content::Text(config), 0o644),
-        file(
+        upload(ca, authority, 0o644),
+        upload(path, Content::Text(config), 0o644),
+        upload(
             format!("{MANIFESTS}/kubexm-load-balancer.yaml"),
             Content::Text(manifest),
             0o600,

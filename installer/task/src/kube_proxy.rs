@@ -4,9 +4,10 @@ use camino::Utf8PathBuf;
 use cluster::{Host, InternalLoadBalancer, ProxyMode};
 use engine::Step;
 use serde_json::{Map, Value};
-use step::{Content, FileAttrs, RunService, UploadFile};
+use step::{Content, RunService};
 use templates::{KubeProxy, KubeProxyMode, KubeProxyUnit};
 
+use crate::files::upload;
 use crate::os::rendered;
 use crate::{Site, programs};
 
@@ -59,20 +60,13 @@ fn config(site: &Site, host: &Host) -> String {
 
 /// kube-proxy as a service of a node.
 pub(crate) fn kube_proxy(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let file = |path: &str, content: Content, mode: u32| -> Arc<dyn Step> {
-        Arc::new(UploadFile {
-            path: path.into(),
-            content,
-            attrs: FileAttrs::root(mode),
-        })
-    };
     let kubeconfig = site.kubeconfig("kube-proxy");
     let reads = [UNIT_FILE, CONFIG, KUBECONFIG, PROGRAM].map(Utf8PathBuf::from);
     vec![
         programs::install(site, "kube-proxy", "/usr/local/bin"),
-        file(KUBECONFIG, Content::Local(kubeconfig), 0o600),
-        file(CONFIG, Content::Text(config(site, host)), 0o644),
-        file(UNIT_FILE, Content::Text(rendered(&KubeProxyUnit {})), 0o644),
+        upload(KUBECONFIG, Content::Local(kubeconfig), 0o600),
+        upload(CONFIG, Content::Text(config(site, host)), 0o644),
+        upload(UNIT_FILE, Content::Text(rendered(&KubeProxyUnit {})), 0o644),
         Arc::new(RunService {
             unit: UNIT,
             reads: reads.into(),

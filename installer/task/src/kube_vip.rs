@@ -3,11 +3,11 @@ use std::sync::Arc;
 use cluster::{Host, InternalLoadBalancer};
 use engine::{Slot, Step, StepError, Task};
 use step::{
-    ApplyManifest, Certificate, CertificateSpec, Content, FileAttrs, FindLink, Link, MakeDirectory,
-    UploadFile, Usage, WriteKubeconfig,
+    ApplyManifest, Certificate, CertificateSpec, Content, FindLink, Link, Usage, WriteKubeconfig,
 };
 use templates::{KubeVipPod, KubeVipRole};
 
+use crate::files::{directory, upload};
 use crate::kube::{KUBERNETES, MANIFESTS};
 use crate::kube_pki::CA;
 use crate::os::{rendered, rendered_late};
@@ -80,12 +80,6 @@ fn pod(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     let Some(address) = host.internal_ips().into_iter().next() else {
         return Vec::new();
     };
-    let directory = |path: &str| -> Arc<dyn Step> {
-        Arc::new(MakeDirectory {
-            path: path.into(),
-            attrs: FileAttrs::root(0o755),
-        })
-    };
     let link: Slot<Link> = Slot::new("the interface of the master");
     let context = KubeVipPod {
         image: site.endpoint_image().unwrap_or_default().to_owned(),
@@ -111,18 +105,18 @@ fn pod(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         Arc::new(FindLink { address, link }),
         directory(KUBERNETES),
         directory(MANIFESTS),
-        Arc::new(UploadFile {
-            path: KUBECONFIG.into(),
-            content: Content::Local(site.kubeconfig("kube-vip")),
-            attrs: FileAttrs::root(0o600),
-        }),
-        Arc::new(UploadFile {
-            path: format!("{MANIFESTS}/kube-vip.yaml").into(),
-            content: Content::Late {
+        upload(
+            KUBECONFIG,
+            Content::Local(site.kubeconfig("kube-vip")),
+            0o600,
+        ),
+        upload(
+            format!("{MANIFESTS}/kube-vip.yaml"),
+            Content::Late {
                 takes,
                 render: Arc::new(render),
             },
-            attrs: FileAttrs::root(0o600),
-        }),
+            0o600,
+        ),
     ]
 }

@@ -7,13 +7,13 @@ use cluster::{EtcdType, Host, KubernetesType};
 use engine::{Order, Slot, Step, Task};
 use secrecy::SecretString;
 use step::{
-    BootstrapToken, Content, FileAttrs, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane,
-    KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode, MakeDirectory, Membership, Owner,
-    ResetNode, RunKubeadmPhase, UploadFile, UploadKeyPair,
+    BootstrapToken, Content, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane, KubeadmInit,
+    KubeadmJoin, KubeadmPhase, LookAtNode, Membership, ResetNode, RunKubeadmPhase,
 };
 
 use crate::Site;
 use crate::control_plane::etcd_client;
+use crate::files::{directory, key_pair, upload};
 use crate::kube::PKI;
 use crate::kube_pki::{CA, FRONT_PROXY_CA};
 use crate::kubeadm_config::{join, kube_proxy, kubeadm};
@@ -180,7 +180,7 @@ fn master_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         ("sa.pub", accounts.public(), 0o644),
         ("sa.key", accounts.key(), 0o600),
     ] {
-        steps.push(upload(&format!("{PKI}/{name}"), Content::Local(from), mode));
+        steps.push(upload(format!("{PKI}/{name}"), Content::Local(from), mode));
     }
     steps.extend(store(site));
     let config = rendered(&kubeadm(site, host));
@@ -193,10 +193,7 @@ fn store(site: &Site) -> Vec<Arc<dyn Step>> {
     match site.cluster.spec.etcd.kind {
         EtcdType::Kubexm | EtcdType::External => etcd_client(site),
         EtcdType::Kubeadm => vec![
-            Arc::new(MakeDirectory {
-                path: format!("{PKI}/etcd").into(),
-                attrs: FileAttrs::root(0o755),
-            }),
+            directory(format!("{PKI}/etcd")),
             key_pair(
                 KeyPairFiles::at(site.tree.certs("etcd").join("ca")),
                 "etcd/ca",
@@ -248,21 +245,5 @@ fn reset(site: &Site) -> Arc<ResetNode> {
             EtcdType::Kubeadm => vec![etcd.data_dir.clone()],
             EtcdType::Kubexm | EtcdType::External => Vec::new(),
         },
-    })
-}
-
-fn key_pair(from: KeyPairFiles, to: &str) -> Arc<dyn Step> {
-    Arc::new(UploadKeyPair {
-        from,
-        to: format!("{PKI}/{to}").into(),
-        owner: Owner::root(),
-    })
-}
-
-fn upload(path: &str, content: Content, mode: u32) -> Arc<dyn Step> {
-    Arc::new(UploadFile {
-        path: path.into(),
-        content,
-        attrs: FileAttrs::root(mode),
     })
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 use cluster::{Host, KubernetesType};
 use engine::{Step, Task};
-use step::{
-    Content, FileAttrs, LinkResolvConf, MakeDirectory, Owner, RunService, UploadFile, UploadKeyPair,
-};
+use step::{Content, LinkResolvConf, RunService};
 use templates::{KubeletConfig, KubeletDropIn, KubeletUnit};
 
+use crate::files::{directory, key_pair, text, upload};
 use crate::kube::{KUBERNETES, MANIFESTS, PKI};
 use crate::kube_pki::CA;
 use crate::os::rendered;
@@ -63,19 +62,12 @@ pub(crate) fn kubelet_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     for program in node_programs(kind) {
         steps.push(programs::install(site, program, "/usr/local/bin"));
     }
-    steps.push(Arc::new(UploadFile {
-        path: format!("{PKI}/ca.crt").into(),
-        content: Content::Local(site.kubernetes_files(CA).certificate()),
-        attrs: FileAttrs::root(0o644),
-    }));
-    steps.push(Arc::new(UploadKeyPair {
-        from: site.kubelet_files(host),
-        to: format!("{PKI}/kubelet").into(),
-        owner: Owner {
-            user: "root".to_owned(),
-            group: "root".to_owned(),
-        },
-    }));
+    steps.push(upload(
+        format!("{PKI}/ca.crt"),
+        Content::Local(site.kubernetes_files(CA).certificate()),
+        0o644,
+    ));
+    steps.push(key_pair(site.kubelet_files(host), "kubelet"));
     steps.push(text(CONFIG, config(site, host)));
     let arguments = arguments(site, host);
     steps.push(text(
@@ -89,11 +81,11 @@ pub(crate) fn kubelet_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
             steps.push(directory(DROP_IN_DIR));
             steps.push(text(DROP_IN, rendered(&KubeletDropIn { arguments })));
         }
-        KubernetesType::Kubexm => steps.push(Arc::new(UploadFile {
-            path: KUBECONFIG.into(),
-            content: Content::Local(site.kubeconfig(&format!("{}/kubelet", host.name))),
-            attrs: FileAttrs::root(0o600),
-        })),
+        KubernetesType::Kubexm => steps.push(upload(
+            KUBECONFIG,
+            Content::Local(site.kubeconfig(&format!("{}/kubelet", host.name))),
+            0o600,
+        )),
     }
     steps
 }
@@ -124,21 +116,6 @@ pub(crate) fn kubelet_service(site: &Site) -> RunService {
         unit: UNIT,
         reads: reads.map(Utf8PathBuf::from).into(),
     }
-}
-
-fn directory(path: &str) -> Arc<dyn Step> {
-    Arc::new(MakeDirectory {
-        path: path.into(),
-        attrs: FileAttrs::root(0o755),
-    })
-}
-
-fn text(path: &str, text: String) -> Arc<dyn Step> {
-    Arc::new(UploadFile {
-        path: path.into(),
-        content: Content::Text(text),
-        attrs: FileAttrs::root(0o644),
-    })
 }
 
 pub(crate) fn config(site: &Site, host: &Host) -> String {

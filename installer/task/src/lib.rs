@@ -7,6 +7,7 @@ mod control_plane;
 mod dns;
 mod etcd;
 mod facts;
+mod files;
 mod internal_balancer;
 mod kube;
 mod kube_pki;

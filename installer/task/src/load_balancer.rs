@@ -5,11 +5,12 @@ use cluster::{ExternalLoadBalancer, Host, InternalLoadBalancer, Role};
 use engine::{Order, Slot, Step, StepError, Task};
 use step::{
     Content, FileAttrs, FindLink, Link, PrepareVrrp, Program, ReachAddress, ReloadService,
-    ReplaceConfig, RunService, UploadFile, Vrrp,
+    ReplaceConfig, RunService, Vrrp,
 };
 use templates::{BalancerCheck, BalancerHome, HaproxyConfig, KeepalivedConfig, NginxConfig};
 
 use crate::balancer::HEALTH_PORT;
+use crate::files::upload;
 use crate::kube_pki::CA;
 use crate::os::{rendered, rendered_late};
 use crate::site::names;
@@ -117,11 +118,11 @@ fn everywhere(host: &Host) -> Vec<IpAddr> {
 }
 
 fn authority(site: &Site, path: &str) -> Arc<dyn Step> {
-    Arc::new(UploadFile {
-        path: path.into(),
-        content: Content::Local(site.kubernetes_files(CA).certificate()),
-        attrs: FileAttrs::root(0o644),
-    })
+    upload(
+        path,
+        Content::Local(site.kubernetes_files(CA).certificate()),
+        0o644,
+    )
 }
 
 fn service(unit: &'static str, reads: &[&str]) -> Arc<dyn Step> {
@@ -214,13 +215,13 @@ fn keepalived(site: &Site, hosts: &[&Host], place: usize, vrrp: &Slot<Vrrp>) -> 
             address: source,
             link,
         }),
-        Arc::new(UploadFile {
-            path: KEEPALIVED_CHECK.into(),
-            content: Content::Text(rendered(&BalancerCheck {
+        upload(
+            KEEPALIVED_CHECK,
+            Content::Text(rendered(&BalancerCheck {
                 health_port: HEALTH_PORT,
             })),
-            attrs: FileAttrs::root(0o755),
-        }),
+            0o755,
+        ),
         Arc::new(ReplaceConfig {
             path: KEEPALIVED_CONFIG.into(),
             content: Content::Late {

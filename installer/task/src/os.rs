@@ -4,13 +4,13 @@ use cluster::Host;
 use engine::{Step, StepError, Task};
 
 use step::{
-    ApplySysctls, Content, DisableSwap, EditBlock, FileAttrs, KernelModule, LoadModules, MarkHost,
-    SetHostname, UploadFile,
+    ApplySysctls, DisableSwap, EditBlock, KernelModule, LoadModules, MarkHost, SetHostname,
 };
 use templates::{HostEntry, HostsBlock, Modules, Sysctls, Template};
 
 use crate::Site;
 use crate::facts::{MODULES, SYSCTLS, SYSCTLS_V6};
+use crate::files::text;
 use crate::site::names;
 
 /// What every host gets: the mark of its cluster, the names of all others and, if asked for, its own.
@@ -89,21 +89,14 @@ pub fn kernel(site: &Site) -> Task {
     let sysctl_conf = rendered(&Sysctls {
         settings: settings.clone(),
     });
-    let file = |path: &str, text: &str| -> Arc<dyn Step> {
-        Arc::new(UploadFile {
-            path: path.into(),
-            content: Content::Text(text.to_owned()),
-            attrs: FileAttrs::root(0o644),
-        })
-    };
     // The last name of all wins at boot; /etc/sysctl.conf counts as 99-sysctl.conf.
     Task::new("kernel").on_each(&names(site.runtime_hosts()), |_| {
         vec![
-            file("/etc/modules-load.d/kubexm.conf", &modules_conf),
+            text("/etc/modules-load.d/kubexm.conf", modules_conf.clone()),
             Arc::new(LoadModules {
                 modules: modules.clone(),
             }),
-            file("/etc/sysctl.d/99-zz-kubexm.conf", &sysctl_conf),
+            text("/etc/sysctl.d/99-zz-kubexm.conf", sysctl_conf.clone()),
             Arc::new(ApplySysctls {
                 settings: settings.clone(),
             }),

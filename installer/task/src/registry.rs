@@ -7,12 +7,13 @@ use artifact::ImageEntry;
 use cluster::Arch;
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Containerd, Content, CreateUser,
-    DataDirectory, FileAttrs, ImageArchives, ImportImages, KeyPairFiles, MakeDirectory, NodeImage,
-    Owner, PrepareRegistryCredentials, PullSandboxImage, PushImages, RunService, SiteRegistry,
-    UploadFile, Usage,
+    DataDirectory, FileAttrs, ImageArchives, ImportImages, KeyPairFiles, NodeImage, Owner,
+    PrepareRegistryCredentials, PullSandboxImage, PushImages, RunService, SiteRegistry, UploadFile,
+    Usage,
 };
 use templates::{RegistryConfig, RegistryUnit};
 
+use crate::files::directory;
 use crate::os::rendered;
 use crate::runtime::REGISTRY_HOSTS;
 use crate::site::{names, url_address};
@@ -108,10 +109,7 @@ pub fn registry_service(site: &Site) -> Task {
         vec![
             Arc::new(CreateUser { name: USER }),
             programs::install(site, "registry", "/usr/local/bin"),
-            Arc::new(MakeDirectory {
-                path: DIR.into(),
-                attrs: FileAttrs::root(0o755),
-            }),
+            directory(DIR),
             Arc::new(DataDirectory {
                 path: data_dir,
                 attrs: FileAttrs {

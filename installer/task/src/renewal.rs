@@ -5,10 +5,11 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 use cluster::KubernetesType;
 use engine::{Step, Task};
-use step::{Content, FileAttrs, Former, MakeDirectory, RunService, TakeBack, UploadFile};
+use step::{Content, Former, RunService, TakeBack};
 use templates::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
 
 use crate::Site;
+use crate::files::{directory, text, upload};
 use crate::os::rendered;
 
 const DIR: &str = "/usr/local/lib/kubexm";
@@ -57,28 +58,18 @@ fn no_timer() -> Arc<dyn Step> {
 
 fn steps(site: &Site, hour: u8) -> Vec<Arc<dyn Step>> {
     let port = site.cluster.spec.control_plane_endpoint.port;
-    let file = |path: &str, text: String, mode: u32| -> Arc<dyn Step> {
-        Arc::new(UploadFile {
-            path: path.into(),
-            content: Content::Text(text),
-            attrs: FileAttrs::root(mode),
-        })
-    };
     let unit = RenewCertificatesUnit {
         script: SCRIPT.to_owned(),
     };
     vec![
-        Arc::new(MakeDirectory {
-            path: DIR.into(),
-            attrs: FileAttrs::root(0o755),
-        }),
-        file(SCRIPT, rendered(&RenewCertificates { port }), 0o755),
-        file(SERVICE, rendered(&unit), 0o644),
-        file(
-            TIMER_FILE,
-            rendered(&RenewCertificatesTimer { hour }),
-            0o644,
+        directory(DIR),
+        upload(
+            SCRIPT,
+            Content::Text(rendered(&RenewCertificates { port })),
+            0o755,
         ),
+        text(SERVICE, rendered(&unit)),
+        text(TIMER_FILE, rendered(&RenewCertificatesTimer { hour })),
         Arc::new(RunService {
             unit: TIMER,
             reads: vec![Utf8PathBuf::from(TIMER_FILE)],

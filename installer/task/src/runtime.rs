@@ -7,10 +7,11 @@ use camino::Utf8PathBuf;
 use engine::{Step, StepError, Task};
 
 use secrecy::ExposeSecret;
-use step::{Content, FileAttrs, MakeDirectory, RunContainerd, RunService, UploadFile};
+use step::{Content, RunContainerd, RunService};
 use templates::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
 
 use crate::facts::minor;
+use crate::files::{directory, text, upload};
 use crate::os::{rendered, rendered_late};
 use crate::site::names;
 use crate::{Site, programs};
@@ -31,9 +32,9 @@ pub fn containerd(site: &Site) -> Task {
             programs::install(site, "runc", "/usr/local/sbin"),
             programs::install(site, "cni-plugins", "/opt/cni/bin"),
             programs::install(site, "crictl", "/usr/local/bin"),
-            directory("/etc/containerd", 0o755),
-            directory(REGISTRY_HOSTS, 0o755),
-            directory("/etc/cni/net.d", 0o755),
+            directory("/etc/containerd"),
+            directory(REGISTRY_HOSTS),
+            directory("/etc/cni/net.d"),
             text(CONFIG, config(site)),
         ];
         steps.extend(registry_hosts(site));
@@ -48,22 +49,6 @@ pub fn containerd(site: &Site) -> Task {
             data_dir: site.cluster.spec.registry.containerd_data_dir.clone(),
         }));
         steps
-    })
-}
-
-fn directory(path: &str, mode: u32) -> Arc<dyn Step> {
-    Arc::new(MakeDirectory {
-        path: path.into(),
-        attrs: FileAttrs::root(mode),
-    })
-}
-
-fn text(path: &str, text: String) -> Arc<dyn Step> {
-    let content = Content::Text(text);
-    Arc::new(UploadFile {
-        path: path.into(),
-        content,
-        attrs: FileAttrs::root(0o644),
     })
 }
 
@@ -131,11 +116,7 @@ fn registry_hosts(site: &Site) -> Vec<Arc<dyn Step>> {
         return Vec::new();
     }
     let authority = Content::Local(site.registry_dir().join("ca.crt"));
-    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(UploadFile {
-        path: CA.into(),
-        content: authority,
-        attrs: FileAttrs::root(0o644),
-    })];
+    let mut steps: Vec<Arc<dyn Step>> = vec![upload(CA, authority, 0o644)];
     let registries: BTreeSet<&str> = site
         .manifest
         .images
@@ -165,7 +146,7 @@ fn registry_hosts(site: &Site) -> Vec<Arc<dyn Step>> {
             Some((host, port)) => format!("{host}_{port}_"),
             None => registry,
         };
-        steps.push(directory(&format!("{REGISTRY_HOSTS}/{folder}"), 0o755));
+        steps.push(directory(format!("{REGISTRY_HOSTS}/{folder}")));
         steps.push(hosts_toml(
             site,
             format!("{REGISTRY_HOSTS}/{folder}/hosts.toml"),
@@ -190,11 +171,7 @@ fn hosts_toml(site: &Site, path: String, endpoint: String) -> Arc<dyn Step> {
         })
     });
     let content = Content::Late { takes, render };
-    Arc::new(UploadFile {
-        path: path.into(),
-        content,
-        attrs: FileAttrs::root(0o600),
-    })
+    upload(path, content, 0o600)
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use cluster::{CidrPair, TunnelMode};
 use engine::{Step, StepError, Task};
-use step::{
-    AwaitCniNetwork, Content, FileAttrs, LinkProgram, MakeDirectory, PodNetworkTraces, UploadFile,
-};
+use step::{AwaitCniNetwork, LinkProgram, PodNetworkTraces};
 use templates::CalicoctlConfig;
 
 use super::manifest::{self, Objects, Place};
+use crate::files::{directory, text};
 use crate::os::rendered;
 use crate::site::names;
 use crate::{Site, programs};
@@ -84,15 +83,8 @@ fn calicoctl(site: &Site) -> Vec<Arc<dyn Step>> {
             path: format!("{PROGRAMS}/kubectl-calico").into(),
             target: "calicoctl",
         }),
-        Arc::new(MakeDirectory {
-            path: "/etc/calico".into(),
-            attrs: FileAttrs::root(0o755),
-        }),
-        Arc::new(UploadFile {
-            path: CALICOCTL_CONFIG.into(),
-            content: Content::Text(rendered(&config)),
-            attrs: FileAttrs::root(0o644),
-        }),
+        directory("/etc/calico"),
+        text(CALICOCTL_CONFIG, rendered(&config)),
     ]
 }
 
