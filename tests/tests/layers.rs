@@ -13,7 +13,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "kubexm",
         &["artifact", "bundler", "cluster", "event", "pipeline"],
     ),
-    ("bundler", &["artifact", "cluster", "event", "manifests"]),
+    (
+        "bundler",
+        &["artifact", "cluster", "event", "manifests", "packages"],
+    ),
     (
         "pipeline",
         &["artifact", "cluster", "engine", "event", "host", "module"],
@@ -31,6 +34,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("host", &["event"]),
     ("artifact", &["cluster", "event"]),
     ("manifests", &["cluster"]),
+    ("packages", &[]),
     ("cluster", &[]),
     ("event", &[]),
     ("templates", &[]),
@@ -44,7 +48,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// The rooms that go into the secured site, and what they must not reach by any way: upstream addresses, and whoever
 /// uses them.
 const INSTALLER: &[&str] = &["pipeline", "module", "task", "step", "engine", "host"];
-const OUTSIDE: &[&str] = &["bundler", "manifests"];
+const OUTSIDE: &[&str] = &["bundler", "manifests", "packages"];
 
 type Rooms = BTreeMap<String, BTreeSet<String>>;
 

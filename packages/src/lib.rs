@@ -1,0 +1,2 @@
+//! Packages of operating systems: indexes verified and read, dependencies solved, a repository written. Bytes in, data
+//! out; no network.
