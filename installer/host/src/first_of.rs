@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use event::Progress;
 use tokio::sync::Mutex;
 
-use crate::{Command, Facts, FileAttrs, Host, HostError, Source};
+use crate::{Command, Facts, FileAttrs, Host, HostError, Source, Way};
 
 /// Several machines of which any will do: the first, in their order, that passes a test. It stays the choice until it
 /// cannot be reached any more.
@@ -89,6 +89,11 @@ impl Host for FirstOf {
 
     async fn facts(&self) -> Result<Arc<Facts>, HostError> {
         let result = self.choice().await?.facts().await;
+        self.judged(result).await
+    }
+
+    async fn way_to(&self, port: u16) -> Result<Way, HostError> {
+        let result = self.choice().await?.way_to(port).await;
         self.judged(result).await
     }
 }

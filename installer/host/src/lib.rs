@@ -59,4 +59,18 @@ pub trait Host: Send + Sync {
 
     /// What the machine is. Gathered once per connection.
     async fn facts(&self) -> Result<Arc<Facts>, HostError>;
+
+    /// How this machine reaches a TCP port of the host: as SSH does.
+    async fn way_to(&self, _port: u16) -> Result<Way, HostError> {
+        Ok(Way::Direct)
+    }
+}
+
+/// How this machine reaches a port of a host.
+#[derive(Debug)]
+pub enum Way {
+    /// At the host's own address.
+    Direct,
+    /// Behind a bastion: at a loopback address, as long as this lives.
+    Through(ssh::Forward),
 }

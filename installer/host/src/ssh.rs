@@ -6,6 +6,7 @@
 mod auth;
 mod connection;
 mod elevation;
+mod forward;
 mod handshake;
 mod host_key;
 mod known_hosts;
@@ -24,12 +25,14 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::exec::{Input, Limit};
 use crate::transfer::Transfer;
 use crate::{
-    Command, Facts, FileAttrs, Host, HostError, Output, Privilege, Redactor, Source, probe, read,
+    Command, Facts, FileAttrs, Host, HostError, Output, Privilege, Redactor, Source, Way, probe,
+    read,
 };
 use connection::{Connection, Footing, Tunnel};
 use session::Session;
 
 pub use auth::Auth;
+pub use forward::Forward;
 pub use host_key::{HostKeys, PinnedKey, PinnedKeyError, UnknownHost};
 
 /// Where a machine is, who logs in there, and how it proves to be the right one.
@@ -54,11 +57,15 @@ impl Target {
     /// The address with its port, for messages.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        if self.address.contains(':') {
-            format!("[{}]:{}", self.address, self.port)
-        } else {
-            format!("{}:{}", self.address, self.port)
-        }
+        endpoint(&self.address, self.port)
+    }
+}
+
+fn endpoint(address: &str, port: u16) -> String {
+    if address.contains(':') {
+        format!("[{address}]:{port}")
+    } else {
+        format!("{address}:{port}")
     }
 }
 
@@ -169,12 +176,16 @@ impl SshHost {
     }
 
     /// A stream to another machine, through this one.
-    async fn tunnel(&self, target: &Target) -> Result<(Tunnel, Arc<Connection>), HostError> {
+    async fn tunnel(
+        &self,
+        address: &str,
+        port: u16,
+    ) -> Result<(Tunnel, Arc<Connection>), HostError> {
         let connection = self.connection().await?;
-        match connection.tunnel(target).await {
+        match connection.tunnel(address, port).await {
             Err(HostError::Lost { .. }) => {
                 let connection = self.connection().await?;
-                Ok((connection.tunnel(target).await?, connection))
+                Ok((connection.tunnel(address, port).await?, connection))
             }
             tunnel => Ok((tunnel?, connection)),
         }
@@ -223,5 +234,14 @@ impl Host for SshHost {
             probe::facts(self).await.map(Arc::new)
         });
         facts.await.cloned()
+    }
+
+    async fn way_to(&self, port: u16) -> Result<Way, HostError> {
+        Ok(match &self.target.bastion {
+            None => Way::Direct,
+            Some(bastion) => Way::Through(
+                Forward::open(bastion.clone(), self.target.address.clone(), port).await?,
+            ),
+        })
     }
 }

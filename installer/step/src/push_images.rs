@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use futures::future::ready;
 use futures::{StreamExt, TryStreamExt, stream};
+use host::Way;
 
 use crate::RegistryCredentials;
 use crate::image_layout::{Image, LayoutError, read_image};
@@ -17,7 +18,8 @@ use crate::registry::{Push, Registry, SiteRegistry};
 ///
 /// All images in one step, because they share blobs: each goes over the wire once, several at a time, and is mounted
 /// wherever else it belongs. Idempotent: what the registry holds already is not sent again, so a killed push goes on
-/// where it was. The check asks for the digest of every image.
+/// where it was. The check asks for the digest of every image. They go from the operator's machine to the registry's
+/// port, through the bastion where the host has one.
 #[derive(Clone, Debug)]
 pub struct PushImages {
     site: SiteRegistry,
@@ -46,7 +48,7 @@ impl PushImages {
         }
     }
 
-    async fn connect(&self) -> Result<Registry, StepError> {
+    async fn connect(&self, way: &Way) -> Result<Registry, StepError> {
         let credentials =
             self.credentials.get().cloned().ok_or_else(|| {
                 StepError::new("the registry's credentials have not been prepared")
@@ -60,7 +62,12 @@ impl PushImages {
                     self.site.ca
                 ))
             })?;
-        Ok(Registry::connect(&self.site, &ca, credentials)?)
+        Ok(Registry::connect(&self.site, &ca, credentials, way)?)
+    }
+
+    async fn way(&self, cx: &Cx) -> Result<Way, StepError> {
+        let port = self.site.port().unwrap_or_default();
+        Ok(cx.host.way_to(port).await?)
     }
 
     /// The images that the registry does not hold as the tree does.
@@ -140,9 +147,10 @@ impl Step for PushImages {
         vec![self.credentials.id()]
     }
 
-    async fn check(&self, _: &Cx) -> Result<State, StepError> {
-        let registry = self.connect().await?;
-        let missing = self.missing(&registry).await?;
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let way = self.way(cx).await?;
+        let registry = self.connect(&way).await?;
+        let missing = explained(self.missing(&registry).await, &way)?;
         Ok(match missing.as_slice() {
             [] => State::Satisfied,
             [(name, _)] => State::needed(format!("the registry lacks {name}")),
@@ -153,21 +161,32 @@ impl Step for PushImages {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let registry = self.connect().await?;
-        let missing = self.missing(&registry).await?;
+        let way = self.way(cx).await?;
+        let registry = self.connect(&way).await?;
+        let missing = explained(self.missing(&registry).await, &way)?;
         let ahead: u64 = missing.iter().map(|(_, entry)| size(entry)).sum();
         cx.progress
             .add(self.bytes().unwrap_or_default().saturating_sub(ahead));
         let images = self.read(missing).await?;
         let push = Push::new(&registry, &self.layout, &cx.progress);
-        push.blobs(&images).await?;
-        push.manifests(&images).await?;
-        Ok(())
+        explained(push.blobs(&images).await, &way)?;
+        explained(push.manifests(&images).await, &way)
     }
 
     /// They go with the registry's data.
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
+    }
+}
+
+/// Behind a bastion a connection that cannot be made only closes; why is known to the way there.
+fn explained<T, E: Into<StepError>>(result: Result<T, E>, way: &Way) -> Result<T, StepError> {
+    match (result, way) {
+        (Err(error), Way::Through(forward)) => Err(match forward.fault() {
+            Some(fault) => StepError::passing(fault.to_string()),
+            None => error.into(),
+        }),
+        (result, _) => result.map_err(Into::into),
     }
 }
 

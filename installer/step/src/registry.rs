@@ -13,6 +13,7 @@ use artifact::Sha256;
 use bytes::Bytes;
 use camino::{Utf8Path, Utf8PathBuf};
 use futures::TryStreamExt;
+use host::Way;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use reqwest::{Body, Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
@@ -36,11 +37,17 @@ const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
 /// The site's registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteRegistry {
-    /// `https://node1:5000`.
+    /// Where it listens, e.g. `https://172.16.0.5:5000`.
     pub url: String,
     /// The only authority that is trusted.
     pub ca: Utf8PathBuf,
     pub names: SiteNames,
+}
+
+impl SiteRegistry {
+    pub(crate) fn port(&self) -> Option<u16> {
+        Url::parse(&self.url).ok()?.port_or_known_default()
+    }
 }
 
 /// A connection to the site's registry.
@@ -63,15 +70,23 @@ impl Registry {
         site: &SiteRegistry,
         ca: &[u8],
         credentials: RegistryCredentials,
+        way: &Way,
     ) -> Result<Self, RegistryError> {
         let unusable = |why: String| RegistryError::Unusable {
             url: site.url.clone(),
             why,
         };
-        let base = Url::parse(&site.url).map_err(|error| unusable(error.to_string()))?;
+        let parse = |url: &str| Url::parse(url).map_err(|error| unusable(error.to_string()));
+        let mut base = parse(&site.url)?;
         let authority = Certificate::from_pem(ca)
             .map_err(|error| unusable(format!("{}: {}", site.ca, error::innermost(&error))))?;
-        let client = Client::builder()
+        let mut client = Client::builder();
+        if let Way::Through(forward) = way {
+            // Its certificate has no loopback address; by its name it proves itself, wherever that leads.
+            base = parse(&format!("https://{}", site.names.authority))?;
+            client = client.resolve(base.host_str().unwrap_or_default(), forward.here());
+        }
+        let client = client
             .tls_certs_only([authority])
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

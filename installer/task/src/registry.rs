@@ -167,7 +167,7 @@ pub fn push_images(site: &Site) -> Task {
         site.manifest.images.clone(),
     );
     task.after(Order::Host(host.name.clone()))
-        .on(OPERATOR, vec![Arc::new(push)])
+        .on(&host.name, vec![Arc::new(push)])
 }
 
 /// Where the site has no registry: every image of the bundle, on every node.

@@ -155,15 +155,12 @@ impl Connection {
         ))
     }
 
-    /// A stream to where the target listens.
-    pub(super) async fn tunnel(&self, target: &Target) -> Result<Tunnel, HostError> {
+    /// A stream to what listens there, as the host sees it.
+    pub(super) async fn tunnel(&self, address: &str, port: u16) -> Result<Tunnel, HostError> {
         // Where the connection comes from is told to the server for its log alone.
-        let opened = self.handle.channel_open_direct_tcpip(
-            &target.address,
-            u32::from(target.port),
-            "127.0.0.1",
-            0,
-        );
+        let opened =
+            self.handle
+                .channel_open_direct_tcpip(address, u32::from(port), "127.0.0.1", 0);
         match opened.await {
             Ok(channel) => Ok(channel.into_stream()),
             Err(russh::Error::ChannelOpenFailure(reason)) => {
@@ -176,7 +173,7 @@ impl Connection {
                 };
                 let bastion = &self.peer.address;
                 Err(HostError::Unreachable {
-                    address: target.endpoint(),
+                    address: super::endpoint(address, port),
                     why: format!("the bastion {bastion} {why}"),
                 })
             }

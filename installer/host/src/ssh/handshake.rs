@@ -84,7 +84,7 @@ async fn dial(target: &Target, peer: &Peer, options: &Options) -> Result<Way, Ho
     let late = |_| peer.unreachable(format!("no answer within {} s", limit.as_secs()));
     if let Some(bastion) = &target.bastion {
         // The bastion connects with timeouts of its own; boxed, for it may have a bastion itself.
-        let (tunnel, connection) = Box::pin(bastion.tunnel(target)).await?;
+        let (tunnel, connection) = Box::pin(bastion.tunnel(&target.address, target.port)).await?;
         return Ok((Box::new(tunnel), Some(connection)));
     }
     let connecting = TcpStream::connect((target.address.as_str(), target.port));

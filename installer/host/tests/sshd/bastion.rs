@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use host::ssh::{HostKeys, Options, SshHost, Target, UnknownHost};
-use host::{Command, Host, HostError};
+use host::{Command, Host, HostError, Way};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::lab::{Sshd, free_port, key_auth};
 
@@ -117,4 +119,57 @@ async fn a_bastion_that_comes_back_leads_there_again() {
     outer.kill();
     outer.start_again(&["ed25519"], "");
     crate::lab::eventually(async || enter(&host).await).await;
+}
+
+#[tokio::test]
+async fn a_port_of_a_host_behind_a_bastion_is_reached_through_it() {
+    let (outer, inner) = (Sshd::start(""), Sshd::start(""));
+    let host = behind(&inner, inner.keys(), outer.root());
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = service.local_addr().unwrap().port();
+    let Way::Through(forward) = host.way_to(port).await.unwrap() else {
+        panic!("a bastion stands before it")
+    };
+    for question in ["first", "second"] {
+        let mut stream = TcpStream::connect(forward.here()).await.unwrap();
+        let (mut served, _) = service.accept().await.unwrap();
+        stream.write_all(question.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut heard = String::new();
+        served.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, question);
+        served.write_all(b"answer").await.unwrap();
+        drop(served);
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, "answer");
+    }
+    let here = forward.here();
+    drop(forward);
+    // The listener goes with its task.
+    tokio::task::yield_now().await;
+    assert!(TcpStream::connect(here).await.is_err());
+}
+
+#[tokio::test]
+async fn a_port_that_the_bastion_does_not_reach_is_explained() {
+    let (outer, inner) = (Sshd::start(""), Sshd::start(""));
+    let host = behind(&inner, inner.keys(), outer.root());
+    let nobody = free_port();
+    let Way::Through(forward) = host.way_to(nobody).await.unwrap() else {
+        panic!("a bastion stands before it")
+    };
+    let mut stream = TcpStream::connect(forward.here()).await.unwrap();
+    let mut nothing = Vec::new();
+    let _ = stream.read_to_end(&mut nothing).await;
+    let fault = forward.fault().unwrap().to_string();
+    let expected = format!("cannot reach 127.0.0.1:{nobody}: the bastion");
+    assert!(fault.starts_with(&expected), "{fault}");
+    assert!(fault.ends_with("cannot connect to it"), "{fault}");
+}
+
+#[tokio::test]
+async fn without_a_bastion_the_way_is_direct() {
+    let host = Sshd::start("").root();
+    assert!(matches!(host.way_to(1).await.unwrap(), Way::Direct));
 }
