@@ -13,6 +13,7 @@ mod digest;
 mod layout;
 mod manifest;
 mod needs;
+mod packages;
 mod replace;
 mod signature;
 mod space;
@@ -26,6 +27,10 @@ pub use digest::{ParseDigestError, Sha256};
 pub use layout::{Tree, WorkDir};
 pub use manifest::{FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, ProgramFile};
 pub use needs::{Missing, Need, What, full_reference, needs};
+pub use packages::{
+    BasePackage, Closure, PackageEntry, PackageFormat, PackageName, PackageNeed, PackageSet,
+    host_packages,
+};
 pub use replace::replace;
 pub use signature::{
     NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,

@@ -2,7 +2,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use serde::{Deserialize, Serialize};
 
-use crate::Sha256;
+use crate::{PackageSet, Sha256};
 
 /// The version of the bundle format that this kubexm writes, and the newest it reads.
 pub const FORMAT: u32 = 1;
@@ -21,6 +21,9 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
     /// Sorted by reference.
     pub images: Vec<ImageEntry>,
+    /// Packages of operating systems. Sorted by system and architecture.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub systems: Vec<PackageSet>,
 }
 
 /// A regular file of the tree.

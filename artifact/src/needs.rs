@@ -2,11 +2,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use cluster::{
-    Arch, Cluster, EtcdType, InternalLoadBalancer, KubernetesType, NetworkPlugin, NodeLocalDns,
+    Arch, Cluster, EtcdType, InternalLoadBalancer, KubernetesType, NetworkPlugin, NodeLocalDns, Os,
     RegistryType, Role, RuntimeType, Tool,
 };
 
-use crate::Manifest;
+use crate::packages::{package_arches, system_packages};
+use crate::{Manifest, PackageName, PackageSet};
 
 /// Something that an installation will ask its bundle for.
 ///
@@ -33,6 +34,8 @@ pub enum What {
     Images { set: &'static str },
     /// One image, by reference.
     Image { reference: String },
+    /// A package of an operating system, with all that it requires.
+    Package { os: Os, package: PackageName },
 }
 
 /// Something that is asked for and not there.
@@ -111,6 +114,18 @@ pub fn needs(cluster: &Cluster) -> Vec<Need> {
             wanted_by: "spec.images".to_owned(),
             on: None,
         });
+    }
+    for os in cluster.systems() {
+        for need in system_packages(cluster, &os) {
+            needs.push(Need {
+                what: What::Package {
+                    os: os.clone(),
+                    package: need.package,
+                },
+                wanted_by: need.wanted_by,
+                on: None,
+            });
+        }
     }
     needs
 }
@@ -265,6 +280,9 @@ impl Need {
     /// The architectures it is needed for: those of the hosts that use it, where they are known.
     #[must_use]
     pub fn arches(&self, cluster: &Cluster, all: &BTreeSet<Arch>) -> BTreeSet<Arch> {
+        if let What::Package { os, package } = &self.what {
+            return package_arches(cluster, os, package, all);
+        }
         let using: BTreeSet<Arch> = self
             .on
             .map(|role| {
@@ -327,8 +345,40 @@ impl Need {
                     vec![missing(format!("image {reference}"))]
                 }
             }
+            What::Package { os, package } => {
+                let there = bundle.packages_for(os, arch);
+                let named = there.and_then(|set| Some((set, set.names_of(package)?)));
+                match named {
+                    Some((set, names)) => without(bundle, set, names).map(missing).collect(),
+                    None => vec![missing(format!("package {package} of {os}"))],
+                }
+            }
         }
     }
+}
+
+/// What is not there of these packages and all that they require.
+fn without<'a>(
+    bundle: &'a Manifest,
+    set: &'a PackageSet,
+    names: &'a [String],
+) -> impl Iterator<Item = String> {
+    let closure = set.closure(names.iter().map(String::as_str));
+    let packages = closure.packages.into_iter();
+    let lost = closure.missing.into_iter().map(move |name| {
+        let who = set
+            .packages
+            .iter()
+            .find(|entry| entry.needs.iter().any(|need| need == name));
+        let required = who.map_or_else(String::new, |entry| {
+            format!(", which {} requires", entry.name)
+        });
+        format!("package {name} of {}{required}", set.os)
+    });
+    packages
+        .filter(|entry| bundle.file(&entry.path).is_none())
+        .map(|entry| format!("file {}", entry.path))
+        .chain(lost)
 }
 
 #[cfg(test)]
@@ -350,6 +400,7 @@ mod tests {
                 What::Component { name, .. } => format!("{name} <- {}", need.wanted_by),
                 What::Images { set } => format!("images {set} <- {}", need.wanted_by),
                 What::Image { reference } => format!("image {reference} <- {}", need.wanted_by),
+                What::Package { package, .. } => format!("package {package} <- {}", need.wanted_by),
             })
             .collect()
     }
@@ -428,6 +479,7 @@ mod tests {
             arches: vec![Arch::Amd64],
             files: Vec::new(),
             images: Vec::new(),
+            systems: Vec::new(),
         };
         let all = needs(&cluster("{}"));
         for need in &all {

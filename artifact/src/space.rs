@@ -140,6 +140,7 @@ mod tests {
             arches: Vec::new(),
             files: vec![file("whole", 4), file("half", 40), file("absent", 400)],
             images: Vec::new(),
+            systems: Vec::new(),
         };
         for name in ["whole", "half"] {
             std::fs::write(tree.path(name.into()), "1234").unwrap();

@@ -242,7 +242,7 @@ fn a_manifest_of_a_newer_format_is_told_from_a_broken_one() {
     ];
     insta::assert_snapshot!(report.join("\n"), @"
     BUNDLE has format 7; this kubexm reads up to 1
-    bundle.json of BUNDLE cannot be understood: unknown field `everything`, expected one of `format`, `cluster`, `kubexm`, `arches`, `files`, `images` at line 1 column 26
+    bundle.json of BUNDLE cannot be understood: unknown field `everything`, expected one of `format`, `cluster`, `kubexm`, `arches`, `files`, `images`, `systems` at line 1 column 26
     bundle.json of BUNDLE cannot be understood: EOF while parsing an object at line 1 column 1
     ");
     let path = forgery.write_frames(&[&file("other.json", b"{}").bytes(), &[0; 1024]]);

@@ -188,6 +188,8 @@ pub fn resolve(
                     &need.wanted_by,
                 );
             }
+            // Which files these are stands in the indexes of the system's archive.
+            What::Package { .. } => {}
         }
     }
     if !failures.is_empty() {

@@ -8,7 +8,7 @@ use self::forms::{
     bracketed, is_host_key, is_hosts_line, is_http_url, is_image, is_ip, is_label, is_label_key,
     is_label_word, is_name, is_path_part, is_taint, is_timezone, looks_like_ip, with_port,
 };
-use crate::{Cidr, CidrPair, HostPattern, IpPair, Tag, Version};
+use crate::{Cidr, CidrPair, HostPattern, IpPair, Os, Tag, Version};
 
 /// What is wrong with a text, and how it should be.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub(crate) fn check(format: &str, text: &str) -> (Held, Result<(), Misformed>) {
         "cidr-block" => typed::<Cidr, _>(text, crate::InvalidAddress::hint),
         "cidr-pair" => typed::<CidrPair, _>(text, crate::InvalidAddress::hint),
         "host-pattern" => typed::<HostPattern, _>(text, crate::InvalidPattern::hint),
+        "os" => typed::<Os, _>(text, crate::InvalidOs::hint),
         "hosts-file" => (
             Held::Anyway,
             text.lines()
@@ -48,7 +49,7 @@ pub(crate) fn check(format: &str, text: &str) -> (Held, Result<(), Misformed>) {
 /// Whether there is a rule for the format.
 #[cfg(test)]
 pub(crate) fn is_known(format: &str) -> bool {
-    ["version", "tag", "ip-pair", "cidr-block", "cidr-pair", "host-pattern", "hosts-file"].contains(&format)
+    ["version", "tag", "ip-pair", "cidr-block", "cidr-pair", "host-pattern", "os", "hosts-file"].contains(&format)
         || rule(format).is_some()
         // The widths of integers, which schemars notes; minimum and maximum say the same.
         || format.starts_with("uint") || format.starts_with("int")

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Arch, Cluster, IpPair, Secret};
+use crate::{Arch, Cluster, IpPair, Os, Secret};
 
 /// One machine of the cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +57,9 @@ pub struct Host {
     /// The machine's architecture.
     #[serde(default = "amd64")]
     pub arch: Arch,
+    /// The machine's operating system, whose packages the bundle carries: `debian-13`. Absent: one of `system.os`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os: Option<Os>,
     /// Labels for the Kubernetes node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("propertyNames" = { "format": "label-key" }, "additionalProperties" = { "type": "string", "format": "label-value" }))]
@@ -137,6 +140,7 @@ impl Host {
             host_key: None,
             bastion: None,
             arch: amd64(),
+            os: None,
             labels: BTreeMap::new(),
             taints: Vec::new(),
         }

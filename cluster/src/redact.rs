@@ -67,6 +67,7 @@ impl Cluster {
                 arch: _,
                 labels: _,
                 taints: _,
+                os: _,
             } = host;
             for slot in [password, sudo_password, private_key, passphrase] {
                 visit(slot);

@@ -1,10 +1,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Os;
+
 /// Settings of the operating system, for every host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct System {
+    /// The operating systems whose packages the bundle carries, beside those that hosts name: `[debian-13, rocky-9]`. Absent: it carries none, and the hosts have what they need.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub os: Vec<Os>,
     /// Where the hosts take their time from. A host of this cluster becomes a time server itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = { "type": "string", "format": "ip-or-name" }))]

@@ -66,6 +66,7 @@ impl Data {
             arches: vec![Arch::Amd64, Arch::Arm64],
             files,
             images,
+            systems: Vec::new(),
         };
         let listing = work.join("bundle.json");
         fs::write(&listing, manifest.to_bytes())?;

@@ -64,6 +64,7 @@ impl Site {
             arches: vec![Arch::Amd64],
             files: Vec::new(),
             images: Vec::new(),
+            systems: Vec::new(),
         };
         Self {
             dir: TempDir::new().unwrap(),

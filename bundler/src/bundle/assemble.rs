@@ -45,6 +45,7 @@ impl Prepared {
             arches: self.details.wanted.arches.iter().copied().collect(),
             files,
             images,
+            systems: Vec::new(),
         };
         missing.extend(prove::missing(
             &self.request.cluster,

@@ -67,6 +67,7 @@ impl Site {
                 }],
                 wanted_by: vec!["containerRuntime containerd".into()],
             }],
+            systems: Vec::new(),
         };
         let packed = artifact::pack(&Packing {
             tree: &tree,

@@ -111,6 +111,7 @@ fn complete(tree: &Tree) -> Manifest {
                 images.push(image(format!("registry.k8s.io/{set}:1"), need.wanted_by));
             }
             What::Image { reference } => images.push(image(reference, need.wanted_by)),
+            What::Package { .. } => {}
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -124,6 +125,7 @@ fn complete(tree: &Tree) -> Manifest {
         arches: vec![Arch::Amd64],
         files,
         images,
+        systems: Vec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ fn site() -> Site {
         arches: Vec::new(),
         files: Vec::new(),
         images: Vec::new(),
+        systems: Vec::new(),
     };
     Site::new(cluster, manifest, Tree::at("/srv/.kubexm/three-etcd"), None)
 }

@@ -37,6 +37,7 @@ fn complete(cluster: &Cluster) -> Manifest {
                 ));
             }
             What::Image { reference } => images.push(image(reference, &need.wanted_by, &arches)),
+            What::Package { .. } => {}
         }
     }
     // Several may ask for the same.
@@ -49,6 +50,7 @@ fn complete(cluster: &Cluster) -> Manifest {
         arches,
         files,
         images,
+        systems: Vec::new(),
     }
 }
 

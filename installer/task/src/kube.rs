@@ -191,6 +191,7 @@ spec:
             arches: Vec::new(),
             files: Vec::new(),
             images: Vec::new(),
+            systems: Vec::new(),
         };
         let site = Site::new(cluster, manifest, Tree::at("/srv/.kubexm/c"), None);
         ["m2", "w", "e"].map(|name| {

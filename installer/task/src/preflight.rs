@@ -295,6 +295,7 @@ mod tests {
             arches: vec![Arch::Amd64],
             files: Vec::new(),
             images: Vec::new(),
+            systems: Vec::new(),
         };
         let tree = Tree::at("/srv/.kubexm/lab");
         let site = Site::new(cluster, manifest, tree, None);

@@ -38,6 +38,7 @@ pub(crate) fn site(spec: &str) -> Site {
         arches: vec![Arch::Amd64],
         files: Vec::new(),
         images: vec![pause],
+        systems: Vec::new(),
     };
     Site::new(cluster, manifest, Tree::at("/srv/.kubexm/demo"), None)
 }

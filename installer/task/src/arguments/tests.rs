@@ -56,6 +56,7 @@ fn site(config: &str) -> Site {
         arches: Vec::new(),
         files: Vec::new(),
         images: Vec::new(),
+        systems: Vec::new(),
     };
     let tree = Tree::at("/srv/.kubexm/c");
     Site::new(cluster, manifest, tree, None)
