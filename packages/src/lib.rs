@@ -1,2 +1,5 @@
 //! Packages of operating systems: indexes verified and read, dependencies solved, a repository written. Bytes in, data
 //! out; no network.
+
+pub mod openpgp;
+pub mod solve;
