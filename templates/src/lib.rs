@@ -17,6 +17,7 @@ mod network;
 mod os;
 mod registry;
 mod renewal;
+mod time;
 mod yaml;
 
 pub use arguments::Arguments;
@@ -43,6 +44,7 @@ pub use network::{
 pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
 pub use registry::{RegistryConfig, RegistryUnit};
 pub use renewal::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
+pub use time::ChronyConfig;
 
 use std::error::Error;
 

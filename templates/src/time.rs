@@ -1,0 +1,16 @@
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::template;
+
+/// `chrony.conf`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChronyConfig {
+    /// Whom this host goes by: addresses or names.
+    pub servers: Vec<String>,
+    /// The hosts that go by this one. None: it serves nobody.
+    pub clients: Vec<IpAddr>,
+    pub drift_file: String,
+}
+template!(ChronyConfig, "chrony.conf.j2");
