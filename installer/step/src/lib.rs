@@ -8,6 +8,7 @@ mod await_cni_network;
 mod await_node;
 mod before;
 mod bootstrap_token;
+mod by_format;
 mod certificate;
 mod certificate_authority;
 mod check;
@@ -24,6 +25,7 @@ mod image_archive;
 mod image_layout;
 mod image_name;
 mod import_images;
+mod install_packages;
 mod install_programs;
 mod keep_etcd_authority;
 mod kubeadm;
@@ -43,6 +45,7 @@ mod mark_host;
 mod mark_nodes;
 mod node_networks;
 mod note_etcd_founded;
+mod packages;
 mod pki;
 mod pod_network;
 mod preflight;
@@ -58,6 +61,7 @@ mod reload_service;
 mod remove_block;
 mod remove_containers;
 mod remove_local;
+mod remove_packages;
 mod remove_pod_network;
 mod replace_config;
 mod reset_node;
@@ -66,8 +70,10 @@ mod run_etcd;
 mod run_service;
 mod service_account_key;
 mod set_hostname;
+mod set_timezone;
 mod shell;
 mod start_etcd;
+mod stop_services;
 mod take_back;
 mod unpack_programs;
 mod upload_file;
@@ -83,12 +89,14 @@ pub use await_cni_network::AwaitCniNetwork;
 pub use await_node::AwaitNode;
 pub use before::Former;
 pub use bootstrap_token::BootstrapToken;
+pub use by_format::ByFormat;
 pub use certificate::Certificate;
 pub use certificate_authority::CertificateAuthority;
 pub use check::{
     Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, Probes, ProveApiserver,
     ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
-    ProveReach, ProveStackedEtcd, ProveSystemPods, RemoveProbePods, SetUpProbePods, api_answers,
+    ProveReach, ProveStackedEtcd, ProveSystemPods, ProveTime, RemoveProbePods, SetUpProbePods,
+    api_answers,
 };
 pub use create_user::CreateUser;
 pub use data_directory::DataDirectory;
@@ -103,6 +111,7 @@ pub use host::{FileAttrs, Owner};
 pub use image_archive::{ImageArchives, NodeImage};
 pub use image_name::SiteNames;
 pub use import_images::{Containerd, ImportImages};
+pub use install_packages::InstallPackages;
 pub use install_programs::{InstallPrograms, LocalProgram};
 pub use keep_etcd_authority::KeepEtcdAuthority;
 pub use kubeadm_control_plane::KubeadmControlPlane;
@@ -119,11 +128,12 @@ pub use mark_host::{LeaveHost, MarkHost};
 pub use mark_nodes::{InvalidTaint, MarkNodes, NodeMarks, Taint};
 pub use node_networks::{AskNodeNetworks, NodeNetwork};
 pub use note_etcd_founded::NoteEtcdFounded;
+pub use packages::{LocalPackage, RepositoryFile, SystemPackages};
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use pod_network::PodNetwork;
 pub use preflight::{
-    FOUNDATION, Finding, Held, JudgeSurveys, Leftover, MARKER, Memory, Neighbour, Port, Program,
-    ProgramFeature, Requirements, SharedAddress, Space, Survey, SurveyHost, System,
+    Bringer, FOUNDATION, Finding, Held, JudgeSurveys, Leftover, MARKER, Memory, Neighbour, Port,
+    Program, ProgramFeature, Requirements, SharedAddress, Space, Survey, SurveyHost, System,
 };
 pub use prepare_vrrp::{PrepareVrrp, Vrrp};
 pub use promote_etcd_member::PromoteEtcdMember;
@@ -137,6 +147,7 @@ pub use reload_service::ReloadService;
 pub use remove_block::RemoveBlock;
 pub use remove_containers::RemoveContainers;
 pub use remove_local::RemoveLocal;
+pub use remove_packages::RemovePackages;
 pub use remove_pod_network::{PodNetworkTraces, RemovePodNetwork};
 pub use replace_config::ReplaceConfig;
 pub use reset_node::ResetNode;
@@ -145,7 +156,9 @@ pub use run_etcd::RunEtcd;
 pub use run_service::RunService;
 pub use service_account_key::ServiceAccountKey;
 pub use set_hostname::SetHostname;
+pub use set_timezone::SetTimezone;
 pub use start_etcd::StartEtcd;
+pub use stop_services::StopServices;
 pub use take_back::TakeBack;
 pub use unpack_programs::{PackedProgram, UnpackPrograms};
 pub use upload_file::{Content, UploadFile};

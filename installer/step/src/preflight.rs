@@ -3,6 +3,7 @@
 
 mod ask;
 mod judge;
+mod packages;
 mod running;
 mod shared;
 mod together;
@@ -17,6 +18,7 @@ use engine::{Cx, Data, Slot, State, Step, StepError};
 
 use crate::KernelModule;
 use crate::before;
+use crate::packages::SystemPackages;
 
 pub use shared::{Held, SharedAddress};
 pub use together::JudgeSurveys;
@@ -45,6 +47,10 @@ pub struct Requirements {
     pub modules: Vec<KernelModule>,
     pub programs: Vec<Program>,
     pub features: Vec<ProgramFeature>,
+    /// What the bundle brings for each system that the host may run. None: it brings no packages.
+    pub packages: Vec<SystemPackages>,
+    /// The time zone that it shall have.
+    pub timezone: Option<String>,
     /// Paths that another installation leaves behind.
     pub leftovers: Vec<Leftover>,
     /// The addresses that the config gives the host.
@@ -96,6 +102,16 @@ pub struct Memory {
 pub struct Program {
     pub name: &'static str,
     pub package: &'static str,
+    pub bringer: Bringer,
+}
+
+/// Who brings a program onto a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bringer {
+    /// Every such system has it.
+    System,
+    /// A bundle with packages for the system.
+    Bundle,
 }
 
 /// What not every build of a program has in it.
@@ -175,7 +191,8 @@ impl Step for SurveyHost {
         let marker = cx.host.read(MARKER.into()).await?;
         let marker = marker.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
         let mut findings = judge::judge_facts(&self.requirements, &facts);
-        findings.extend(ask::find_lacks(cx, &self.requirements).await?);
+        findings.extend(ask::find_lacks(cx, &self.requirements, &facts).await?);
+        findings.extend(packages::find_lacks(cx, &self.requirements, &facts).await?);
         findings.extend(ask::find_distant(cx, &self.requirements).await?);
         findings.extend(shared::find_outside(cx, &self.requirements).await?);
         let shared = shared::look(cx, &self.requirements, &facts).await?;

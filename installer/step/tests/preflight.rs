@@ -9,8 +9,8 @@ use event::Progress;
 use host::Facts;
 use host::fake::{FakeHost, facts};
 use step::{
-    FOUNDATION, Feature, Held, JudgeSurveys, KernelModule, Leftover, MARKER, Memory, Port, Program,
-    ProgramFeature, Requirements, Space, Survey, SurveyHost, System,
+    Bringer, FOUNDATION, Feature, Held, JudgeSurveys, KernelModule, Leftover, MARKER, Memory, Port,
+    Program, ProgramFeature, Requirements, Space, Survey, SurveyHost, System,
 };
 
 fn requirements() -> Requirements {
@@ -74,6 +74,7 @@ fn requirements() -> Requirements {
         programs: vec![Program {
             name: "systemctl",
             package: "systemd",
+            bringer: Bringer::System,
         }],
         leftovers: vec![Leftover {
             path: "/etc/kubernetes".into(),
@@ -533,10 +534,12 @@ async fn a_real_shell_names_what_is_not_there_and_nothing_else() {
             Program {
                 name: "sh",
                 package: "dash",
+                bringer: Bringer::System,
             },
             Program {
                 name: "no-such-program",
                 package: "nothing",
+                bringer: Bringer::System,
             },
         ],
         ..Requirements::default()

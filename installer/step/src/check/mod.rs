@@ -13,6 +13,7 @@ mod objects;
 mod pods;
 mod probe_pods;
 mod reach;
+mod time;
 
 pub use apiserver::{ProveApiserver, api_answers};
 pub use certificates::ProveCertificates;
@@ -24,6 +25,7 @@ pub use nodes::{LookAtNodes, NodeSeen, ProveNodes};
 pub use pods::ProveSystemPods;
 pub use probe_pods::{ProbePods, Probes, RemoveProbePods, SetUpProbePods};
 pub use reach::{Family, ProveReach};
+pub use time::ProveTime;
 
 use engine::StepError;
 use serde::de::DeserializeOwned;

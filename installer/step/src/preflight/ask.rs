@@ -1,9 +1,9 @@
 //! What a host's facts do not tell: asked in one script, which names only what is amiss.
 
 use engine::{Cx, StepError};
-use host::Command;
+use host::{Command, Facts};
 
-use super::{Finding, Leftover, Neighbour, Program, ProgramFeature, Requirements};
+use super::{Finding, Leftover, Neighbour, Program, ProgramFeature, Requirements, packages};
 use crate::KernelModule;
 use crate::find_link::ask_links;
 use crate::shell::ask;
@@ -17,7 +17,11 @@ has_controller() {
 "#;
 
 /// What must hold on every run.
-pub(super) async fn find_lacks(cx: &Cx, wanted: &Requirements) -> Result<Vec<Finding>, StepError> {
+pub(super) async fn find_lacks(
+    cx: &Cx,
+    wanted: &Requirements,
+    facts: &Facts,
+) -> Result<Vec<Finding>, StepError> {
     let controllers = wanted
         .controllers
         .iter()
@@ -27,12 +31,13 @@ pub(super) async fn find_lacks(cx: &Cx, wanted: &Requirements) -> Result<Vec<Fin
         let (test, name) = (module.test(), module.name);
         format!("{test} || modprobe -n -q {name} 2>/dev/null || echo module {name}")
     });
-    let programs = wanted
+    let expected = packages::expected(wanted, facts);
+    let programs = expected
         .programs
         .iter()
         .map(|Program { name, .. }| format!("command -v {name} >/dev/null || echo program {name}"));
     // A program that is not there at all is told of as such.
-    let features = wanted.features.iter().map(|feature| {
+    let features = expected.features.iter().map(|feature| {
         let ProgramFeature {
             program,
             name,
@@ -41,7 +46,12 @@ pub(super) async fn find_lacks(cx: &Cx, wanted: &Requirements) -> Result<Vec<Fin
         } = feature;
         format!("! command -v {program} >/dev/null || {{ {test}; }} || echo feature {name}")
     });
-    let tests = controllers.chain(modules).chain(programs).chain(features);
+    let zone = wanted.timezone.iter().map(|zone| {
+        let file = host::quote(&format!("/usr/share/zoneinfo/{zone}"));
+        format!("! [ -d /usr/share/zoneinfo ] || [ -f {file} ] || echo zone")
+    });
+    let tests = controllers.chain(modules).chain(programs);
+    let tests = tests.chain(features).chain(zone);
     let tests: Vec<String> = tests.collect();
     let script = format!("{HAS_CONTROLLER}{}\ntrue", tests.join("\n"));
     let answer = ask(cx, Command::script(script)).await?.text();
@@ -69,21 +79,27 @@ pub(super) async fn find_lacks(cx: &Cx, wanted: &Requirements) -> Result<Vec<Fin
             ));
         }
     }
-    for Program { name, package } in &wanted.programs {
-        if lacks("program", name) {
-            findings.push(Finding::new(
-                format!("it has no {name}"),
-                format!("install {package}"),
-            ));
-        }
-    }
-    for feature in &wanted.features {
+    let absent = expected.programs.iter();
+    let absent: Vec<&Program> = absent
+        .filter(|program| lacks("program", program.name))
+        .copied()
+        .collect();
+    findings.extend(packages::judge_programs(wanted, facts, &absent));
+    for feature in expected.features {
         if lacks("feature", feature.name) {
             findings.push(Finding::new(
                 format!("its {} has no {}", feature.program, feature.name),
                 format!("install {}", feature.package),
             ));
         }
+    }
+    if let Some(zone) = &wanted.timezone
+        && answer.lines().any(|line| line == "zone")
+    {
+        findings.push(Finding::new(
+            format!("it knows no time zone {zone}"),
+            "correct `spec.system.timezone`, or install tzdata (older names: tzdata-legacy)",
+        ));
     }
     Ok(findings)
 }

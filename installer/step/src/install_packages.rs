@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use artifact::PackageFormat;
+use async_trait::async_trait;
+use engine::{Cx, Data, Retry, State, Step, StepError};
+use host::FileAttrs;
+
+use crate::before::{self, Former};
+use crate::packages::{self, Amiss, RepositoryFile, SystemPackages};
+use crate::{Content, RemovePackages, UploadFile};
+
+/// Installs the packages that a host lacks, those for its own system, in one call of its package manager, which sees no
+/// repository but the bundle's.
+///
+/// What is installed already stays as it is, unless a package that is new requires a newer one. No service starts. The
+/// host's own sources, lists, caches and keys are not touched. A run that was killed is mended by the next.
+pub struct InstallPackages {
+    /// For each system that the host may run.
+    pub by_system: Vec<SystemPackages>,
+    /// Packages of the system that may go where a new one cannot be beside them. They come back.
+    pub replaceable: &'static [&'static str],
+}
+
+/// What Debian's packages ask before they start, stop or restart a service.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+/// "Action forbidden by policy."
+const FORBID: &str = "#!/bin/sh\n# Put here by kubexm while it installs packages.\nexit 101\n";
+
+impl InstallPackages {
+    async fn system(&self, cx: &Cx) -> Result<Option<&SystemPackages>, StepError> {
+        let facts = cx.host.facts().await?;
+        Ok(self.by_system.iter().find(|system| system.are_for(&facts)))
+    }
+
+    /// Only the packages that will be installed, and the index.
+    async fn upload(
+        &self,
+        cx: &Cx,
+        system: &SystemPackages,
+        amiss: &Amiss,
+    ) -> Result<(), StepError> {
+        let is_amiss = |name: &String| {
+            amiss.absent.contains(name) || amiss.older.iter().any(|(older, _)| older == name)
+        };
+        let packages = system.packages.iter();
+        let packages = packages.filter(|package| is_amiss(&package.name));
+        let files: Vec<&RepositoryFile> = packages
+            .map(|package| &package.file)
+            .chain(&system.index)
+            .collect();
+        let ahead: u64 = files.iter().map(|file| file.size).sum();
+        let all = self.bytes().unwrap_or_default();
+        cx.progress.add(all.saturating_sub(ahead));
+        for file in files {
+            packages::upload(cx, file).await?;
+        }
+        Ok(())
+    }
+
+    async fn install(
+        &self,
+        cx: &Cx,
+        format: PackageFormat,
+        names: &[&str],
+    ) -> Result<(), StepError> {
+        let replaceable = format!(",{}", self.replaceable.join(","));
+        let words: Vec<&str> = [&*replaceable].iter().chain(names).copied().collect();
+        let trying = "install packages";
+        if format == PackageFormat::Rpm {
+            // What is packaged so starts nothing.
+            return packages::run(cx, trying, format, "install", &words)
+                .await
+                .map(drop);
+        }
+        let policy = [Former::File(POLICY.into())];
+        before::note(cx, &policy).await?;
+        let forbid = UploadFile {
+            path: POLICY.into(),
+            content: Content::Text(FORBID.to_owned()),
+            attrs: FileAttrs::root(0o755),
+        };
+        forbid.put(cx).await?;
+        let installed = packages::run(cx, trying, format, "install", &words).await;
+        before::restore(cx, "allow services to start again", &policy).await?;
+        installed.map(drop)
+    }
+}
+
+#[async_trait]
+impl Step for InstallPackages {
+    fn id(&self) -> String {
+        "packages".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "install the system's packages that are missing".to_owned()
+    }
+
+    fn inputs(&self) -> String {
+        let system = |system: &SystemPackages| {
+            let versions = system.versions();
+            let versions: Vec<String> = versions.map(|(name, at)| format!("{name} {at}")).collect();
+            format!("{}: {}", system.set.os, versions.join(", "))
+        };
+        let systems: Vec<String> = self.by_system.iter().map(system).collect();
+        systems.join("\n")
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        let size = |system: &SystemPackages| {
+            let packages = system.packages.iter().map(|package| &package.file);
+            packages.chain(&system.index).map(|file| file.size).sum()
+        };
+        self.by_system.iter().map(size).max()
+    }
+
+    /// Others may be at work with packages for a while: each attempt waits two minutes for them.
+    fn retry(&self) -> Retry {
+        Retry {
+            attempts: 5,
+            ..Retry::NETWORK
+        }
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let Some(system) = self.system(cx).await? else {
+            // Preflight has found that it lacks nothing.
+            return Ok(State::Satisfied);
+        };
+        let amiss = packages::look(cx, system.format(), system.versions()).await?;
+        Ok(match amiss.absent.as_slice() {
+            [] if amiss.interrupted => State::needed("an installation was cut short"),
+            [] => State::Satisfied,
+            [one] => State::needed(format!("{one} is not installed")),
+            [one, more @ ..] => {
+                State::needed(format!("{one} and {} more are not installed", more.len()))
+            }
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let Some(system) = self.system(cx).await? else {
+            return Ok(());
+        };
+        let format = system.format();
+        let amiss = packages::look(cx, format, system.versions()).await?;
+        self.upload(cx, system, &amiss).await?;
+        let names: Vec<&str> = amiss.absent.iter().map(String::as_str).collect();
+        packages::run(cx, "note what will be installed", format, "begin", &names).await?;
+        self.install(cx, format, &names).await?;
+        let trying = "turn off the services of new packages";
+        packages::run(cx, trying, format, "end", &[])
+            .await
+            .map(drop)
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(RemovePackages))
+    }
+}

@@ -1,0 +1,159 @@
+# Packages of a host's own system, installed from a repository of files and taken away again. Each half of it, for dpkg
+# and for RPM, is read behind this by `sh -s -- VERB ...`:
+#
+#   look NAME VERSION ...      says what is amiss: `interrupted`, `absent NAME`, `older NAME VERSION`
+#   begin NAME ...             notes, durably, what will be new and how the host is now
+#   install REPLACED NAME ...  one call of the package manager, for which no other repository is there; of what is
+#                              installed it may take away the packages named REPLACED (`a,b`), and nothing else
+#   end                        units that came with packages are off, users that came are noted, the repository goes
+#   pending                    says what came
+#   remove                     what came goes, what was replaced comes back
+#
+# A call that was cut short leaves its notes in `open`; the next one goes on from there.
+set -eu
+umask 022
+export LC_ALL=C
+PATH=$PATH:/usr/sbin:/sbin
+home=/var/lib/kubexm
+repository=$home/packages
+notes=$home/before/packages
+log=$notes/log
+
+# The host is at work with packages itself, and may be done soon.
+busy=75
+patience=120
+
+say() { echo "$*" >&2; }
+
+# give_up STATUS: what the log calls an error says why; otherwise its last lines.
+give_up() {
+	{ grep -i '^\(E\|dpkg\|error\): *[^ ]' "$log" || cat -- "$log"; } | grep . | tail -n 5 >&2
+	exit "$1"
+}
+
+# keep FILE: what is read becomes the file, whole or not at all.
+keep() {
+	cat >"$1.part"
+	sync -- "$1.part"
+	mv -fT -- "$1.part" "$1"
+}
+
+names_in() { cut -d: -f1 "/etc/$1" | sort; }
+enabled_units() { systemctl list-unit-files --state=enabled --no-legend --no-pager --plain | cut -d' ' -f1 | sort; }
+active_units() { systemctl list-units --state=active --no-legend --no-pager --plain | cut -d' ' -f1 | sort; }
+all_units() { systemctl list-unit-files --no-legend --no-pager --plain | cut -d' ' -f1 | sort; }
+
+# new_in NOTE COMMAND...: what the command says now and did not say when the call was begun.
+new_in() {
+	note=$notes/open/$1
+	shift
+	"$@" | comm -13 "$note" -
+}
+
+begin() {
+	mkdir -p -- "$notes"
+	if [ ! -d "$notes/open" ]; then
+		rm -rf -- "$notes/open.part"
+		mkdir -- "$notes/open.part"
+		names_in passwd >"$notes/open.part/users"
+		names_in group >"$notes/open.part/groups"
+		enabled_units >"$notes/open.part/enabled"
+		all_units >"$notes/open.part/units"
+		note_more
+		echo "$format" | keep "$notes/format"
+		mv -T -- "$notes/open.part" "$notes/open"
+	fi
+	{
+		cat -- "$notes/added" 2>/dev/null || true
+		[ $# -eq 0 ] || how_to_remove "$@"
+	} | sort -u -k 1,1 | keep "$notes/added"
+	sync
+}
+
+# A unit that came with a package waits until somebody has configured it.
+turn_off() {
+	systemctl daemon-reload
+	enabled=$(new_in enabled enabled_units)
+	# shellcheck disable=SC2086 # a list of names
+	[ -z "$enabled" ] || systemctl disable -- $enabled >>"$log" 2>&1
+	active_units >"$notes/open/active"
+	running=$(new_in units all_units | comm -12 - "$notes/open/active")
+	# shellcheck disable=SC2086 # a list of names
+	[ -z "$running" ] || systemctl stop -- $running >>"$log" 2>&1
+}
+
+# note_names NOTE FILE: the names in a file of /etc that came since the call was begun.
+note_names() {
+	{
+		cat -- "$notes/$1" 2>/dev/null || true
+		new_in "$1" names_in "$2"
+	} | sort -u | keep "$notes/$1"
+}
+
+end() {
+	if [ -d "$notes/open" ]; then
+		if [ -d /run/systemd/system ]; then turn_off; fi
+		note_names users passwd
+		note_names groups group
+		rm -rf -- "$repository" "$log"
+		rm -rf -- "$notes/open"
+	fi
+}
+
+# Users of packages stay behind when the packages go.
+remove_users() {
+	for user in $(cat -- "$notes/users" 2>/dev/null || true); do
+		! id -u -- "$user" >/dev/null 2>&1 || userdel -- "$user" >>"$log" 2>&1
+	done
+	for group in $(cat -- "$notes/groups" 2>/dev/null || true); do
+		! grep -q "^$group:" /etc/group || groupdel -- "$group" >>"$log" 2>&1
+	done
+}
+
+pending() {
+	if [ -d "$notes/open" ]; then echo "an installation was cut short"; fi
+	[ ! -e "$notes/added" ] || cut -d' ' -f1 "$notes/added"
+}
+
+# What tmpfiles.d of packages made would go with the next boot.
+passing_directories() {
+	files_of_added | grep '/tmpfiles\.d/' | while read -r file; do
+		sed -n 's|^[dD]!\{0,1\}[[:space:]]*\(/run/[^[:space:]]*\).*|\1|p' "$file" 2>/dev/null || true
+	done
+}
+
+remove() {
+	[ -d "$notes" ] || return 0
+	: >"$log"
+	end
+	: >"$log"
+	passing=$(passing_directories)
+	take_away
+	for directory in $passing; do rm -rf --one-file-system -- "$directory"; done
+	remove_users
+	rm -rf -- "$notes"
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+}
+
+# compared: reads `NAME VERSION` and, where one is installed, `FOUND`; a version of `-` is any.
+compared() {
+	while read -r name version found; do
+		if [ -z "$found" ]; then
+			echo "absent $name"
+		elif [ "$version" != - ] && [ "$found" != "$version" ] && is_older "$found" "$version"; then
+			echo "older $name $found"
+		fi
+	done
+}
+
+# names NAME VERSION ...
+names() { printf '%s %s\n' "$@" | cut -d' ' -f1; }
+
+look() {
+	[ ! -d "$notes/open" ] || echo interrupted
+	[ $# -gt 0 ] || return 0
+	there=$(installed "$@" | sort -u -k 1,1)
+	printf '%s %s\n' "$@" | sort -k 1,1 | join -a 1 - /dev/fd/3 3<<-EOF | compared
+		$there
+	EOF
+}

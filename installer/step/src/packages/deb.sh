@@ -1,0 +1,185 @@
+
+# The half for dpkg and apt.
+format=deb
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
+
+# Neither the node's own settings nor its sources, lists and caches take part. Every package was verified before it came
+# here, so nobody asks for a signature.
+settings() {
+	cat >"$repository/apt.conf" <<-EOF
+		Dir::Etc::main "/dev/null";
+		Dir::Etc::parts "/dev/null";
+		Dir::Etc::sourcelist "$repository/sources.list";
+		Dir::Etc::sourceparts "/dev/null";
+		Dir::Etc::preferences "/dev/null";
+		Dir::Etc::preferencesparts "/dev/null";
+		Dir::State::lists "$repository/apt/lists";
+		Dir::Cache "$repository/apt/cache";
+		Acquire::Languages "none";
+		Acquire::Check-Date "false";
+		APT::Sandbox::User "root";
+		APT::Install-Recommends "false";
+		APT::Install-Suggests "false";
+		APT::Get::Assume-Yes "true";
+		DPkg::Use-Pty "false";
+		DPkg::Options { "--force-confdef"; "--force-confold"; };
+		DPkg::Lock::Timeout "$patience";
+	EOF
+	echo "deb [trusted=yes] file:$repository ./" >"$repository/sources.list"
+	mkdir -p "$repository/apt/lists/partial" "$repository/apt/cache/archives/partial"
+	export APT_CONFIG="$repository/apt.conf"
+}
+
+# installed NAME VERSION ...: those of the names that are, with the version that is there.
+installed() {
+	own=$(dpkg --print-architecture)
+	# shellcheck disable=SC2016,SC2046 # dpkg's placeholders, and a list of names
+	dpkg-query -W -f '${Package} ${Architecture} ${db:Status-Status} ${Version}\n' $(names "$@") 2>/dev/null |
+		while read -r name arch status version; do
+			case $arch/$status in
+			"$own/installed" | all/installed) echo "$name $version" ;;
+			esac
+		done
+}
+
+# apt keeps there what came by itself, and makes the file even if there is nothing to keep.
+states=/var/lib/apt/extended_states
+
+note_more() { [ -e "$states" ] || : >"$notes/no-states"; }
+
+files_of_added() { cut -d' ' -f1 "$notes/added" | xargs -r dpkg-query -L 2>/dev/null || true; }
+
+is_older() { dpkg --compare-versions "$1" lt "$2"; }
+
+# Configuration that an earlier removal left is the host's own, and stays.
+how_to_remove() {
+	for name; do
+		case $(dpkg-query -W -f '${db:Status-Status}' -- "$name" 2>/dev/null || true) in
+		config-files) echo "$name remove" ;;
+		*) echo "$name purge" ;;
+		esac
+	done
+}
+
+# dpkg may have been cut short, or be in use.
+mend() {
+	waited=0
+	until dpkg --configure -a --force-confdef --force-confold >>"$log" 2>&1; do
+		grep -q 'locked by' "$log" || return 0
+		if [ "$waited" -ge "$patience" ]; then
+			pid=$(sed -n 's/.*locked by .* pid \([0-9]*\).*/\1/p' "$log" | tail -n 1)
+			who=$(tr '\0' ' ' <"/proc/${pid:-none}/cmdline" 2>/dev/null || true)
+			say "dpkg is in use by process ${pid:-of another}${who:+: $who}"
+			exit "$busy"
+		fi
+		sleep 2
+		waited=$((waited + 2))
+		: >"$log"
+	done
+}
+
+apt() {
+	apt-get -q "$@" >>"$log" 2>&1 || {
+		if grep -q 'Could not get lock\|Unable to acquire' "$log"; then give_up "$busy"; else give_up 1; fi
+	}
+}
+
+# repack NAME: a package of what the host has of it, for the day on which it comes back.
+repack() {
+	as=$notes/replaced/$1
+	[ ! -e "$as.deb" ] || return 0
+	rm -rf -- "$as"
+	mkdir -p -- "$as/DEBIAN"
+	dpkg-query -W -f '${Conffiles}\n' -- "$1" | sed -n 's/^ \([^ ]*\) .*/\1/p' >"$as/DEBIAN/conffiles"
+	dpkg-query -s -- "$1" | sed '/^Status:/d; /^Conffiles:/,/^[^ ]/{ /^Conffiles:/d; /^ /d; }' >"$as/DEBIAN/control"
+	for part in preinst postinst prerm postrm triggers md5sums; do
+		for file in "/var/lib/dpkg/info/$1.$part" "/var/lib/dpkg/info/$1:$(dpkg --print-architecture).$part"; do
+			[ ! -e "$file" ] || cp -p -- "$file" "$as/DEBIAN/$part"
+		done
+	done
+	dpkg-query -L -- "$1" | while IFS= read -r path; do
+		if [ -d "$path" ] && [ ! -L "$path" ]; then
+			mkdir -p -- "$as$path"
+		elif [ -e "$path" ] || [ -L "$path" ]; then
+			mkdir -p -- "$as${path%/*}"
+			cp -aT -- "$path" "$as$path"
+		fi
+	done
+	chmod 755 -- "$as" "$as/DEBIAN"
+	dpkg-deb --root-owner-group -Znone --build "$as" "$as.part" >>"$log" 2>&1
+	rm -rf -- "$as"
+	sync -- "$as.part"
+	mv -fT -- "$as.part" "$as.deb"
+}
+
+# replace LIST NAME...: what these packages cannot be beside goes, if it is in the list.
+replace() {
+	may_go=,$1,
+	shift
+	for name in $(apt-get -q -s install --no-upgrade "$@" 2>/dev/null | sed -n 's/^Remv \([^ ]*\) .*/\1/p'); do
+		case $may_go in
+		*",${name%%:*},"*) ;;
+		*)
+			say "apt would remove $name, which is in the way of what is to be installed"
+			exit 1
+			;;
+		esac
+		mkdir -p -- "$notes/replaced"
+		! apt-mark showauto "$name" 2>/dev/null | grep -q . || echo "$name" >>"$notes/replaced/auto"
+		repack "$name"
+	done
+}
+
+install() {
+	: >"$log"
+	settings
+	mend
+	may_go=$1
+	shift
+	[ $# -gt 0 ] || return 0
+	apt update
+	replace "$may_go" "$@"
+	: >"$log"
+	apt install --no-upgrade "$@"
+}
+
+# take_away: what others have come to need meanwhile stays.
+take_away() {
+	mend
+	for how in purge remove; do
+		there=
+		# shellcheck disable=SC2013 # names have no blanks
+		for name in $(sed -n "s/ $how\$//p" "$notes/added"); do
+			case $(dpkg-query -W -f '${db:Status-Status}' -- "$name" 2>/dev/null || true) in
+			'' | not-installed) ;;
+			config-files) [ "$how" = remove ] || there="$there $name" ;;
+			*) there="$there $name" ;;
+			esac
+		done
+		[ -n "$there" ] || continue
+		# shellcheck disable=SC2086 # a list of names
+		dpkg "--$how" $there >>"$log" 2>&1 || keep_what_is_needed
+	done
+	bring_back
+	if [ -e "$notes/no-states" ] && [ ! -s "$states" ]; then rm -f -- "$states"; fi
+}
+
+keep_what_is_needed() {
+	needed=$(sed -n 's/^dpkg: dependency problems prevent removal of \([^:]*\).*/\1/p' "$log")
+	[ -n "$needed" ] || give_up 1
+	for name in $needed; do echo "$name install"; done | dpkg --set-selections
+}
+
+bring_back() {
+	[ -d "$notes/replaced" ] || return 0
+	for package in "$notes"/replaced/*.deb; do
+		dpkg --install --force-confold "$package" >>"$log" 2>&1 || give_up 1
+	done
+	if [ -s "$notes/replaced/auto" ]; then
+		xargs apt-mark -o Dir::Cache="$notes/cache" auto <"$notes/replaced/auto" >>"$log" 2>&1
+	fi
+}
+
+verb=$1
+shift
+"$verb" "$@" </dev/null
