@@ -25,6 +25,7 @@ const ACTING: &[&str] = &[
     "spec.hosts.hostKey",
     "spec.hosts.bastion",
     "spec.hosts.arch",
+    "spec.hosts.os",
     "spec.hosts.labels",
     "spec.hosts.taints",
     "spec.bastion",
@@ -39,7 +40,7 @@ const ACTING: &[&str] = &[
     "spec.tools",
     "spec.versions",
     "spec.host",
-    "spec.system.setHostname",
+    "spec.system",
     "spec.network",
     "spec.kubernetes.version",
     "spec.kubernetes.type",
@@ -211,6 +212,7 @@ spec:
   etcd: {dataDir: /x}
   registry: {type: harbor, registryDataDir: /y}
   system: {setHostname: true, timezone: UTC}
+  storage: {openebs: {basePath: /x}}
 ",
         );
         assert_eq!(
@@ -219,7 +221,7 @@ spec:
                 "spec.dns.nodelocaldns",
                 "spec.network.plugin",
                 "spec.registry.type",
-                "spec.system.timezone"
+                "spec.storage"
             ]
         );
     }

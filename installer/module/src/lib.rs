@@ -35,8 +35,16 @@ pub fn prepare(site: &Site) -> Stage {
 /// The hosts' systems. Begins when preflight has found nothing; a host that is down keeps no other waiting.
 #[must_use]
 pub fn os(site: &Site) -> Stage {
-    Stage::new("os", vec![task::host_files(site), task::kernel(site)])
-        .after(Order::Host(OPERATOR.to_owned()))
+    Stage::new(
+        "os",
+        vec![
+            task::host_files(site),
+            task::packages(site),
+            task::kernel(site),
+            task::time(site),
+        ],
+    )
+    .after(Order::Host(OPERATOR.to_owned()))
 }
 
 /// The site's registry with every image of the bundle. Empty where the config names no registry host.
@@ -173,6 +181,7 @@ pub fn proof(site: &Site, occasion: Occasion) -> Stage {
             task::prove_etcd(site, patience),
             task::prove_cluster(site, patience),
             task::prove_hosts(site),
+            task::prove_time(site, patience),
             match occasion {
                 Occasion::Check => network,
                 Occasion::Install => network.after_changes(),

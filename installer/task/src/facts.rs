@@ -1,7 +1,7 @@
 //! Facts about components that decide what is written for them.
 
 use cluster::ProxyMode;
-use step::{Feature, KernelModule, Memory, Port, Program, ProgramFeature, System};
+use step::{Bringer, Feature, KernelModule, Memory, Port, Program, ProgramFeature, System};
 use templates::CorruptionCheck;
 
 /// The operating systems that kubexm supports, each since its oldest release.
@@ -113,6 +113,7 @@ pub(crate) const CONTROLLERS: &[&str] = &["cpu", "memory", "pids"];
 const IPTABLES: Program = Program {
     name: "iptables",
     package: "iptables",
+    bringer: Bringer::Bundle,
 };
 
 /// The programs that keep routes to pods.
@@ -120,6 +121,7 @@ pub(crate) const ROUTE_PROGRAMS: &[Program] = &[
     Program {
         name: "ip",
         package: "iproute2 (on RHEL and its kin: iproute)",
+        bringer: Bringer::Bundle,
     },
     IPTABLES,
 ];
@@ -128,24 +130,28 @@ pub(crate) const ROUTE_PROGRAMS: &[Program] = &[
 pub(crate) const NODE_PROGRAMS: &[Program] = &[Program {
     name: "mount",
     package: "mount (on RHEL and its kin: util-linux)",
+    bringer: Bringer::Bundle,
 }];
 
 /// What kubectl compares objects with.
 pub(crate) const DIFF: Program = Program {
     name: "diff",
     package: "diffutils",
+    bringer: Bringer::Bundle,
 };
 
 /// What lets one kubeadm at a time be at work.
 pub(crate) const FLOCK: Program = Program {
     name: "flock",
     package: "util-linux",
+    bringer: Bringer::Bundle,
 };
 
 /// What an older kube-proxy forgets connections with.
 pub(crate) const CONNTRACK: Program = Program {
     name: "conntrack",
     package: "conntrack (on RHEL and its kin: conntrack-tools)",
+    bringer: Bringer::Bundle,
 };
 
 /// The programs by which kube-proxy forwards.
@@ -157,11 +163,13 @@ pub(crate) const fn forwarding_programs(mode: ProxyMode) -> &'static [Program] {
             Program {
                 name: "ipset",
                 package: "ipset",
+                bringer: Bringer::Bundle,
             },
         ],
         ProxyMode::Nftables => &[Program {
             name: "nft",
             package: "nftables",
+            bringer: Bringer::Bundle,
         }],
     }
 }
@@ -171,10 +179,12 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program {
         name: "sha256sum",
         package: "coreutils",
+        bringer: Bringer::System,
     },
     Program {
         name: "systemctl",
         package: "systemd",
+        bringer: Bringer::System,
     },
 ];
 
@@ -183,10 +193,12 @@ pub(crate) const USER_PROGRAMS: &[Program] = &[
     Program {
         name: "groupadd",
         package: "passwd (on RHEL and its kin: shadow-utils)",
+        bringer: Bringer::Bundle,
     },
     Program {
         name: "useradd",
         package: "passwd (on RHEL and its kin: shadow-utils)",
+        bringer: Bringer::Bundle,
     },
 ];
 
@@ -195,10 +207,12 @@ pub(crate) const SHARING_PROGRAMS: &[Program] = &[
     Program {
         name: "bash",
         package: "bash",
+        bringer: Bringer::Bundle,
     },
     Program {
         name: "ip",
         package: "iproute2 (on RHEL and its kin: iproute)",
+        bringer: Bringer::Bundle,
     },
 ];
 
@@ -206,6 +220,7 @@ pub(crate) const SHARING_PROGRAMS: &[Program] = &[
 pub(crate) const KEEPALIVED: Program = Program {
     name: "keepalived",
     package: "keepalived",
+    bringer: Bringer::Bundle,
 };
 
 /// nginx has it in itself, or its configuration of the distribution names a module.

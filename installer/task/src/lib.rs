@@ -23,6 +23,7 @@ mod network;
 mod node_marks;
 mod nodes;
 mod os;
+mod packages;
 mod preflight;
 mod programs;
 mod recognise;
@@ -32,6 +33,7 @@ mod runtime;
 mod site;
 #[cfg(test)]
 mod testing;
+mod time;
 
 pub use check::{
     CONTROL_PLANE, look_at_nodes, prove_apiservers, prove_cluster, prove_etcd, prove_hosts,
@@ -52,6 +54,7 @@ pub use network::{network_plugin, node_network, pod_network};
 pub use node_marks::node_marks;
 pub use nodes::{master_nodes, worker_nodes};
 pub use os::{host_files, kernel};
+pub use packages::packages;
 pub use preflight::survey;
 pub use programs::unpack;
 pub use recognise::recognise;
@@ -60,3 +63,4 @@ pub use renewal::renew_certificates;
 pub use runtime::containerd;
 pub use site::{OPERATOR, Site};
 pub use step::{NodeSeen, RegistryCredentials, api_answers};
+pub use time::{prove_time, time};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use cluster::{ExternalLoadBalancer, Host, InternalLoadBalancer, Role};
 use engine::{Order, Slot, Step, StepError, Task};
 use step::{
-    Content, FileAttrs, FindLink, Link, PrepareVrrp, Program, ReachAddress, ReloadService,
+    Bringer, Content, FileAttrs, FindLink, Link, PrepareVrrp, Program, ReachAddress, ReloadService,
     ReplaceConfig, RunService, Vrrp,
 };
 use templates::{BalancerCheck, BalancerHome, HaproxyConfig, KeepalivedConfig, NginxConfig};
@@ -85,7 +85,11 @@ impl Site {
             ),
             _ => ("haproxy", "haproxy"),
         };
-        Program { name, package }
+        Program {
+            name,
+            package,
+            bringer: Bringer::Bundle,
+        }
     }
 
     /// The hosts that hold the virtual addresses in turn.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use artifact::ImageEntry;
 use cluster::{Arch, ExternalLoadBalancer, Host, KubernetesType, NetworkPlugin, Role};
 use engine::{Order, Slot, Step, Task};
-use step::{JudgeSurveys, Leftover, Neighbour, Port, Requirements, Space, Survey, SurveyHost};
+use step::{
+    JudgeSurveys, Leftover, Neighbour, Port, Requirements, Space, Survey, SurveyHost,
+    SystemPackages,
+};
 
 use crate::balancer::HEALTH_PORT;
 use crate::facts::{
@@ -13,6 +16,7 @@ use crate::facts::{
     KEEPALIVED, MODULES, NGINX_STREAM, NODE_PORTS, NODE_PROGRAMS, PROGRAMS, ROUTE_PROGRAMS,
     SHARING_PROGRAMS, SYSTEMS, USER_PROGRAMS, forwarding_programs,
 };
+use crate::packages::system_packages;
 use crate::{OPERATOR, Site, programs};
 
 /// How far the clocks of two hosts may be apart: certificates and etcd's leases bear no more.
@@ -57,6 +61,8 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
         systems: SYSTEMS.to_vec(),
         addresses: host.internal_ips(),
         programs: PROGRAMS.to_vec(),
+        packages: system_packages(site, host),
+        timezone: site.cluster.spec.system.timezone.clone(),
         ..Requirements::default()
     };
     let is = |hosts: &[&Host]| hosts.iter().any(|other| other.name == host.name);
@@ -89,6 +95,8 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
     if is(&site.cluster.hosts_in(Role::Registry)) {
         of_registry(site, host, &mut wanted);
     }
+    let space = packages_space(&wanted.packages);
+    wanted.space.extend(space);
     wanted.programs.sort_unstable_by_key(|program| program.name);
     wanted.programs.dedup();
     wanted.executable.sort_unstable();
@@ -229,6 +237,24 @@ fn neighbours(site: &Site, host: &Host) -> Vec<Neighbour> {
                 address,
             })
         })
+        .collect()
+}
+
+/// The files of packages while they are installed from, and what comes out of them: three times as much, mostly.
+fn packages_space(systems: &[SystemPackages]) -> Vec<Space> {
+    let size = |system: &SystemPackages| -> u64 {
+        let files = system.packages.iter().map(|package| package.file.size);
+        files.sum()
+    };
+    let files = systems.iter().map(size).max().unwrap_or_default();
+    [("/var/lib/kubexm", files), ("/usr", 3 * files)]
+        .map(|(path, bytes)| Space {
+            path: path.to_owned(),
+            bytes,
+            of: "packages of the system",
+        })
+        .into_iter()
+        .filter(|space| space.bytes > 0)
         .collect()
 }
 
