@@ -46,9 +46,13 @@ class RealKubernetes:
         """What kubeadm itself asks for."""
         return self.said("kubeadm", "config", "images", "list", "--kubernetes-version", f"v{self.version}")
 
+    def has(self, name: str) -> bool:
+        """Whether the folder holds this program, which it need not."""
+        return (self.folder / name).is_file()
+
     def crictl(self) -> str | None:
         """The version of the crictl that the folder may hold as well."""
-        return self.said("crictl", "--version")[-1].removeprefix("v") if (self.folder / "crictl").is_file() else None
+        return self.said("crictl", "--version")[-1].removeprefix("v") if self.has("crictl") else None
 
 
 class Filler:
@@ -192,9 +196,11 @@ class Filler:
         self.etcd_image(table["etcd"])
         if self.kube:
             self.kube_images(self.kube)
-            for reference, package in table["debian"].items():
-                self.stand_ins.name(f"image {reference}, which holds Debian's {package}")
-                self.images.debian(reference, self.kube.arch, self.small_debian(package), f"/usr/sbin/{package}")
+            for reference, packages in table["debian"].items():
+                program = packages[0]
+                self.stand_ins.name(f"image {reference}, which holds Debian's {program}")
+                root = self.small_debian(",".join(packages))
+                self.images.debian(reference, self.kube.arch, root, f"/usr/sbin/{program}")
         for version in self.kubernetes_versions():
             for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
                 self.images.stand_in(f"registry.k8s.io/{name}:v{version}")
@@ -214,7 +220,9 @@ class Filler:
     def kube_images(self, kube: RealKubernetes) -> None:
         for reference in kube.images():
             name = reference.rsplit(":", 1)[0].rsplit("/", 1)[1]
-            if name == "etcd":
+            if name == "etcd" and kube.has("etcd"):
+                self.images.tag(reference, self.images.programs(kube.arch, "usr/local/bin/", self.kube_etcd(kube)))
+            elif name == "etcd":
                 self.stand_ins.name(f"image {reference}, which holds Debian's etcd")
                 self.images.tag(reference, self.etcd)
             elif name == "kube-proxy":
@@ -226,6 +234,11 @@ class Filler:
             else:
                 path = f"/{name}" if name in ("coredns", "pause") else f"/usr/local/bin/{name}"
                 self.images.tag(reference, self.images.one_program({kube.arch: kube.program(name)}, path, {}, {}))
+
+    @staticmethod
+    def kube_etcd(kube: RealKubernetes) -> dict[str, bytes]:
+        """What upstream's image of etcd holds, as far as it is there; the first is what runs."""
+        return {name: kube.program(name) for name in ("etcd", "etcdctl", "etcdutl") if kube.has(name)}
 
     def small_debian(self, packages: str) -> Path:
         """A Debian for an image whose program needs more than itself."""

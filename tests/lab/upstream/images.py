@@ -39,6 +39,13 @@ class Images:
             built.append(self.layout.image(arch, layers, [path], labels))
         return built
 
+    def programs(self, arch: str, folder: str, programs: dict[str, bytes]) -> list[dict]:
+        """An image of several programs that need nothing else, and runs the first."""
+        files = Files()
+        for name, data in programs.items():
+            files.file(f"{folder}{name}", data)
+        return [self.layout.image(arch, [self.layout.layer(files)], [f"/{folder}{next(iter(programs))}"], {})]
+
     def stand_in(self, reference: str) -> None:
         if reference in self._formats:
             return
