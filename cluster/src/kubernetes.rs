@@ -73,6 +73,17 @@ pub struct Kubernetes {
 impl Kubernetes {
     /// The version that a config without one gets.
     pub const DEFAULT_VERSION: Version = Version::new(1, 34, 2);
+    /// What is released together with Kubernetes, under its version.
+    pub const RELEASED_TOGETHER: &[&str] = &[
+        "kubernetes",
+        "kubeadm",
+        "kubelet",
+        "kubectl",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kube-proxy",
+    ];
     /// The oldest version that can be installed.
     pub const OLDEST_VERSION: Version = Version::new(1, 24, 0);
 

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::{InvalidVersion, Version};
+use cluster::{InvalidVersion, Kubernetes, Version};
 use serde::Deserialize;
 
 use crate::Minor;
@@ -156,8 +156,8 @@ impl Table {
         {
             versions.extend(patch.r#use.clone());
         }
-        for kubernetes in KUBERNETES {
-            versions.insert((*kubernetes).to_owned(), version.without_v());
+        for name in Kubernetes::RELEASED_TOGETHER {
+            versions.insert((*name).to_owned(), version.without_v());
         }
         if let Some(calico) = versions.get("calico").cloned() {
             versions.insert("calicoctl".to_owned(), calico);
@@ -170,18 +170,6 @@ impl Table {
         })
     }
 }
-
-/// What is released together with Kubernetes, under its version.
-const KUBERNETES: &[&str] = &[
-    "kubernetes",
-    "kubeadm",
-    "kubelet",
-    "kubectl",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kube-proxy",
-];
 
 /// A placeholder that stands for a version of the table.
 #[derive(Clone, Debug)]

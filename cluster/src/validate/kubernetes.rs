@@ -10,18 +10,6 @@ const GATES: &str = "spec.kubernetes.featureGates";
 const KUBELET: &str = "spec.kubernetes.kubeletConfiguration";
 const KUBE_PROXY: &str = "spec.kubernetes.kubeProxyConfiguration";
 
-/// What belongs to the version of Kubernetes, and may be another one only within its skew.
-const RELEASED_TOGETHER: [&str; 8] = [
-    "kubernetes",
-    "kubeadm",
-    "kubelet",
-    "kubectl",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kube-proxy",
-];
-
 pub(super) fn check(check: &mut Check<'_>) {
     foreign_headers(check);
     if !check.sound(&[VERSION]) {
@@ -46,8 +34,8 @@ pub(super) fn check(check: &mut Check<'_>) {
 
 /// All of Kubernetes is of one version: the bundle and the order of an installation rely on it.
 fn same_release(check: &mut Check<'_>, version: &Version) {
-    for name in RELEASED_TOGETHER {
-        let Some(asked) = check.cluster.spec.versions.get(name) else {
+    for name in Kubernetes::RELEASED_TOGETHER {
+        let Some(asked) = check.cluster.spec.versions.get(*name) else {
             continue;
         };
         if asked.as_version().as_ref() != Some(version) {
