@@ -1,10 +1,17 @@
 //! What kubeadm is told, in the two forms of its configuration: `v1beta3` until Kubernetes 1.30, `v1beta4` since 1.31.
 
+mod documents;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::documents::{
+    ApiServer, Argument, Arguments, BootstrapToken, ClusterConfiguration, Component, ControlPlane,
+    Discovery, Etcd, Header, Image, InitConfiguration, JoinConfiguration, KubeletConfiguration,
+    Networking, NodeRegistration, TokenDiscovery,
+};
 use crate::{KubeProxy, NodeTaint, Template, TemplateError, yaml};
 
 /// The form of the configuration.
@@ -137,166 +144,6 @@ pub struct KubeadmKubelet {
     pub settings: Map<String, Value>,
 }
 
-/// A map in the older form, a list in the newer.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Arguments<'a> {
-    Map(&'a BTreeMap<String, String>),
-    List(Vec<Argument<'a>>),
-}
-
-#[derive(Serialize)]
-struct Argument<'a> {
-    name: &'a str,
-    value: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Header {
-    api_version: &'static str,
-    kind: &'static str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InitConfiguration<'a> {
-    #[serde(flatten)]
-    header: Header,
-    #[serde(rename = "localAPIEndpoint")]
-    endpoint: &'a KubeadmEndpoint,
-    node_registration: NodeRegistration<'a>,
-    bootstrap_tokens: [BootstrapToken; 1],
-}
-
-/// The token that kubeadm makes by itself, short of its day: nobody asks for it.
-#[derive(Serialize)]
-struct BootstrapToken {
-    description: &'static str,
-    ttl: &'static str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NodeRegistration<'a> {
-    #[serde(flatten)]
-    node: &'a KubeadmNode,
-    kubelet_extra_args: Arguments<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ClusterConfiguration<'a> {
-    #[serde(flatten)]
-    header: Header,
-    cluster_name: &'a str,
-    kubernetes_version: &'a str,
-    control_plane_endpoint: &'a str,
-    certificates_dir: &'static str,
-    image_repository: &'static str,
-    networking: Networking<'a>,
-    etcd: Etcd<'a>,
-    #[serde(skip_serializing_if = "Image::is_default")]
-    dns: Image<'a>,
-    api_server: ApiServer<'a>,
-    controller_manager: Component<'a>,
-    scheduler: Component<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Networking<'a> {
-    pod_subnet: &'a str,
-    service_subnet: &'a str,
-    dns_domain: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Image<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    image_tag: Option<&'a str>,
-}
-
-impl Image<'_> {
-    const fn is_default(&self) -> bool {
-        self.image_tag.is_none()
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Etcd<'a> {
-    #[serde(rename_all = "camelCase")]
-    Local {
-        data_dir: &'a str,
-        #[serde(flatten)]
-        image: Image<'a>,
-        extra_args: Arguments<'a>,
-    },
-    External {
-        endpoints: &'a [String],
-        #[serde(flatten)]
-        tls: Option<KubeadmEtcdTls>,
-    },
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Component<'a> {
-    extra_args: Arguments<'a>,
-}
-
-#[derive(Serialize)]
-struct ApiServer<'a> {
-    #[serde(rename = "certSANs")]
-    cert_sans: &'a [String],
-    #[serde(flatten)]
-    component: Component<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct KubeletConfiguration<'a> {
-    #[serde(flatten)]
-    header: Header,
-    cgroup_driver: &'static str,
-    #[serde(rename = "clusterDNS")]
-    cluster_dns: &'a [String],
-    cluster_domain: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JoinConfiguration<'a> {
-    #[serde(flatten)]
-    header: Header,
-    discovery: Discovery<'a>,
-    node_registration: NodeRegistration<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    control_plane: Option<ControlPlane<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Discovery<'a> {
-    bootstrap_token: TokenDiscovery<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TokenDiscovery<'a> {
-    api_server_endpoint: &'a str,
-    token: &'a str,
-    ca_cert_hashes: [&'a str; 1],
-}
-
-#[derive(Serialize)]
-struct ControlPlane<'a> {
-    #[serde(rename = "localAPIEndpoint")]
-    endpoint: &'a KubeadmEndpoint,
-}
-
 fn registration(form: KubeadmForm, node: &KubeadmNode) -> NodeRegistration<'_> {
     NodeRegistration {
         node,
@@ -318,8 +165,8 @@ impl Kubeadm {
             endpoint: &self.endpoint,
             node_registration: registration(self.form, &self.node),
             bootstrap_tokens: [BootstrapToken {
-                description: "made with the cluster",
-                ttl: "1h0m0s",
+                description: "kubexm: made with the cluster",
+                ttl: "1m0s",
             }],
         }
     }

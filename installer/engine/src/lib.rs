@@ -17,6 +17,7 @@ mod render;
 mod run;
 mod slot;
 mod step;
+mod tally;
 
 pub use dry::{DryNode, DryState, dry_run};
 pub use graph::{Graph, GraphError, NodeView};

@@ -1,7 +1,7 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use event::{Event, Events, Outcome, RunOutcome, StageOutcome, Unit, UnitId};
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::drive::{Ended, Skipped, drive};
 use crate::graph::{Graph, Work};
 use crate::plan::When;
+use crate::tally::Tally;
 use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError, Trace};
 
 /// How a graph is run.
@@ -371,81 +372,5 @@ fn filled(step: &dyn Step) -> Result<(), StepError> {
             slot.name()
         ))),
         None => Ok(()),
-    }
-}
-
-/// The counts of a run.
-struct Tally {
-    /// Whether anything was as much as begun.
-    touched: bool,
-    changed: u64,
-    satisfied: u64,
-    skipped: u64,
-    failures: Vec<Failure>,
-    journal_error: Option<JournalError>,
-    stages: BTreeMap<&'static str, StageTally>,
-}
-
-struct StageTally {
-    open: usize,
-    started: Option<Instant>,
-    worst: StageOutcome,
-}
-
-impl Tally {
-    fn of(graph: &Graph) -> Self {
-        let mut stages: BTreeMap<&'static str, StageTally> = BTreeMap::new();
-        for (_, work) in graph.work() {
-            stages
-                .entry(work.stage)
-                .or_insert(StageTally {
-                    open: 0,
-                    started: None,
-                    worst: StageOutcome::Satisfied,
-                })
-                .open += 1;
-        }
-        Self {
-            touched: false,
-            changed: 0,
-            satisfied: 0,
-            skipped: 0,
-            failures: Vec::new(),
-            journal_error: None,
-            stages,
-        }
-    }
-
-    /// Whether the stage begins with this.
-    fn begin(&mut self, stage: &str) -> bool {
-        match self.stages.get_mut(stage) {
-            Some(tally) if tally.started.is_none() => {
-                tally.started = Some(Instant::now());
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// How the stage ended, if this was its last unit.
-    fn close(&mut self, stage: &str, outcome: StageOutcome) -> Option<(StageOutcome, Duration)> {
-        let tally = self.stages.get_mut(stage)?;
-        tally.open -= 1;
-        if rank(outcome) > rank(tally.worst) {
-            tally.worst = outcome;
-        }
-        let took = tally
-            .started
-            .map_or(Duration::ZERO, |started| started.elapsed());
-        (tally.open == 0).then_some((tally.worst, took))
-    }
-}
-
-fn rank(outcome: StageOutcome) -> u8 {
-    match outcome {
-        StageOutcome::Satisfied => 0,
-        StageOutcome::Changed => 1,
-        StageOutcome::Skipped => 2,
-        StageOutcome::Failed => 3,
     }
 }

@@ -11,6 +11,7 @@ mod images;
 mod nodes;
 mod objects;
 mod pods;
+mod probe_corefiles;
 mod probe_pods;
 mod reach;
 mod time;

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::objects::Pod;
+use super::probe_corefiles::{DNS_PORT, READY_PORT, asker_corefile, target_corefile};
 use crate::kubectl::{self, ask_kubectl};
 use crate::shell::must;
 
@@ -19,11 +19,7 @@ pub(super) const NAMESPACE: &str = "kubexm-check";
 pub(super) const HTTP_PORT: u16 = 8053;
 /// Below it each target has a name of its own.
 pub(super) const ZONE: &str = "kubexm-check";
-const DNS_PORT: u16 = 5300;
-const READY_PORT: u16 = 8181;
 const COREFILE: &str = "kubexm.mensylisir.io/corefile";
-/// Together more than any packet holds: a network that loses large packets is found out.
-const FILLING: (usize, usize) = (12, 250);
 const START_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Pods by which the network of pods is proven, two on each node. `coredns` is in every bundle, needs neither a shell nor
@@ -212,50 +208,6 @@ struct ServiceSpec {
     cluster_ip: String,
 }
 
-fn target_corefile(node: &str) -> String {
-    let (strings, length) = FILLING;
-    let filling = vec![format!("\\\"{}\\\"", "x".repeat(length)); strings].join(" ");
-    format!(
-        ".:{DNS_PORT} {{\n    template IN TXT {ZONE} {{\n        \
-         answer \"{{{{ .Name }}}} 0 IN TXT {node} {filling}\"\n    }}\n    ready :{READY_PORT}\n}}\n"
-    )
-}
-
-fn asker_corefile(nodes: &[String], targets: &BTreeMap<String, Found>, service: &str) -> String {
-    let addressed = |(at, node): (usize, &String)| {
-        let address = targets.get(node)?.as_ref().ok()?;
-        let address = in_url(address);
-        Some((
-            ProbePods::name_of_target(at),
-            format!("{address}:{DNS_PORT}"),
-        ))
-    };
-    let service = (
-        ProbePods::name_of_service(),
-        format!("{}:53", in_url(service)),
-    );
-    let forwards = (0..).zip(nodes).filter_map(addressed).chain([service]);
-    let mut text = String::new();
-    for (name, to) in forwards {
-        let _ = writeln!(
-            text,
-            "https://{name}:{HTTP_PORT} {{\n    forward . {to} {{\n        force_tcp\n    }}\n}}"
-        );
-    }
-    format!(
-        "{text}https://.:{HTTP_PORT} {{\n    forward . /etc/resolv.conf\n}}\n\
-         .:{DNS_PORT} {{\n    ready :{READY_PORT}\n}}\n"
-    )
-}
-
-fn in_url(address: &str) -> String {
-    if address.contains(':') {
-        format!("[{address}]")
-    } else {
-        address.to_owned()
-    }
-}
-
 /// Sets the pods up. A node on which they do not start is for its own proof to tell.
 pub struct SetUpProbePods {
     pub pods: ProbePods,
@@ -391,60 +343,10 @@ mod tests {
         }
     }
 
-    fn targets() -> BTreeMap<String, Found> {
-        [
-            ("node1", Ok("10.233.64.5".to_owned())),
-            ("node2", Ok("fd00::5".to_owned())),
-            ("node3", Err("it is Pending".to_owned())),
-        ]
-        .map(|(node, found)| (node.to_owned(), found))
-        .into()
-    }
-
-    #[test]
-    fn a_target_answers_its_nodes_name_and_much_more() {
-        let text = target_corefile("node1").replace(&"x".repeat(FILLING.1), "x...");
-        insta::assert_snapshot!(text, @r#"
-        .:5300 {
-            template IN TXT kubexm-check {
-                answer "{{ .Name }} 0 IN TXT node1 \"x...\" \"x...\" \"x...\" \"x...\" \"x...\" \"x...\" \"x...\" \"x...\" \"x...\" \"x...\" \"x...\" \"x...\""
-            }
-            ready :8181
-        }
-        "#);
-    }
-
-    #[test]
-    fn an_asker_knows_every_target_that_runs() {
-        insta::assert_snapshot!(asker_corefile(&pods().nodes, &targets(), "10.233.0.77"), @r"
-        https://p0.kubexm-check:8053 {
-            forward . 10.233.64.5:5300 {
-                force_tcp
-            }
-        }
-        https://p1.kubexm-check:8053 {
-            forward . [fd00::5]:5300 {
-                force_tcp
-            }
-        }
-        https://service.kubexm-check:8053 {
-            forward . 10.233.0.77:53 {
-                force_tcp
-            }
-        }
-        https://.:8053 {
-            forward . /etc/resolv.conf
-        }
-        .:5300 {
-            ready :8181
-        }
-        ");
-    }
-
     #[test]
     fn the_objects_of_the_check() {
         let text = serde_json::to_string_pretty(&pods().base()).unwrap();
-        let filling = "x".repeat(FILLING.1);
+        let filling = "x".repeat(super::super::probe_corefiles::FILLING.1);
         insta::assert_snapshot!(text.replace(&filling, "x..."));
     }
 }
