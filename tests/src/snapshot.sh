@@ -28,7 +28,8 @@ sysctl -a 2>/dev/null | grep '^net\.' |
 	grep -v 'conntrack_count\|\.stable_secret\|conntrack_max\|conntrack_buckets' | sort | of sysctl
 cut -d' ' -f1 /proc/modules 2>/dev/null | sort | of module
 ip -o address | sed 's/ *valid_lft.*//; s/^[0-9]*: //' | sort | of address
-ip -o link | sed 's/^[0-9]*: \([^:]*\):.* mtu \([0-9]*\).* state \([A-Z]*\).*/\1 mtu \2 \3/' | sort | of link
+# Behind the @ stands the other end of a pair, and that may be another one.
+ip -o link | sed 's/^[0-9]*: \([^:@]*\)[^:]*:.* mtu \([0-9]*\).* state \([A-Z]*\).*/\1 mtu \2 \3/' | sort | of link
 for family in 4 6; do
 	{ ip -$family route show table all; ip -$family rule; } | sed 's/ expires [^ ]*//' | sort | of "route$family"
 	ip -$family neigh show nud permanent | sort | of neighbour
