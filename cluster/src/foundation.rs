@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{Cluster, EtcdType, KeyPath, KubernetesType};
+use crate::{Cluster, KeyPath, KubernetesType};
 
 /// Keys that nothing changes on a cluster that runs: their values are in its store and in every pod and service.
 const KEPT: &[&str] = &[
@@ -22,20 +22,6 @@ const KEPT_BY_KUBEADM: &[&str] = &[
     "spec.controlPlaneEndpoint.port",
 ];
 
-/// And what it told the members of etcd that it runs, which it does not tell them again.
-const KEPT_BY_STACKED_ETCD: &[&str] = &[
-    "spec.etcd.autoCompactionRetention",
-    "spec.etcd.electionTimeout",
-    "spec.etcd.heartbeatInterval",
-    "spec.etcd.logLevel",
-    "spec.etcd.maxRequestBytes",
-    "spec.etcd.maxSnapshots",
-    "spec.etcd.maxWals",
-    "spec.etcd.metrics",
-    "spec.etcd.quotaBackendBytes",
-    "spec.etcd.snapshotCount",
-];
-
 impl Cluster {
     /// The keys that a running cluster keeps, each with its value.
     #[must_use]
@@ -45,10 +31,6 @@ impl Cluster {
             KubernetesType::Kubeadm => KEPT_BY_KUBEADM,
             KubernetesType::Kubexm => &[],
         };
-        let of_etcd: &[&str] = match self.spec.etcd.kind {
-            EtcdType::Kubeadm => KEPT_BY_STACKED_ETCD,
-            EtcdType::Kubexm | EtcdType::External => &[],
-        };
         let value = |key: &&'static str| {
             let text = match KeyPath::of(key).look_up(&document)? {
                 Value::String(text) => text.clone(),
@@ -56,7 +38,7 @@ impl Cluster {
             };
             Some((*key, text))
         };
-        let kept = KEPT.iter().chain(of_kubeadm).chain(of_etcd);
+        let kept = KEPT.iter().chain(of_kubeadm);
         kept.filter_map(value).collect()
     }
 }
@@ -91,22 +73,11 @@ spec:
         spec.network.kubeServiceCIDR: 10.233.0.0/18
         spec.network.plugin: calico
         ");
-        let kubeadm =
-            "  kubernetes: {type: kubeadm}\n  etcd: {type: kubeadm, metrics: extensive}\n";
+        let kubeadm = "  kubernetes: {type: kubeadm}\n  etcd: {type: kubeadm}\n";
         insta::assert_snapshot!(told("", kubeadm), @"
         spec.controlPlaneEndpoint.domain: lb.kubexm.local
         spec.controlPlaneEndpoint.port: 6443
-        spec.etcd.autoCompactionRetention: 8
         spec.etcd.dataDir: /var/lib/etcd
-        spec.etcd.electionTimeout: 5000
-        spec.etcd.heartbeatInterval: 250
-        spec.etcd.logLevel: info
-        spec.etcd.maxRequestBytes: 1572864
-        spec.etcd.maxSnapshots: 5
-        spec.etcd.maxWals: 5
-        spec.etcd.metrics: extensive
-        spec.etcd.quotaBackendBytes: 2147483648
-        spec.etcd.snapshotCount: 10000
         spec.etcd.type: kubeadm
         spec.kubernetes.clusterName: cluster.local
         spec.kubernetes.type: kubeadm

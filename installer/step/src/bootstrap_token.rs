@@ -8,13 +8,19 @@ use secrecy::SecretString;
 use crate::Membership;
 use crate::shell::must;
 
-/// Makes the token by which nodes join, for an hour. Without a node that needs one there is none.
+/// Makes the token by which nodes join. It is revoked when they have, and by itself ends where nobody came to that.
+/// Without a node that needs one there is none.
 pub struct BootstrapToken {
     /// Of every node that may have to join. One that could not be looked at does not join in this run.
     pub nodes: Vec<Slot<Membership>>,
     /// None where nobody joins.
     pub token: Slot<Option<SecretString>>,
 }
+
+/// Begins the description of each token that kubexm makes.
+pub(crate) const OURS: &str = "kubexm:";
+/// Longer than masters take to join, one after the other.
+const LIFETIME: &str = "30m";
 
 #[async_trait]
 impl Step for BootstrapToken {
@@ -47,14 +53,15 @@ impl Step for BootstrapToken {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let description = format!("{OURS} nodes that join");
         let create = Command::new([
             "/usr/local/bin/kubeadm",
             "token",
             "create",
             "--ttl",
-            "1h",
+            LIFETIME,
             "--description",
-            "kubexm: nodes that join",
+            &description,
             "--kubeconfig",
             "/etc/kubernetes/admin.conf",
         ]);
@@ -69,7 +76,7 @@ impl Step for BootstrapToken {
         Ok(())
     }
 
-    /// It goes with the cluster, and within the hour.
+    /// `RevokeTokens` follows the joins.
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
     }

@@ -79,6 +79,16 @@ pub(crate) enum Answer {
 const PATIENCE: Duration = Duration::from_mins(5);
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
+/// etcdctl writes the log of its client between its own words.
+pub(crate) fn leave_own_words(output: &mut Output) {
+    let words = String::from_utf8_lossy(&output.stderr);
+    let own: Vec<&str> = words
+        .lines()
+        .filter(|line| !line.starts_with("{\"level\""))
+        .collect();
+    output.stderr = own.join("\n").into_bytes();
+}
+
 impl EtcdCluster {
     /// Where every member answers.
     pub(crate) fn endpoints(&self) -> Vec<String> {
@@ -113,13 +123,7 @@ impl EtcdCluster {
         argv.extend(tls.iter().map(String::as_str));
         argv.extend(arguments);
         let mut output = ask(cx, Command::new(argv)).await?;
-        // etcdctl writes the log of its client between its own words.
-        let words = String::from_utf8_lossy(&output.stderr);
-        let own: Vec<&str> = words
-            .lines()
-            .filter(|line| !line.starts_with("{\"level\""))
-            .collect();
-        output.stderr = own.join("\n").into_bytes();
+        leave_own_words(&mut output);
         Ok(output)
     }
 

@@ -1,14 +1,14 @@
-use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::{Cx, Data, Slot, State, Step, StepError};
 use host::Command;
-use tokio::time::{Instant, sleep};
 
-use crate::kubeadm::{CONFIG, KUBECTL, NOTES, exclusive, run, with_last_seen};
-use crate::shell::{ask, must};
+use crate::kubeadm::{CONFIG, exclusive, run};
+use crate::shell::ask;
+use crate::static_pods::{
+    apiserver_is_ready, are_noted, container, not_touched, note, runs_anew, settled,
+};
 
 /// Has a master's static pods run as `kubeadm.yaml` and the kubeadm of this host would have them, and all of them well.
 /// A digest of the two is noted when that is so: an unchanged master is left alone, and a change that was cut
@@ -21,24 +21,13 @@ pub struct KubeadmControlPlane {
     pub halted: Slot<String>,
 }
 
+/// What is noted goes by this name.
+const PODS: &str = "control-plane";
 /// The static pods as kubeadm calls them, in the order in which they are written anew: who acts through the apiserver
 /// starts when that is ready, and does not lose a minute with asking ever more rarely for one that is away.
 const WAVES: [&[&str]; 2] = [&["apiserver"], &["controller-manager", "scheduler"]];
-const DIGEST: &str =
-    "cat /etc/kubernetes/kubeadm.yaml /usr/local/bin/kubeadm | sha256sum | cut -d' ' -f1";
-/// Longer than an apiserver needs to start, and to drain the one of before.
-const RECOVERY: Duration = Duration::from_mins(5);
-const ASK_EVERY: Duration = Duration::from_secs(2);
 
 impl KubeadmControlPlane {
-    fn apiserver_is_ready(&self) -> String {
-        let port = self.port;
-        format!(
-            "{KUBECTL} --server https://127.0.0.1:{port} get --raw /readyz > /dev/null 2>&1 || \
-             {{ echo the apiserver is not ready; exit; }}"
-        )
-    }
-
     fn all_are_ready(&self) -> String {
         // The other two answer with certificates that nobody signed, to anybody; without a name kubectl asks for one.
         // Schedulers learned /readyz in 1.31.
@@ -49,37 +38,40 @@ impl KubeadmControlPlane {
              answers 10257 /healthz > /dev/null || {{ echo the controller manager is not healthy; exit; }}; \
              said=$(answers 10259 /readyz) || case $said in *NotFound*) answers 10259 /healthz > /dev/null ;; *) false ;; esac || \
              {{ echo the scheduler is not ready; exit; }}",
-            self.apiserver_is_ready()
+            apiserver_is_ready(self.port)
         )
     }
 
     /// Signs the apiserver's certificate anew if it lacks a name.
     fn sign() -> String {
         format!(
-            "[ \"$({DIGEST})\" != \"$(cat {NOTES}/control-plane 2>/dev/null)\" ] || exit 0
+            "! {noted} || exit 0
 pki=/etc/kubernetes/pki
 quietly kubeadm init phase certs apiserver --config {CONFIG} 2>/dev/null || {{
   mv -f $pki/apiserver.crt $pki/apiserver.crt.old; mv -f $pki/apiserver.key $pki/apiserver.key.old
   quietly kubeadm init phase certs apiserver --config {CONFIG} || {{
     mv -f $pki/apiserver.crt.old $pki/apiserver.crt; mv -f $pki/apiserver.key.old $pki/apiserver.key; exit 1; }}
   rm -f $pki/apiserver.crt.old $pki/apiserver.key.old; }}
-rm -f \"$log\""
+rm -f \"$log\"",
+            noted = are_noted(PODS)
         )
     }
 
     /// Writes the manifests of a wave anew; prints each pod that is another now, with the container of before.
     fn regenerate(wave: &[&str]) -> String {
         format!(
-            "[ \"$({DIGEST})\" != \"$(cat {NOTES}/control-plane 2>/dev/null)\" ] || exit 0
+            "! {noted} || exit 0
 for part in {}; do
   manifest=/etc/kubernetes/manifests/kube-$part.yaml
   before=$(sha256sum < $manifest)
-  container=$(crictl ps --quiet --label io.kubernetes.container.name=kube-$part | head -n 1)
+  container=$({container})
   quietly kubeadm init phase control-plane $part --config {CONFIG}
   [ \"$before\" = \"$(sha256sum < $manifest)\" ] || echo \"kube-$part $container\"
 done
 rm -f \"$log\"",
-            wave.join(" ")
+            wave.join(" "),
+            noted = are_noted(PODS),
+            container = container("kube-$part"),
         )
     }
 
@@ -90,30 +82,9 @@ rm -f \"$log\"",
         changed: &[(String, String)],
         ready: &str,
     ) -> Result<(), StepError> {
-        let mut script = "export PATH=\"/usr/local/bin:$PATH\"; ".to_owned();
-        for (pod, container) in changed {
-            let _ = write!(
-                script,
-                "id=$(crictl ps --quiet --label io.kubernetes.container.name={pod} | head -n 1); \
-                 [ -n \"$id\" ] && [ \"$id\" != {} ] || {{ echo {pod} runs as before; exit; }}; ",
-                host::quote(container)
-            );
-        }
-        script += ready;
-        let deadline = Instant::now() + RECOVERY;
-        loop {
-            let lacking = ask(cx, Command::script(&*script)).await?.text();
-            if lacking.is_empty() {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                let seconds = RECOVERY.as_secs();
-                let error =
-                    format!("the control plane did not settle within {seconds} s: {lacking}");
-                return Err(with_last_seen(cx, StepError::new(error)).await);
-            }
-            sleep(ASK_EVERY).await;
-        }
+        let anew = changed.iter().map(|(pod, before)| runs_anew(pod, before));
+        let complaints: String = anew.chain([ready.to_owned()]).collect();
+        settled(cx, "the control plane", &complaints).await
     }
 
     async fn roll(&self, cx: &Cx) -> Result<(), StepError> {
@@ -128,18 +99,11 @@ rm -f \"$log\"",
                 .filter_map(|line| line.split_once(' '))
                 .map(|(pod, container)| (pod.to_owned(), container.trim().to_owned()))
                 .collect();
-            self.settled(cx, &changed, &self.apiserver_is_ready())
+            self.settled(cx, &changed, &apiserver_is_ready(self.port))
                 .await?;
         }
         self.settled(cx, &[], &self.all_are_ready()).await?;
-        let note = format!("mkdir -p {NOTES}; {DIGEST} > {NOTES}/control-plane");
-        must(
-            cx,
-            "note what the control plane runs with",
-            Command::script(note),
-        )
-        .await
-        .map(drop)
+        note(cx, PODS).await
     }
 }
 
@@ -159,8 +123,8 @@ impl Step for KubeadmControlPlane {
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let script = format!(
-            "[ \"$({DIGEST})\" = \"$(cat {NOTES}/control-plane 2>/dev/null)\" ] || \
-             {{ echo runs with an older configuration; exit; }}; {}",
+            "{} || {{ echo runs with an older configuration; exit; }}; {}",
+            are_noted(PODS),
             self.all_are_ready()
         );
         let reason = ask(cx, Command::script(script)).await?.text();
@@ -173,11 +137,7 @@ impl Step for KubeadmControlPlane {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         if let Some(halted) = self.halted.get() {
-            return Err(StepError::new(format!(
-                "the control plane runs with an older configuration and is not touched, because it did not come up on \
-                 {halted}"
-            ))
-            .with_hint(format!("mend it on {halted}, then run again")));
+            return Err(not_touched("the control plane", halted));
         }
         let done = self.roll(cx).await;
         if done.is_err() {
@@ -195,15 +155,7 @@ impl Step for KubeadmControlPlane {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reads(script: &str) {
-        let output = std::process::Command::new("sh")
-            .args(["-n", "-c", script])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}\n{script}");
-    }
+    use crate::shell::reads;
 
     fn step() -> KubeadmControlPlane {
         KubeadmControlPlane {

@@ -230,15 +230,7 @@ impl Step for KubeadmJoin {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reads(script: &str) {
-        let output = std::process::Command::new("sh")
-            .args(["-n", "-c", script])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}\n{script}");
-    }
+    use crate::shell::reads;
 
     fn step(joining: Joining) -> KubeadmJoin {
         KubeadmJoin {

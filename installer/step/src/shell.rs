@@ -18,6 +18,17 @@ pub(crate) async fn ask(cx: &Cx, command: Command) -> Result<Output, StepError> 
     Ok(cx.host.run(&command.as_root()).await?)
 }
 
+/// Has a shell read a script without running it.
+#[cfg(test)]
+pub(crate) fn reads(script: &str) {
+    let output = std::process::Command::new("sh")
+        .args(["-n", "-c", script])
+        .output()
+        .expect("every machine has a shell");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{script}");
+}
+
 pub(crate) fn refused(trying: &str, output: &Output) -> StepError {
     let words = output.last_words();
     let said = if words.is_empty() {

@@ -146,7 +146,7 @@ fn stranger(site: &Site) -> Option<String> {
 #[must_use]
 pub fn prove_network(site: &Site, patience: Retry) -> Task {
     let task = Task::new("pods' network").apart();
-    let Some(image) = coredns(site) else {
+    let Some(image) = site.image_named("coredns") else {
         return task;
     };
     let pods = ProbePods {
@@ -176,15 +176,6 @@ pub fn prove_network(site: &Site, patience: Retry) -> Task {
     task.on(CONTROL_PLANE, steps)
         .then(Order::Settled)
         .on(CONTROL_PLANE, vec![Arc::new(RemoveProbePods)])
-}
-
-fn coredns(site: &Site) -> Option<&ImageEntry> {
-    let is_coredns = |image: &&ImageEntry| {
-        let name = image.reference.split('@').next().unwrap_or_default();
-        let name = name.rsplit('/').next().unwrap_or_default();
-        name.split(':').next() == Some("coredns")
-    };
-    site.manifest.images.iter().find(is_coredns)
 }
 
 /// Asks the cluster for its nodes.

@@ -109,6 +109,13 @@ pub(crate) const CONTROL_PLANE_MEMORY: Memory = Memory {
 /// The cgroup controllers without which no pod can be limited.
 pub(crate) const CONTROLLERS: &[&str] = &["cpu", "memory", "pids"];
 
+/// What shows and sets addresses and routes.
+const IP: Program = Program {
+    name: "ip",
+    package: "iproute2 (on RHEL and its kin: iproute)",
+    bringer: Bringer::Bundle,
+};
+
 /// What writes the kernel's rules by their older name.
 const IPTABLES: Program = Program {
     name: "iptables",
@@ -117,14 +124,7 @@ const IPTABLES: Program = Program {
 };
 
 /// The programs that keep routes to pods.
-pub(crate) const ROUTE_PROGRAMS: &[Program] = &[
-    Program {
-        name: "ip",
-        package: "iproute2 (on RHEL and its kin: iproute)",
-        bringer: Bringer::Bundle,
-    },
-    IPTABLES,
-];
+pub(crate) const ROUTE_PROGRAMS: &[Program] = &[IP, IPTABLES];
 
 /// What a kubelet calls for the volumes of pods.
 pub(crate) const NODE_PROGRAMS: &[Program] = &[Program {
@@ -209,11 +209,7 @@ pub(crate) const SHARING_PROGRAMS: &[Program] = &[
         package: "bash",
         bringer: Bringer::Bundle,
     },
-    Program {
-        name: "ip",
-        package: "iproute2 (on RHEL and its kin: iproute)",
-        bringer: Bringer::Bundle,
-    },
+    IP,
 ];
 
 /// What has the load balancers' hosts share an address.

@@ -7,8 +7,9 @@ use cluster::{EtcdType, Host, KubernetesType};
 use engine::{Order, Slot, Step, Task};
 use secrecy::SecretString;
 use step::{
-    BootstrapToken, Content, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane, KubeadmInit,
-    KubeadmJoin, KubeadmPhase, LookAtNode, Membership, ResetNode, RunKubeadmPhase,
+    BootstrapToken, Content, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane, KubeadmEtcd,
+    KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode, Membership, ResetNode, RevokeTokens,
+    RunKubeadmPhase,
 };
 
 use crate::Site;
@@ -36,15 +37,15 @@ pub fn kubeadm_masters(site: &Site) -> Task {
     }
     let joins = Joins::new(site, first, others);
     let halted = Slot::new("the master that did not come up");
-    let run = |host: &Host| -> [Arc<dyn Step>; 2] {
-        [
-            Arc::new(kubelet_service(site)),
-            Arc::new(KubeadmControlPlane {
-                node: host.name.clone(),
-                port: site.cluster.spec.control_plane_endpoint.port,
-                halted: halted.clone(),
-            }),
-        ]
+    let run = |host: &Host| -> Vec<Arc<dyn Step>> {
+        let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(kubelet_service(site))];
+        steps.extend(member(site, host, &halted));
+        steps.push(Arc::new(KubeadmControlPlane {
+            node: host.name.clone(),
+            port: site.cluster.spec.control_plane_endpoint.port,
+            halted: halted.clone(),
+        }));
+        steps
     };
     for host in &masters {
         task = task.on(&host.name, master_files(site, host));
@@ -66,7 +67,25 @@ pub fn kubeadm_masters(site: &Site) -> Task {
         let steps = [joins.join(host)].into_iter().chain(run(host));
         task = task.then(Order::Settled).on(&host.name, steps.collect());
     }
-    task
+    revoke_tokens(task, first)
+}
+
+/// A master's own member of the store, where kubeadm runs it.
+fn member(site: &Site, host: &Host, halted: &Slot<String>) -> Option<Arc<dyn Step>> {
+    match site.cluster.spec.etcd.kind {
+        EtcdType::Kubeadm => Some(Arc::new(KubeadmEtcd {
+            node: host.name.clone(),
+            port: site.cluster.spec.control_plane_endpoint.port,
+            halted: halted.clone(),
+        })),
+        EtcdType::Kubexm | EtcdType::External => None,
+    }
+}
+
+/// When everybody has joined, or could not.
+fn revoke_tokens(task: Task, first: &Host) -> Task {
+    task.then(Order::Settled)
+        .on(&first.name, vec![Arc::new(RevokeTokens)])
 }
 
 /// The workers that are no masters join side by side.
@@ -91,7 +110,10 @@ pub fn kubeadm_workers(site: &Site) -> Task {
         let steps: Vec<Arc<dyn Step>> = vec![joins.join(host), Arc::new(kubelet_service(site))];
         task = task.on(&host.name, steps);
     }
-    task
+    if workers.is_empty() {
+        return task;
+    }
+    revoke_tokens(task, first)
 }
 
 /// Nodes that join by one token.

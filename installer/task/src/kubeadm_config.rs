@@ -19,7 +19,7 @@ use crate::kube_pki::CA;
 use crate::kube_proxy::{forwarding, settings};
 use crate::kubelet::RUNTIME;
 use crate::os::rendered_late;
-use crate::site::url_address;
+use crate::site::{split_tag, url_address};
 
 /// Findings of kubeadm's preflight that every worker has: its files are there before it joins.
 const PREPARED: [&str; 2] = [
@@ -224,14 +224,11 @@ fn stacked(site: &Site) -> Arguments {
 
 /// The tag of the image of this name that the bundle holds for kubeadm.
 fn image_tag(site: &Site, name: &str) -> Option<String> {
-    let suffix = format!("/{name}");
-    let mut images = site.manifest.images.iter().filter_map(|image| {
-        let reference = image.reference.split('@').next()?;
-        let (repository, tag) = reference.rsplit_once(':')?;
-        (repository.starts_with("registry.k8s.io/") && repository.ends_with(&suffix))
-            .then(|| tag.to_owned())
-    });
-    images.next()
+    let mut tags = site
+        .images_named(name)
+        .map(|image| split_tag(&image.reference))
+        .filter(|(repository, _)| repository.starts_with("registry.k8s.io/"));
+    tags.find_map(|(_, tag)| tag.map(ToOwned::to_owned))
 }
 
 /// A node's `JoinConfiguration`, as soon as there is a token. Without one, for a node that has joined, there is none.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use artifact::ImageEntry;
-use cluster::{Arch, ExternalLoadBalancer, Host, KubernetesType, NetworkPlugin, Role};
+use cluster::{Arch, EtcdType, ExternalLoadBalancer, Host, KubernetesType, NetworkPlugin, Role};
 use engine::{Order, Slot, Step, Task};
 use step::{
     JudgeSurveys, Leftover, Neighbour, Port, Requirements, Space, Survey, SurveyHost,
@@ -69,6 +69,9 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
     if is(&site.etcd_hosts()) {
         of_etcd(site, host, &mut wanted);
     }
+    if site.cluster.spec.etcd.kind == EtcdType::Kubeadm && is(&site.masters()) {
+        of_stacked_etcd(site, &mut wanted);
+    }
     if is(&site.runtime_hosts()) {
         of_node(site, host, &mut wanted);
     }
@@ -105,22 +108,35 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
 }
 
 fn of_etcd(site: &Site, host: &Host, wanted: &mut Requirements) {
-    let spec = &site.cluster.spec;
-    let data_dir = spec.etcd.data_dir.to_string();
+    let data_dir = &site.cluster.spec.etcd.data_dir;
     wanted.ports.extend_from_slice(ETCD_PORTS);
     wanted.programs.extend_from_slice(USER_PROGRAMS);
     wanted.executable.push("/usr/local/bin".to_owned());
     wanted.space.push(programs_space(site, "etcd", host.arch));
-    let bytes = spec.etcd.quota_backend_bytes;
-    wanted.space.push(Space {
-        path: data_dir.clone(),
-        bytes,
-        of: "etcd's data",
-    });
+    wanted.space.push(store_space(site));
     wanted.leftovers.push(Leftover {
         path: format!("{data_dir}/member"),
         of: "another etcd",
     });
+}
+
+/// kubeadm begins a store, and goes on with none: not even with that of this cluster of before.
+fn of_stacked_etcd(site: &Site, wanted: &mut Requirements) {
+    wanted.ports.extend_from_slice(ETCD_PORTS);
+    wanted.space.push(store_space(site));
+    wanted.leftovers.push(Leftover {
+        path: site.cluster.spec.etcd.data_dir.to_string(),
+        of: "an etcd of before",
+    });
+}
+
+fn store_space(site: &Site) -> Space {
+    let etcd = &site.cluster.spec.etcd;
+    Space {
+        path: etcd.data_dir.to_string(),
+        bytes: etcd.quota_backend_bytes,
+        of: "etcd's data",
+    }
 }
 
 fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
@@ -389,6 +405,19 @@ mod tests {
         assert_eq!(worker.modules, MODULES);
         assert!(registry.modules.is_empty() && registry.controllers.is_empty());
         assert_eq!(registry.executable, ["/usr/local/bin"]);
+    }
+
+    #[test]
+    fn a_master_with_stacked_etcd_has_no_other_store() {
+        let text = include_str!("../../../examples/stacked-etcd.yaml");
+        let (master, worker) = (of_text("master1", text), of_text("worker1", text));
+        assert!(ports(&master).starts_with(&[2379, 2380, 2381]));
+        assert!(!ports(&worker).contains(&2379));
+        let store = |wanted: &Requirements| {
+            let mut paths = wanted.leftovers.iter().map(|leftover| &leftover.path);
+            paths.any(|path| path == "/var/lib/etcd")
+        };
+        assert!(store(&master) && !store(&worker));
     }
 
     fn shared(wanted: &Requirements) -> Vec<String> {

@@ -198,21 +198,21 @@ impl Site {
     pub(crate) fn pause_image(&self) -> Option<&ImageEntry> {
         let runtime = self.cluster.spec.kubernetes.container_runtime.kind;
         let for_runtime = format!("containerRuntime {runtime}");
-        let is_pause = |image: &&ImageEntry| {
-            let name = image.reference.split(['@', ':']).next();
-            name.is_some_and(|name| name.ends_with("/pause"))
-        };
-        let mut pauses = self.manifest.images.iter().filter(is_pause);
-        pauses.find(|image| image.wanted_by.contains(&for_runtime))
+        self.images_named("pause")
+            .find(|image| image.wanted_by.contains(&for_runtime))
     }
 
     /// The one image of the bundle with this name: the last part of its repository.
     pub(crate) fn image_named(&self, name: &str) -> Option<&ImageEntry> {
-        let is_it = |image: &&ImageEntry| {
+        self.images_named(name).next()
+    }
+
+    pub(crate) fn images_named(&self, name: &str) -> impl Iterator<Item = &ImageEntry> {
+        let is_it = move |image: &&ImageEntry| {
             let (repository, _) = split_tag(&image.reference);
             repository.rsplit('/').next() == Some(name)
         };
-        self.manifest.images.iter().find(is_it)
+        self.manifest.images.iter().filter(is_it)
     }
 
     /// How the site's registry names the images of the world.
@@ -230,7 +230,7 @@ impl Site {
 }
 
 /// `registry.k8s.io/pause:3.10` is its repository and its tag.
-fn split_tag(reference: &str) -> (&str, Option<&str>) {
+pub(crate) fn split_tag(reference: &str) -> (&str, Option<&str>) {
     let name = reference.split('@').next().unwrap_or(reference);
     match name.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),

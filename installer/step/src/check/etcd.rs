@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::objects::Pod;
 use super::{count, list};
 use crate::VerifyEtcd;
-use crate::etcdctl::{EtcdCluster, JOURNAL_OF_EACH, Member};
+use crate::etcdctl::{EtcdCluster, JOURNAL_OF_EACH, Member, leave_own_words};
 use crate::kubectl::ask_kubectl;
 
 /// Asked on a member's host, etcd has every expected member and no other, and all of them are healthy.
@@ -77,7 +77,8 @@ impl ProveStackedEtcd {
             "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
             "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key",
         ];
-        let output = ask_kubectl(cx, &[&exec, arguments].concat()).await?;
+        let mut output = ask_kubectl(cx, &[&exec, arguments].concat()).await?;
+        leave_own_words(&mut output);
         if output.ok() {
             Ok(output)
         } else {

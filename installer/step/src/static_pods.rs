@@ -1,0 +1,79 @@
+//! How steps replace the static pods of a master, and see that the new ones run.
+
+use std::time::Duration;
+
+use engine::{Cx, StepError};
+use host::Command;
+use tokio::time::{Instant, sleep};
+
+use crate::kubeadm::{KUBECTL, NOTES, with_last_seen};
+use crate::shell::{ask, must};
+
+/// Prints what stands for all that kubeadm makes a master's pods from: `kubeadm.yaml` and kubeadm itself.
+const DIGEST: &str =
+    "cat /etc/kubernetes/kubeadm.yaml /usr/local/bin/kubeadm | sha256sum | cut -d' ' -f1";
+/// Longer than an apiserver needs to start, and to drain the one of before.
+const RECOVERY: Duration = Duration::from_mins(5);
+const ASK_EVERY: Duration = Duration::from_secs(2);
+
+/// A condition: these pods were made from what is there now.
+pub(crate) fn are_noted(pods: &str) -> String {
+    format!("[ \"$({DIGEST})\" = \"$(cat {NOTES}/{pods} 2>/dev/null)\" ]")
+}
+
+/// Notes that these pods run as they were made from what is there now.
+pub(crate) async fn note(cx: &Cx, pods: &str) -> Result<(), StepError> {
+    let trying = format!("note what {pods} runs with");
+    let note = format!("mkdir -p {NOTES}; {DIGEST} > {NOTES}/{pods}");
+    must(cx, &trying, Command::script(note)).await.map(drop)
+}
+
+/// Prints the running container of a static pod.
+pub(crate) fn container(name: &str) -> String {
+    format!(
+        "crictl ps --quiet --label io.kubernetes.pod.namespace=kube-system --label io.kubernetes.container.name={name} | head -n 1"
+    )
+}
+
+/// Complains, and ends the script, while a pod does not run, or still in its container of before.
+pub(crate) fn runs_anew(name: &str, before: &str) -> String {
+    format!(
+        "id=$({}); [ -n \"$id\" ] && [ \"$id\" != {} ] || {{ echo {name} runs as before; exit; }}; ",
+        container(name),
+        host::quote(before)
+    )
+}
+
+/// Complains, and ends the script, while this master's own apiserver is not ready.
+pub(crate) fn apiserver_is_ready(port: u16) -> String {
+    format!(
+        "{KUBECTL} --server https://127.0.0.1:{port} get --raw /readyz > /dev/null 2>&1 || \
+         {{ echo the apiserver is not ready; exit; }}"
+    )
+}
+
+/// Waits until a script has nothing left to complain about.
+pub(crate) async fn settled(cx: &Cx, what: &str, complaints: &str) -> Result<(), StepError> {
+    let script = format!("export PATH=\"/usr/local/bin:$PATH\"; {complaints}");
+    let deadline = Instant::now() + RECOVERY;
+    loop {
+        let lacking = ask(cx, Command::script(&*script)).await?.text();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let seconds = RECOVERY.as_secs();
+            let error = format!("{what} did not settle within {seconds} s: {lacking}");
+            return Err(with_last_seen(cx, StepError::new(error)).await);
+        }
+        sleep(ASK_EVERY).await;
+    }
+}
+
+/// Why a master is left as it is after one that did not come up.
+pub(crate) fn not_touched(what: &str, halted: &str) -> StepError {
+    StepError::new(format!(
+        "{what} runs with an older configuration and is not touched, because it did not come up on {halted}"
+    ))
+    .with_hint(format!("mend it on {halted}, then run again"))
+}
