@@ -91,12 +91,13 @@ impl KubeadmEtcd {
             must(cx, trying, Command::script(take_up)).await?;
             complaints += &runs_anew("etcd", look.container.as_deref().unwrap_or_default());
         }
-        complaints += &format!(
+        let ill = format!(
             "crictl exec \"$({})\" {ETCDCTL} --endpoints=https://127.0.0.1:2379 endpoint health > /dev/null 2>&1 || \
              {{ echo its member is not healthy; exit; }}; {}",
             container("etcd"),
             apiserver_is_ready(self.port)
         );
+        complaints += &ill;
         settled(cx, "etcd", &complaints).await?;
         note(cx, "etcd").await
     }
