@@ -4,8 +4,8 @@ use std::sync::Arc;
 use cluster::{ExternalLoadBalancer, Host, InternalLoadBalancer, Role};
 use engine::{Order, Slot, Step, StepError, Task};
 use step::{
-    Bringer, Content, FileAttrs, FindLink, Link, PrepareVrrp, Program, ReachAddress, ReloadService,
-    ReplaceConfig, RunService, Vrrp,
+    Bringer, Content, ExpectFiles, FileAttrs, FindLink, Link, PrepareVrrp, Program, ReachAddress,
+    ReloadService, ReplaceConfig, RunService, Vrrp,
 };
 use templates::{BalancerCheck, BalancerHome, HaproxyConfig, KeepalivedConfig, NginxConfig};
 
@@ -22,6 +22,15 @@ const NGINX_CONFIG: &str = "/etc/nginx/nginx.conf";
 const NGINX_CA: &str = "/etc/nginx/kubexm-ca.crt";
 const KEEPALIVED_CONFIG: &str = "/etc/keepalived/keepalived.conf";
 const KEEPALIVED_CHECK: &str = "/etc/keepalived/kubexm-check";
+
+/// What the services write by themselves and leave behind: the mount point of the log in haproxy's root, its own notes, a
+/// name for the routes that keepalived makes.
+const HAPROXY_WRITES: &[&str] = &[
+    "/run/haproxy.pid",
+    "/run/haproxy-master.sock",
+    "/var/lib/haproxy/dev/log",
+];
+const KEEPALIVED_WRITES: &[&str] = &["/etc/iproute2/rt_addrprotos.d/keepalived.conf"];
 
 /// More than the priorities of any two hosts are apart.
 const PENALTY: u8 = 100;
@@ -134,6 +143,11 @@ fn service(unit: &'static str, reads: &[&str]) -> Arc<dyn Step> {
     Arc::new(ReloadService(RunService { unit, reads }))
 }
 
+fn expect(of: &'static str, paths: &[&str]) -> Arc<dyn Step> {
+    let paths = paths.iter().map(|path| (*path).into()).collect();
+    Arc::new(ExpectFiles { of, paths })
+}
+
 fn haproxy(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     let config = HaproxyConfig {
         balancer: site.balancer(BalancerHome::Host, everywhere(host), HAPROXY_CA),
@@ -146,6 +160,7 @@ fn haproxy(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
             attrs: FileAttrs::root(0o644),
             judge: &["haproxy", "-c", "-q", "-f"],
         }),
+        expect("haproxy", HAPROXY_WRITES),
         service("haproxy.service", &[HAPROXY_CONFIG, HAPROXY_CA]),
     ]
 }
@@ -235,6 +250,7 @@ fn keepalived(site: &Site, hosts: &[&Host], place: usize, vrrp: &Slot<Vrrp>) -> 
             attrs: FileAttrs::root(0o600),
             judge: &["keepalived", "-t", "-f"],
         }),
+        expect("keepalived", KEEPALIVED_WRITES),
         service("keepalived.service", &[KEEPALIVED_CONFIG, KEEPALIVED_CHECK]),
     ]
 }

@@ -27,7 +27,10 @@ settings() {
 	EOF
 	echo "deb [trusted=yes] file:$repository ./" >"$repository/sources.list"
 	mkdir -p "$repository/apt/lists/partial" "$repository/apt/cache/archives/partial"
-	export APT_CONFIG="$repository/apt.conf"
+	mkdir -p "$repository/tmp"
+	chmod 1777 "$repository/tmp"
+	# What apt leaves behind when it is killed goes with the repository.
+	export APT_CONFIG="$repository/apt.conf" TMPDIR="$repository/tmp"
 }
 
 # installed NAME VERSION ...: those of the names that are, with the version that is there.
