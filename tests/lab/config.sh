@@ -23,6 +23,12 @@ lab_config() {
 	ha) config_ha "${nodes[@]}" ;;
 	*) die "topology $topology: there are small and ha" ;;
 	esac
+	! site_is_minimal || cat <<-EOF
+		  # What the nodes lack comes with the bundle; one of them tells the others the time.
+		  system:
+		    os: [$(cat "$LAB_SITE/base")]
+		    ntpServers: [${nodes[0]}]
+	EOF
 	cat <<-EOF
 		  kubernetes:
 		    type: $type$checks

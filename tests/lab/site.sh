@@ -16,6 +16,12 @@ SHARED_SYSCTLS="fs.aio-max-nr fs.file-max fs.inotify.max_queued_events fs.inotif
 	kernel.panic_on_oops kernel.pid_max kernel.printk kernel.threads-max vm.max_map_count vm.overcommit_memory
 	vm.panic_on_oom vm.swappiness"
 
+# Nodes that lack what Kubernetes and load balancers need: a bundle has to bring it.
+site_is_minimal() { [ "$(cat "$LAB_SITE/flavor" 2>/dev/null)" = minimal ]; }
+
+# What stands in place of https://deb.debian.org: the archive of this machine's apt, up to its directory `debian`.
+archive_host() { "$LAB_SRC/apt.sh" mirror | sed 's|/debian/*$||'; }
+
 site_exists() { [ -e "$LAB_NETNS" ]; }
 
 site_network_up() {

@@ -1,5 +1,6 @@
 //! The lab as tests use it: one at a time, beside the one that a person may have up.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +11,28 @@ use anyhow::{Context, Result, bail, ensure};
 pub struct Lab {
     dir: PathBuf,
     port: String,
+    flavor: Flavor,
+    /// Where upstream is asked for, as `KUBEXM_MIRROR` takes it.
+    mirrors: String,
     work: tempfile::TempDir,
+}
+
+/// What the hosts have of their system from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// All that Kubernetes and load balancers need.
+    Full,
+    /// A bare install.
+    Minimal,
+}
+
+impl Flavor {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Minimal => "minimal",
+        }
+    }
 }
 
 /// How a command ended.
@@ -53,12 +75,20 @@ const PORT: &str = "18580";
 impl Lab {
     /// Boots this many hosts; the last is the registry.
     pub fn up(nodes: usize) -> Result<Self> {
+        Self::of(Flavor::Full, nodes)
+    }
+
+    /// The same of a flavor.
+    pub fn of(flavor: Flavor, nodes: usize) -> Result<Self> {
         let work = tempfile::Builder::new()
             .prefix("kubexm-e2e-")
             .tempdir_in("/var/tmp")?;
-        let lab = Self {
+        let port = std::env::var("KUBEXM_E2E_PORT").unwrap_or_else(|_| PORT.to_owned());
+        let mut lab = Self {
             dir: std::env::var_os("KUBEXM_E2E_DIR").map_or_else(|| DIR.into(), PathBuf::from),
-            port: std::env::var("KUBEXM_E2E_PORT").unwrap_or_else(|_| PORT.to_owned()),
+            mirrors: format!("*=http://127.0.0.1:{port}"),
+            port,
+            flavor,
             work,
         };
         // What a killed test left behind.
@@ -69,6 +99,10 @@ impl Lab {
             .env("NODES", nodes.to_string())
             .output()?;
         ended(&up, Instant::now()).ok().context("lab up")?;
+        if flavor == Flavor::Minimal {
+            let archive = lab.lab(&["archive"])?.ok()?.text;
+            write!(lab.mirrors, " deb.debian.org={}", archive.trim())?;
+        }
         Ok(lab)
     }
 
@@ -96,14 +130,14 @@ impl Lab {
         Ok(self.lab(&["config"])?.ok()?.text)
     }
 
-    /// `kubexm ARGUMENTS...` where there is Internet, which is the lab's upstream.
+    /// `kubexm ARGUMENTS...` where there is Internet, which is the lab's upstream, and the archive of this machine's apt.
     #[must_use]
     pub fn connected(&self, dir: &Path, arguments: &[&str]) -> Command {
         let mut command = self.command(kubexm());
         command
             .current_dir(dir)
             .args(arguments)
-            .env("KUBEXM_MIRROR", format!("*=http://127.0.0.1:{}", self.port));
+            .env("KUBEXM_MIRROR", &self.mirrors);
         command
     }
 
@@ -137,6 +171,7 @@ impl Lab {
             .env("KUBEXM_LAB_DIR", &self.dir)
             .env("KUBEXM_LAB_PORT", &self.port)
             .env("KUBEXM_LAB_CACHE", cache())
+            .env("FLAVOR", self.flavor.name())
             .stdin(Stdio::null());
         command
     }
