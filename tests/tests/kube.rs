@@ -74,7 +74,9 @@ impl Site {
 
     /// `kubectl ARGUMENTS` as the administrator, on the first master.
     fn kubectl(&self, arguments: &str) -> Result<String> {
-        let kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+        // What it remembers must not be taken for something that kubexm has left.
+        let kubectl =
+            "kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /dev/shm/kubectl";
         self.lab.on("node1", &format!("{kubectl} {arguments}"))
     }
 
