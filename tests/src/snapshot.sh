@@ -1,5 +1,5 @@
 # What a host is like, one fact a line, each behind the name of its kind. Left out is what changes by itself: times,
-# counters, what tools back up, what systemd and the login that asks keep of their own, tables of iptables that are empty.
+# counters, what tools back up, what systemd and the login that asks keep of their own, tables of iptables that are empty, and its lock.
 set -u
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C
@@ -17,7 +17,7 @@ find $places -xdev \( $passing \) -prune -o -printf '%p %y %m %u:%g %l\n' 2>/dev
 find $places -xdev \( $passing \) -prune -o -type f -exec sha256sum {} + 2>/dev/null |
 	sed 's/^\([^ ]*\)  \(.*\)/\2 \1/' | sort | of content
 set +f
-ls -A / /run /var/log | sort -u | grep -v '^user$\|^motd\|^utmp$\|^dbus' | of root
+ls -A / /run /var/log | sort -u | grep -v '^user$\|^motd\|^utmp$\|^dbus\|^xtables.lock$' | of root
 dpkg-query -W | of package
 systemctl list-unit-files --no-legend --no-pager --plain | sed 's/ *$//' | of unit
 systemctl list-units --all --no-legend --no-pager --plain |
