@@ -5,9 +5,11 @@
 
 mod component;
 mod image;
+mod keys;
 mod kubernetes;
 mod minor;
 mod pattern;
+mod systems;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,7 @@ pub use component::{Carries, Checksum, Component, Member, ResolveError, Resolved
 pub use kubernetes::{Defaults, DefaultsError};
 pub use minor::Minor;
 use serde::Deserialize;
+pub use systems::{Archive, DebBase, Signed, Source, System, Systems};
 
 /// All that is known about upstream.
 #[derive(Clone, Debug, Deserialize)]
