@@ -5,6 +5,7 @@ use crate::bundle::OutputError;
 use crate::fetch::{FetchError, FetchFailures, FileFailure};
 use crate::images::{ImageFailure, ImageFailures};
 use crate::lock::LockError;
+use crate::packages::PackageError;
 use crate::resolve::ResolveFailure;
 
 /// Why there is no bundle. Nothing half-written lies under a final name, and the next run goes on where this one ended.
@@ -28,6 +29,11 @@ pub enum BundleError {
     Content(Vec<Failed>),
     #[error("the bundle would not be complete:\n{}", missing(.0))]
     Incomplete(Vec<Missing>),
+    #[error("packages of {system}: {error}")]
+    Packages {
+        system: String,
+        error: Box<PackageError>,
+    },
     #[error(transparent)]
     Pack(#[from] PackError),
     #[error("no space left on the disk of {path}")]
@@ -135,6 +141,7 @@ impl BundleError {
             }
             Self::Client(error) => error.hint(),
             Self::Pack(error) => error.hint(),
+            Self::Packages { error, .. } => error.hint(),
             Self::Fetch(failed) | Self::Content(failed) => {
                 let mut hints: Vec<&str> =
                     failed.iter().filter_map(|f| f.hint.as_deref()).collect();
@@ -167,6 +174,7 @@ impl BundleError {
                 failed.iter().any(|failed| failed.fault == Fault::Integrity)
             }
             Self::Client(error) => error.fault() == Fault::Integrity,
+            Self::Packages { error, .. } => error.is_unverified(),
             Self::Lock(LockError::Differs { .. }) => true,
             _ => false,
         }

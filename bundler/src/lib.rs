@@ -11,6 +11,7 @@ mod kubeadm;
 mod lock;
 mod manifest;
 pub mod mirror;
+mod packages;
 mod plan;
 mod resolve;
 #[cfg(test)]
@@ -20,5 +21,6 @@ pub use access::registry_access;
 pub use bundle::{Kubexm, OutputError, Prepared, Report, Request, plan, prepare};
 pub use error::{BundleError, Failed, Fault};
 pub use lock::{Difference, Lock, LockError, LockMode};
+pub use packages::{PackageError, Wishes};
 pub use plan::{Extent, Pin, Plan, Row, RowKind};
 pub use resolve::ResolveFailure;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Write as _;
 
-use artifact::{PlatformEntry, Sha256};
+use artifact::{PackageSet, PlatformEntry, Sha256};
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use serde::{Deserialize, Serialize};
 
+use crate::packages::{Asked, Wishes};
 use crate::resolve::{Wanted, WantedFile, title};
 
 /// The version of the lock file that this kubexm writes, and the newest it reads.
@@ -35,6 +36,9 @@ pub struct Lock {
     pub files: BTreeMap<String, LockedFile>,
     /// By reference.
     pub images: BTreeMap<String, LockedImage>,
+    /// Packages of operating systems, by system and architecture: `debian-13/amd64`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub systems: BTreeMap<String, LockedSystem>,
 }
 
 /// A file of upstream.
@@ -62,6 +66,29 @@ pub struct LockedImage {
     /// What is stored of it: the digest in the bundle's layout.
     pub stored: Sha256,
     pub platforms: Vec<PlatformEntry>,
+}
+
+/// The packages of a system for one architecture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedSystem {
+    /// What was asked for when they were chosen.
+    pub wanted: Wishes,
+    /// What the bundle says of them.
+    pub set: PackageSet,
+    /// By path in the tree.
+    pub files: BTreeMap<Utf8PathBuf, LockedPackage>,
+}
+
+/// A package of an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedPackage {
+    pub url: String,
+    pub size: u64,
+    pub sha256: Sha256,
+    /// The signed index that gave the digest.
+    pub index: String,
 }
 
 /// Why the lock file cannot be used.
@@ -133,6 +160,15 @@ pub enum Difference {
     ImageNotWanted {
         reference: String,
     },
+    SystemNotLocked {
+        system: String,
+    },
+    SystemNotWanted {
+        system: String,
+    },
+    SystemChanged {
+        system: String,
+    },
     Content {
         what: String,
     },
@@ -157,6 +193,15 @@ impl fmt::Display for Difference {
             }
             Self::ImageNotWanted { reference } => {
                 write!(f, "image {reference} is locked and not wanted")
+            }
+            Self::SystemNotLocked { system } => {
+                write!(f, "packages of {system} are wanted and not locked")
+            }
+            Self::SystemNotWanted { system } => {
+                write!(f, "packages of {system} are locked and not wanted")
+            }
+            Self::SystemChanged { system } => {
+                write!(f, "other packages of {system} are wanted than are locked")
             }
             Self::Content { what } => write!(f, "{what} is not what was locked"),
             Self::Platforms {
@@ -199,6 +244,7 @@ impl Lock {
             cluster: cluster.to_owned(),
             files: BTreeMap::new(),
             images: BTreeMap::new(),
+            systems: BTreeMap::new(),
         }
     }
 
@@ -238,7 +284,22 @@ impl Lock {
         let files = files.map(|(_, file)| file.title());
         let images = self.images.keys();
         let images = images.filter(|reference| !next.images.contains_key(*reference));
-        files.chain(images.cloned()).collect()
+        let systems = self.systems.keys();
+        let systems = systems.filter(|system| !next.systems.contains_key(*system));
+        let systems = systems.map(|system| format!("packages of {system}"));
+        files.chain(images.cloned()).chain(systems).collect()
+    }
+
+    /// The packages of systems that are wanted, but not for this architecture now.
+    pub(crate) fn resting_systems<'a>(
+        &'a self,
+        asked: &'a [Asked],
+        arches: &'a BTreeSet<Arch>,
+    ) -> impl Iterator<Item = (&'a String, &'a LockedSystem)> {
+        self.systems.iter().filter(move |(_, locked)| {
+            !arches.contains(&locked.set.arch)
+                && asked.iter().any(|asked| asked.os == locked.set.os)
+        })
     }
 
     /// The lock file, if there is one.
@@ -294,8 +355,8 @@ impl Lock {
 
     /// Every point where this lock and what is wanted part, sorted.
     #[must_use]
-    pub fn differences(&self, wanted: &Wanted) -> Vec<Difference> {
-        let mut differences = Vec::new();
+    pub(crate) fn differences(&self, wanted: &Wanted, asked: &[Asked]) -> Vec<Difference> {
+        let mut differences = self.differences_of_systems(wanted, asked);
         let files: BTreeMap<&str, &WantedFile> = wanted
             .files
             .iter()
@@ -347,6 +408,32 @@ impl Lock {
             }
         }
         differences.sort();
+        differences
+    }
+
+    fn differences_of_systems(&self, wanted: &Wanted, asked: &[Asked]) -> Vec<Difference> {
+        let mut differences = Vec::new();
+        for asked in asked {
+            let system = asked.key();
+            match self.systems.get(&system) {
+                None => differences.push(Difference::SystemNotLocked { system }),
+                Some(locked) if locked.wanted != asked.wishes => {
+                    differences.push(Difference::SystemChanged { system });
+                }
+                Some(_) => {}
+            }
+        }
+        let resting: BTreeSet<&String> = self
+            .resting_systems(asked, &wanted.arches)
+            .map(|(system, _)| system)
+            .collect();
+        let kept = |system: &String| {
+            resting.contains(system) || asked.iter().any(|asked| asked.key() == *system)
+        };
+        let dropped = self.systems.keys().filter(|system| !kept(system));
+        differences.extend(dropped.map(|system| Difference::SystemNotWanted {
+            system: system.clone(),
+        }));
         differences
     }
 }
@@ -450,7 +537,7 @@ mod tests {
         );
         let error = LockError::Differs {
             path: "kubexm.lock".into(),
-            differences: example().differences(&new),
+            differences: example().differences(&new, &[]),
         };
         insta::assert_snapshot!(error.to_string(), @r"
         kubexm.lock does not fit the config:
@@ -464,7 +551,7 @@ mod tests {
             &["example.com/app:1"],
             &[Arch::Amd64],
         );
-        assert_eq!(example().differences(&same), []);
+        assert_eq!(example().differences(&same, &[]), []);
     }
 
     #[test]
@@ -484,7 +571,7 @@ mod tests {
         );
         let resting: Vec<_> = lock.resting(&now).map(|(url, _)| url.as_str()).collect();
         assert_eq!(resting, ["https://example.com/a-arm64"]);
-        let differences: Vec<_> = lock.differences(&now);
+        let differences: Vec<_> = lock.differences(&now, &[]);
         assert_eq!(
             differences
                 .iter()

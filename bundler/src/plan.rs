@@ -1,9 +1,10 @@
 //! What a bundle will hold, as a table for people and machines.
 
-use cluster::Arch;
+use cluster::{Arch, Os};
 use serde::Serialize;
 
-use crate::lock::Lock;
+use crate::lock::{Lock, LockedSystem};
+use crate::packages::Asked;
 use crate::resolve::Wanted;
 
 /// What a bundle will hold.
@@ -11,15 +12,18 @@ use crate::resolve::Wanted;
 pub struct Plan {
     pub cluster: String,
     pub arches: Vec<Arch>,
-    /// Files by path, then images by reference.
+    /// Files by path, then images by reference, then packages by system and name.
     pub rows: Vec<Row>,
 }
 
-/// One file or image.
+/// One file, image or package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
     pub kind: RowKind,
-    /// The component, or the image's repository.
+    /// Of a package, the operating system that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<Os>,
+    /// The component, the image's repository, or the package.
     pub name: String,
     /// The version, tag or digest.
     pub version: String,
@@ -38,6 +42,7 @@ pub struct Row {
 pub enum RowKind {
     File,
     Image,
+    Package,
 }
 
 /// What a row will be compared with.
@@ -72,6 +77,37 @@ impl Plan {
         )
     }
 
+    /// With the packages of systems, in the order of what was asked for.
+    pub(crate) fn with_packages(
+        mut self,
+        asked: &[Asked],
+        systems: &[LockedSystem],
+        lock: &Lock,
+    ) -> Self {
+        for (asked, system) in asked.iter().zip(systems) {
+            let pin = match lock.systems.get(&asked.key()) {
+                Some(locked) if locked == system => Pin::Locked,
+                _ => Pin::Published,
+            };
+            self.rows
+                .extend(system.set.packages.iter().filter_map(|package| {
+                    let file = system.files.get(&package.path)?;
+                    Some(Row {
+                        kind: RowKind::Package,
+                        system: Some(system.set.os.clone()),
+                        name: package.name.clone(),
+                        version: package.version.clone(),
+                        arches: vec![system.set.arch],
+                        size: Some(file.size),
+                        wanted_by: asked.wanted_by(&package.name).to_vec(),
+                        origin: file.url.clone(),
+                        pin,
+                    })
+                }));
+        }
+        self
+    }
+
     pub(crate) fn of(
         cluster: &str,
         wanted: &Wanted,
@@ -83,6 +119,7 @@ impl Plan {
         let for_whom = |arch: Option<Arch>| arch.map_or_else(|| all.clone(), |arch| vec![arch]);
         let files = wanted.files.iter().map(|wanted| Row {
             kind: RowKind::File,
+            system: None,
             name: wanted.file.component.clone(),
             version: wanted.file.version.to_string(),
             arches: for_whom(wanted.file.arch),
@@ -102,6 +139,7 @@ impl Plan {
             let (name, version) = split(&image.reference);
             Row {
                 kind: RowKind::Image,
+                system: None,
                 name: name.to_owned(),
                 version: version.to_owned(),
                 arches: wanted.arches.iter().copied().collect(),

@@ -73,6 +73,12 @@ pub enum ResolveFailure {
     UnknownName { name: String, known: Vec<String> },
     #[error("spec.versions names {name} '{tag}', which is not a full version")]
     NoVersion { name: String, tag: Tag },
+    #[error("kubexm does not know the operating system '{os}'")]
+    UnknownSystem {
+        os: String,
+        nearest: Option<String>,
+        known: Vec<String>,
+    },
     #[error("{}", lines(.0))]
     Files(Vec<FileFailure>),
 }
@@ -112,6 +118,11 @@ impl ResolveFailure {
             }
             Self::UnknownName { known, .. } => {
                 return Some(format!("known are {}", known.join(", ")));
+            }
+            Self::UnknownSystem { nearest, known, .. } => {
+                let meant = nearest.as_ref();
+                let meant = meant.map_or_else(String::new, |os| format!("did you mean {os}? "));
+                return Some(format!("{meant}known are {}", known.join(", ")));
             }
             Self::Defaults(_) | Self::Files(_) => return None,
         };

@@ -1,11 +1,13 @@
 //! Small files in the forms that upstreams release.
 
+mod debian;
 mod upstream;
 
 use cluster::{Arch, Cluster};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+pub(crate) use debian::Debian;
 pub(crate) use upstream::{Upstream, manifest};
 
 /// The beginning of a program for an architecture.

@@ -57,12 +57,10 @@ pub struct Archive {
     pub components: Vec<String>,
 }
 
-/// What a bare installation has, beside what this depends on.
+/// What a bare installation has, beside what is marked as essential and what all this depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebBase {
-    /// Whether those are there that are marked as essential.
-    pub essential: bool,
     /// Those of these priorities are there.
     pub priorities: Vec<String>,
     pub names: Vec<String>,

@@ -9,6 +9,7 @@ use super::run::on_thread;
 use super::stock::Stock;
 use super::{Prepared, inspected, layout, prove, write};
 use crate::error::BundleError;
+use crate::packages::Carrier;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -37,6 +38,10 @@ impl Prepared {
         if missing.is_empty() {
             files.extend(layout::documents(&self.tree)?);
         }
+        let carrier = Carrier { tree: &self.tree };
+        for (asked, system) in self.details.asked.iter().zip(&self.details.systems) {
+            files.extend(carrier.entries(asked, system)?);
+        }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let manifest = Manifest {
             format: FORMAT,
@@ -45,7 +50,12 @@ impl Prepared {
             arches: self.details.wanted.arches.iter().copied().collect(),
             files,
             images,
-            systems: Vec::new(),
+            systems: self
+                .details
+                .systems
+                .iter()
+                .map(|system| system.set.clone())
+                .collect(),
         };
         missing.extend(prove::missing(
             &self.request.cluster,

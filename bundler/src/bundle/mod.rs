@@ -14,7 +14,7 @@ mod run;
 mod stock;
 #[cfg(test)]
 mod tests;
-mod write;
+pub(crate) mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -31,6 +31,7 @@ use crate::mirror::Mirrors;
 pub use output::OutputError;
 pub use prepare::{plan, prepare};
 pub use run::Prepared;
+pub(crate) use run::on_thread;
 
 /// What a person asked for.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub struct Request {
     pub jobs: NonZeroUsize,
     /// How upstream registries are talked to, by host.
     pub access: BTreeMap<String, RegistryAccess>,
+    /// Armored public keys that packages of operating systems may be signed with, beside those that kubexm knows.
+    pub keyrings: Vec<String>,
     pub signer: Option<Signer>,
     /// The installer itself, which travels along: one program per architecture.
     pub kubexm: Vec<Kubexm>,
@@ -81,7 +84,9 @@ pub struct Report {
     pub content: u64,
     pub files: usize,
     pub images: usize,
-    /// How many of both had to be fetched.
+    /// Packages of operating systems.
+    pub packages: usize,
+    /// How many of all these had to be fetched.
     pub fetched: usize,
     /// The kubexm programs written beside the bundle.
     pub kubexm: Vec<Utf8PathBuf>,

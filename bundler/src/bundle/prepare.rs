@@ -8,16 +8,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{Arch, KubernetesType};
 use event::Events;
 use futures::StreamExt;
-use manifests::Catalogue;
+use manifests::{Catalogue, Systems};
 use tokio_util::sync::CancellationToken;
 
 use super::guard::Guard;
 use super::{Prepared, Request, output};
 use crate::error::{BundleError, Failed};
-use crate::fetch::{Checksum, FetchError, FetchOptions, Fetcher, FileJob};
+use crate::fetch::{Checksum, FetchError, FetchOptions, Fetcher, FileJob, address};
 use crate::images::{ImageJob, ImageOptions, Images, ResolvedImage};
 use crate::kubeadm;
-use crate::lock::{Lock, LockError, LockMode};
+use crate::lock::{Lock, LockError, LockMode, LockedSystem};
+use crate::packages::{Asked, Chooser, asked};
 use crate::plan::Plan;
 use crate::resolve::{Wanted, WantedFile, resolve};
 
@@ -75,6 +76,9 @@ pub(crate) struct Details {
     pub images: Images,
     pub resolved: Vec<ResolvedImage>,
     pub wanted: Wanted,
+    /// What is asked of each operating system's archives, and beside it the packages that are taken.
+    pub asked: Vec<Asked>,
+    pub systems: Vec<LockedSystem>,
     /// Of files, by address.
     pub sizes: HashMap<String, u64>,
     pub plan: Plan,
@@ -88,14 +92,6 @@ pub(crate) fn job(
     size: Option<u64>,
 ) -> Result<FileJob, FetchError> {
     let file = &wanted.file;
-    let address = |url: &str| {
-        url.parse().map_err(
-            |e: crate::fetch::ParseAddressError| FetchError::Unreachable {
-                url: url.to_owned(),
-                cause: e.to_string(),
-            },
-        )
-    };
     let checksum = match (lock.files.get(&file.url), &file.checksum) {
         (Some(locked), _) => Checksum::Known(locked.sha256),
         (None, manifests::Checksum::Beside { url } | manifests::Checksum::ListedIn { url }) => {
@@ -150,10 +146,20 @@ impl Desk<'_> {
             http: request.http.clone(),
         })?;
         let mut wanted = resolve(&request.cluster, &request.arches, &Catalogue::builtin())?;
+        let known = Systems::builtin();
+        let asked = asked(&request.cluster, &wanted.needs, &wanted.arches, &known)?;
         self.tell_of_nearest(&wanted);
         self.tell_of_arches(&wanted);
         self.ask_kubeadm(&mut wanted, &lock, &fetcher).await?;
-        self.hold_to_lock(&wanted, &lock)?;
+        self.hold_to_lock(&wanted, &asked, &lock)?;
+        let chooser = Chooser {
+            systems: &known,
+            keyrings: &request.keyrings,
+            fetcher: &fetcher,
+            events: self.events,
+            cancel: self.cancel,
+        };
+        let systems = chooser.choose(&asked, &lock).await?;
         let images = Images::new(
             self.layout,
             ImageOptions {
@@ -177,13 +183,16 @@ impl Desk<'_> {
             &lock,
             |url| sizes.get(url).copied(),
             |reference| size_of(&resolved, reference),
-        );
+        )
+        .with_packages(&asked, &systems, &lock);
         Ok(Details {
             lock,
             fetcher,
             images,
             resolved,
             wanted,
+            asked,
+            systems,
             sizes,
             plan,
         })
@@ -307,11 +316,16 @@ impl Desk<'_> {
         );
     }
 
-    fn hold_to_lock(&self, wanted: &Wanted, lock: &Lock) -> Result<(), BundleError> {
+    fn hold_to_lock(
+        &self,
+        wanted: &Wanted,
+        asked: &[Asked],
+        lock: &Lock,
+    ) -> Result<(), BundleError> {
         if self.request.lock_mode == LockMode::Pin {
             return Ok(());
         }
-        let differences = lock.differences(wanted);
+        let differences = lock.differences(wanted, asked);
         if differences.is_empty() {
             return Ok(());
         }

@@ -32,14 +32,7 @@ pub(crate) fn missing(
         missing.extend(images_of_manifest_missing(file, wanted, manifest, tree));
     }
     for file in &wanted.files {
-        let held = manifest
-            .files
-            .iter()
-            .find(|held| held.path == file.file.path.as_str());
-        let whole = held.is_some_and(|held| {
-            std::fs::metadata(tree.path(&held.path)).is_ok_and(|meta| meta.len() == held.size)
-        });
-        if !whole {
+        if !whole(manifest, tree, Utf8Path::new(&file.file.path)) {
             let arches = file
                 .file
                 .arch
@@ -51,7 +44,23 @@ pub(crate) fn missing(
             }));
         }
     }
+    for set in &manifest.systems {
+        let packages = set.packages.iter();
+        let lost = packages.filter(|package| !whole(manifest, tree, &package.path));
+        missing.extend(lost.map(|package| Missing {
+            what: package.path.to_string(),
+            arch: set.arch,
+            wanted_by: format!("packages of {}", set.os),
+        }));
+    }
     missing.into_iter().collect()
+}
+
+fn whole(manifest: &Manifest, tree: &Tree, path: &Utf8Path) -> bool {
+    let length = std::fs::metadata(tree.path(path)).map(|meta| meta.len());
+    manifest
+        .file(path)
+        .is_some_and(|held| length.is_ok_and(|length| length == held.size))
 }
 
 fn image_missing<'a>(

@@ -94,6 +94,12 @@ impl Prepared {
             digest: packed.digest,
             content: manifest.content_size(),
             files: self.details.wanted.files.len(),
+            packages: self
+                .details
+                .systems
+                .iter()
+                .map(|system| system.files.len())
+                .sum(),
             images: self.details.wanted.images.len(),
             fetched,
             kubexm,
@@ -149,6 +155,14 @@ impl Prepared {
             out += size + aside;
             tree += if present(&wanted.file.path) { 0 } else { size };
         }
+        for (path, package) in self.details.systems.iter().flat_map(|system| &system.files) {
+            out += package.size;
+            tree += if present(path.as_str()) {
+                0
+            } else {
+                package.size
+            };
+        }
         let images = &self.details.resolved;
         tree += self.details.images.missing(images);
         out += images
@@ -201,7 +215,7 @@ impl Prepared {
 }
 
 /// Runs what takes the processor or the disk for long, off the runtime's own threads.
-pub(super) async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

@@ -8,9 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::Prepared;
 use super::prepare::job;
 use crate::error::BundleError;
-use crate::fetch::{self, Change, Fetched};
+use crate::fetch::{self, Change, Checksum, FetchError, Fetched, FileJob};
 use crate::images::{self, CopiedImage, ResolvedImage};
 use crate::lock::{Difference, Lock, LockError, LockMode, LockedFile, LockedImage};
+use crate::packages::{self, Asked};
 use crate::resolve::WantedFile;
 
 /// What has come, and what it means.
@@ -41,6 +42,7 @@ impl Prepared {
                     self.details.sizes.get(&wanted.file.url).copied(),
                 )
             })
+            .chain(self.packages())
             .collect::<Result<Vec<_>, _>>()?;
         let details = &self.details;
         let absent =
@@ -83,6 +85,24 @@ impl Prepared {
             images,
             lock,
             fetched: downloaded + copied,
+        })
+    }
+
+    /// The packages of operating systems, as jobs behind those of the files.
+    fn packages(&self) -> impl Iterator<Item = Result<FileJob, FetchError>> {
+        self.details.systems.iter().flat_map(|system| {
+            system.files.iter().map(|(path, package)| {
+                Ok(FileJob {
+                    title: packages::title(&system.set, path),
+                    url: fetch::address(&package.url)?,
+                    dest: self.tree.path(path),
+                    checksum: Checksum::Listed {
+                        sha256: package.sha256,
+                        index: package.index.clone(),
+                    },
+                    size: Some(package.size),
+                })
+            })
         })
     }
 
@@ -130,6 +150,15 @@ impl Prepared {
             .map(|(wanted, locked)| (wanted.file.url.clone(), locked.clone()));
         lock.files.extend(came);
         lock.images.extend(images.iter().map(locked_image));
+        let (asked, arches) = (&self.details.asked, &self.details.wanted.arches);
+        let resting = self.details.lock.resting_systems(asked, arches);
+        lock.systems
+            .extend(resting.map(|(system, locked)| (system.clone(), locked.clone())));
+        let systems = asked
+            .iter()
+            .map(Asked::key)
+            .zip(self.details.systems.clone());
+        lock.systems.extend(systems);
         lock
     }
 
@@ -144,9 +173,14 @@ impl Prepared {
             .images
             .iter()
             .filter(|(name, image)| before.images.get(*name) != Some(image));
+        let systems = now
+            .systems
+            .iter()
+            .filter(|(name, system)| before.systems.get(*name) != Some(system));
         let differences = files
             .map(|(url, _)| url)
             .chain(images.map(|(reference, _)| reference))
+            .chain(systems.map(|(system, _)| system))
             .map(|what| Difference::Content { what: what.clone() })
             .collect();
         LockError::Differs {

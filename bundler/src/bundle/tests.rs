@@ -1,4 +1,5 @@
 mod output;
+mod packages;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,6 +79,7 @@ impl Site {
             },
             jobs: NonZeroUsize::new(4).unwrap(),
             access: BTreeMap::new(),
+            keyrings: Vec::new(),
             signer: None,
             kubexm: vec![Kubexm {
                 arch: Arch::Amd64,

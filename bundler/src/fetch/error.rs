@@ -11,6 +11,8 @@ use crate::error::Fault;
 pub enum FetchError {
     #[error("{url}: not found ({status})")]
     NotFound { url: String, status: u16 },
+    #[error("{url}: the archive does not have it any more ({status})")]
+    Gone { url: String, status: u16 },
     #[error("{url}: access refused ({status})")]
     Refused { url: String, status: u16 },
     #[error("{url}: too many requests (429){}", wait(*.retry_after))]
@@ -83,6 +85,9 @@ impl FetchError {
             Self::NotFound { .. } => {
                 "check that this version exists for this architecture; a mirror may not have it"
             }
+            Self::Gone { .. } => {
+                "archives drop older packages: name a --mirror that keeps them, or take \"systems\" out of kubexm.lock to choose anew"
+            }
             Self::Refused { .. } => {
                 "a mirror's login is written into its address: --mirror HOST=https://USER:PASSWORD@MIRROR"
             }
@@ -122,6 +127,14 @@ impl FetchError {
             | Self::Interrupted => return None,
         };
         Some(hint.to_owned())
+    }
+
+    /// Of a file that an index lists: what is not found was there once.
+    pub(crate) fn gone(self) -> Self {
+        match self {
+            Self::NotFound { url, status } => Self::Gone { url, status },
+            other => other,
+        }
     }
 
     pub(crate) const fn fault(&self) -> Fault {

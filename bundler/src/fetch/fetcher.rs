@@ -182,6 +182,7 @@ impl Fetcher {
             .await??;
         let checksum_from = match &job.checksum {
             Checksum::Published { url, .. } => Some(url.to_string()),
+            Checksum::Listed { index, .. } => Some(index.clone()),
             Checksum::Known(_) | Checksum::FirstSeen => None,
         };
         let fetched = |sums: Sums, change| Fetched {
@@ -209,7 +210,10 @@ impl Fetcher {
             seen: matches!(job.checksum, Checksum::FirstSeen).then_some(&job.url),
             watch,
         };
-        let (sums, before) = download.run().await?;
+        let (sums, before) = download.run().await.map_err(|error| match job.checksum {
+            Checksum::Listed { .. } => error.gone(),
+            _ => error,
+        })?;
         let reason = match (present, before) {
             (Present::Wrong, _) => "its content was not the expected".to_owned(),
             (_, 0) => "not here yet".to_owned(),
@@ -256,6 +260,10 @@ impl Fetcher {
             Checksum::Known(sha256) => Some(Expected {
                 digest: Digest::Sha256(*sha256),
                 source: "pinned by the lock file".to_owned(),
+            }),
+            Checksum::Listed { sha256, index } => Some(Expected {
+                digest: Digest::Sha256(*sha256),
+                source: format!("listed in {index}"),
             }),
             Checksum::Published { url, file } => Some(Expected {
                 digest: self.published(url, file).await?,

@@ -58,6 +58,8 @@ pub struct FileJob {
 pub enum Checksum {
     /// The lock file pins it.
     Known(Sha256),
+    /// An index that is signed gives it; here is the index's address.
+    Listed { sha256: Sha256, index: String },
     /// Upstream publishes it in a document, under this file name.
     Published { url: Address, file: String },
     /// Nobody publishes one: what comes is taken, and recorded.
@@ -102,6 +104,15 @@ impl FetchFailures {
             .iter()
             .any(|failure| failure.error == FetchError::Interrupted)
     }
+}
+
+/// An address of the table or of an index.
+pub(crate) fn address(url: &str) -> Result<Address, FetchError> {
+    url.parse()
+        .map_err(|error: ParseAddressError| FetchError::Unreachable {
+            url: url.to_owned(),
+            cause: error.to_string(),
+        })
 }
 
 fn list(failures: &[FileFailure]) -> String {

@@ -54,6 +54,11 @@ impl Upstream {
             .clone()
     }
 
+    pub(crate) fn put(&self, path: &str, content: &[u8]) {
+        let page = (BYTES, content.to_vec());
+        self.pages.lock().unwrap().insert(path.to_owned(), page);
+    }
+
     pub(crate) fn remove(&self, end: &str) {
         let path = self.find(end);
         self.pages.lock().unwrap().remove(&path);

@@ -32,6 +32,9 @@ pub struct BundleArgs {
     /// them
     #[arg(long, value_name = "HOST=URL")]
     pub mirror: Vec<String>,
+    /// Trust packages that are signed with this public key as well, in armor
+    #[arg(long, value_name = "FILE")]
+    pub keyring: Vec<Utf8PathBuf>,
     /// How many downloads at once
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroU16>,

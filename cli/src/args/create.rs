@@ -45,6 +45,9 @@ pub struct CreateClusterArgs {
     /// them
     #[arg(long, value_name = "HOST=URL")]
     pub mirror: Vec<String>,
+    /// Trust packages that are signed with this public key as well, in armor
+    #[arg(long, value_name = "FILE")]
+    pub keyring: Vec<Utf8PathBuf>,
     /// Fail if anything differs from kubexm.lock
     #[arg(long)]
     pub locked: bool,

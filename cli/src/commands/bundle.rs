@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::num::NonZeroU16;
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use artifact::{Signer, WorkDir};
 use bundler::fetch::HttpOptions;
 use bundler::mirror::Mirrors;
-use bundler::{BundleError, Extent, Kubexm, LockMode, Plan, Report as Made, Request};
+use bundler::{BundleError, Extent, Kubexm, LockMode, Plan, Report as Made, Request, RowKind};
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use event::Events;
@@ -99,6 +100,11 @@ pub(super) fn request(args: &BundleArgs, config: Config) -> Result<Request, Fail
         http: HttpOptions::default(),
         jobs: args.jobs.unwrap_or(JOBS).into(),
         access,
+        keyrings: args
+            .keyring
+            .iter()
+            .map(|path| keyring(path))
+            .collect::<Result<_, _>>()?,
         signer: args.sign.as_deref().map(signer).transpose()?,
         kubexm: travelling(),
         cluster,
@@ -113,6 +119,13 @@ fn out(wanted: Option<&Utf8Path>, cluster: &str) -> Utf8PathBuf {
         Some(path) if path.is_dir() => path.join(name),
         Some(path) => path.to_owned(),
     }
+}
+
+fn keyring(path: &Utf8Path) -> Result<String, Failure> {
+    fs::read_to_string(home::expand(path)).map_err(|source| Failure::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn signer(key: &Utf8Path) -> Result<Signer, Failure> {
@@ -166,7 +179,8 @@ fn show(plan: &Plan, printer: &Printer) -> Result<(), Failure> {
 fn drawn(plan: &Plan) -> String {
     let texts = ["", "version", "arch"].map(Column::Text);
     let columns: Vec<Column> = texts.into_iter().chain([Column::Number("size")]).collect();
-    let rows = plan.rows.iter().map(|row| {
+    let single = plan.rows.iter().filter(|row| row.kind != RowKind::Package);
+    let rows = single.map(|row| {
         let arches: Vec<&str> = row.arches.iter().map(|arch| arch.go()).collect();
         let size = row.size.map_or_else(|| "?".to_owned(), bytes);
         vec![
@@ -185,9 +199,25 @@ fn drawn(plan: &Plan) -> String {
     let things = count(plan.rows.len() as u64, "thing");
     format!(
         "{}\n\n{things}, {at_least}{}\n",
-        table(&columns, rows),
+        table(&columns, rows.chain(packages(plan))),
         bytes(size)
     )
+}
+
+/// Packages of operating systems, as a row for each system and architecture.
+fn packages(plan: &Plan) -> impl Iterator<Item = Vec<String>> {
+    let mut systems: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+    for row in &plan.rows {
+        if let (Some(system), [arch]) = (&row.system, row.arches.as_slice()) {
+            let (number, size) = systems.entry((system, arch)).or_default();
+            *number += 1;
+            *size += row.size.unwrap_or(0);
+        }
+    }
+    systems.into_iter().map(|((system, arch), (number, size))| {
+        let number = count(number, "package");
+        vec![system.to_string(), number, arch.to_string(), bytes(size)]
+    })
 }
 
 /// The result as data.

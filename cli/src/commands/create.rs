@@ -68,6 +68,7 @@ fn fetching(args: &CreateClusterArgs) -> BundleArgs {
         arch: Vec::new(),
         work_dir: args.work_dir.clone(),
         mirror: args.mirror.clone(),
+        keyring: args.keyring.clone(),
         jobs: args.downloads,
         locked: args.locked,
         sign: None,

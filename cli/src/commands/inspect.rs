@@ -17,6 +17,7 @@ pub fn run(args: &InspectArgs, printer: &Printer) -> Result<(), Failure> {
     let mut parts = vec![facts(&bundle, printer.paint())];
     parts.extend(components(bundle.manifest()));
     parts.extend(images(bundle.manifest()));
+    parts.extend(systems(bundle.manifest()));
     if args.files {
         parts.push(files(bundle.manifest()));
     }
@@ -97,6 +98,25 @@ fn images(manifest: &Manifest) -> Option<String> {
         vec![image.reference.clone(), arches, bytes(size)]
     });
     (!manifest.images.is_empty()).then(|| table(&columns, rows))
+}
+
+fn systems(manifest: &Manifest) -> Option<String> {
+    let texts = ["system", "arch"].map(Column::Text);
+    let numbers = ["packages", "size"].map(Column::Number);
+    let columns: Vec<Column> = texts.into_iter().chain(numbers).collect();
+    let rows = manifest.systems.iter().map(|set| {
+        let files = set
+            .packages
+            .iter()
+            .filter_map(|entry| manifest.file(&entry.path));
+        vec![
+            set.os.to_string(),
+            set.arch.to_string(),
+            set.packages.len().to_string(),
+            bytes(files.map(|file| file.size).sum()),
+        ]
+    });
+    (!manifest.systems.is_empty()).then(|| table(&columns, rows))
 }
 
 fn files(manifest: &Manifest) -> String {

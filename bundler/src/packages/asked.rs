@@ -1,0 +1,117 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifact::{Need, PackageName, What};
+use cluster::{Arch, Cluster, Os, OsPackage};
+use manifests::{Source, System, Systems};
+use serde::{Deserialize, Serialize};
+
+use super::PackageError;
+use crate::error::BundleError;
+use crate::resolve::ResolveFailure;
+
+/// What is asked of a system's archives for one architecture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub os: Os,
+    pub arch: Arch,
+    pub wishes: Wishes,
+    /// Who wants it, by the name that is asked for.
+    wanted_by: BTreeMap<String, Vec<String>>,
+}
+
+/// The packages that somebody wants, by the names that are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wishes {
+    /// For what kubexm itself needs.
+    pub names: BTreeMap<OsPackage, Vec<String>>,
+    /// Those of the config.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub named: BTreeSet<String>,
+}
+
+impl Asked {
+    /// How it is called in the lock file: `debian-13/amd64`.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}", self.os, self.arch)
+    }
+
+    /// Each name that is asked for.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.wanted_by.keys().map(String::as_str)
+    }
+
+    /// Who wants it.
+    pub(crate) fn wanted_by(&self, name: &str) -> &[String] {
+        self.wanted_by.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn fails(&self, error: PackageError) -> BundleError {
+        BundleError::Packages {
+            system: format!("{} for {}", self.os, self.arch),
+            error: Box::new(error),
+        }
+    }
+}
+
+/// What the needs of an installation ask of each system's archives.
+pub(crate) fn asked(
+    cluster: &Cluster,
+    needs: &[Need],
+    arches: &BTreeSet<Arch>,
+    systems: &Systems,
+) -> Result<Vec<Asked>, ResolveFailure> {
+    let mut all: BTreeMap<(&Os, Arch), Asked> = BTreeMap::new();
+    for need in needs {
+        let What::Package { os, package } = &need.what else {
+            continue;
+        };
+        let system = systems.system(os).ok_or_else(|| unknown(os, systems))?;
+        for arch in need.arches(cluster, arches) {
+            let asked = all.entry((os, arch)).or_insert_with(|| Asked {
+                os: os.clone(),
+                arch,
+                wishes: Wishes::default(),
+                wanted_by: BTreeMap::new(),
+            });
+            asked.add(system, package, &need.wanted_by);
+        }
+    }
+    Ok(all.into_values().collect())
+}
+
+impl Asked {
+    fn add(&mut self, system: System<'_>, package: &PackageName, by: &str) {
+        let names = match (package, system.source(self.arch)) {
+            (PackageName::Known(known), _) => {
+                let names = system.names_of(*known).to_vec();
+                self.wishes.names.insert(*known, names.clone());
+                names
+            }
+            (PackageName::Deb(name), Source::Deb { .. })
+            | (PackageName::Rpm(name), Source::Rpm { .. }) => {
+                self.wishes.named.insert(name.clone());
+                vec![name.clone()]
+            }
+            (PackageName::Deb(_) | PackageName::Rpm(_), _) => return,
+        };
+        for name in names {
+            let wanting = self.wanted_by.entry(name).or_default();
+            if !wanting.iter().any(|known| known == by) {
+                wanting.push(by.to_owned());
+            }
+        }
+    }
+}
+
+fn unknown(os: &Os, systems: &Systems) -> ResolveFailure {
+    let known: Vec<String> = systems.names().map(ToString::to_string).collect();
+    let (name, os) = (os.name(), os.to_string());
+    let distance = |known: &String| strsim::damerau_levenshtein(&os, known);
+    let nearest = known
+        .iter()
+        .filter(|known| known.starts_with(&format!("{name}-")) || distance(known) <= 2)
+        .min_by_key(|known| distance(known))
+        .cloned();
+    ResolveFailure::UnknownSystem { os, nearest, known }
+}

@@ -1,0 +1,97 @@
+//! Packages in the tree: judged once more where only they are signed, and made into a repository.
+
+use std::fs::File;
+use std::io::BufReader;
+
+use artifact::{FileEntry, PackageFormat, PackageSet, Tree};
+use camino::Utf8Path;
+use packages::deb;
+
+use super::{Asked, PackageError};
+use crate::bundle::write;
+use crate::error::BundleError;
+use crate::lock::LockedSystem;
+
+/// Takes packages into a bundle.
+pub(crate) struct Carrier<'a> {
+    pub tree: &'a Tree,
+}
+
+impl Carrier<'_> {
+    /// The files of a system: its packages, and the index that makes a repository of them, which is written here. It is
+    /// made from the packages alone, so the same packages have the same index.
+    pub(crate) fn entries(
+        &self,
+        asked: &Asked,
+        system: &LockedSystem,
+    ) -> Result<Vec<FileEntry>, BundleError> {
+        let index = match system.set.format {
+            PackageFormat::Deb => self.deb_index(asked, system)?,
+            PackageFormat::Rpm => return Err(asked.fails(PackageError::Format)),
+        };
+        let arch = Some(system.set.arch);
+        let directory = PackageSet::directory(&system.set.os, system.set.arch);
+        let mut entries: Vec<FileEntry> = system
+            .set
+            .packages
+            .iter()
+            .filter_map(|package| {
+                let file = system.files.get(&package.path)?;
+                Some(FileEntry {
+                    version: Some(package.version.clone()),
+                    arch,
+                    origin: Some(file.url.clone()),
+                    checksum_from: Some(file.index.clone()),
+                    ..FileEntry::new(package.path.clone(), file.size, 0o644, file.sha256)
+                })
+            })
+            .collect();
+        for (name, bytes) in index {
+            let path = directory.join(name);
+            let written = write::bytes(&self.tree.path(&path), &bytes, 0o644)?;
+            entries.push(FileEntry {
+                arch,
+                ..FileEntry::new(path, written.size, 0o644, written.sha256)
+            });
+        }
+        Ok(entries)
+    }
+
+    fn deb_index(
+        &self,
+        asked: &Asked,
+        system: &LockedSystem,
+    ) -> Result<Vec<(String, Vec<u8>)>, BundleError> {
+        let mut members = Vec::new();
+        for path in system.files.keys() {
+            let deb = deb::control::Deb::read(BufReader::new(self.open(path)?));
+            members.push(deb::repository::Member {
+                file: path.file_name().unwrap_or_default().to_owned(),
+                deb: deb.map_err(|error| unusable(asked, path, &error, None))?,
+            });
+        }
+        let packages = deb::repository::packages(&members);
+        let release = deb::repository::release(&packages);
+        Ok([("Packages", packages), ("Release", release)]
+            .map(|(name, text)| (name.to_owned(), text.into_bytes()))
+            .into())
+    }
+
+    fn open(&self, path: &Utf8Path) -> Result<File, BundleError> {
+        let path = self.tree.path(path);
+        File::open(&path).map_err(|e| BundleError::io("read", path, &e))
+    }
+}
+
+fn unusable(
+    asked: &Asked,
+    path: &Utf8Path,
+    cause: &impl ToString,
+    hint: Option<&str>,
+) -> BundleError {
+    asked.fails(PackageError::Package {
+        file: path.to_string(),
+        cause: cause.to_string(),
+        hint: hint.map(str::to_owned),
+    })
+}

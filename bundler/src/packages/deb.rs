@@ -1,0 +1,172 @@
+//! Packages of a system of Debian's kind.
+
+use artifact::{BasePackage, Sha256};
+use jiff::Timestamp;
+use manifests::{Archive, DebBase};
+use packages::answer;
+use packages::deb::{BaseRule, IndexFile, Release, Universe, resolve};
+use packages::openpgp::Keyring;
+use packages::solve::Unsatisfiable;
+
+use super::index::{Indexes, Listed};
+use super::{Answer, Chosen, PackageError};
+use crate::bundle::on_thread;
+use crate::error::BundleError;
+
+/// A suite of an archive.
+struct Suite<'a> {
+    archive: &'a Archive,
+    /// The address of its directory.
+    at: String,
+}
+
+/// An index of packages, and where it is from.
+struct Index<'a> {
+    file: IndexFile,
+    /// The archive that its packages lie in.
+    archive: &'a Archive,
+    listed: Listed,
+}
+
+pub(super) async fn choose(
+    indexes: &Indexes<'_>,
+    archives: &[&Archive],
+    base: &DebBase,
+    keyring: Keyring,
+    now: Timestamp,
+) -> Result<Answer, BundleError> {
+    let suites: Vec<Suite<'_>> = archives
+        .iter()
+        .flat_map(|archive| {
+            let suites = archive.suites.iter();
+            suites.map(move |suite| Suite {
+                archive,
+                at: format!("{}/dists/{suite}", archive.at),
+            })
+        })
+        .collect();
+    let urls: Vec<String> = suites.iter().map(Suite::release).collect();
+    let signed = indexes.signed(&urls).await?;
+    let mut listed = Vec::new();
+    for (suite, signed) in suites.iter().zip(&signed) {
+        listed.extend(suite.indexes(indexes, signed, &keyring, now)?);
+    }
+    let stored = indexes
+        .listed(listed.iter().map(|index| &index.listed))
+        .await?;
+
+    let mut universe = Universe::new(indexes.asked.arch.go());
+    for (source, (index, stored)) in listed.iter().zip(stored).enumerate() {
+        let file = index.file.clone();
+        let read = on_thread(move || {
+            universe
+                .read(&file, stored.as_slice(), source)
+                .map(|()| universe)
+        });
+        universe = read
+            .await
+            .map_err(|error| indexes.untrusted(&index.listed.url, &error, error.hint()))?;
+    }
+    let (names, wishes) = indexes.wishes(|name, by| universe.wish(&relation(name), by))?;
+    let rule = BaseRule {
+        priorities: base.priorities.clone(),
+        names: base.names.clone(),
+    };
+    let solved = on_thread(move || -> Result<answer::Answer, Unsatisfiable> {
+        let base = universe.base(&rule)?;
+        resolve(&universe, &base, &wishes)
+    });
+    let answer = solved
+        .await
+        .map_err(|error| indexes.asked.fails(error.into()))?;
+    answered(indexes, &listed, names, answer)
+}
+
+/// `name=version`, as apt-get takes it, in the words of a package's relations.
+fn relation(name: &str) -> String {
+    match name.split_once('=') {
+        Some((name, version)) => format!("{name} (= {version})"),
+        None => name.to_owned(),
+    }
+}
+
+impl<'a> Suite<'a> {
+    fn release(&self) -> String {
+        format!("{}/InRelease", self.at)
+    }
+
+    /// The indexes that a signed release names.
+    fn indexes(
+        &self,
+        indexes: &Indexes<'_>,
+        signed: &[u8],
+        keyring: &Keyring,
+        now: Timestamp,
+    ) -> Result<Vec<Index<'a>>, BundleError> {
+        let url = self.release();
+        let text = keyring
+            .verify_cleartext(signed, now)
+            .map_err(|error| indexes.untrusted(&url, &error, error.hint()))?;
+        let release = Release::parse(&text)
+            .and_then(|release| release.fresh(now).map(|()| release))
+            .map_err(|error| indexes.untrusted(&url, &error, error.hint()))?;
+        let arch = indexes.asked.arch.go();
+        let components = self.archive.components.iter();
+        components
+            .map(|component| {
+                let file = release.index(component, arch).map_err(|error| {
+                    indexes.asked.fails(PackageError::Unusable {
+                        at: url.clone(),
+                        cause: error.to_string(),
+                        hint: error.hint().map(str::to_owned),
+                    })
+                })?;
+                let listed = Listed {
+                    url: format!("{}/{}", self.at, file.path),
+                    sha256: sha256(indexes, &url, &file.checksum.sha256)?,
+                    size: Some(file.checksum.size),
+                    by: url.clone(),
+                };
+                Ok(Index {
+                    file,
+                    archive: self.archive,
+                    listed,
+                })
+            })
+            .collect()
+    }
+}
+
+fn sha256(indexes: &Indexes<'_>, at: &str, text: &str) -> Result<Sha256, BundleError> {
+    let digest = text.parse();
+    digest.map_err(|error: artifact::ParseDigestError| indexes.untrusted(at, &error, None))
+}
+
+fn answered(
+    indexes: &Indexes<'_>,
+    listed: &[Index<'_>],
+    names: Vec<String>,
+    answer: answer::Answer,
+) -> Result<Answer, BundleError> {
+    let packages = answer.packages.into_iter().map(|package| {
+        let index = &listed[package.source];
+        Ok(Chosen {
+            url: format!("{}/{}", index.archive.at, package.path),
+            sha256: sha256(indexes, &index.listed.url, &package.sha256)?,
+            name: package.name,
+            version: package.version,
+            size: package.size,
+            index: index.listed.by.clone(),
+            needs: package.needs.into_iter().collect(),
+        })
+    });
+    let base = answer.base.into_iter().map(|relied| BasePackage {
+        at_least: relied.exactly.or(relied.at_least),
+        name: relied.name,
+    });
+    Ok(Answer {
+        packages: packages.collect::<Result<_, BundleError>>()?,
+        base: base.collect(),
+        met: names.into_iter().zip(answer.wishes).collect(),
+    })
+}

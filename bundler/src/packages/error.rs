@@ -1,0 +1,72 @@
+use packages::solve::Unsatisfiable;
+
+/// Why packages of a system cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PackageError {
+    #[error("kubexm has no key of this system, and cannot tell whose packages these are")]
+    NoKey,
+    #[error("a key cannot be used: {0}")]
+    Keyring(String),
+    #[error("kubexm cannot choose RPM packages yet")]
+    Format,
+    /// It came, and is not what the distribution has signed.
+    #[error("{at}: {cause}")]
+    Untrusted {
+        at: String,
+        cause: String,
+        hint: Option<String>,
+    },
+    /// It is right, and cannot be used.
+    #[error("{at}: {cause}")]
+    Unusable {
+        at: String,
+        cause: String,
+        hint: Option<String>,
+    },
+    #[error("'{name}', wanted by {by}, cannot be asked for: {cause}")]
+    Name {
+        name: String,
+        by: String,
+        cause: String,
+    },
+    #[error(transparent)]
+    Unsatisfiable(#[from] Unsatisfiable),
+    #[error("{file}: {cause}")]
+    Package {
+        file: String,
+        cause: String,
+        hint: Option<String>,
+    },
+}
+
+impl PackageError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoKey => {
+                "name a file with the distribution's public key: --keyring FILE; an installed system has it below /etc/pki/rpm-gpg or /usr/share/keyrings"
+            }
+            Self::Format => {
+                "leave it out of spec.system.os; its hosts then must have what they need"
+            }
+            Self::Keyring(_) => "a file with armored public keys is expected: gpg --armor --export",
+            Self::Name { .. } => "give the name of a package, with =VERSION behind it if need be",
+            Self::Unsatisfiable(_) => {
+                "look at what wants it: a package of system.debs or system.rpms may be called otherwise there, or be of an archive that kubexm does not ask"
+            }
+            Self::Untrusted { hint, .. }
+            | Self::Unusable { hint, .. }
+            | Self::Package { hint, .. } => {
+                return hint.clone();
+            }
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Whether something came that is not what was signed.
+    #[must_use]
+    pub const fn is_unverified(&self) -> bool {
+        matches!(self, Self::Untrusted { .. })
+    }
+}

@@ -1,0 +1,139 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use artifact::Sha256;
+use camino::{Utf8Path, Utf8PathBuf};
+use packages::solve::Wish;
+use tempfile::TempDir;
+
+use super::{Asked, Chooser, PackageError};
+use crate::error::BundleError;
+use crate::fetch::{Checksum, FetchFailures, FileJob, address};
+
+/// Indexes of one system's archives, fetched as any other file is, and kept for as long as this lives.
+pub(super) struct Indexes<'a> {
+    chooser: &'a Chooser<'a>,
+    pub(super) asked: &'a Asked,
+    dir: TempDir,
+    next: AtomicUsize,
+}
+
+/// An index that another one vouches for.
+pub(super) struct Listed {
+    pub url: String,
+    pub sha256: Sha256,
+    pub size: Option<u64>,
+    /// The address of the one that does.
+    pub by: String,
+}
+
+impl<'a> Indexes<'a> {
+    pub(super) fn new(chooser: &'a Chooser<'a>, asked: &'a Asked) -> Result<Self, BundleError> {
+        let dir = tempfile::tempdir().map_err(|e| BundleError::io("create", "a directory", &e))?;
+        Ok(Self {
+            chooser,
+            asked,
+            dir,
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    /// Documents that are signed themselves.
+    pub(super) async fn signed(&self, urls: &[String]) -> Result<Vec<Vec<u8>>, BundleError> {
+        let jobs = urls
+            .iter()
+            .map(|url| self.job(url, Checksum::FirstSeen, None));
+        self.bytes(jobs.collect::<Result<_, _>>()?).await
+    }
+
+    pub(super) async fn listed(
+        &self,
+        listed: impl IntoIterator<Item = &Listed>,
+    ) -> Result<Vec<Vec<u8>>, BundleError> {
+        let jobs = listed.into_iter().map(
+            |Listed {
+                 url,
+                 sha256,
+                 size,
+                 by,
+             }| {
+                let index = by.clone();
+                let checksum = Checksum::Listed {
+                    sha256: *sha256,
+                    index,
+                };
+                self.job(url, checksum, *size)
+            },
+        );
+        self.bytes(jobs.collect::<Result<_, _>>()?).await
+    }
+
+    async fn bytes(&self, jobs: Vec<FileJob>) -> Result<Vec<Vec<u8>>, BundleError> {
+        let Chooser {
+            fetcher,
+            events,
+            cancel,
+            ..
+        } = self.chooser;
+        let fetched: Result<_, FetchFailures> = fetcher.fetch_all(jobs, events, cancel).await;
+        let read = |path: &Utf8Path| {
+            let bytes = std::fs::read(path).map_err(|e| BundleError::io("read", path, &e));
+            // Best effort: the directory is removed at the end.
+            let _ = std::fs::remove_file(path);
+            bytes
+        };
+        fetched?.iter().map(|file| read(&file.dest)).collect()
+    }
+
+    fn job(
+        &self,
+        url: &str,
+        checksum: Checksum,
+        size: Option<u64>,
+    ) -> Result<FileJob, BundleError> {
+        let Asked { os, arch, .. } = self.asked;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let dir = Utf8Path::from_path(self.dir.path()).unwrap_or(Utf8Path::new("."));
+        let dest: Utf8PathBuf = dir.join(number.to_string());
+        Ok(FileJob {
+            title: format!("index {url} of {os} for {arch}"),
+            url: address(url)?,
+            dest,
+            checksum,
+            size,
+        })
+    }
+
+    /// The wishes, as a system's packages are asked for them.
+    pub(super) fn wishes<E: ToString>(
+        &self,
+        wish: impl Fn(&str, &str) -> Result<Wish, E>,
+    ) -> Result<(Vec<String>, Vec<Wish>), BundleError> {
+        let names: Vec<String> = self.asked.names().map(str::to_owned).collect();
+        let wishes = names.iter().map(|name| {
+            let by = self.asked.wanted_by(name).join(", ");
+            wish(name, &by).map_err(|error| {
+                self.asked.fails(PackageError::Name {
+                    name: name.clone(),
+                    by,
+                    cause: error.to_string(),
+                })
+            })
+        });
+        let wishes = wishes.collect::<Result<_, _>>()?;
+        Ok((names, wishes))
+    }
+
+    /// Something came that the distribution has not signed.
+    pub(super) fn untrusted(
+        &self,
+        at: &str,
+        cause: &impl ToString,
+        hint: Option<&str>,
+    ) -> BundleError {
+        self.asked.fails(PackageError::Untrusted {
+            at: at.to_owned(),
+            cause: cause.to_string(),
+            hint: hint.map(str::to_owned),
+        })
+    }
+}

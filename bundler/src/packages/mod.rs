@@ -1,0 +1,173 @@
+//! Packages of operating systems: what the config asks of each system, chosen out of its archives' signed indexes, or
+//! taken from the lock.
+
+mod asked;
+mod carry;
+mod deb;
+mod error;
+mod index;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifact::{BasePackage, PackageEntry, PackageFormat, PackageSet, Sha256};
+use camino::Utf8Path;
+use event::Events;
+use jiff::Timestamp;
+use manifests::{Source, Systems};
+use packages::openpgp::Keyring;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::BundleError;
+use crate::fetch::Fetcher;
+use crate::lock::{Lock, LockedPackage, LockedSystem};
+
+pub use asked::Wishes;
+pub(crate) use asked::{Asked, asked};
+pub(crate) use carry::Carrier;
+pub use error::PackageError;
+use index::Indexes;
+
+/// What an archive answers.
+struct Answer {
+    packages: Vec<Chosen>,
+    base: Vec<BasePackage>,
+    /// Each name that was asked for, and the package that meets it.
+    met: BTreeMap<String, String>,
+}
+
+/// A package of an archive.
+struct Chosen {
+    name: String,
+    version: String,
+    url: String,
+    size: u64,
+    sha256: Sha256,
+    /// The signed index that says so.
+    index: String,
+    /// The packages that it requires, carried or of the base.
+    needs: BTreeSet<String>,
+}
+
+/// Chooses packages out of archives.
+pub(crate) struct Chooser<'a> {
+    pub systems: &'a Systems,
+    /// Armored keys that are trusted beside those of the table.
+    pub keyrings: &'a [String],
+    pub fetcher: &'a Fetcher,
+    pub events: &'a Events,
+    pub cancel: &'a CancellationToken,
+}
+
+impl Chooser<'_> {
+    /// The packages of every system: as locked, where the same was asked for then; otherwise what the archives have now.
+    pub(crate) async fn choose(
+        &self,
+        all: &[Asked],
+        lock: &Lock,
+    ) -> Result<Vec<LockedSystem>, BundleError> {
+        let mut chosen = Vec::new();
+        for asked in all {
+            chosen.push(match lock.systems.get(&asked.key()) {
+                Some(locked) if locked.wanted == asked.wishes => locked.clone(),
+                _ => self.solve(asked).await?,
+            });
+        }
+        Ok(chosen)
+    }
+
+    async fn solve(&self, asked: &Asked) -> Result<LockedSystem, BundleError> {
+        let system = self
+            .systems
+            .system(&asked.os)
+            .expect("what is asked for is known");
+        let keyring = keyring(self.systems, self.keyrings, asked)?;
+        let indexes = Indexes::new(self, asked)?;
+        let now = Timestamp::now();
+        let (format, answer) = match system.source(asked.arch) {
+            Source::Deb { archives, base } => (
+                PackageFormat::Deb,
+                deb::choose(&indexes, &archives, base, keyring, now).await?,
+            ),
+            Source::Rpm { .. } => return Err(asked.fails(PackageError::Format)),
+        };
+        Ok(locked(asked, format, answer))
+    }
+}
+
+/// The keys that a system's archives may be signed with.
+fn keyring(systems: &Systems, more: &[String], asked: &Asked) -> Result<Keyring, BundleError> {
+    let system = systems.system(&asked.os);
+    let mut keys: Vec<&str> = more.iter().map(String::as_str).collect();
+    if let Some(system) = system {
+        for key in system.keys() {
+            keys.push(key);
+        }
+    }
+    if keys.is_empty() {
+        return Err(asked.fails(PackageError::NoKey));
+    }
+    Keyring::from_armored(keys)
+        .map_err(|error| asked.fails(PackageError::Keyring(error.to_string())))
+}
+
+fn locked(asked: &Asked, format: PackageFormat, answer: Answer) -> LockedSystem {
+    let Answer {
+        packages,
+        base,
+        met,
+    } = answer;
+    let directory = PackageSet::directory(&asked.os, asked.arch);
+    let mut files = BTreeMap::new();
+    let mut entries = Vec::new();
+    for package in packages {
+        let name = package.url.rsplit('/').next().unwrap_or(&package.url);
+        let path = directory.join(name);
+        entries.push(PackageEntry {
+            name: package.name,
+            version: package.version,
+            path: path.clone(),
+            needs: package.needs.into_iter().collect(),
+        });
+        let file = LockedPackage {
+            url: package.url,
+            size: package.size,
+            sha256: package.sha256,
+            index: package.index,
+        };
+        files.insert(path, file);
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let meet = |names: &[String]| -> Vec<String> {
+        let met: BTreeSet<&String> = names.iter().filter_map(|name| met.get(name)).collect();
+        met.into_iter().cloned().collect()
+    };
+    let names = asked.wishes.names.iter();
+    let named = asked.wishes.named.iter();
+    LockedSystem {
+        wanted: asked.wishes.clone(),
+        set: PackageSet {
+            os: asked.os.clone(),
+            arch: asked.arch,
+            format,
+            names: names
+                .map(|(package, names)| (*package, meet(names)))
+                .collect(),
+            named: named
+                .map(|name| (name.clone(), meet(std::slice::from_ref(name))))
+                .collect(),
+            packages: entries,
+            base,
+        },
+        files,
+    }
+}
+
+/// How a package is called in front of people: `conntrack 1.4.8-2 of debian-13 for amd64`.
+pub(crate) fn title(set: &PackageSet, path: &Utf8Path) -> String {
+    let PackageSet { os, arch, .. } = set;
+    let mut packages = set.packages.iter();
+    match packages.find(|entry| entry.path == path) {
+        Some(PackageEntry { name, version, .. }) => format!("{name} {version} of {os} for {arch}"),
+        None => format!("{path} of {os} for {arch}"),
+    }
+}

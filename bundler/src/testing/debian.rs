@@ -1,0 +1,199 @@
+//! A stand-in for Debian's archive: a handful of packages behind indexes that a key of the test's own signs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use artifact::Sha256;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tempfile::TempDir;
+
+use super::{Upstream, archive};
+
+const SUITES: [&str; 3] = [
+    "debian/dists/trixie",
+    "debian/dists/trixie-updates",
+    "debian-security/dists/trixie-security",
+];
+/// What a bare installation has, by the table of systems.
+const BASE: [&str; 11] = [
+    "apt",
+    "bash",
+    "ca-certificates",
+    "dbus",
+    "diffutils",
+    "libc6",
+    "mount",
+    "openssh-server",
+    "passwd",
+    "systemd",
+    "systemd-sysv",
+];
+/// What the needs of a node are called, beside the base.
+const WANTED: [&str; 10] = [
+    "conntrack",
+    "ebtables",
+    "ethtool",
+    "iproute2",
+    "ipset",
+    "iptables",
+    "ipvsadm",
+    "kmod",
+    "procps",
+    "socat",
+];
+
+/// The archive, and the key that signs it.
+pub(crate) struct Debian {
+    home: TempDir,
+    /// Further fields of each package, by its name.
+    packages: BTreeMap<String, String>,
+    pub(crate) valid_until: Option<&'static str>,
+}
+
+impl Debian {
+    pub(crate) fn new() -> Self {
+        let mut packages = BTreeMap::new();
+        for name in BASE {
+            packages.insert(name.to_owned(), "Priority: required\n".to_owned());
+        }
+        for name in WANTED {
+            packages.insert(
+                name.to_owned(),
+                "Depends: libc6 (>= 1), libmnl0\n".to_owned(),
+            );
+        }
+        packages.insert("libmnl0".to_owned(), String::new());
+        let debian = Self {
+            // The socket of gpg's agent must have a short path.
+            home: tempfile::tempdir_in("/tmp").unwrap(),
+            packages,
+            valid_until: None,
+        };
+        debian.gpg(
+            &[
+                "--quick-gen-key",
+                "Archive <archive@example>",
+                "ed25519",
+                "cert,sign",
+                "never",
+            ],
+            b"",
+        );
+        debian
+    }
+
+    pub(crate) fn with(mut self, name: &str, fields: &str) -> Self {
+        self.packages.insert(name.to_owned(), fields.to_owned());
+        self
+    }
+
+    pub(crate) fn key(&self) -> String {
+        String::from_utf8(self.gpg(&["--armor", "--export"], b"")).unwrap()
+    }
+
+    /// Has an upstream serve it, signed as it is now.
+    pub(crate) fn publish(&self, upstream: &Upstream) {
+        let mut index = String::new();
+        for (name, fields) in &self.packages {
+            let deb = deb(name, fields);
+            let file = format!("pool/main/{name}_1.0-1_amd64.deb");
+            let (size, sha256) = (deb.len(), Sha256::of(&deb));
+            let control = control(name, fields);
+            writeln!(
+                index,
+                "{control}Filename: {file}\nSize: {size}\nSHA256: {sha256}\n"
+            )
+            .unwrap();
+            upstream.put(&format!("/deb.debian.org/debian/{file}"), &deb);
+        }
+        for (suite, text) in SUITES.into_iter().zip([index.as_str(), "", ""]) {
+            let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+            gz.write_all(text.as_bytes()).unwrap();
+            let packed = gz.finish().unwrap();
+            let until = self
+                .valid_until
+                .map_or_else(String::new, |date| format!("Valid-Until: {date}\n"));
+            let (size, sha256) = (packed.len(), Sha256::of(&packed));
+            let release = format!(
+                "Origin: Debian\nCodename: {}\nDate: Sat, 15 Nov 2025 09:31:14 UTC\n{until}SHA256:\n {sha256} {size} main/binary-amd64/Packages.gz\n",
+                suite.rsplit('/').next().unwrap()
+            );
+            let signed = self.gpg(&["--clear-sign"], release.as_bytes());
+            upstream.put(&format!("/deb.debian.org/{suite}/InRelease"), &signed);
+            upstream.put(
+                &format!("/deb.debian.org/{suite}/main/binary-amd64/Packages.gz"),
+                &packed,
+            );
+        }
+    }
+
+    fn gpg(&self, args: &[&str], input: &[u8]) -> Vec<u8> {
+        let given = self.home.path().join("input");
+        std::fs::write(&given, input).unwrap();
+        let output = gpg(self.home.path(), "gpg")
+            .args([
+                "--batch",
+                "--quiet",
+                "--no-tty",
+                "--pinentry-mode",
+                "loopback",
+                "--passphrase",
+                "",
+            ])
+            .args(args)
+            .stdin(std::fs::File::open(&given).unwrap())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output.stdout
+    }
+}
+
+fn gpg(home: &Path, program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg("--homedir").arg(home).stderr(Stdio::piped());
+    command
+}
+
+impl Drop for Debian {
+    fn drop(&mut self) {
+        let _ = gpg(self.home.path(), "gpgconf")
+            .args(["--kill", "all"])
+            .status();
+    }
+}
+
+fn control(name: &str, fields: &str) -> String {
+    format!("Package: {name}\nVersion: 1.0-1\nArchitecture: amd64\n{fields}")
+}
+
+/// A package without any file.
+fn deb(name: &str, fields: &str) -> Vec<u8> {
+    let control = archive(&[("./control", 0o644, control(name, fields).as_bytes())]);
+    let mut deb = b"!<arch>\n".to_vec();
+    for (member, content) in [
+        ("debian-binary", b"2.0\n".to_vec()),
+        ("control.tar.gz", control),
+        ("data.tar.gz", archive(&[])),
+    ] {
+        let size = content.len();
+        deb.extend(
+            format!(
+                "{member:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n",
+                0, 0, 0, 100_644
+            )
+            .bytes(),
+        );
+        deb.extend(&content);
+        deb.extend(vec![b'\n'; size % 2]);
+    }
+    deb
+}
