@@ -24,7 +24,7 @@ pub struct Carried {
     pub size: u64,
     /// In hex.
     pub sha256: String,
-    /// The carried packages that satisfy what it requires, by name.
+    /// The packages that satisfy what it requires, carried or of the base, by name.
     pub needs: Vec<String>,
 }
 

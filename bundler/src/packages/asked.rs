@@ -111,6 +111,7 @@ fn unknown(os: &Os, systems: &Systems) -> ResolveFailure {
     let nearest = known
         .iter()
         .filter(|known| known.starts_with(&format!("{name}-")) || distance(known) <= 2)
+        .rev()
         .min_by_key(|known| distance(known))
         .cloned();
     ResolveFailure::UnknownSystem { os, nearest, known }

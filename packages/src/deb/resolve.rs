@@ -23,10 +23,10 @@ pub fn resolve(
     }
     let mut packages = Vec::new();
     for (id, needs) in &solution.chosen {
-        let (of_base, carried): (Vec<&Need>, Vec<&Need>) =
-            needs.iter().partition(|need| base.contains(&need.by));
+        let of_base = needs.iter().filter(|need| base.contains(&need.by));
+        let of_base: Vec<&Need> = of_base.collect();
         raise(universe, *id, &of_base, &mut relied);
-        let needs: BTreeSet<PackageId> = carried
+        let needs: BTreeSet<PackageId> = needs
             .iter()
             .map(|need| need.by)
             .filter(|by| by != id)

@@ -106,7 +106,9 @@ fn an_answer_says_what_to_carry_and_what_it_relies_on() {
                 size: 7,
                 sha256: "0000000000000000000000000000000000000000000000000000000000000000",
                 needs: [
+                    "libc6",
                     "libcap2",
+                    "libgcc-s1",
                 ],
             },
             Carried {
@@ -117,7 +119,9 @@ fn an_answer_says_what_to_carry_and_what_it_relies_on() {
                 path: "pool/libcap2_1:2.75.deb",
                 size: 7,
                 sha256: "0000000000000000000000000000000000000000000000000000000000000000",
-                needs: [],
+                needs: [
+                    "libc6",
+                ],
             },
         ],
         base: [
