@@ -346,9 +346,9 @@ impl Need {
                 }
             }
             What::Package { os, package } => {
-                let there = bundle.packages_for(os, arch);
-                let named = there.and_then(|set| Some((set, set.names_of(package)?)));
-                match named {
+                let set = bundle.packages_for(os, arch);
+                let known = set.and_then(|set| Some((set, set.names_of(package)?)));
+                match known {
                     Some((set, names)) => without(bundle, set, names).map(missing).collect(),
                     None => vec![missing(format!("package {package} of {os}"))],
                 }

@@ -31,7 +31,7 @@ os_packages! {
     Chrony = "chrony",
     /// The program `conntrack`.
     Conntrack = "conntrack",
-    /// What lets containers run where SELinux is enforced.
+    /// What lets containers run where `SELinux` is enforced.
     ContainerSelinux = "container-selinux",
     /// The program `diff`.
     Diffutils = "diffutils",

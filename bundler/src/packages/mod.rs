@@ -141,18 +141,18 @@ fn locked(asked: &Asked, format: PackageFormat, answer: Answer) -> LockedSystem 
         let met: BTreeSet<&String> = names.iter().filter_map(|name| met.get(name)).collect();
         met.into_iter().cloned().collect()
     };
-    let names = asked.wishes.names.iter();
-    let named = asked.wishes.named.iter();
+    let known = asked.wishes.names.iter();
+    let own = asked.wishes.named.iter();
     LockedSystem {
         wanted: asked.wishes.clone(),
         set: PackageSet {
             os: asked.os.clone(),
             arch: asked.arch,
             format,
-            names: names
+            names: known
                 .map(|(package, names)| (*package, meet(names)))
                 .collect(),
-            named: named
+            named: own
                 .map(|name| (name.clone(), meet(std::slice::from_ref(name))))
                 .collect(),
             packages: entries,
