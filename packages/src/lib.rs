@@ -5,4 +5,5 @@ pub mod answer;
 pub mod checked;
 pub mod deb;
 pub mod openpgp;
+pub mod rpm;
 pub mod solve;

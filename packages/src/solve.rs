@@ -41,8 +41,8 @@ pub struct Requirement {
     pub text: String,
     /// One of these; the first that can be had is taken.
     pub any_of: Vec<PackageId>,
-    /// Needed only where one of these is there. `None`: always.
-    pub when: Option<Vec<PackageId>>,
+    /// Needed only where of each of these sets one is there; with no set, always.
+    pub when: Vec<Vec<PackageId>>,
     /// What has the name and does not satisfy, for people to see.
     pub near: Vec<PackageId>,
 }
@@ -235,7 +235,7 @@ fn keep_needed(
 impl Requirement {
     /// Whether it is to be satisfied beside what is there.
     fn applies(&self, have: impl Fn(&PackageId) -> bool) -> bool {
-        self.when.as_ref().is_none_or(|when| when.iter().any(have))
+        self.when.iter().all(|set| set.iter().any(&have))
     }
 }
 

@@ -188,7 +188,7 @@ impl Universe {
         Requirement {
             text: texts.join(" | "),
             any_of,
-            when: None,
+            when: Vec::new(),
             near,
         }
     }

@@ -95,7 +95,7 @@ impl<'a, U: Universe> Provider<'a, U> {
             _ => self.union(sets).into(),
         };
         ConditionalRequirement {
-            condition: requirement.when.as_deref().map(|when| self.any(when)),
+            condition: self.all(&requirement.when),
             requirement: lowered,
         }
     }
@@ -110,6 +110,11 @@ impl<'a, U: Universe> Provider<'a, U> {
                 unions.push(sets.clone());
                 VersionSetUnionId(count(unions.len() - 1))
             })
+    }
+
+    fn all(&self, sets: &[Vec<PackageId>]) -> Option<ConditionId> {
+        let sets = sets.iter().map(|set| self.any(set));
+        sets.reduce(|all, set| self.condition(Condition::Binary(LogicalOperator::And, all, set)))
     }
 
     fn any(&self, packages: &[PackageId]) -> ConditionId {

@@ -44,8 +44,8 @@ impl Words {
 
     fn requirement(&self, text: &str) -> Requirement {
         let (text, when) = match text.split_once(" if ") {
-            Some((text, when)) => (text, Some(self.find(when))),
-            None => (text, None),
+            Some((text, when)) => (text, vec![self.find(when)]),
+            None => (text, Vec::new()),
         };
         let any_of: Vec<_> = text.split('/').flat_map(|one| self.find(one)).collect();
         let near = if any_of.is_empty() {

@@ -1,0 +1,105 @@
+//! From wishes to what is carried.
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::answer::{Answer, Carried, Relied};
+use crate::solve::{self, PackageId, Universe as _, Unsatisfiable, Wish};
+
+use super::primary::Package;
+use super::relation::{Capability, Relation};
+use super::universe::Universe;
+use super::version::{Evr, Operator, Range};
+
+/// What to carry so that a system that has the base can have all that is wished for.
+pub fn resolve(
+    universe: &Universe,
+    base: &BTreeSet<PackageId>,
+    wishes: &[Wish],
+) -> Result<Answer, Unsatisfiable> {
+    let solution = solve::solve(universe, base, wishes)?;
+    let name = |id: &PackageId| universe.package(*id).name.clone();
+
+    let mut asked: BTreeMap<PackageId, Asked> = BTreeMap::new();
+    for id in solution.wishes.iter().filter(|id| base.contains(id)) {
+        asked.entry(*id).or_default();
+    }
+    let mut packages = Vec::new();
+    for (id, needs) in &solution.chosen {
+        let requirements = universe.requirements(*id);
+        let mut carried = BTreeSet::new();
+        for need in needs {
+            if base.contains(&need.by) {
+                let relation = Relation::parse(&requirements[need.requirement].text);
+                let asked = asked.entry(need.by).or_default();
+                asked.note(universe, need.by, relation.as_ref());
+            } else if need.by != *id {
+                carried.insert(name(&need.by));
+            }
+        }
+        let package = universe.package(*id);
+        packages.push(Carried {
+            name: package.name.clone(),
+            version: package.evr.to_string(),
+            arch: package.arch.clone(),
+            source: universe.repository(*id),
+            path: package.location.clone(),
+            size: package.size,
+            sha256: package.sha256.to_string(),
+            needs: carried.into_iter().collect(),
+        });
+    }
+    packages.sort_by(|one, other| one.name.cmp(&other.name));
+    let relied = asked.iter().map(|(id, asked)| asked.of(universe.package(*id)));
+    let mut base: Vec<Relied> = relied.collect();
+    base.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(Answer {
+        wishes: solution.wishes.iter().map(name).collect(),
+        packages,
+        base,
+    })
+}
+
+/// What carried packages ask of one of the base.
+#[derive(Default)]
+struct Asked {
+    at_least: Option<Evr>,
+    exactly: Option<Evr>,
+}
+
+impl Asked {
+    /// A range is one of the package's own versions only where what it provides goes with its version: of what is inside
+    /// a soname, no version tells.
+    fn note(&mut self, universe: &Universe, id: PackageId, relation: Option<&Relation>) {
+        let package = universe.package(id);
+        let own = |asked: &Capability| {
+            package.provides.iter().any(|provided| {
+                let bound = provided.range.as_ref().map(|range| &range.bound);
+                provided.name == asked.name && bound == Some(&package.evr)
+            })
+        };
+        let capabilities = relation.map_or_else(Vec::new, Relation::capabilities);
+        for Range { operator, bound } in capabilities
+            .into_iter()
+            .filter(|asked| universe.answering(asked).contains(&id) && own(asked))
+            .filter_map(|asked| asked.range.as_ref())
+        {
+            if matches!(
+                operator,
+                Operator::Equal | Operator::GreaterOrEqual | Operator::Greater
+            ) {
+                self.at_least = self.at_least.take().max(Some(bound.clone()));
+            }
+            if *operator == Operator::Equal {
+                self.exactly = Some(bound.clone());
+            }
+        }
+    }
+
+    fn of(&self, package: &Package) -> Relied {
+        Relied {
+            name: package.name.clone(),
+            version: package.evr.to_string(),
+            at_least: self.at_least.as_ref().map(ToString::to_string),
+            exactly: self.exactly.as_ref().map(ToString::to_string),
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! All packages of a system's repositories as the solver's question, and its answer as packages again.
+//!
+//! What is preferred is what dnf prefers: the newest version of a name, no package that another one replaces, and among
+//! different names that answer alike the first of the alphabet. Weak dependencies are not followed.
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::solve::{self, Conflict, PackageId, Requirement, Unsatisfiable, Wish};
+
+use super::checksum::Sha256;
+use super::primary::Package;
+use super::relation::{Capability, Clause, Relation};
+use super::version::Range;
+
+/// The packages of some repositories.
+#[derive(Debug, Default)]
+pub struct Universe {
+    packages: Vec<Offered>,
+    /// Newest first.
+    names: HashMap<String, Vec<PackageId>>,
+    provides: HashMap<String, Vec<(PackageId, Option<Range>)>>,
+    files: HashMap<String, Vec<PackageId>>,
+}
+
+#[derive(Debug)]
+struct Offered {
+    package: Package,
+    repository: usize,
+}
+
+impl Universe {
+    /// The packages of several repositories; of a build that several have, the first counts.
+    #[must_use]
+    pub fn new(repositories: impl IntoIterator<Item = Vec<Package>>) -> Self {
+        let mut universe = Self::default();
+        let mut known = BTreeSet::new();
+        for (repository, packages) in repositories.into_iter().enumerate() {
+            for package in packages {
+                let build = (
+                    package.name.clone(),
+                    package.evr.clone(),
+                    package.arch.clone(),
+                );
+                if known.insert(build) {
+                    universe.add(Offered {
+                        package,
+                        repository,
+                    });
+                }
+            }
+        }
+        let Self {
+            packages, names, ..
+        } = &mut universe;
+        for ids in names.values_mut() {
+            ids.sort_by_key(|id| {
+                let package = &packages[id.index()].package;
+                (Reverse(package.evr.clone()), package.arch == NOARCH, *id)
+            });
+        }
+        universe
+    }
+
+    fn add(&mut self, offered: Offered) {
+        let id = PackageId::new(self.packages.len());
+        let package = &offered.package;
+        self.names.entry(package.name.clone()).or_default().push(id);
+        for Capability { name, range } in &package.provides {
+            self.provides
+                .entry(name.clone())
+                .or_default()
+                .push((id, range.clone()));
+        }
+        for file in &package.files {
+            self.files.entry(file.clone()).or_default().push(id);
+        }
+        self.packages.push(offered);
+    }
+
+    /// The packages of a system that come with it: those of the names and what they need.
+    pub fn base(&self, names: &[String]) -> Result<BTreeSet<PackageId>, Unsatisfiable> {
+        let wishes: Vec<Wish> = names
+            .iter()
+            .map(|name| self.wish(name, "the base of the system"))
+            .collect();
+        let solution = solve::solve(self, &BTreeSet::new(), &wishes)?;
+        Ok(solution.chosen.into_keys().collect())
+    }
+
+    /// Somebody wants a package: by its name, or by something that it provides, with a range perhaps.
+    #[must_use]
+    pub fn wish(&self, text: &str, by: &str) -> Wish {
+        let asked = match Relation::parse(text) {
+            Some(Relation::One(capability)) => capability,
+            _ => Capability {
+                name: text.to_owned(),
+                range: None,
+            },
+        };
+        let named = self.named(&asked);
+        let mut any_of = if named.is_empty() {
+            self.answering(&asked)
+        } else {
+            named.iter().copied().collect()
+        };
+        // Who asks for what was replaced gets what replaced it.
+        let replacing: BTreeSet<PackageId> = named.first().map_or_else(BTreeSet::new, |newest| {
+            let replaces = |id: &PackageId| self.replaces(*id, *newest);
+            self.ids().filter(replaces).collect()
+        });
+        any_of.extend(replacing);
+        let near = self.near(&asked, &any_of);
+        Wish {
+            by: by.to_owned(),
+            wanted: Requirement {
+                text: text.to_owned(),
+                any_of: self.by_preference(any_of),
+                near,
+                ..Requirement::default()
+            },
+        }
+    }
+
+    /// The files that have to be looked up in `filelists.xml` before these wishes can be solved: none, if nothing that
+    /// comes into question requires a file that is not known yet.
+    #[must_use]
+    pub fn unknown_files(&self, wishes: &[Wish]) -> BTreeSet<String> {
+        let mut seen: BTreeSet<PackageId> = BTreeSet::new();
+        let mut queue: Vec<PackageId> = wishes
+            .iter()
+            .flat_map(|wish| wish.wanted.any_of.clone())
+            .collect();
+        let mut unknown = wishes
+            .iter()
+            .any(|wish| self.is_unknown_file(&wish.wanted.text));
+        while let Some(id) = queue.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            for requirement in solve::Universe::requirements(self, id) {
+                queue.extend(requirement.any_of);
+            }
+            unknown = unknown || self.unknown_files_of(id).next().is_some();
+        }
+        if !unknown {
+            return BTreeSet::new();
+        }
+        // What will be found may ask for more: it is read once, for all.
+        let wished = wishes.iter().map(|wish| wish.wanted.text.as_str());
+        let wished = wished.filter(|text| self.is_unknown_file(text));
+        self.ids()
+            .flat_map(|id| self.unknown_files_of(id))
+            .chain(wished)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Adds what [`super::filelists::read`] has found in one of the repositories. Wishes made before do not know of it.
+    pub fn add_files(&mut self, found: &BTreeMap<Sha256, Vec<String>>) {
+        for (index, offered) in self.packages.iter_mut().enumerate() {
+            for file in found.get(&offered.package.sha256).into_iter().flatten() {
+                if offered.package.files.contains(file) {
+                    continue;
+                }
+                offered.package.files.push(file.clone());
+                self.files
+                    .entry(file.clone())
+                    .or_default()
+                    .push(PackageId::new(index));
+            }
+        }
+    }
+
+    fn unknown_files_of(&self, id: PackageId) -> impl Iterator<Item = &str> {
+        let Package {
+            requires,
+            conflicts,
+            ..
+        } = self.package(id);
+        let capabilities = requires
+            .iter()
+            .chain(conflicts)
+            .flat_map(Relation::capabilities);
+        capabilities
+            .map(|capability| capability.name.as_str())
+            .filter(|name| self.is_unknown_file(name))
+    }
+
+    fn is_unknown_file(&self, name: &str) -> bool {
+        name.starts_with('/') && !self.files.contains_key(name) && !self.provides.contains_key(name)
+    }
+
+    pub(super) fn package(&self, id: PackageId) -> &Package {
+        &self.packages[id.index()].package
+    }
+
+    pub(super) fn repository(&self, id: PackageId) -> usize {
+        self.packages[id.index()].repository
+    }
+
+    fn ids(&self) -> impl Iterator<Item = PackageId> + use<> {
+        (0..self.packages.len()).map(PackageId::new)
+    }
+
+    fn of_name(&self, name: &str) -> &[PackageId] {
+        self.names.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Packages of the very name, newest first.
+    fn named(&self, asked: &Capability) -> Vec<PackageId> {
+        let fits = |id: &PackageId| {
+            asked
+                .range
+                .as_ref()
+                .is_none_or(|range| range.contains(&self.package(*id).evr))
+        };
+        self.of_name(&asked.name)
+            .iter()
+            .copied()
+            .filter(fits)
+            .collect()
+    }
+
+    pub(super) fn answering(&self, asked: &Capability) -> BTreeSet<PackageId> {
+        let provided = self.provides.get(&asked.name).into_iter().flatten();
+        let provided = provided.filter(|(_, range)| match (range, &asked.range) {
+            (Some(provided), Some(asked)) => provided.meets(asked),
+            _ => true,
+        });
+        let files = asked
+            .range
+            .is_none()
+            .then(|| self.files.get(&asked.name))
+            .flatten();
+        provided
+            .map(|(id, _)| *id)
+            .chain(files.into_iter().flatten().copied())
+            .collect()
+    }
+
+    /// The packages of a set.
+    fn members(&self, set: &Relation) -> BTreeSet<PackageId> {
+        match set {
+            Relation::One(capability) => self.answering(capability),
+            Relation::Any(parts) => parts.iter().flat_map(|part| self.members(part)).collect(),
+            Relation::With(parts) => &self.members(&parts[0]) & &self.members(&parts[1]),
+            Relation::Without(parts) => &self.members(&parts[0]) - &self.members(&parts[1]),
+            // More than one package is needed to tell; no set is made of these.
+            Relation::All(_) | Relation::If(_) | Relation::Unless(_) => BTreeSet::new(),
+        }
+    }
+
+    /// Whether a package takes the place of another one, of another name.
+    fn replaces(&self, new: PackageId, old: PackageId) -> bool {
+        let (new, old) = (self.package(new), self.package(old));
+        new.name != old.name
+            && new.obsoletes.iter().any(|obsolete| {
+                obsolete.name == old.name
+                    && obsolete
+                        .range
+                        .as_ref()
+                        .is_none_or(|range| range.contains(&old.evr))
+            })
+    }
+
+    fn by_preference(&self, candidates: BTreeSet<PackageId>) -> Vec<PackageId> {
+        let mut ranked: Vec<_> = candidates
+            .iter()
+            .map(|id| {
+                let package = self.package(*id);
+                let replaced = candidates.iter().any(|other| self.replaces(*other, *id));
+                let newest = &self.package(self.of_name(&package.name)[0]).evr;
+                let outdated = package.evr < *newest;
+                let version = Reverse(&package.evr);
+                (
+                    (
+                        replaced,
+                        outdated,
+                        &package.name,
+                        version,
+                        package.arch == NOARCH,
+                    ),
+                    *id,
+                )
+            })
+            .collect();
+        ranked.sort();
+        ranked.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// What has the name and does not do, to be told where nothing does.
+    fn near(&self, asked: &Capability, fitting: &BTreeSet<PackageId>) -> Vec<PackageId> {
+        let any = Capability {
+            name: asked.name.clone(),
+            range: None,
+        };
+        self.by_preference(&self.answering(&any) - fitting)
+    }
+
+    /// A clause of a package as a requirement; `None` if the package itself satisfies it.
+    fn lower(&self, of: PackageId, text: &str, clause: &Clause<'_>) -> Option<Requirement> {
+        let any_of: BTreeSet<PackageId> = clause
+            .any
+            .iter()
+            .flat_map(|set| self.members(set))
+            .collect();
+        if any_of.contains(&of) {
+            return None;
+        }
+        let conditions = clause.when.iter().map(|set| self.members(set));
+        let when: Vec<BTreeSet<PackageId>> = conditions
+            .filter(|members| !members.contains(&of))
+            .collect();
+        let near = match clause.any.as_slice() {
+            [Relation::One(asked)] => self.near(asked, &any_of),
+            _ => Vec::new(),
+        };
+        Some(Requirement {
+            text: text.to_owned(),
+            any_of: self.by_preference(any_of),
+            when: when
+                .into_iter()
+                .map(|members| members.into_iter().collect())
+                .collect(),
+            near,
+        })
+    }
+}
+
+const NOARCH: &str = "noarch";
+
+impl solve::Universe for Universe {
+    fn len(&self) -> usize {
+        self.packages.len()
+    }
+
+    fn label(&self, package: PackageId) -> String {
+        let Package {
+            name, evr, arch, ..
+        } = self.package(package);
+        format!("{name}-{evr}.{arch}")
+    }
+
+    fn same_name(&self, package: PackageId) -> &[PackageId] {
+        self.of_name(&self.package(package).name)
+    }
+
+    fn requirements(&self, package: PackageId) -> Vec<Requirement> {
+        let Package {
+            requires,
+            conflicts,
+            ..
+        } = self.package(package);
+        let mut requirements = Vec::new();
+        let required = requires
+            .iter()
+            .map(|relation| (relation.to_string(), relation.holds()));
+        // A conflict with more than a set of packages is something to be kept true, as a requirement is.
+        let rich = conflicts
+            .iter()
+            .filter(|relation| !matches!(relation, Relation::One(_)));
+        let avoided = rich.map(|relation| (format!("not {relation}"), relation.fails()));
+        for (text, clauses) in required.chain(avoided) {
+            match clauses {
+                Some(clauses) => {
+                    let lowered = clauses
+                        .iter()
+                        .filter_map(|clause| self.lower(package, &text, clause));
+                    requirements.extend(lowered);
+                }
+                // Beyond measure: nothing satisfies it.
+                None => requirements.push(Requirement {
+                    text,
+                    ..Requirement::default()
+                }),
+            }
+        }
+        requirements
+    }
+
+    fn conflicts(&self, package: PackageId) -> Vec<Conflict> {
+        let Package {
+            conflicts,
+            obsoletes,
+            ..
+        } = self.package(package);
+        let plain = conflicts.iter().filter_map(|relation| match relation {
+            Relation::One(capability) => Some(Conflict {
+                text: format!("conflicts with {capability}"),
+                with: self
+                    .answering(capability)
+                    .into_iter()
+                    .filter(|id| *id != package)
+                    .collect(),
+            }),
+            _ => None,
+        });
+        let replaced = obsoletes.iter().map(|obsolete| Conflict {
+            text: format!("replaces {obsolete}"),
+            with: self
+                .named(obsolete)
+                .into_iter()
+                .filter(|id| self.replaces(package, *id))
+                .collect(),
+        });
+        plain
+            .chain(replaced)
+            .filter(|conflict| !conflict.with.is_empty())
+            .collect()
+    }
+}
