@@ -1,4 +1,4 @@
-//! Packages of rpm systems: Rocky, Alma, CentOS Stream, openEuler, Kylin.
+//! Packages of rpm systems: Rocky, Alma, `CentOS` Stream, openEuler, Kylin.
 //!
 //! In order: [`repomd`] verifies what a repository has, [`primary`] and [`filelists`] read it, a [`universe`] lowers it to
 //! the solver's question and its answer back to packages, [`header`] judges the files themselves, and [`repository`] makes

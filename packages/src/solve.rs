@@ -169,66 +169,63 @@ fn fewest<'a>(
     wishes
 }
 
-/// Follows needs from the wishes on. Where several of what was taken satisfy a requirement, the first does.
+/// Follows needs from the wishes on. What can be satisfied in one way only comes first, so that where several of what was
+/// taken satisfy a requirement, one that is kept anyway does; otherwise the first does.
 fn keep_needed(
     universe: &impl Universe,
     base: &BTreeSet<PackageId>,
     wishes: &[Wish],
     taken: &BTreeSet<PackageId>,
 ) -> Solution {
-    let first = |any_of: &[PackageId]| {
-        preferred(base, any_of).find(|id| base.contains(id) || taken.contains(id))
-    };
-    let met = wishes.iter().map(|wish| {
-        first(&wish.wanted.any_of).expect("the solver takes one candidate of every wish")
-    });
-    let wishes: Vec<PackageId> = met.collect();
-
-    let mut chosen: BTreeMap<PackageId, Vec<Need>> = BTreeMap::new();
-    let mut lowered: BTreeMap<PackageId, Vec<Requirement>> = BTreeMap::new();
-    let mut queue: Vec<PackageId> = wishes.clone();
+    let mut kept: BTreeMap<PackageId, Vec<Requirement>> = BTreeMap::new();
     loop {
-        while let Some(package) = queue.pop() {
-            if !base.contains(&package) && !lowered.contains_key(&package) {
-                lowered.insert(package, universe.requirements(package));
-                chosen.insert(package, Vec::new());
+        let mut forced = BTreeSet::new();
+        let mut open = None;
+        let have = |id: &PackageId| base.contains(id) || kept.contains_key(id);
+        let wanted = wishes.iter().map(|wish| &wish.wanted);
+        for requirement in wanted.chain(kept.values().flatten()) {
+            if !requirement.applies(have) || requirement.any_of.iter().any(have) {
+                continue;
             }
-            let requirements = lowered.get(&package).map_or(&[][..], Vec::as_slice);
-            let have = |id: &PackageId| base.contains(id) || lowered.contains_key(id);
-            let needs: Vec<Need> = requirements
-                .iter()
-                .enumerate()
-                .filter(|(_, requirement)| requirement.applies(have))
-                .filter_map(|(index, requirement)| {
-                    let by = first(&requirement.any_of)?;
-                    Some(Need {
-                        requirement: index,
-                        by,
-                    })
+            let mut can = requirement.any_of.iter().filter(|id| taken.contains(id));
+            match (can.next(), can.next()) {
+                (Some(one), None) => drop(forced.insert(*one)),
+                (first, _) => open = open.or(first.copied()),
+            }
+        }
+        if forced.is_empty() {
+            let Some(first) = open else { break };
+            forced.insert(first);
+        }
+        let lowered = forced.into_iter().map(|id| (id, universe.requirements(id)));
+        kept.extend(lowered.collect::<Vec<_>>());
+    }
+
+    let have = |id: &PackageId| base.contains(id) || kept.contains_key(id);
+    let first =
+        |requirement: &Requirement| preferred(base, &requirement.any_of).find(|id| have(id));
+    let needs = |requirements: &[Requirement]| -> Vec<Need> {
+        let applying = requirements.iter().enumerate();
+        applying
+            .filter(|(_, requirement)| requirement.applies(have))
+            .filter_map(|(index, requirement)| {
+                let by = first(requirement)?;
+                Some(Need {
+                    requirement: index,
+                    by,
                 })
-                .collect();
-            queue.extend(
-                needs
-                    .iter()
-                    .map(|need| need.by)
-                    .filter(|by| !base.contains(by) && !lowered.contains_key(by)),
-            );
-            if let Some(known) = chosen.get_mut(&package) {
-                *known = needs;
-            }
-        }
-        // What came in meanwhile may have made more requirements apply.
-        let have = |id: &PackageId| base.contains(id) || lowered.contains_key(id);
-        queue.extend(chosen.iter().filter_map(|(package, needs)| {
-            let applying = lowered[package]
-                .iter()
-                .filter(|requirement| requirement.applies(have))
-                .count();
-            (applying != needs.len()).then_some(*package)
-        }));
-        if queue.is_empty() {
-            return Solution { chosen, wishes };
-        }
+            })
+            .collect()
+    };
+    let met = wishes
+        .iter()
+        .map(|wish| first(&wish.wanted).expect("the solver takes one candidate of every wish"));
+    Solution {
+        chosen: kept
+            .iter()
+            .map(|(id, requirements)| (*id, needs(requirements)))
+            .collect(),
+        wishes: met.collect(),
     }
 }
 

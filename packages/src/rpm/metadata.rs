@@ -33,7 +33,7 @@ pub enum MetadataError {
     Signature(#[from] SignatureError),
     #[error("repomd.xml names no {0} metadata")]
     Absent(&'static str),
-    #[error("{file} is not as it should be {cause}")]
+    #[error("{file} is malformed {cause}")]
     Malformed { file: String, cause: XmlError },
     #[error("{file} has the SHA-256 {found}, but repomd.xml says {expected}")]
     Checksum {

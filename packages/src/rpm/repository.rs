@@ -9,7 +9,7 @@ use quick_xml::escape::escape;
 use rpm::{Dependency, DependencyFlags, FileFlags, IndexTag, PackageMetadata};
 
 use super::checksum::Sha256;
-use super::header::{PackageFile, HeaderError};
+use super::header::{HeaderError, PackageFile};
 use super::primary::{is_rpm_feature, lists};
 use super::version::{EpochError, Evr};
 
@@ -251,7 +251,11 @@ impl<'a> Described<'a> {
     }
 
     fn filelist(&self, out: &mut String) {
-        let (sha256, name, arch) = (&self.package.checksum.sha256, escaped(self.name), escaped(self.arch));
+        let (sha256, name, arch) = (
+            &self.package.checksum.sha256,
+            escaped(self.name),
+            escaped(self.arch),
+        );
         put(
             out,
             format_args!(

@@ -48,7 +48,9 @@ pub fn resolve(
         });
     }
     packages.sort_by(|one, other| one.name.cmp(&other.name));
-    let relied = asked.iter().map(|(id, asked)| asked.of(universe.package(*id)));
+    let relied = asked
+        .iter()
+        .map(|(id, asked)| asked.of(universe.package(*id)));
     let mut base: Vec<Relied> = relied.collect();
     base.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(Answer {

@@ -1,7 +1,8 @@
 //! All packages of a system's repositories as the solver's question, and its answer as packages again.
 //!
 //! What is preferred is what dnf prefers: the newest version of a name, no package that another one replaces, and among
-//! different names that answer alike the first of the alphabet. Weak dependencies are not followed.
+//! different names that answer alike the one that provides more in higher versions, or the first of the alphabet. Weak
+//! dependencies are not followed.
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,7 +11,7 @@ use crate::solve::{self, Conflict, PackageId, Requirement, Unsatisfiable, Wish};
 use super::checksum::Sha256;
 use super::primary::Package;
 use super::relation::{Capability, Clause, Relation};
-use super::version::Range;
+use super::version::{Evr, Operator, Range};
 
 /// The packages of some repositories.
 #[derive(Debug, Default)]
@@ -55,7 +56,7 @@ impl Universe {
         for ids in names.values_mut() {
             ids.sort_by_key(|id| {
                 let package = &packages[id.index()].package;
-                (Reverse(package.evr.clone()), package.arch == NOARCH, *id)
+                (Reverse(package.evr.clone()), *id)
             });
         }
         universe
@@ -79,43 +80,48 @@ impl Universe {
 
     /// The packages of a system that come with it: those of the names and what they need.
     pub fn base(&self, names: &[String]) -> Result<BTreeSet<PackageId>, Unsatisfiable> {
-        let wishes: Vec<Wish> = names
-            .iter()
-            .map(|name| self.wish(name, "the base of the system"))
-            .collect();
+        let wish = |name: &String| {
+            let asked = Capability::named(name);
+            self.wish_for(
+                name,
+                "the base of the system",
+                &asked,
+                &self.by_name(&asked),
+            )
+        };
+        let wishes: Vec<Wish> = names.iter().map(wish).collect();
         let solution = solve::solve(self, &BTreeSet::new(), &wishes)?;
         Ok(solution.chosen.into_keys().collect())
     }
 
-    /// Somebody wants a package: by its name, or by something that it provides, with a range perhaps.
+    /// Somebody wants a package: by its name, or by something that it provides, with a range perhaps. Who asks for what
+    /// was replaced gets what replaced it.
     #[must_use]
     pub fn wish(&self, text: &str, by: &str) -> Wish {
         let asked = match Relation::parse(text) {
             Some(Relation::One(capability)) => capability,
-            _ => Capability {
-                name: text.to_owned(),
-                range: None,
-            },
+            _ => Capability::named(text),
         };
-        let named = self.named(&asked);
-        let mut any_of = if named.is_empty() {
-            self.answering(&asked)
-        } else {
-            named.iter().copied().collect()
-        };
-        // Who asks for what was replaced gets what replaced it.
-        let replacing: BTreeSet<PackageId> = named.first().map_or_else(BTreeSet::new, |newest| {
-            let replaces = |id: &PackageId| self.replaces(*id, *newest);
-            self.ids().filter(replaces).collect()
-        });
-        any_of.extend(replacing);
-        let near = self.near(&asked, &any_of);
+        let mut any_of = self.by_name(&asked);
+        if let Some(newest) = self.named(&asked).first() {
+            any_of.extend(self.ids().filter(|id| self.replaces(*id, *newest)));
+        }
+        self.wish_for(text, by, &asked, &any_of)
+    }
+
+    fn wish_for(
+        &self,
+        text: &str,
+        by: &str,
+        asked: &Capability,
+        any_of: &BTreeSet<PackageId>,
+    ) -> Wish {
         Wish {
             by: by.to_owned(),
             wanted: Requirement {
                 text: text.to_owned(),
+                near: self.near(asked, any_of),
                 any_of: self.by_preference(any_of),
-                near,
                 ..Requirement::default()
             },
         }
@@ -146,11 +152,11 @@ impl Universe {
             return BTreeSet::new();
         }
         // What will be found may ask for more: it is read once, for all.
-        let wished = wishes.iter().map(|wish| wish.wanted.text.as_str());
-        let wished = wished.filter(|text| self.is_unknown_file(text));
+        let asked = wishes.iter().map(|wish| wish.wanted.text.as_str());
+        let asked = asked.filter(|text| self.is_unknown_file(text));
         self.ids()
             .flat_map(|id| self.unknown_files_of(id))
-            .chain(wished)
+            .chain(asked)
             .map(str::to_owned)
             .collect()
     }
@@ -221,7 +227,18 @@ impl Universe {
             .collect()
     }
 
+    /// Packages of the name, or what provides it where there is none.
+    fn by_name(&self, asked: &Capability) -> BTreeSet<PackageId> {
+        let named = self.named(asked);
+        if named.is_empty() {
+            self.answering(asked)
+        } else {
+            named.into_iter().collect()
+        }
+    }
+
     pub(super) fn answering(&self, asked: &Capability) -> BTreeSet<PackageId> {
+        // As in rpm, a name without versions stands for each of them.
         let provided = self.provides.get(&asked.name).into_iter().flatten();
         let provided = provided.filter(|(_, range)| match (range, &asked.range) {
             (Some(provided), Some(asked)) => provided.meets(asked),
@@ -263,38 +280,47 @@ impl Universe {
             })
     }
 
-    fn by_preference(&self, candidates: BTreeSet<PackageId>) -> Vec<PackageId> {
-        let mut ranked: Vec<_> = candidates
+    fn by_preference(&self, candidates: &BTreeSet<PackageId>) -> Vec<PackageId> {
+        let versions: Vec<(PackageId, HashMap<&str, &Evr>)> = candidates
             .iter()
-            .map(|id| {
+            .map(|id| (*id, self.versions(*id)))
+            .collect();
+        let mut ranked: Vec<_> = versions
+            .iter()
+            .map(|(id, own)| {
                 let package = self.package(*id);
                 let replaced = candidates.iter().any(|other| self.replaces(*other, *id));
-                let newest = &self.package(self.of_name(&package.name)[0]).evr;
-                let outdated = package.evr < *newest;
+                let outdated = package.evr < self.package(self.of_name(&package.name)[0]).evr;
+                let rivals = versions
+                    .iter()
+                    .filter(|(other, _)| self.package(*other).name != package.name);
+                let beaten = rivals.filter(|(_, rival)| beats(rival, own)).count();
                 let version = Reverse(&package.evr);
-                (
-                    (
-                        replaced,
-                        outdated,
-                        &package.name,
-                        version,
-                        package.arch == NOARCH,
-                    ),
-                    *id,
-                )
+                ((replaced, outdated, beaten, &package.name, version), *id)
             })
             .collect();
         ranked.sort();
         ranked.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// What a package provides in one version.
+    fn versions(&self, id: PackageId) -> HashMap<&str, &Evr> {
+        let provides = self.package(id).provides.iter();
+        provides
+            .filter_map(|provided| match &provided.range {
+                Some(Range {
+                    operator: Operator::Equal,
+                    bound,
+                }) => Some((provided.name.as_str(), bound)),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// What has the name and does not do, to be told where nothing does.
     fn near(&self, asked: &Capability, fitting: &BTreeSet<PackageId>) -> Vec<PackageId> {
-        let any = Capability {
-            name: asked.name.clone(),
-            range: None,
-        };
-        self.by_preference(&self.answering(&any) - fitting)
+        let any = Capability::named(&asked.name);
+        self.by_preference(&(&self.answering(&any) - fitting))
     }
 
     /// A clause of a package as a requirement; `None` if the package itself satisfies it.
@@ -317,7 +343,7 @@ impl Universe {
         };
         Some(Requirement {
             text: text.to_owned(),
-            any_of: self.by_preference(any_of),
+            any_of: self.by_preference(&any_of),
             when: when
                 .into_iter()
                 .map(|members| members.into_iter().collect())
@@ -327,7 +353,14 @@ impl Universe {
     }
 }
 
-const NOARCH: &str = "noarch";
+/// Whether, of what both provide, the first has more in a higher version.
+fn beats(one: &HashMap<&str, &Evr>, other: &HashMap<&str, &Evr>) -> bool {
+    let score: i32 = one
+        .iter()
+        .filter_map(|(name, version)| Some(version.cmp(other.get(name)?) as i32))
+        .sum();
+    score > 0
+}
 
 impl solve::Universe for Universe {
     fn len(&self) -> usize {

@@ -108,6 +108,8 @@ pub(super) fn walk(source: impl BufRead, visitor: &mut impl Visitor) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[derive(Default)]
@@ -116,13 +118,11 @@ mod tests {
     impl Visitor for Spoken {
         fn start(&mut self, name: &str, attributes: &Attributes<'_>) -> Result<(), String> {
             let kind = attributes.get("kind")?.unwrap_or_default();
-            self.0 += &format!("<{name} {kind}>");
-            Ok(())
+            write!(self.0, "<{name} {kind}>").map_err(|error| error.to_string())
         }
 
         fn end(&mut self, name: &str, text: &str) -> Result<(), String> {
-            self.0 += &format!("{text}</{name}>");
-            Ok(())
+            write!(self.0, "{text}</{name}>").map_err(|error| error.to_string())
         }
     }
 
@@ -135,13 +135,18 @@ mod tests {
     #[test]
     fn names_are_local_and_text_is_unescaped() {
         let document = "<?xml version='1.0'?><m xmlns:r='x'> <r:a kind='1 &lt; 2'>x &amp; &#121;<![CDATA[&]]> </r:a><b/></m>";
-        insta::assert_snapshot!(spoken(document).unwrap(), @"");
+        insta::assert_snapshot!(spoken(document).unwrap(), @"<m ><a 1 < 2>x & y&</a><b ></b></m>");
     }
 
     #[test]
     fn what_is_no_document_is_told_with_its_place() {
         let errors = ["<m><a></m>", "<m><a>", "<m>&nbsp;</m>", "<m kind='&lol;'/>"];
         let errors = errors.map(|document| spoken(document).unwrap_err());
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @r"
+        at byte 10: ill-formed document: expected `</a>`, but `</m>` was found
+        at byte 6: it ends in the middle
+        at byte 9: &nbsp; is unknown
+        at byte 17: at 1..4: unrecognized entity `lol`
+        ");
     }
 }

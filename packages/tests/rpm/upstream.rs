@@ -1,4 +1,4 @@
-//! A repository made with the tools that distributions make theirs with: rpmbuild and createrepo_c.
+//! A repository made with the tools that distributions make theirs with: rpmbuild and `createrepo_c`.
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -40,6 +40,15 @@ pub fn tools(needed: &[&str]) -> bool {
         eprintln!("skipped: no {missing:?} in /usr/bin; tests/setup.sh installs what is missing");
     }
     missing.is_empty()
+}
+
+/// Whether packages can be installed into a root of their own; tells where they cannot.
+pub fn root() -> bool {
+    let root = run(Command::new("id").arg("-u")).trim() == "0";
+    if !root {
+        eprintln!("skipped: only root can install packages");
+    }
+    root
 }
 
 /// Runs to success, and gives what was printed.
@@ -226,7 +235,10 @@ impl Spec {
                 _ => writeln!(spec, "{tag}").unwrap(),
             }
         }
-        self.packages +=
-            &format!("{spec}%description -n {name}\nFor <tests>.\n{post}%files -n {name}\n{files}");
+        write!(
+            self.packages,
+            "{spec}%description -n {name}\nFor <tests>.\n{post}%files -n {name}\n{files}"
+        )
+        .unwrap();
     }
 }
