@@ -25,14 +25,15 @@ pub fn resolve(
     let mut packages = Vec::new();
     for (id, needs) in &solution.chosen {
         let requirements = universe.requirements(*id);
-        let mut carried = BTreeSet::new();
+        let mut required = BTreeSet::new();
         for need in needs {
             if base.contains(&need.by) {
                 let relation = Relation::parse(&requirements[need.requirement].text);
                 let asked = asked.entry(need.by).or_default();
                 asked.note(universe, need.by, relation.as_ref());
-            } else if need.by != *id {
-                carried.insert(name(&need.by));
+            }
+            if need.by != *id {
+                required.insert(name(&need.by));
             }
         }
         let package = universe.package(*id);
@@ -44,7 +45,7 @@ pub fn resolve(
             path: package.location.clone(),
             size: package.size,
             sha256: package.sha256.to_string(),
-            needs: carried.into_iter().collect(),
+            needs: required.into_iter().collect(),
         });
     }
     packages.sort_by(|one, other| one.name.cmp(&other.name));
