@@ -14,6 +14,14 @@ pub struct Alternative {
     pub bound: Option<Bound>,
 }
 
+impl Alternative {
+    /// Whether one version will do and no other.
+    pub(super) fn is_exact(&self) -> bool {
+        let bound = self.bound.as_ref();
+        bound.is_some_and(|bound| bound.operator == Operator::Exactly)
+    }
+}
+
 /// A limit to versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {

@@ -5,15 +5,57 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::relation::Operator;
 use super::{Universe, version};
 use crate::answer::{Answer, Carried, Relied};
-use crate::solve::{self, Need, PackageId, Unsatisfiable, Wish};
+use crate::solve::{self, Need, PackageId, Solution, Unsatisfiable, Wish};
 
 /// What to carry so that a system that has the base can have all that is wished for.
+///
+/// A package of the base that something carried wants in one version and no other is carried as well: a host that was
+/// installed before that version would lack it.
 pub fn resolve(
     universe: &Universe,
     base: &BTreeSet<PackageId>,
     wishes: &[Wish],
 ) -> Result<Answer, Unsatisfiable> {
-    let solution = solve::solve(universe, base, wishes)?;
+    let mut base = base.clone();
+    loop {
+        let solution = solve::solve(universe, &base, wishes)?;
+        let tied = tied(universe, &base, &solution);
+        if tied.is_empty() {
+            return Ok(answer(universe, &base, solution));
+        }
+        base.retain(|id| !tied.contains(id));
+    }
+}
+
+/// The packages of the base that chosen ones want in just the version they have, and that the base itself does not
+/// tie down: replacing these would tear it apart.
+fn tied(
+    universe: &Universe,
+    base: &BTreeSet<PackageId>,
+    solution: &Solution,
+) -> BTreeSet<PackageId> {
+    let of_base = |need: &&Need| base.contains(&need.by);
+    let chosen = solution.chosen.iter();
+    let wanted = chosen.flat_map(|(id, needs)| {
+        let relations = universe.relations(*id);
+        let exact = needs.iter().filter(of_base).filter(move |need| {
+            let mut alternatives = relations[need.requirement].iter();
+            alternatives.any(|one| universe.is_real(need.by, one) && one.is_exact())
+        });
+        exact.map(|need| need.by)
+    });
+    let wanted: BTreeSet<PackageId> = wanted.collect();
+    let by_base = |id: &PackageId| {
+        base.iter().any(|other| {
+            let relations = universe.relations(*other);
+            let mut alternatives = relations.iter().flatten();
+            other != id && alternatives.any(|one| universe.is_real(*id, one) && one.is_exact())
+        })
+    };
+    wanted.into_iter().filter(|id| !by_base(id)).collect()
+}
+
+fn answer(universe: &Universe, base: &BTreeSet<PackageId>, solution: Solution) -> Answer {
     let name = |id: PackageId| universe.entry(id).name.to_string();
 
     let mut relied: BTreeMap<PackageId, Relied> = BTreeMap::new();
@@ -51,11 +93,11 @@ pub fn resolve(
     packages.sort_by(|one, other| one.name.cmp(&other.name));
     let mut base: Vec<Relied> = relied.into_values().collect();
     base.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Answer {
+    Answer {
         wishes: solution.wishes.into_iter().map(name).collect(),
         packages,
         base,
-    })
+    }
 }
 
 fn rely(universe: &Universe, id: PackageId) -> Relied {

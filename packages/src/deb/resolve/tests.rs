@@ -85,7 +85,7 @@ const GCC: &str = "libgcc-s1 14.2; Priority: optional";
 #[test]
 fn an_answer_says_what_to_carry_and_what_it_relies_on() {
     let lines = [
-        ESSENTIAL,
+        "libc6 2.41-12; Essential: yes; Depends: libgcc-s1 (= 14.2)",
         GCC,
         "chrony 4.6-3; Pre-Depends: libc6 (>= 2.36); Depends: libcap2 (>= 1:2.10), libgcc-s1 (= 14.2); Breaks: libc6 (<< 2.40)",
         "libcap2 1:2.75; Depends: libc6 (>= 2.38)",
@@ -291,4 +291,40 @@ fn an_index_that_makes_no_sense_says_where() {
     };
     assert_snapshot!(refused("Package: a\nVersion: 1\n"), @r"main/binary-amd64/Packages.gz cannot be read: a has no good SHA256");
     assert_snapshot!(refused(&packages(&["a 1; Depends: b c"])), @r#"main/binary-amd64/Packages.gz cannot be read: "b c" is no relation to a package, such as "libc6 (>= 2.38)""#);
+}
+
+#[test]
+fn what_is_wanted_in_one_version_alone_travels_even_if_the_base_has_it() {
+    let lines = [
+        "base 1; Essential: yes; Depends: perl-base",
+        "perl-base 5.40.1-6+deb13u1; Essential: yes; Depends: libc6",
+        "libc6 2.41; Essential: yes",
+        "perl 5.40.1-6+deb13u1; Depends: perl-base (= 5.40.1-6+deb13u1), libc6 (>= 2.38)",
+    ];
+    let answer = answer(&lines, &["perl"]).unwrap();
+    let carried: Vec<&str> = answer
+        .packages
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(carried, ["perl", "perl-base"]);
+    let base: Vec<&str> = answer.base.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(base, ["libc6"]);
+}
+
+#[test]
+fn what_the_base_ties_down_stays_of_the_base() {
+    let lines = [
+        "libgcc-s1 14.2; Essential: yes; Depends: gcc-14-base (= 14.2)",
+        "gcc-14-base 14.2; Essential: yes",
+        "libgomp1 14.2; Depends: gcc-14-base (= 14.2)",
+    ];
+    let answer = answer(&lines, &["libgomp1"]).unwrap();
+    let carried: Vec<&str> = answer
+        .packages
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(carried, ["libgomp1"]);
+    assert_eq!(answer.base[0].exactly.as_deref(), Some("14.2"));
 }
