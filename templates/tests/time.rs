@@ -5,9 +5,11 @@ use std::process::Command;
 
 use templates::*;
 
-fn config(servers: &[&str], clients: &[&str]) -> String {
+fn config(servers: &[&str], hosts: &[&str], clients: &[&str]) -> String {
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     let config = ChronyConfig {
-        servers: servers.iter().map(|&server| server.to_owned()).collect(),
+        servers: names(servers),
+        hosts: names(hosts),
         clients: clients.iter().map(|ip| ip.parse().unwrap()).collect(),
         drift_file: "/var/lib/chrony/chrony.drift".into(),
     };
@@ -16,13 +18,14 @@ fn config(servers: &[&str], clients: &[&str]) -> String {
 
 fn serving() -> String {
     config(
-        &["172.16.0.12", "ntp.site"],
+        &["ntp.site"],
+        &["172.16.0.12"],
         &["172.16.0.12", "172.16.0.13", "2022::13"],
     )
 }
 
 fn going_by_others() -> String {
-    config(&["172.16.0.11", "2022::9", "ntp.site"], &[])
+    config(&["2022::9", "ntp.site"], &["172.16.0.11"], &[])
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn all_programs_are_there(lab: &Lab) -> Result<()> {
 /// Of the units that came with packages, just those that were configured.
 fn no_service_runs_unasked(site: &Site) -> Result<()> {
     let came = "for unit in $(dpkg -L $(cut -d' ' -f1 /var/lib/kubexm/before/packages/added) | \
-         sed -n 's|^/usr/lib/systemd/system/\\([^/@]*\\.\\(service\\|socket\\|timer\\)\\)$|\\1|p' | sort -u); do \
+         sed -n 's#^/usr/lib/systemd/system/\\([^/@]*\\.\\(service\\|socket\\|timer\\)\\)$#\\1#p' | sort -u); do \
          ! systemctl is-active --quiet $unit || echo $unit; done";
     let running = |node: &str| -> Result<Vec<String>> {
         let text = site.lab.on(node, came)?;
@@ -201,7 +201,7 @@ fn clocks_go_by_the_first(lab: &Lab) -> Result<()> {
     ] {
         let tracking = lab.on(
             node,
-            "timeout 60 sh -c 'until chronyc -c tracking | grep -q \",Normal$\"; do sleep 1; done'; chronyc -c tracking",
+            "timeout 120 sh -c 'until chronyc -c tracking | grep -q \",Normal$\"; do sleep 1; done'; chronyc -c tracking",
         )?;
         ensure!(
             tracking.contains("Normal") && tracking.contains(source),

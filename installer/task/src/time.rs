@@ -83,7 +83,8 @@ pub(crate) fn stop_rivals(site: &Site) -> Vec<Arc<dyn Step>> {
 fn chrony(site: &Site, host: &Host) -> [Arc<dyn Step>; 2] {
     let config = |on: &Chrony| {
         let config = ChronyConfig {
-            servers: servers_of(site, host),
+            servers: servers_asked(site),
+            hosts: hosts_asked(site, host),
             clients: clients_of(site, host),
             drift_file: on.drift_file.to_owned(),
         };
@@ -118,15 +119,20 @@ fn host_of<'a>(site: &'a Site, server: &str) -> Option<&'a Host> {
     })
 }
 
-/// Whom a host asks for the time: everybody that `ntpServers` names, but not itself.
-fn servers_of(site: &Site, host: &Host) -> Vec<String> {
+/// The hosts of this cluster that a host asks for the time, by address: all that `ntpServers` names, but not itself.
+fn hosts_asked(site: &Site, host: &Host) -> Vec<String> {
     let named = site.cluster.spec.system.ntp_servers.iter();
-    let others = named.filter_map(|server| match host_of(site, server) {
-        Some(own) if own.name == host.name => None,
-        Some(own) => Some(url_address(own).trim_matches(['[', ']']).to_owned()),
-        None => Some(server.clone()),
-    });
-    others.collect()
+    let own = named.filter_map(|server| host_of(site, server));
+    let others = own.filter(|own| own.name != host.name);
+    let address = |other| url_address(other).trim_matches(['[', ']']).to_owned();
+    others.map(address).collect()
+}
+
+/// The servers outside of the cluster.
+fn servers_asked(site: &Site) -> Vec<String> {
+    let named = site.cluster.spec.system.ntp_servers.iter();
+    let outside = named.filter(|server| host_of(site, server).is_none());
+    outside.cloned().collect()
 }
 
 /// Who asks this host for the time: all others, if it is one of those that `ntpServers` names.
@@ -152,7 +158,9 @@ mod tests {
         let clients: Vec<String> = clients.iter().map(ToString::to_string).collect();
         format!(
             "asks {}; serves {}",
-            servers_of(site, host).join(" "),
+            [servers_asked(site), hosts_asked(site, host)]
+                .concat()
+                .join(" "),
             clients.join(" ")
         )
     }
@@ -164,7 +172,7 @@ mod tests {
             told(&site, "m1"),
             "asks ntp.site; serves 10.0.0.2 fd00::2 10.0.0.3 fd00::3"
         );
-        assert_eq!(told(&site, "w1"), "asks 10.0.0.1 ntp.site; serves ");
+        assert_eq!(told(&site, "w1"), "asks ntp.site 10.0.0.1; serves ");
     }
 
     #[test]
