@@ -1,6 +1,8 @@
 //! Small files in the forms that upstreams release.
 
 mod debian;
+mod redhat;
+mod signer;
 mod upstream;
 
 use cluster::{Arch, Cluster};
@@ -8,6 +10,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 pub(crate) use debian::Debian;
+pub(crate) use redhat::RedHat;
+pub(crate) use signer::Signer;
 pub(crate) use upstream::{Upstream, manifest};
 
 /// The beginning of a program for an architecture.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use artifact::{FORMAT, FileEntry, ImageEntry, Manifest, Program};
 use event::Events;
+use manifests::Systems;
 
 use super::run::on_thread;
 use super::stock::Stock;
@@ -38,7 +39,11 @@ impl Prepared {
         if missing.is_empty() {
             files.extend(layout::documents(&self.tree)?);
         }
-        let carrier = Carrier { tree: &self.tree };
+        let carrier = Carrier {
+            systems: &Systems::builtin(),
+            keyrings: &self.request.keyrings,
+            tree: &self.tree,
+        };
         for (asked, system) in self.details.asked.iter().zip(&self.details.systems) {
             files.extend(carrier.entries(asked, system)?);
         }

@@ -1,5 +1,6 @@
 mod output;
 mod packages;
+mod rpms;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};

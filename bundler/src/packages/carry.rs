@@ -5,15 +5,21 @@ use std::io::BufReader;
 
 use artifact::{FileEntry, PackageFormat, PackageSet, Tree};
 use camino::Utf8Path;
-use packages::deb;
+use jiff::Timestamp;
+use manifests::{Signed, Source, Systems};
+use packages::rpm::header::{HeaderError, PackageFile};
+use packages::{deb, rpm};
 
-use super::{Asked, PackageError};
+use super::{Asked, PackageError, keyring};
 use crate::bundle::write;
 use crate::error::BundleError;
 use crate::lock::LockedSystem;
 
 /// Takes packages into a bundle.
 pub(crate) struct Carrier<'a> {
+    pub systems: &'a Systems,
+    /// Armored keys that are trusted beside those of the table.
+    pub keyrings: &'a [String],
     pub tree: &'a Tree,
 }
 
@@ -27,7 +33,10 @@ impl Carrier<'_> {
     ) -> Result<Vec<FileEntry>, BundleError> {
         let index = match system.set.format {
             PackageFormat::Deb => self.deb_index(asked, system)?,
-            PackageFormat::Rpm => return Err(asked.fails(PackageError::Format)),
+            PackageFormat::Rpm => {
+                self.judge(asked, system)?;
+                self.rpm_index(asked, system)?
+            }
         };
         let arch = Some(system.set.arch);
         let directory = PackageSet::directory(&system.set.os, system.set.arch);
@@ -75,6 +84,53 @@ impl Carrier<'_> {
         Ok([("Packages", packages), ("Release", release)]
             .map(|(name, text)| (name.to_owned(), text.into_bytes()))
             .into())
+    }
+
+    fn rpm_index(
+        &self,
+        asked: &Asked,
+        system: &LockedSystem,
+    ) -> Result<Vec<(String, Vec<u8>)>, BundleError> {
+        let directory = PackageSet::directory(&system.set.os, system.set.arch);
+        let malformed = |error: HeaderError| unusable(asked, &directory, &error, error.hint());
+        let mut carried = Vec::new();
+        for path in system.files.keys() {
+            let name = path.file_name().unwrap_or_default();
+            carried.push(PackageFile::read(name, self.open(path)?).map_err(malformed)?);
+        }
+        let files = rpm::repository::index(&carried).map_err(malformed)?;
+        Ok(files
+            .into_iter()
+            .map(|file| (file.path.to_owned(), file.bytes))
+            .collect())
+    }
+
+    /// Where a distribution signs its packages alone, nothing else has vouched for them so far.
+    fn judge(&self, asked: &Asked, system: &LockedSystem) -> Result<(), BundleError> {
+        let known = self.systems.system(&asked.os);
+        let source = known.map(|system| system.source(asked.arch));
+        if !matches!(
+            source,
+            Some(Source::Rpm {
+                signed: Signed::Packages,
+                ..
+            })
+        ) {
+            return Ok(());
+        }
+        let keyring = keyring(self.systems, self.keyrings, asked)?;
+        for (path, package) in &system.files {
+            let name = path.file_name().unwrap_or_default();
+            let file = BufReader::new(self.open(path)?);
+            rpm::header::verify(name, file, &keyring, Timestamp::now()).map_err(|error| {
+                asked.fails(PackageError::Untrusted {
+                    at: package.url.clone(),
+                    cause: error.to_string(),
+                    hint: error.hint().map(str::to_owned),
+                })
+            })?;
+        }
+        Ok(())
     }
 
     fn open(&self, path: &Utf8Path) -> Result<File, BundleError> {

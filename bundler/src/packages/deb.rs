@@ -1,6 +1,5 @@
 //! Packages of a system of Debian's kind.
 
-use artifact::{BasePackage, Sha256};
 use jiff::Timestamp;
 use manifests::{Archive, DebBase};
 use packages::answer;
@@ -8,8 +7,8 @@ use packages::deb::{BaseRule, IndexFile, Release, Universe, resolve};
 use packages::openpgp::Keyring;
 use packages::solve::Unsatisfiable;
 
-use super::index::{Indexes, Listed};
-use super::{Answer, Chosen, PackageError};
+use super::index::{Indexes, Listed, sha256};
+use super::{Answer, Place, answered};
 use crate::bundle::on_thread;
 use crate::error::BundleError;
 
@@ -79,7 +78,17 @@ pub(super) async fn choose(
     let answer = solved
         .await
         .map_err(|error| indexes.asked.fails(error.into()))?;
-    answered(indexes, &listed, names, answer)
+    let places: Vec<Place> = listed.iter().map(Index::place).collect();
+    answered(indexes, &places, names, answer)
+}
+
+impl Index<'_> {
+    fn place(&self) -> Place {
+        Place {
+            at: self.archive.at.clone(),
+            index: self.listed.by.clone(),
+        }
+    }
 }
 
 /// `name=version`, as apt-get takes it, in the words of a package's relations.
@@ -114,13 +123,9 @@ impl<'a> Suite<'a> {
         let components = self.archive.components.iter();
         components
             .map(|component| {
-                let file = release.index(component, arch).map_err(|error| {
-                    indexes.asked.fails(PackageError::Unusable {
-                        at: url.clone(),
-                        cause: error.to_string(),
-                        hint: error.hint().map(str::to_owned),
-                    })
-                })?;
+                let file = release
+                    .index(component, arch)
+                    .map_err(|error| indexes.unusable(&url, &error, error.hint()))?;
                 let listed = Listed {
                     url: format!("{}/{}", self.at, file.path),
                     sha256: sha256(indexes, &url, &file.checksum.sha256)?,
@@ -135,38 +140,4 @@ impl<'a> Suite<'a> {
             })
             .collect()
     }
-}
-
-fn sha256(indexes: &Indexes<'_>, at: &str, text: &str) -> Result<Sha256, BundleError> {
-    let digest = text.parse();
-    digest.map_err(|error: artifact::ParseDigestError| indexes.untrusted(at, &error, None))
-}
-
-fn answered(
-    indexes: &Indexes<'_>,
-    listed: &[Index<'_>],
-    names: Vec<String>,
-    answer: answer::Answer,
-) -> Result<Answer, BundleError> {
-    let packages = answer.packages.into_iter().map(|package| {
-        let index = &listed[package.source];
-        Ok(Chosen {
-            url: format!("{}/{}", index.archive.at, package.path),
-            sha256: sha256(indexes, &index.listed.url, &package.sha256)?,
-            name: package.name,
-            version: package.version,
-            size: package.size,
-            index: index.listed.by.clone(),
-            needs: package.needs.into_iter().collect(),
-        })
-    });
-    let base = answer.base.into_iter().map(|relied| BasePackage {
-        at_least: relied.exactly.or(relied.at_least),
-        name: relied.name,
-    });
-    Ok(Answer {
-        packages: packages.collect::<Result<_, BundleError>>()?,
-        base: base.collect(),
-        met: names.into_iter().zip(answer.wishes).collect(),
-    })
 }

@@ -7,8 +7,6 @@ pub enum PackageError {
     NoKey,
     #[error("a key cannot be used: {0}")]
     Keyring(String),
-    #[error("kubexm cannot choose RPM packages yet")]
-    Format,
     /// It came, and is not what the distribution has signed.
     #[error("{at}: {cause}")]
     Untrusted {
@@ -46,9 +44,6 @@ impl PackageError {
         let hint = match self {
             Self::NoKey => {
                 "name a file with the distribution's public key: --keyring FILE; an installed system has it below /etc/pki/rpm-gpg or /usr/share/keyrings"
-            }
-            Self::Format => {
-                "leave it out of spec.system.os; its hosts then must have what they need"
             }
             Self::Keyring(_) => "a file with armored public keys is expected: gpg --armor --export",
             Self::Name { .. } => "give the name of a package, with =VERSION behind it if need be",

@@ -1,13 +1,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use artifact::Sha256;
+use artifact::{ParseDigestError, Sha256};
 use camino::{Utf8Path, Utf8PathBuf};
 use packages::solve::Wish;
 use tempfile::TempDir;
 
 use super::{Asked, Chooser, PackageError};
 use crate::error::BundleError;
-use crate::fetch::{Checksum, FetchFailures, FileJob, address};
+use crate::fetch::{Checksum, FetchFailures, Fetched, FileJob, address};
 
 /// Indexes of one system's archives, fetched as any other file is, and kept for as long as this lives.
 pub(super) struct Indexes<'a> {
@@ -45,6 +45,16 @@ impl<'a> Indexes<'a> {
         self.bytes(jobs.collect::<Result<_, _>>()?).await
     }
 
+    /// A signature that lies beside what it is of; none where the archive has none.
+    pub(super) async fn signature(&self, url: &str) -> Result<Option<Vec<u8>>, BundleError> {
+        let job = self.job(url, Checksum::FirstSeen, None)?;
+        match self.fetched(vec![job]).await {
+            Ok(files) => files.first().map(|file| take(&file.dest)).transpose(),
+            Err(failures) if failures.not_found() => Ok(None),
+            Err(failures) => Err(failures.into()),
+        }
+    }
+
     pub(super) async fn listed(
         &self,
         listed: impl IntoIterator<Item = &Listed>,
@@ -68,20 +78,18 @@ impl<'a> Indexes<'a> {
     }
 
     async fn bytes(&self, jobs: Vec<FileJob>) -> Result<Vec<Vec<u8>>, BundleError> {
+        let files = self.fetched(jobs).await?;
+        files.iter().map(|file| take(&file.dest)).collect()
+    }
+
+    async fn fetched(&self, jobs: Vec<FileJob>) -> Result<Vec<Fetched>, FetchFailures> {
         let Chooser {
             fetcher,
             events,
             cancel,
             ..
         } = self.chooser;
-        let fetched: Result<_, FetchFailures> = fetcher.fetch_all(jobs, events, cancel).await;
-        let read = |path: &Utf8Path| {
-            let bytes = std::fs::read(path).map_err(|e| BundleError::io("read", path, &e));
-            // Best effort: the directory is removed at the end.
-            let _ = std::fs::remove_file(path);
-            bytes
-        };
-        fetched?.iter().map(|file| read(&file.dest)).collect()
+        fetcher.fetch_all(jobs, events, cancel).await
     }
 
     fn job(
@@ -136,4 +144,31 @@ impl<'a> Indexes<'a> {
             hint: hint.map(str::to_owned),
         })
     }
+
+    /// Something is right and cannot be used.
+    pub(super) fn unusable(
+        &self,
+        at: &str,
+        cause: &impl ToString,
+        hint: Option<&str>,
+    ) -> BundleError {
+        self.asked.fails(PackageError::Unusable {
+            at: at.to_owned(),
+            cause: cause.to_string(),
+            hint: hint.map(str::to_owned),
+        })
+    }
+}
+
+fn take(path: &Utf8Path) -> Result<Vec<u8>, BundleError> {
+    let bytes = std::fs::read(path).map_err(|e| BundleError::io("read", path, &e));
+    // Best effort: the directory is removed at the end.
+    let _ = std::fs::remove_file(path);
+    bytes
+}
+
+/// A digest as an index has it.
+pub(super) fn sha256(indexes: &Indexes<'_>, at: &str, text: &str) -> Result<Sha256, BundleError> {
+    let digest = text.parse();
+    digest.map_err(|error: ParseDigestError| indexes.untrusted(at, &error, None))
 }

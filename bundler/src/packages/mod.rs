@@ -6,6 +6,7 @@ mod carry;
 mod deb;
 mod error;
 mod index;
+mod rpm;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,6 +49,43 @@ struct Chosen {
     needs: BTreeSet<String>,
 }
 
+/// Where packages of an answer are from.
+struct Place {
+    /// What their paths begin at.
+    at: String,
+    /// The signed index that names them.
+    index: String,
+}
+
+fn answered(
+    indexes: &Indexes<'_>,
+    places: &[Place],
+    names: Vec<String>,
+    answer: packages::answer::Answer,
+) -> Result<Answer, BundleError> {
+    let packages = answer.packages.into_iter().map(|package| {
+        let Place { at, index } = &places[package.source];
+        Ok(Chosen {
+            url: format!("{at}/{}", package.path),
+            sha256: index::sha256(indexes, index, &package.sha256)?,
+            name: package.name,
+            version: package.version,
+            size: package.size,
+            index: index.clone(),
+            needs: package.needs.into_iter().collect(),
+        })
+    });
+    let base = answer.base.into_iter().map(|relied| BasePackage {
+        at_least: relied.exactly.or(relied.at_least),
+        name: relied.name,
+    });
+    Ok(Answer {
+        packages: packages.collect::<Result<_, BundleError>>()?,
+        base: base.collect(),
+        met: names.into_iter().zip(answer.wishes).collect(),
+    })
+}
+
 /// Chooses packages out of archives.
 pub(crate) struct Chooser<'a> {
     pub systems: &'a Systems,
@@ -88,7 +126,14 @@ impl Chooser<'_> {
                 PackageFormat::Deb,
                 deb::choose(&indexes, &archives, base, keyring, now).await?,
             ),
-            Source::Rpm { .. } => return Err(asked.fails(PackageError::Format)),
+            Source::Rpm {
+                signed,
+                repositories,
+                base,
+            } => (
+                PackageFormat::Rpm,
+                rpm::choose(&indexes, signed, &repositories, base, keyring, now).await?,
+            ),
         };
         Ok(locked(asked, format, answer))
     }

@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use artifact::Sha256;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tempfile::TempDir;
 
-use super::{Upstream, archive};
+use super::{Signer, Upstream, archive};
 
 const SUITES: [&str; 3] = [
     "debian/dists/trixie",
@@ -48,7 +45,7 @@ const WANTED: [&str; 10] = [
 
 /// The archive, and the key that signs it.
 pub(crate) struct Debian {
-    home: TempDir,
+    signer: Signer,
     /// Further fields of each package, by its name.
     packages: BTreeMap<String, String>,
     pub(crate) valid_until: Option<&'static str>,
@@ -67,23 +64,11 @@ impl Debian {
             );
         }
         packages.insert("libmnl0".to_owned(), String::new());
-        let debian = Self {
-            // The socket of gpg's agent must have a short path.
-            home: tempfile::tempdir_in("/tmp").unwrap(),
+        Self {
+            signer: Signer::new(),
             packages,
             valid_until: None,
-        };
-        debian.gpg(
-            &[
-                "--quick-gen-key",
-                "Archive <archive@example>",
-                "ed25519",
-                "cert,sign",
-                "never",
-            ],
-            b"",
-        );
-        debian
+        }
     }
 
     pub(crate) fn with(mut self, name: &str, fields: &str) -> Self {
@@ -92,7 +77,7 @@ impl Debian {
     }
 
     pub(crate) fn key(&self) -> String {
-        String::from_utf8(self.gpg(&["--armor", "--export"], b"")).unwrap()
+        self.signer.key()
     }
 
     /// Has an upstream serve it, signed as it is now.
@@ -122,52 +107,13 @@ impl Debian {
                 "Origin: Debian\nCodename: {}\nDate: Sat, 15 Nov 2025 09:31:14 UTC\n{until}SHA256:\n {sha256} {size} main/binary-amd64/Packages.gz\n",
                 suite.rsplit('/').next().unwrap()
             );
-            let signed = self.gpg(&["--clear-sign"], release.as_bytes());
+            let signed = self.signer.clear_sign(release.as_bytes());
             upstream.put(&format!("/deb.debian.org/{suite}/InRelease"), &signed);
             upstream.put(
                 &format!("/deb.debian.org/{suite}/main/binary-amd64/Packages.gz"),
                 &packed,
             );
         }
-    }
-
-    fn gpg(&self, args: &[&str], input: &[u8]) -> Vec<u8> {
-        let given = self.home.path().join("input");
-        std::fs::write(&given, input).unwrap();
-        let output = gpg(self.home.path(), "gpg")
-            .args([
-                "--batch",
-                "--quiet",
-                "--no-tty",
-                "--pinentry-mode",
-                "loopback",
-                "--passphrase",
-                "",
-            ])
-            .args(args)
-            .stdin(std::fs::File::open(&given).unwrap())
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        output.stdout
-    }
-}
-
-fn gpg(home: &Path, program: &str) -> Command {
-    let mut command = Command::new(program);
-    command.arg("--homedir").arg(home).stderr(Stdio::piped());
-    command
-}
-
-impl Drop for Debian {
-    fn drop(&mut self) {
-        let _ = gpg(self.home.path(), "gpgconf")
-            .args(["--kill", "all"])
-            .status();
     }
 }
 

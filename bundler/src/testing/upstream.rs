@@ -54,6 +54,14 @@ impl Upstream {
             .clone()
     }
 
+    /// The path that has the one inside and ends with the other, where its name has a digest.
+    pub(crate) fn path_with(&self, inside: &str, end: &str) -> String {
+        let pages = self.pages.lock().unwrap();
+        let mut paths = pages.keys();
+        let path = paths.find(|path| path.contains(inside) && path.ends_with(end));
+        path.unwrap().clone()
+    }
+
     pub(crate) fn put(&self, path: &str, content: &[u8]) {
         let page = (BYTES, content.to_vec());
         self.pages.lock().unwrap().insert(path.to_owned(), page);
