@@ -16,6 +16,7 @@ use super::{PackageId, Requirement, Universe, Wish, preferred};
 pub(super) struct Provider<'a, U> {
     universe: &'a U,
     base: &'a BTreeSet<PackageId>,
+    unconditional: &'a BTreeSet<(PackageId, usize)>,
     unions: RefCell<Vec<Vec<VersionSetId>>>,
     union_ids: RefCell<BTreeMap<Vec<VersionSetId>, VersionSetUnionId>>,
     conditions: RefCell<Vec<Condition>>,
@@ -57,14 +58,39 @@ fn package(solvable: SolvableId) -> PackageId {
 
 impl<'a, U: Universe> Provider<'a, U> {
     /// All that the solver takes, with the base; `None` if there is no solution.
+    ///
+    /// resolvo 0.12 may overlook a conditional requirement whose condition comes to hold late. Such a one is noticed here
+    /// and loses its condition, which at worst takes more than need be.
     pub(super) fn solve(
         universe: &'a U,
         base: &'a BTreeSet<PackageId>,
         wishes: &[&Wish],
     ) -> Option<BTreeSet<PackageId>> {
+        let mut unconditional = BTreeSet::new();
+        loop {
+            let taken = Provider::attempt(universe, base, wishes, &unconditional)?;
+            let overlooked = overlooked(universe, base, &taken);
+            if overlooked.is_empty() {
+                return Some(taken);
+            }
+            let known = unconditional.len();
+            unconditional.extend(overlooked);
+            if unconditional.len() == known {
+                return None;
+            }
+        }
+    }
+
+    fn attempt(
+        universe: &'a U,
+        base: &'a BTreeSet<PackageId>,
+        wishes: &[&Wish],
+        unconditional: &'a BTreeSet<(PackageId, usize)>,
+    ) -> Option<BTreeSet<PackageId>> {
         let provider = Self {
             universe,
             base,
+            unconditional,
             unions: RefCell::default(),
             union_ids: RefCell::default(),
             conditions: RefCell::default(),
@@ -141,6 +167,25 @@ impl<'a, U: Universe> Provider<'a, U> {
     fn no_name(&self) -> NameId {
         NameId::from_raw(count(self.universe.len()))
     }
+}
+
+/// The requirements of what was taken that are to be satisfied and are not, by their place.
+fn overlooked(
+    universe: &impl Universe,
+    base: &BTreeSet<PackageId>,
+    taken: &BTreeSet<PackageId>,
+) -> Vec<(PackageId, usize)> {
+    let have = |id: &PackageId| taken.contains(id);
+    let new = taken.difference(base);
+    let each = new.flat_map(|id| {
+        let requirements = universe.requirements(*id);
+        let unmet = move |requirement: &Requirement| {
+            requirement.applies(have) && !requirement.any_of.iter().any(have)
+        };
+        let places = requirements.into_iter().enumerate();
+        places.filter_map(move |(index, requirement)| unmet(&requirement).then_some((*id, index)))
+    });
+    each.collect()
 }
 
 fn count(len: usize) -> u32 {
@@ -239,7 +284,14 @@ impl<U: Universe> DependencyProvider for Provider<'_, U> {
         Dependencies::Known(KnownDependencies {
             requirements: requirements
                 .iter()
-                .map(|requirement| self.lower(requirement))
+                .enumerate()
+                .map(|(index, requirement)| {
+                    let mut lowered = self.lower(requirement);
+                    if self.unconditional.contains(&(package, index)) {
+                        lowered.condition = None;
+                    }
+                    lowered
+                })
                 .collect(),
             constrains: conflicts
                 .iter()

@@ -190,6 +190,20 @@ fn a_condition_counts_where_it_holds() {
 }
 
 #[test]
+fn a_condition_that_comes_to_hold_late_counts_as_well() {
+    let words = Words::new(&[
+        "p0 2; conflicts p1=2; requires p1=1/p3; requires p0=1/p1",
+        "p0 1",
+        "p1 2",
+        "p1 1; requires p2 if p0",
+        "p2 2",
+        "p3 2",
+        "p4 2; requires p0=2/p1; requires p3=2/p3",
+    ]);
+    assert_eq!(words.chosen(&[], &["p4"]), "p0 2, p1 1, p2 2, p3 2, p4 2");
+}
+
+#[test]
 fn a_missing_dependency_names_who_wanted_it_and_what_there_is() {
     let words = Words::new(&["a 1; requires b", "b 1; requires c=2", "c 1", "x 1"]);
     assert_snapshot!(words.refused(&[], &["x", "a"]), @r"
