@@ -199,6 +199,7 @@ impl Lowering {
             Order::SameHost => return,
             Order::AllHosts => (Gate::Succeeded, since_start.to_vec()),
             Order::Settled => (Gate::Ended, since_start.to_vec()),
+            Order::AllSettled => (Gate::Ended, self.added.clone()),
             Order::Host(host) => (
                 Gate::Succeeded,
                 self.tail.get(&host).copied().into_iter().collect(),

@@ -12,6 +12,8 @@ pub enum Order {
     AllHosts,
     /// Nothing starts before everything ahead has ended on all hosts, well or not.
     Settled,
+    /// The same, and beyond the stage: before everything ahead in the whole plan has ended.
+    AllSettled,
     /// Nothing starts before everything ahead has succeeded on this one host.
     Host(String),
 }

@@ -236,6 +236,27 @@ async fn barriers_wait_for_all_hosts_and_same_host_edges_do_not() {
     assert_eq!(position(&world, "all@c"), 4);
 }
 
+#[test]
+fn what_waits_for_all_waits_beyond_its_stage() {
+    let world = World::default();
+    let first = Task::new("first")
+        .on("a", steps(&world, &["first"]))
+        .on("b", steps(&world, &["slow"]));
+    let second = vec![
+        Task::new("second").on("a", steps(&world, &["second"])),
+        Task::new("all")
+            .after(Order::AllSettled)
+            .on("a", steps(&world, &["all"])),
+    ];
+    let stages = vec![Stage::new("one", vec![first]), Stage::new("two", second)];
+    let graph = Graph::of(Plan::new("test", stages)).unwrap();
+    let view = graph.view();
+    let all = view.iter().find(|node| node.step == "all").unwrap();
+    let ahead = view.iter().filter(|node| all.after.contains(&node.id));
+    let ahead: Vec<&str> = ahead.map(|node| node.step.as_str()).collect();
+    assert_eq!(ahead, ["first", "slow", "second"]);
+}
+
 #[tokio::test]
 async fn a_failed_host_stops_what_depends_on_it_and_nothing_else() {
     let world = World::default();
@@ -612,11 +633,11 @@ proptest! {
     /// Whatever the plan: everything is done once, and nothing before what it waits for.
     #[test]
     fn any_plan_is_done_in_an_allowed_order(
-        shape in prop::collection::vec((0..4_usize, prop::collection::vec((0..3_usize, 1..3_usize), 1..4)), 1..6),
+        shape in prop::collection::vec((0..5_usize, prop::collection::vec((0..3_usize, 1..3_usize), 1..4)), 1..6),
     ) {
         let world = World::default();
         let mut counter = 0;
-        let orders = [Order::SameHost, Order::AllHosts, Order::Settled, Order::Host("a".into())];
+        let orders = [Order::SameHost, Order::AllHosts, Order::Settled, Order::AllSettled, Order::Host("a".into())];
         let tasks = shape.iter().map(|(order, chains)| {
             chains.iter().fold(Task::new("t").after(orders[*order].clone()), |task, (host, length)| {
                 let names: Vec<String> = (0..*length).map(|_| { counter += 1; format!("s{counter}") }).collect();
@@ -702,10 +723,10 @@ proptest! {
     /// Whatever the plan: its reverse is a graph, and holds each counterpart once.
     #[test]
     fn any_plan_can_be_taken_back(
-        shape in prop::collection::vec((0..4_usize, prop::collection::vec((0..3_usize, prop::collection::vec(0..9_usize, 1..4)), 1..4)), 1..6),
+        shape in prop::collection::vec((0..5_usize, prop::collection::vec((0..3_usize, prop::collection::vec(0..9_usize, 1..4)), 1..4)), 1..6),
     ) {
         let world = World::default();
-        let orders = [Order::SameHost, Order::AllHosts, Order::Settled, Order::Host("a".into())];
+        let orders = [Order::SameHost, Order::AllHosts, Order::Settled, Order::AllSettled, Order::Host("a".into())];
         let mut set_up = BTreeSet::new();
         let stages = shape.iter().map(|(order, chains)| {
             let task = chains.iter().fold(Task::new("t"), |task, (host, numbers)| {

@@ -52,10 +52,11 @@ impl Site {
     }
 }
 
-/// Has every node bear its labels and taints. A node that did not come into the cluster keeps the others from nothing.
+/// Has every node bear its labels and taints, masters among them that join as the workers do. A node that did not come
+/// into the cluster keeps the others from nothing.
 #[must_use]
 pub fn node_marks(site: &Site) -> Task {
-    let task = Task::new("labels and taints").after(Order::Settled);
+    let task = Task::new("labels and taints").after(Order::AllSettled);
     let Some(first) = site.first_master() else {
         return task;
     };
