@@ -7,7 +7,7 @@ use host::Command;
 use crate::kubeadm::{CONFIG, exclusive, run};
 use crate::shell::ask;
 use crate::static_pods::{
-    apiserver_is_ready, are_noted, container, not_touched, note, runs_anew, settled,
+    apiserver_is_ready, are_noted, container, in_turn, note, runs_anew, settled,
 };
 
 /// Has a master's static pods run as `kubeadm.yaml` and the kubeadm of this host would have them, and all of them well.
@@ -136,14 +136,7 @@ impl Step for KubeadmControlPlane {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        if let Some(halted) = self.halted.get() {
-            return Err(not_touched("the control plane", halted));
-        }
-        let done = self.roll(cx).await;
-        if done.is_err() {
-            self.halted.fill(self.node.clone());
-        }
-        done
+        in_turn("the control plane", &self.node, &self.halted, self.roll(cx)).await
     }
 
     /// `ResetNode`, the counterpart of setting up the node, takes the pods away.

@@ -9,7 +9,7 @@ use crate::etcdctl::leave_own_words;
 use crate::kubeadm::{CONFIG, exclusive, run};
 use crate::shell::{ask, must};
 use crate::static_pods::{
-    apiserver_is_ready, are_noted, container, not_touched, note, runs_anew, settled,
+    apiserver_is_ready, are_noted, container, in_turn, note, runs_anew, settled,
 };
 
 /// Has a master's own member of etcd, a static pod, run as `kubeadm.yaml` would have it. A member is restarted only
@@ -179,14 +179,7 @@ impl Step for KubeadmEtcd {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        if let Some(halted) = self.halted.get() {
-            return Err(not_touched("etcd", halted));
-        }
-        let done = self.roll(cx).await;
-        if done.is_err() {
-            self.halted.fill(self.node.clone());
-        }
-        done
+        in_turn("etcd", &self.node, &self.halted, self.roll(cx)).await
     }
 
     /// `ResetNode`, the counterpart of setting up the node, takes the pods away.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Cx, StepError};
+use engine::{Cx, Slot, StepError};
 use host::Command;
 use tokio::time::{Instant, sleep};
 
@@ -70,8 +70,25 @@ pub(crate) async fn settled(cx: &Cx, what: &str, complaints: &str) -> Result<(),
     }
 }
 
+/// Masters follow each other: after one that did not come up, whose name is in `halted`, this one is left as it is.
+pub(crate) async fn in_turn(
+    what: &str,
+    node: &str,
+    halted: &Slot<String>,
+    roll: impl Future<Output = Result<(), StepError>>,
+) -> Result<(), StepError> {
+    if let Some(halted) = halted.get() {
+        return Err(not_touched(what, halted));
+    }
+    let done = roll.await;
+    if done.is_err() {
+        halted.fill(node.to_owned());
+    }
+    done
+}
+
 /// Why a master is left as it is after one that did not come up.
-pub(crate) fn not_touched(what: &str, halted: &str) -> StepError {
+fn not_touched(what: &str, halted: &str) -> StepError {
     StepError::new(format!(
         "{what} runs with an older configuration and is not touched, because it did not come up on {halted}"
     ))

@@ -471,6 +471,20 @@ async fn a_program_without_what_is_needed_of_it() {
     ");
 }
 
+/// What the real shell of this machine answers.
+async fn survey_here(requirements: Requirements) -> Slot<Survey> {
+    let survey: Slot<Survey> = Slot::new("here");
+    let step = SurveyHost {
+        requirements,
+        survey: survey.clone(),
+    };
+    let host = host::local::LocalHost::new("here", host::Redactor::default());
+    let progress = Progress::unseen();
+    let host = Arc::new(host);
+    step.check(&Cx { host, progress }).await.unwrap();
+    survey
+}
+
 /// The real shell of this machine: of two addresses of its loopback one takes a connection.
 #[tokio::test]
 async fn a_real_shell_hears_who_answers() {
@@ -481,15 +495,7 @@ async fn a_real_shell_hears_who_answers() {
         shared: vec![answering, silent],
         ..Requirements::default()
     };
-    let survey: Slot<Survey> = Slot::new("here");
-    let step = SurveyHost {
-        requirements,
-        survey: survey.clone(),
-    };
-    let host = host::local::LocalHost::new("here", host::Redactor::default());
-    let progress = Progress::unseen();
-    let host = Arc::new(host);
-    step.check(&Cx { host, progress }).await.unwrap();
+    let survey = survey_here(requirements).await;
     let seen = survey.get().unwrap();
     let held: Vec<Held> = seen.shared.iter().map(|shared| shared.held).collect();
     assert_eq!(held, [Held::Elsewhere, Held::Nowhere]);
@@ -544,15 +550,7 @@ async fn a_real_shell_names_what_is_not_there_and_nothing_else() {
         ],
         ..Requirements::default()
     };
-    let survey: Slot<Survey> = Slot::new("here");
-    let step = SurveyHost {
-        requirements,
-        survey: survey.clone(),
-    };
-    let host = host::local::LocalHost::new("here", host::Redactor::default());
-    let progress = Progress::unseen();
-    let host = Arc::new(host);
-    step.check(&Cx { host, progress }).await.unwrap();
+    let survey = survey_here(requirements).await;
     let findings = &survey.get().unwrap().findings;
     let lacks = findings
         .iter()
