@@ -20,6 +20,7 @@ keys! {
     "debian-archive-trixie-security-automatic",
     "debian-archive-trixie-stable",
     "kylin",
+    "openeuler",
     "rocky-10",
     "rocky-8",
     "rocky-9",

@@ -155,8 +155,8 @@ impl<'a> System<'a> {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// The armored keys that its archives are signed with. None: whoever bundles for it must bring one.
-    pub fn keys(&self) -> impl Iterator<Item = &'static str> + use<'a> {
+    /// The armored keys that its archives are signed with.
+    pub fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.entry.keys.iter().filter_map(|name| key(name))
     }
 
@@ -218,6 +218,7 @@ mod tests {
         let systems = Systems::builtin();
         let mut used = BTreeSet::new();
         for (os, entry) in &systems.systems {
+            assert!(!entry.keys.is_empty(), "{os}");
             for name in &entry.keys {
                 assert!(key(name).is_some(), "{os}: {name}");
                 used.insert(name.as_str());

@@ -107,18 +107,18 @@ impl Carrier<'_> {
 
     /// Where a distribution signs its packages alone, nothing else has vouched for them so far.
     fn judge(&self, asked: &Asked, system: &LockedSystem) -> Result<(), BundleError> {
-        let known = self.systems.system(&asked.os);
-        let source = known.map(|system| system.source(asked.arch));
-        if !matches!(
-            source,
-            Some(Source::Rpm {
-                signed: Signed::Packages,
-                ..
-            })
-        ) {
+        let known = self
+            .systems
+            .system(&asked.os)
+            .expect("what is asked for is known");
+        let Source::Rpm {
+            signed: Signed::Packages,
+            ..
+        } = known.source(asked.arch)
+        else {
             return Ok(());
-        }
-        let keyring = keyring(self.systems, self.keyrings, asked)?;
+        };
+        let keyring = keyring(known, self.keyrings, asked)?;
         for (path, package) in &system.files {
             let name = path.file_name().unwrap_or_default();
             let file = BufReader::new(self.open(path)?);

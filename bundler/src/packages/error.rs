@@ -3,8 +3,6 @@ use packages::solve::Unsatisfiable;
 /// Why packages of a system cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PackageError {
-    #[error("kubexm has no key of this system, and cannot tell whose packages these are")]
-    NoKey,
     #[error("a key cannot be used: {0}")]
     Keyring(String),
     /// It came, and is not what the distribution has signed.
@@ -42,9 +40,6 @@ impl PackageError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoKey => {
-                "name a file with the distribution's public key: --keyring FILE; an installed system has it below /etc/pki/rpm-gpg or /usr/share/keyrings"
-            }
             Self::Keyring(_) => "a file with armored public keys is expected: gpg --armor --export",
             Self::Name { .. } => "give the name of a package, with =VERSION behind it if need be",
             Self::Unsatisfiable(_) => {

@@ -14,7 +14,7 @@ use artifact::{BasePackage, PackageEntry, PackageFormat, PackageSet, Sha256};
 use camino::Utf8Path;
 use event::Events;
 use jiff::Timestamp;
-use manifests::{Source, Systems};
+use manifests::{Source, System, Systems};
 use packages::openpgp::Keyring;
 use tokio_util::sync::CancellationToken;
 
@@ -118,7 +118,7 @@ impl Chooser<'_> {
             .systems
             .system(&asked.os)
             .expect("what is asked for is known");
-        let keyring = keyring(self.systems, self.keyrings, asked)?;
+        let keyring = keyring(system, self.keyrings, asked)?;
         let indexes = Indexes::new(self, asked)?;
         let now = Timestamp::now();
         let (format, answer) = match system.source(asked.arch) {
@@ -140,17 +140,12 @@ impl Chooser<'_> {
 }
 
 /// The keys that a system's archives may be signed with.
-fn keyring(systems: &Systems, more: &[String], asked: &Asked) -> Result<Keyring, BundleError> {
-    let system = systems.system(&asked.os);
-    let mut keys: Vec<&str> = more.iter().map(String::as_str).collect();
-    if let Some(system) = system {
-        for key in system.keys() {
-            keys.push(key);
-        }
-    }
-    if keys.is_empty() {
-        return Err(asked.fails(PackageError::NoKey));
-    }
+fn keyring<'a>(
+    system: System<'a>,
+    more: &'a [String],
+    asked: &Asked,
+) -> Result<Keyring, BundleError> {
+    let keys = more.iter().map(String::as_str).chain(system.keys());
     Keyring::from_armored(keys)
         .map_err(|error| asked.fails(PackageError::Keyring(error.to_string())))
 }
@@ -214,5 +209,23 @@ pub(crate) fn title(set: &PackageSet, path: &Utf8Path) -> String {
     match packages.find(|entry| entry.path == path) {
         Some(PackageEntry { name, version, .. }) => format!("{name} {version} of {os} for {arch}"),
         None => format!("{path} of {os} for {arch}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_system_has_keys_that_may_sign() {
+        let systems = Systems::builtin();
+        for os in systems.names() {
+            let keyring = Keyring::from_armored(systems.system(os).unwrap().keys());
+            assert!(keyring.is_ok(), "{os}: {keyring:?}");
+        }
+        let openeuler = systems.system(&"openeuler-24.03".parse().unwrap()).unwrap();
+        let keyring = Keyring::from_armored(openeuler.keys()).unwrap();
+        // EulerMaker's, and the subkey that it signs packages with.
+        assert_eq!(keyring.ids(), ["3B477C60B675600B", "007FB747FB37BC6F"]);
     }
 }
