@@ -9,7 +9,7 @@ use cluster::{Arch, Cluster};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-pub(crate) use debian::Debian;
+pub(crate) use debian::{Debian, Form};
 pub(crate) use redhat::RedHat;
 pub(crate) use signer::Signer;
 pub(crate) use upstream::{Upstream, manifest};

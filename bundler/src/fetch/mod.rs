@@ -104,13 +104,6 @@ impl FetchFailures {
             .iter()
             .any(|failure| failure.error == FetchError::Interrupted)
     }
-
-    /// Whether nothing failed but that it is not there.
-    pub(crate) fn not_found(&self) -> bool {
-        self.0
-            .iter()
-            .all(|failure| matches!(failure.error, FetchError::NotFound { .. }))
-    }
 }
 
 /// An address of the table or of an index.

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use manifests::{Archive, DebBase};
 use packages::answer;
-use packages::deb::{BaseRule, IndexFile, Release, Universe, resolve};
+use packages::deb::{BaseRule, IndexFile, Universe, resolve};
 use packages::openpgp::Keyring;
 use packages::solve::Unsatisfiable;
 
 use super::index::{Indexes, Listed, sha256};
+use super::release::{self, Signed};
 use super::{Answer, Place, answered};
 use crate::bundle::on_thread;
 use crate::error::BundleError;
@@ -44,11 +45,10 @@ pub(super) async fn choose(
             })
         })
         .collect();
-    let urls: Vec<String> = suites.iter().map(Suite::release).collect();
-    let signed = indexes.signed(&urls).await?;
     let mut listed = Vec::new();
-    for (suite, signed) in suites.iter().zip(&signed) {
-        listed.extend(suite.indexes(indexes, signed, &keyring, now)?);
+    for suite in &suites {
+        let signed = release::fetch(indexes, &suite.at, &keyring, now).await?;
+        listed.extend(suite.indexes(indexes, &signed)?);
     }
     let stored = indexes
         .listed(listed.iter().map(|index| &index.listed))
@@ -100,35 +100,23 @@ fn relation(name: &str) -> String {
 }
 
 impl<'a> Suite<'a> {
-    fn release(&self) -> String {
-        format!("{}/InRelease", self.at)
-    }
-
     /// The indexes that a signed release names.
     fn indexes(
         &self,
         indexes: &Indexes<'_>,
-        signed: &[u8],
-        keyring: &Keyring,
-        now: Timestamp,
+        signed: &Signed,
     ) -> Result<Vec<Index<'a>>, BundleError> {
-        let url = self.release();
-        let text = keyring
-            .verify_cleartext(signed, now)
-            .map_err(|error| indexes.untrusted(&url, &error, error.hint()))?;
-        let release = Release::parse(&text)
-            .and_then(|release| release.fresh(now).map(|()| release))
-            .map_err(|error| indexes.untrusted(&url, &error, error.hint()))?;
+        let Signed { url, release } = signed;
         let arch = indexes.asked.arch.go();
         let components = self.archive.components.iter();
         components
             .map(|component| {
                 let file = release
                     .index(component, arch)
-                    .map_err(|error| indexes.unusable(&url, &error, error.hint()))?;
+                    .map_err(|error| indexes.unusable(url, &error, error.hint()))?;
                 let listed = Listed {
                     url: format!("{}/{}", self.at, file.path),
-                    sha256: sha256(indexes, &url, &file.checksum.sha256)?,
+                    sha256: sha256(indexes, url, &file.checksum.sha256)?,
                     size: Some(file.checksum.size),
                     by: url.clone(),
                 };

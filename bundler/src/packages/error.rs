@@ -5,6 +5,10 @@ use packages::solve::Unsatisfiable;
 pub enum PackageError {
     #[error("a key cannot be used: {0}")]
     Keyring(String),
+    #[error("{at}: neither InRelease nor Release is there")]
+    NoRelease { at: String },
+    #[error("{at}: Release is not signed: neither InRelease nor Release.gpg is there")]
+    UnsignedRelease { at: String },
     /// It came, and is not what the distribution has signed.
     #[error("{at}: {cause}")]
     Untrusted {
@@ -41,6 +45,9 @@ impl PackageError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Keyring(_) => "a file with armored public keys is expected: gpg --armor --export",
+            Self::NoRelease { .. } | Self::UnsignedRelease { .. } => {
+                "check that this release is still there; a mirror may not have it"
+            }
             Self::Name { .. } => "give the name of a package, with =VERSION behind it if need be",
             Self::Unsatisfiable(_) => {
                 "look at what wants it: a package of system.debs or system.rpms may be called otherwise there, or be of an archive that kubexm does not ask"
@@ -57,6 +64,6 @@ impl PackageError {
     /// Whether something came that is not what was signed.
     #[must_use]
     pub const fn is_unverified(&self) -> bool {
-        matches!(self, Self::Untrusted { .. })
+        matches!(self, Self::Untrusted { .. } | Self::UnsignedRelease { .. })
     }
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{Asked, Chooser, PackageError};
 use crate::error::BundleError;
-use crate::fetch::{Checksum, FetchFailures, Fetched, FileJob, address};
+use crate::fetch::{Checksum, FetchError, FetchFailures, FileFailure, FileJob, address};
 
 /// Indexes of one system's archives, fetched as any other file is, and kept for as long as this lives.
 pub(super) struct Indexes<'a> {
@@ -37,21 +37,26 @@ impl<'a> Indexes<'a> {
         })
     }
 
-    /// Documents that are signed themselves.
-    pub(super) async fn signed(&self, urls: &[String]) -> Result<Vec<Vec<u8>>, BundleError> {
-        let jobs = urls
-            .iter()
-            .map(|url| self.job(url, Checksum::FirstSeen, None));
-        self.bytes(jobs.collect::<Result<_, _>>()?).await
+    /// A document that no index vouches for.
+    pub(super) async fn document(&self, url: &str) -> Result<Vec<u8>, BundleError> {
+        let job = self.job(url, Checksum::FirstSeen, None)?;
+        Ok(self.bytes(vec![job]).await?.concat())
     }
 
-    /// A signature that lies beside what it is of; none where the archive has none.
-    pub(super) async fn signature(&self, url: &str) -> Result<Option<Vec<u8>>, BundleError> {
-        let job = self.job(url, Checksum::FirstSeen, None)?;
-        match self.fetched(vec![job]).await {
-            Ok(files) => files.first().map(|file| take(&file.dest)).transpose(),
-            Err(failures) if failures.not_found() => Ok(None),
-            Err(failures) => Err(failures.into()),
+    /// A small document that an archive may have or not; none only where the archive says so.
+    pub(super) async fn present(&self, url: &str) -> Result<Option<String>, BundleError> {
+        let Chooser {
+            fetcher, cancel, ..
+        } = self.chooser;
+        let address = address(url)?;
+        let asked = cancel.run_until_cancelled(fetcher.fetch_text(&address));
+        match asked.await.unwrap_or(Err(FetchError::Interrupted)) {
+            Ok(text) => Ok(Some(text)),
+            Err(FetchError::NotFound { .. }) => Ok(None),
+            Err(error) => {
+                let title = self.title(url);
+                Err(FetchFailures(vec![FileFailure { title, error }]).into())
+            }
         }
     }
 
@@ -78,18 +83,14 @@ impl<'a> Indexes<'a> {
     }
 
     async fn bytes(&self, jobs: Vec<FileJob>) -> Result<Vec<Vec<u8>>, BundleError> {
-        let files = self.fetched(jobs).await?;
-        files.iter().map(|file| take(&file.dest)).collect()
-    }
-
-    async fn fetched(&self, jobs: Vec<FileJob>) -> Result<Vec<Fetched>, FetchFailures> {
         let Chooser {
             fetcher,
             events,
             cancel,
             ..
         } = self.chooser;
-        fetcher.fetch_all(jobs, events, cancel).await
+        let files = fetcher.fetch_all(jobs, events, cancel).await?;
+        files.iter().map(|file| take(&file.dest)).collect()
     }
 
     fn job(
@@ -98,17 +99,21 @@ impl<'a> Indexes<'a> {
         checksum: Checksum,
         size: Option<u64>,
     ) -> Result<FileJob, BundleError> {
-        let Asked { os, arch, .. } = self.asked;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let dir = Utf8Path::from_path(self.dir.path()).unwrap_or(Utf8Path::new("."));
         let dest: Utf8PathBuf = dir.join(number.to_string());
         Ok(FileJob {
-            title: format!("index {url} of {os} for {arch}"),
+            title: self.title(url),
             url: address(url)?,
             dest,
             checksum,
             size,
         })
+    }
+
+    fn title(&self, url: &str) -> String {
+        let Asked { os, arch, .. } = self.asked;
+        format!("index {url} of {os} for {arch}")
     }
 
     /// The wishes, as a system's packages are asked for them.

@@ -6,6 +6,7 @@ mod carry;
 mod deb;
 mod error;
 mod index;
+mod release;
 mod rpm;
 
 use std::collections::{BTreeMap, BTreeSet};

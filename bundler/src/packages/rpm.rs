@@ -64,16 +64,21 @@ async fn repository(
     now: Timestamp,
 ) -> Result<Repository, BundleError> {
     let url = format!("{at}/repodata/repomd.xml");
-    let document = indexes.signed(std::slice::from_ref(&url)).await?.concat();
+    let document = indexes.document(&url).await?;
     let (judged, signature) = match signed {
         Signed::Metadata => (
             repomd::Signed::Metadata(keyring),
-            indexes.signature(&format!("{url}.asc")).await?,
+            indexes.present(&format!("{url}.asc")).await?,
         ),
         Signed::Packages => (repomd::Signed::Packages, None),
     };
-    let repomd = Repomd::read(&document, signature.as_deref(), judged, now)
-        .map_err(|error| wrong(indexes, at, &error))?;
+    let repomd = Repomd::read(
+        &document,
+        signature.as_deref().map(str::as_bytes),
+        judged,
+        now,
+    )
+    .map_err(|error| wrong(indexes, at, &error))?;
     Ok(Repository {
         at: at.to_owned(),
         repomd,

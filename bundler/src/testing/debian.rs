@@ -43,12 +43,22 @@ const WANTED: [&str; 10] = [
     "socat",
 ];
 
+/// How an archive carries its signature.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// `InRelease`.
+    Inline,
+    /// `Release` and `Release.gpg`, in armor as Debian's own.
+    Pair,
+}
+
 /// The archive, and the key that signs it.
 pub(crate) struct Debian {
     signer: Signer,
     /// Further fields of each package, by its name.
     packages: BTreeMap<String, String>,
     pub(crate) valid_until: Option<&'static str>,
+    pub(crate) form: Form,
 }
 
 impl Debian {
@@ -68,6 +78,7 @@ impl Debian {
             signer: Signer::new(),
             packages,
             valid_until: None,
+            form: Form::Inline,
         }
     }
 
@@ -107,12 +118,17 @@ impl Debian {
                 "Origin: Debian\nCodename: {}\nDate: Sat, 15 Nov 2025 09:31:14 UTC\n{until}SHA256:\n {sha256} {size} main/binary-amd64/Packages.gz\n",
                 suite.rsplit('/').next().unwrap()
             );
-            let signed = self.signer.clear_sign(release.as_bytes());
-            upstream.put(&format!("/deb.debian.org/{suite}/InRelease"), &signed);
-            upstream.put(
-                &format!("/deb.debian.org/{suite}/main/binary-amd64/Packages.gz"),
-                &packed,
-            );
+            let put = |name: &str, content: &[u8]| {
+                upstream.put(&format!("/deb.debian.org/{suite}/{name}"), content);
+            };
+            match self.form {
+                Form::Inline => put("InRelease", &self.signer.clear_sign(release.as_bytes())),
+                Form::Pair => {
+                    put("Release", release.as_bytes());
+                    put("Release.gpg", &self.signer.detach_sign(release.as_bytes()));
+                }
+            }
+            put("main/binary-amd64/Packages.gz", &packed);
         }
     }
 }

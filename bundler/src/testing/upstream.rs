@@ -21,6 +21,8 @@ type Pages = BTreeMap<String, (&'static str, Vec<u8>)>;
 pub(crate) struct Upstream {
     pub(crate) server: Server,
     pages: Arc<Mutex<Pages>>,
+    /// What is answered with a status in place of a page.
+    refused: Arc<Mutex<BTreeMap<String, u16>>>,
 }
 
 impl Upstream {
@@ -33,9 +35,20 @@ impl Upstream {
             serve_image(&mut pages, &image.reference, &Arch::ALL);
         }
         let pages = Arc::new(Mutex::new(pages));
-        let shown = Arc::clone(&pages);
-        let server = Server::start(move |request| answer(&shown.lock().unwrap(), request)).await;
-        Self { server, pages }
+        let refused = Arc::<Mutex<BTreeMap<String, u16>>>::default();
+        let (shown, hidden) = (Arc::clone(&pages), Arc::clone(&refused));
+        let server = Server::start(move |request| {
+            let hidden = hidden.lock().unwrap();
+            match hidden.get(&request.path) {
+                Some(status) => Reply::status(*status),
+                None => answer(&shown.lock().unwrap(), request),
+            }
+        });
+        Self {
+            server: server.await,
+            pages,
+            refused,
+        }
     }
 
     /// All hosts are asked here.
@@ -70,6 +83,12 @@ impl Upstream {
     pub(crate) fn remove(&self, end: &str) {
         let path = self.find(end);
         self.pages.lock().unwrap().remove(&path);
+    }
+
+    /// The page stays, and whoever asks for it gets this status.
+    pub(crate) fn refuse(&self, end: &str, status: u16) {
+        let path = self.find(end);
+        self.refused.lock().unwrap().insert(path, status);
     }
 
     /// Other content, with or without a checksum to match.

@@ -1,7 +1,7 @@
 //! Packages of operating systems, from a stand-in for Debian's archive.
 
 use super::*;
-use crate::testing::Debian;
+use crate::testing::{Debian, Form};
 
 const SPEC: &str = r#"{
     "hosts": [{"name": "node1", "address": "192.0.2.1", "os": "debian-13"}],
@@ -189,11 +189,119 @@ async fn an_archive_that_is_not_there_is_told() {
     site.upstream.remove("trixie-security/InRelease");
     let (said, unverified) = refused(&site, &debian).await;
     insta::assert_snapshot!(said, @r"
-    one thing could not be fetched:
-      index https://deb.debian.org/debian-security/dists/trixie-security/InRelease of debian-13 for amd64: http://UP/deb.debian.org/debian-security/dists/trixie-security/InRelease: not found (404)
-    hint: check that this version exists for this architecture; a mirror may not have it
+    packages of debian-13 for amd64: https://deb.debian.org/debian-security/dists/trixie-security: neither InRelease nor Release is there
+    hint: check that this release is still there; a mirror may not have it
     ");
     assert!(!unverified);
+}
+
+/// An archive as small and old mirrors have it.
+fn pair() -> Debian {
+    let mut debian = debian();
+    debian.form = Form::Pair;
+    debian
+}
+
+#[tokio::test]
+async fn a_release_with_its_signature_beside_it_will_do() {
+    let debian = pair();
+    let site = site(&debian).await;
+    let report = bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
+    let manifest = open(&report);
+    let [set] = manifest.systems.as_slice() else {
+        panic!("{:?}", manifest.systems);
+    };
+    let listed = manifest.file(&set.packages[0].path).unwrap();
+    let release = "https://deb.debian.org/debian/dists/trixie/Release";
+    assert_eq!(listed.checksum_from.as_deref(), Some(release));
+    let lock = std::fs::read_to_string(site.path("kubexm.lock")).unwrap();
+    assert!(
+        lock.contains(release) && !lock.contains("InRelease"),
+        "{lock}"
+    );
+}
+
+#[tokio::test]
+async fn a_release_that_was_changed_beside_its_signature_is_refused() {
+    let debian = pair();
+    let site = site(&debian).await;
+    site.upstream.replace(
+        "debian/dists/trixie/Release",
+        b"Codename: trixie\nDate: Sat, 15 Nov 2025 09:31:14 UTC\n",
+    );
+    let (said, unverified) = refused(&site, &debian).await;
+    assert!(said.starts_with("packages of debian-13 for amd64: https://deb.debian.org/debian/dists/trixie/Release: the signature of key "), "{said}");
+    assert!(
+        said.contains("the text was changed after it was signed"),
+        "{said}"
+    );
+    assert!(unverified);
+}
+
+#[tokio::test]
+async fn a_release_without_its_signature_is_refused() {
+    let debian = pair();
+    let site = site(&debian).await;
+    site.upstream.remove("trixie-updates/Release.gpg");
+    let (said, unverified) = refused(&site, &debian).await;
+    insta::assert_snapshot!(said, @r"
+    packages of debian-13 for amd64: https://deb.debian.org/debian/dists/trixie-updates: Release is not signed: neither InRelease nor Release.gpg is there
+    hint: check that this release is still there; a mirror may not have it
+    ");
+    assert!(unverified);
+}
+
+#[tokio::test]
+async fn an_expired_release_is_refused_however_it_is_signed() {
+    let mut debian = pair();
+    debian.valid_until = Some("Sat, 22 Nov 2025 09:31:14 UTC");
+    let site = site(&debian).await;
+    let (said, unverified) = refused(&site, &debian).await;
+    assert!(
+        said.contains("trixie/Release: the index of trixie, of 2025-11-15T09:31:14Z, was good until 2025-11-22T09:31:14Z"),
+        "{said}"
+    );
+    assert!(unverified);
+}
+
+#[tokio::test]
+async fn a_release_of_a_stranger_is_refused_however_it_is_signed() {
+    let site = site(&pair()).await;
+    let error = site.bundle("work").await.unwrap_err();
+    let said = site.said(&error);
+    assert!(said.contains("none of the known keys"), "{said}");
+    assert!(error.is_unverified());
+}
+
+#[tokio::test]
+async fn a_bad_inrelease_is_not_passed_over() {
+    let mut debian = debian();
+    let site = site(&debian).await;
+    debian.form = Form::Pair;
+    debian.publish(&site.upstream);
+    site.upstream
+        .replace("debian/dists/trixie/InRelease", b"Codename: trixie\n");
+    let (said, unverified) = refused(&site, &debian).await;
+    assert!(
+        said.starts_with("packages of debian-13 for amd64: https://deb.debian.org/debian/dists/trixie/InRelease: this is no OpenPGP signature"),
+        "{said}"
+    );
+    assert!(unverified);
+}
+
+#[tokio::test]
+async fn an_inrelease_that_cannot_be_fetched_is_not_passed_over() {
+    let mut debian = debian();
+    let site = site(&debian).await;
+    debian.form = Form::Pair;
+    debian.publish(&site.upstream);
+    site.upstream.refuse("debian/dists/trixie/InRelease", 403);
+    let (said, _) = refused(&site, &debian).await;
+    insta::assert_snapshot!(said, @r"
+    one thing could not be fetched:
+      index https://deb.debian.org/debian/dists/trixie/InRelease of debian-13 for amd64: http://UP/deb.debian.org/debian/dists/trixie/InRelease: access refused (403)
+    hint: a mirror's login is written into its address: --mirror HOST=https://USER:PASSWORD@MIRROR
+    ");
 }
 
 #[tokio::test]
