@@ -54,6 +54,8 @@ impl SiteRegistry {
 pub(crate) struct Registry {
     client: Client,
     base: Url,
+    /// For messages: `registry.kubexm.local:5000`.
+    name: String,
     credentials: RegistryCredentials,
 }
 
@@ -78,16 +80,21 @@ impl Registry {
         };
         let parse = |url: &str| Url::parse(url).map_err(|error| unusable(error.to_string()));
         let mut base = parse(&site.url)?;
-        let authority = Certificate::from_pem(ca)
+        let mut name = authority(&base);
+        let certificate = Certificate::from_pem(ca)
             .map_err(|error| unusable(format!("{}: {}", site.ca, error::innermost(&error))))?;
         let mut client = Client::builder();
         if let Way::Through(forward) = way {
             // Its certificate has no loopback address; by its name it proves itself, wherever that leads.
             base = parse(&format!("https://{}", site.names.authority))?;
-            client = client.resolve(base.host_str().unwrap_or_default(), forward.here());
+            name = authority(&base);
+            let here = forward.here();
+            base.set_port(Some(here.port()))
+                .expect("an address with https has a port");
+            client = client.resolve(base.host_str().unwrap_or_default(), here);
         }
         let client = client
-            .tls_certs_only([authority])
+            .tls_certs_only([certificate])
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -100,6 +107,7 @@ impl Registry {
         Ok(Self {
             client,
             base,
+            name,
             credentials,
         })
     }
@@ -252,32 +260,33 @@ impl Registry {
         let url = location.and_then(|location| answer.url().join(location).ok());
         url.filter(|url| url.origin() == self.base.origin())
             .ok_or_else(|| RegistryError::Elsewhere {
-                registry: self.name(),
+                registry: self.name.clone(),
                 location: location.unwrap_or("nowhere").to_owned(),
             })
     }
 
-    fn name(&self) -> String {
-        let host = self.base.host_str().unwrap_or_default();
-        match self.base.port_or_known_default() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        }
-    }
-
     fn unanswered(&self, error: &reqwest::Error) -> RegistryError {
-        RegistryError::unanswered(self.name(), error)
+        RegistryError::unanswered(self.name.clone(), error)
     }
 
     fn silent(&self, after: Duration) -> RegistryError {
         RegistryError::Silent {
-            registry: self.name(),
+            registry: self.name.clone(),
             seconds: after.as_secs(),
         }
     }
 
     async fn refused(&self, what: String, answer: Response) -> RegistryError {
-        RegistryError::refused(self.name(), what, answer).await
+        RegistryError::refused(self.name.clone(), what, answer).await
+    }
+}
+
+/// Host and port, as people know them.
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     }
 }
 
