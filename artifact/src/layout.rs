@@ -15,12 +15,6 @@ impl WorkDir {
     pub fn tree(&self, cluster: &str) -> Tree {
         Tree(self.0.join(".kubexm").join(cluster))
     }
-
-    /// `.kubexm/<host>/`: a host's own rendered files, facts and logs.
-    #[must_use]
-    pub fn host(&self, name: &str) -> Utf8PathBuf {
-        self.0.join(".kubexm").join(name)
-    }
 }
 
 /// `.kubexm/<cluster>/`: everything that belongs to one cluster.
@@ -73,6 +67,12 @@ impl Tree {
     #[must_use]
     pub fn state(&self) -> Utf8PathBuf {
         self.0.join("state")
+    }
+
+    /// What was done on each host: its rendered files, facts and log.
+    #[must_use]
+    pub fn hosts(&self) -> Utf8PathBuf {
+        self.0.join("state/hosts")
     }
 
     /// Programs taken out of the archives of the tree, ready to be uploaded. Made at the site.

@@ -1,5 +1,6 @@
 //! How this person, on this machine, logs in to hosts.
 
+use artifact::Tree;
 use camino::Utf8PathBuf;
 use pipeline::{Access, HostKeys, UnknownHost};
 
@@ -31,5 +32,14 @@ pub fn of(args: &AccessArgs) -> Access<'static> {
             unknown,
         },
         agent: agent.map(Utf8PathBuf::from),
+        records: None,
+    }
+}
+
+/// The same, and what is done on each host is kept in the tree.
+pub fn recorded(args: &AccessArgs, tree: &Tree) -> Access<'static> {
+    Access {
+        records: Some(tree.hosts()),
+        ..of(args)
     }
 }

@@ -12,7 +12,8 @@ use crate::{access, runtime, signals, site};
 pub fn run(args: &CheckArgs, printer: &Printer) -> Result<(), Failure> {
     let site = site::existing(&args.config, &args.work_dir, printer)?;
     let graph = pipeline::check(&site)?;
-    let inventory = pipeline::inventory(&site.cluster, &access::of(&args.access))?;
+    let inventory =
+        pipeline::inventory(&site.cluster, &access::recorded(&args.access, &site.tree))?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
     let session = Session::begin(&site.tree, &format!("check, process {}", process::id()))?;

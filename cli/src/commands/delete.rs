@@ -26,7 +26,12 @@ pub fn run(args: &DeleteClusterArgs, printer: &Printer) -> Result<(), Failure> {
     let site = Site::new(cluster, manifest, tree, None);
     let data = if args.purge { Data::Purge } else { Data::Keep };
     let graph = pipeline::delete(&site, data)?;
-    let inventory = pipeline::inventory(&site.cluster, &access::of(&args.access))?;
+    let access = if args.dry_run {
+        access::of(&args.access)
+    } else {
+        access::recorded(&args.access, &site.tree)
+    };
+    let inventory = pipeline::inventory(&site.cluster, &access)?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
     let jobs = runtime::jobs(args.jobs);

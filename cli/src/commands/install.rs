@@ -21,7 +21,12 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     let site = site::site(cluster, bundle.manifest().clone(), &args.work_dir)?;
     let graph = pipeline::install(&site, args.until)?;
-    let inventory = pipeline::inventory(&site.cluster, &access::of(&args.access))?;
+    let access = if args.dry_run {
+        access::of(&args.access)
+    } else {
+        access::recorded(&args.access, &site.tree)
+    };
+    let inventory = pipeline::inventory(&site.cluster, &access)?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
     let jobs = runtime::jobs(args.jobs);

@@ -13,6 +13,7 @@ mod first_of;
 pub mod local;
 mod probe;
 mod read;
+mod recorded;
 mod redact;
 mod shell;
 pub mod ssh;
@@ -31,6 +32,7 @@ pub use error::HostError;
 pub use facts::{Cgroup, Disk, Facts};
 pub use first_of::FirstOf;
 pub use probe::TOOLS;
+pub use recorded::Recorded;
 pub use redact::Redactor;
 pub use upload::{FileAttrs, Owner, Source};
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 use cluster::{Cluster, Login, Role, Secret, SecretError, SecretSource};
 use engine::Inventory;
-use host::FirstOf;
-use host::Redactor;
 use host::local::LocalHost;
 use host::ssh::{Auth, HostKeys, Options, PinnedKey, PinnedKeyError, SshHost, Target};
+use host::{FirstOf, Host, Recorded, Redactor};
 use module::{CONTROL_PLANE, OPERATOR, api_answers};
 use secrecy::SecretString;
 
@@ -19,6 +18,8 @@ pub struct Access<'a> {
     pub host_keys: HostKeys,
     /// The SSH agent's socket, where one runs.
     pub agent: Option<Utf8PathBuf>,
+    /// Where a directory for each host keeps what was done there; nowhere if nothing is to be done.
+    pub records: Option<Utf8PathBuf>,
 }
 
 /// Why it is already known that a login cannot work.
@@ -35,7 +36,8 @@ pub enum AccessError {
     Nothing { host: String },
 }
 
-/// The hosts of a config, the operator's own machine, and the control plane as whichever master answers. Connects to nothing yet. All that is missing is told at once.
+/// The hosts of a config, the operator's own machine, and the control plane as whichever master answers. Connects to
+/// nothing yet. All that is missing is told at once.
 pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, PipelineError> {
     let mut bastions = Bastions {
         access,
@@ -59,7 +61,11 @@ pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, Pi
         };
         match reached() {
             Ok(ssh) => {
-                inventory.insert(host.name.clone(), Arc::new(ssh));
+                let reached: Arc<dyn Host> = match &access.records {
+                    Some(records) => Arc::new(Recorded::new(ssh, records.join(&host.name))),
+                    None => Arc::new(ssh),
+                };
+                inventory.insert(host.name.clone(), reached);
             }
             Err(error) => errors.push(error),
         }
