@@ -19,7 +19,9 @@ pub struct Carried {
     pub arch: String,
     /// Which of the archives has it: the number given when its index was read.
     pub source: usize,
-    /// Below the archive's address.
+    /// The address that its file lies below, where that is not the archive's own.
+    pub at: Option<String>,
+    /// Below that address.
     pub path: String,
     pub size: u64,
     /// In hex.

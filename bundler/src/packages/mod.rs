@@ -66,6 +66,7 @@ fn answered(
 ) -> Result<Answer, BundleError> {
     let packages = answer.packages.into_iter().map(|package| {
         let Place { at, index } = &places[package.source];
+        let at = package.at.as_ref().unwrap_or(at);
         Ok(Chosen {
             url: format!("{at}/{}", package.path),
             sha256: index::sha256(indexes, index, &package.sha256)?,

@@ -56,6 +56,8 @@ pub(crate) struct RedHat {
     pub(crate) modules: Option<&'static str>,
     /// What the packages themselves are signed with, where they are.
     pub(crate) packages_signed: Option<Signer>,
+    /// Where the packages themselves lie, if not beside their metadata.
+    pub(crate) elsewhere: Option<&'static str>,
 }
 
 impl RedHat {
@@ -65,6 +67,7 @@ impl RedHat {
             more: Vec::new(),
             modules: None,
             packages_signed: None,
+            elsewhere: None,
         }
     }
 
@@ -127,7 +130,12 @@ impl RedHat {
                 signer.sign_rpm(&file);
             }
         }
-        run(Command::new("createrepo_c").arg("--quiet").arg(&root));
+        let mut index = Command::new("createrepo_c");
+        index.arg("--quiet").arg(&root);
+        if let Some(address) = self.elsewhere {
+            index.args(["--baseurl", address]);
+        }
+        run(&mut index);
         if let Some(modules) = spec.modules {
             let file = scratch.path().join("modules.yaml");
             fs::write(&file, modules).unwrap();
@@ -139,6 +147,10 @@ impl RedHat {
         }
         for file in files(&root) {
             let path = file.strip_prefix(&root).unwrap().to_str().unwrap();
+            let packages = self
+                .elsewhere
+                .map(|address| address.trim_start_matches("https:/").trim_end_matches('/'));
+            let at = packages.filter(|_| path.ends_with(".rpm")).unwrap_or(at);
             upstream.put(&format!("{at}/{path}"), &fs::read(&file).unwrap());
         }
         if signed == Signed::Metadata {

@@ -81,6 +81,7 @@ fn answer(universe: &Universe, base: &BTreeSet<PackageId>, solution: Solution) -
             version: entry.version.to_string(),
             arch: entry.arch.to_string(),
             source: entry.source,
+            at: None,
             path: entry.path.to_string(),
             size: entry.checksum.size,
             sha256: entry.checksum.sha256.clone(),

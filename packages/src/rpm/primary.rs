@@ -4,7 +4,7 @@ use std::io::BufRead;
 use super::checksum::Sha256;
 use super::metadata::{MetadataError, Part};
 use super::relation::{Capability, Relation};
-use super::repomd::local;
+use super::repomd::{base, local};
 use super::version::{Evr, Operator, Range};
 use super::xml::{Attributes, Visitor, walk};
 
@@ -14,8 +14,10 @@ pub struct Package {
     pub name: String,
     pub evr: Evr,
     pub arch: String,
-    /// Where the file lies, from the repository's root on.
+    /// Where the file lies, from the repository's root on, or from `base` on.
     pub location: String,
+    /// The address that it lies below, where that is not the repository's own.
+    pub base: Option<String>,
     pub size: u64,
     pub sha256: Sha256,
     pub provides: Vec<Capability>,
@@ -70,6 +72,7 @@ struct Draft {
     checksum_type: String,
     checksum: String,
     location: Option<String>,
+    base: Option<String>,
     size: Option<u64>,
     provides: Vec<Capability>,
     requires: Vec<Relation>,
@@ -119,7 +122,10 @@ impl Visitor for Reader<'_> {
                 self.draft.evr = Some(evr.map_err(|error| error.to_string())?);
             }
             "checksum" => self.draft.checksum_type = attributes.require("type")?.into_owned(),
-            "location" => self.draft.location = Some(local(&attributes.require("href")?)?),
+            "location" => {
+                self.draft.location = Some(local(&attributes.require("href")?)?);
+                self.draft.base = base(attributes)?.map(|base| elsewhere(&base)).transpose()?;
+            }
             "size" => {
                 let size = attributes.require("package")?;
                 self.draft.size = Some(size.parse().map_err(|_| format!("'{size}' is no size"))?);
@@ -166,6 +172,7 @@ impl Draft {
         Ok(Package {
             evr: self.evr.ok_or_else(|| lacks("version"))?,
             location: self.location.ok_or_else(|| lacks("location"))?,
+            base: self.base,
             size: self.size.ok_or_else(|| lacks("size"))?,
             sha256: self.checksum.parse()?,
             arch: self.arch,
@@ -176,6 +183,17 @@ impl Draft {
             files: self.files,
             name,
         })
+    }
+}
+
+/// An address that packages lie below: any server's, as what comes from it has to be what the metadata say.
+fn elsewhere(base: &str) -> Result<String, String> {
+    if base.starts_with("https://") || base.starts_with("http://") {
+        Ok(base.trim_end_matches('/').to_owned())
+    } else {
+        Err(format!(
+            "packages lie at '{base}', where they cannot be fetched from"
+        ))
     }
 }
 

@@ -1,4 +1,5 @@
 //! `repomd.xml`: which metadata files a repository has, with their checksums. Who signed it vouches for all of them.
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -76,6 +77,7 @@ struct Reader {
     sha256: Option<Sha256>,
     open: Option<Sha256>,
     location: Option<String>,
+    base: Option<String>,
     size: Option<u64>,
     open_size: Option<u64>,
 }
@@ -93,7 +95,10 @@ impl Visitor for Reader {
             "checksum" | "open-checksum" => {
                 self.checksum_type = attributes.require("type")?.into_owned();
             }
-            "location" => self.location = Some(local(&attributes.require("href")?)?),
+            "location" => {
+                self.location = Some(local(&attributes.require("href")?)?);
+                self.base = base(attributes)?.map(Cow::into_owned);
+            }
             _ => {}
         }
         Ok(())
@@ -113,6 +118,11 @@ impl Visitor for Reader {
             // Files that nobody asks for here may be as they like.
             "data" if ["primary", "filelists", "modules"].contains(&self.kind.as_str()) => {
                 let kind = std::mem::take(&mut self.kind);
+                if let Some(base) = &self.base {
+                    return Err(format!(
+                        "{kind} lies at '{base}', outside of the repository"
+                    ));
+                }
                 let part = Part {
                     sha256: self.sha256.take().ok_or_else(|| {
                         format!(
@@ -134,6 +144,11 @@ impl Visitor for Reader {
         }
         Ok(())
     }
+}
+
+/// The address that a location is below, where that is not the one of the metadata.
+pub(super) fn base<'a>(attributes: &'a Attributes<'_>) -> Result<Option<Cow<'a, str>>, String> {
+    Ok(attributes.get("xml:base")?.filter(|base| !base.is_empty()))
 }
 
 /// A path below the repository, as metadata must have it.

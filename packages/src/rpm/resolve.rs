@@ -42,6 +42,7 @@ pub fn resolve(
             version: package.evr.to_string(),
             arch: package.arch.clone(),
             source: universe.repository(*id),
+            at: package.base.clone(),
             path: package.location.clone(),
             size: package.size,
             sha256: package.sha256.to_string(),

@@ -1,16 +1,19 @@
 //! What is signed and what was changed: gpg signs as distributions do, rpmsign signs packages.
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::Command;
 
+use flate2::read::GzDecoder;
 use jiff::Timestamp;
 use packages::openpgp::Keyring;
 use packages::rpm::header::{HeaderError, verify};
 use packages::rpm::modules::Modules;
 use packages::rpm::primary;
 use packages::rpm::repomd::{Repomd, Signed};
-use packages::rpm::{MetadataError, Sha256};
+use packages::rpm::{MetadataError, Part, Sha256, filelists, resolve};
 
 use crate::upstream::{ARCH, Upstream, run, tools};
 
@@ -83,6 +86,14 @@ impl Drop for Signer {
         // What is left of an agent ends with its home.
         drop(end.output());
     }
+}
+
+/// A module's stream with one package.
+fn stream(name: &str, stream: &str, artifact: &str) -> String {
+    format!(
+        "---\ndocument: modulemd\nversion: 2\ndata:\n  name: {name}\n  stream: {stream}\n  version: 1\n  context: c0ffee00\n  \
+         arch: noarch\n  summary: a\n  description: b\n  license:\n    module: [MIT]\n  artifacts:\n    rpms:\n    - {artifact}\n...\n"
+    )
 }
 
 fn told(error: &MetadataError) -> String {
@@ -183,6 +194,139 @@ fn metadata_are_what_repomd_says_however_they_are_compressed() {
 }
 
 #[test]
+fn metadata_are_read_in_every_form_that_createrepo_writes() {
+    if !tools(&["rpmbuild", "createrepo_c", "modifyrepo_c"]) {
+        return;
+    }
+    let upstream = Upstream::build(SMALL);
+    let wanted = BTreeSet::from(["/usr/sbin/chronyd".to_owned()]);
+    let file = upstream.scratch.path().join("modules.yaml");
+    fs::write(&file, stream("web", "\"2\"", "web-0:2-1.noarch")).unwrap();
+    let mut add = Command::new("modifyrepo_c");
+    add.args(["--mdtype=modules", "--no-compress"]).arg(&file);
+    run(add.arg(upstream.root.join("repodata")));
+
+    let repomd = upstream.repomd();
+    let gz = repomd.primary().unwrap();
+    assert!(gz.location.ends_with("primary.xml.gz"));
+    let packages = upstream.packages();
+    let files = repomd.filelists().unwrap();
+    let found = filelists::read(files, &upstream.stored(files), &wanted).unwrap();
+    assert_eq!((packages.len(), found.len()), (5, 1));
+    let modules = repomd.modules().unwrap();
+    assert!(modules.location.ends_with("modules.yaml"));
+    let streams = Modules::read(modules, &upstream.stored(modules)).unwrap();
+
+    // This createrepo_c writes no zstd, and newer ones may write no compression at all.
+    let plain = |part: &Part| {
+        let stored = upstream.stored(part);
+        let mut text = Vec::new();
+        match part.location.rsplit('.').next() {
+            Some("gz") => drop(GzDecoder::new(stored.as_slice()).read_to_end(&mut text)),
+            _ => text = stored,
+        }
+        text
+    };
+    type Pack = fn(&[u8]) -> Vec<u8>;
+    let none: Pack = <[u8]>::to_vec;
+    let zst: Pack = |text| zstd::encode_all(text, 3).unwrap();
+    for (suffix, pack) in [("", none), (".zst", zst)] {
+        let mut text = String::new();
+        let mut stored = Vec::new();
+        for (kind, part, name) in [
+            ("primary", gz, "primary.xml"),
+            ("filelists", files, "filelists.xml"),
+            ("modules", modules, "modules.yaml"),
+        ] {
+            let packed = pack(&plain(part));
+            let digest = Sha256::of(&packed);
+            write!(text, "<data type='{kind}'><checksum type='sha256'>{digest}</checksum><location href='repodata/{name}{suffix}'/></data>").unwrap();
+            stored.push(packed);
+        }
+        let text = format!("<repomd>{text}</repomd>");
+        let now = Timestamp::now();
+        let repomd = Repomd::read(text.as_bytes(), None, Signed::Packages, now).unwrap();
+        let read = primary::read(repomd.primary().unwrap(), &stored[0], ARCH).unwrap();
+        assert_eq!(read, packages, "{suffix}");
+        let read = filelists::read(repomd.filelists().unwrap(), &stored[1], &wanted).unwrap();
+        assert_eq!(read, found, "{suffix}");
+        let read = Modules::read(repomd.modules().unwrap(), &stored[2]).unwrap();
+        assert_eq!(read, streams, "{suffix}");
+    }
+
+    upstream.index(&["--compress-type=xz", "--general-compress-type=xz"]);
+    let repomd = upstream.repomd();
+    let files = repomd.filelists().unwrap();
+    assert!(files.location.ends_with("filelists.xml.xz"));
+    assert_eq!(upstream.packages(), packages);
+    assert_eq!(
+        filelists::read(files, &upstream.stored(files), &wanted).unwrap(),
+        found
+    );
+
+    upstream.index(&[
+        "--compress-type=bz2",
+        "--general-compress-type=bz2",
+        "--simple-md-filenames",
+    ]);
+    let repomd = upstream.repomd();
+    let part = repomd.primary().unwrap();
+    let error = primary::read(part, &upstream.stored(part), ARCH).unwrap_err();
+    insta::assert_snapshot!(told(&error), @"repodata/primary.xml.bz2 is compressed in a way that is not known here; known are .gz, .xz and .zst");
+}
+
+#[test]
+fn packages_may_lie_elsewhere_than_metadata() {
+    if !tools(&["rpmbuild", "createrepo_c"]) {
+        return;
+    }
+    let upstream = Upstream::build(SMALL);
+    assert_eq!(upstream.packages()[0].base, None);
+    upstream.index(&["--baseurl", "https://packages.example.org/some/"]);
+    let package = &upstream.packages()[0];
+    assert_eq!(
+        (package.base.as_deref(), package.location.as_str()),
+        (
+            Some("https://packages.example.org/some"),
+            "noarch/chrony-4.3-1.noarch.rpm"
+        )
+    );
+    let (universe, wishes) = upstream.universe(&["chrony"]);
+    let answer = resolve(&universe, &BTreeSet::new(), &wishes).unwrap();
+    assert_eq!(answer.packages[0].at, package.base);
+
+    let refused = |options: &[&str]| {
+        upstream.index(&[options, &["--simple-md-filenames"]].concat());
+        let repomd = upstream.repomd();
+        let part = repomd.primary().unwrap();
+        told(&primary::read(part, &upstream.stored(part), ARCH).unwrap_err())
+    };
+    let said = [
+        refused(&["--baseurl", "media://1234#1"]),
+        refused(&["--location-prefix", "../pool"]),
+    ];
+    for (said, cause) in said.iter().zip([
+        "packages lie at 'media://1234#1', where they cannot be fetched from",
+        "'../pool/noarch/chrony-4.3-1.noarch.rpm' lies outside of the repository",
+    ]) {
+        assert!(
+            said.starts_with("repodata/primary.xml.gz is malformed at byte ")
+                && said.ends_with(cause),
+            "{said}"
+        );
+    }
+
+    let elsewhere = "<repomd><data type='primary'><location xml:base='https://else.example' href='p.xml'/></data></repomd>";
+    let error = Repomd::read(
+        elsewhere.as_bytes(),
+        None,
+        Signed::Packages,
+        Timestamp::now(),
+    );
+    insta::assert_snapshot!(told(&error.unwrap_err()), @"repomd.xml is malformed at byte 92: primary lies at 'https://else.example', outside of the repository");
+}
+
+#[test]
 fn a_package_counts_only_as_it_was_signed() {
     if !tools(&["rpmbuild", "createrepo_c", "gpg", "rpmsign"]) {
         return;
@@ -247,12 +391,6 @@ fn of_modules_the_default_streams_are_seen() {
         return;
     }
     let upstream = Upstream::build(SMALL);
-    let stream = |name: &str, stream: &str, artifact: &str| {
-        format!(
-            "---\ndocument: modulemd\nversion: 2\ndata:\n  name: {name}\n  stream: {stream}\n  version: 1\n  context: c0ffee00\n  \
-             arch: noarch\n  summary: a\n  description: b\n  license:\n    module: [MIT]\n  artifacts:\n    rpms:\n    - {artifact}\n...\n"
-        )
-    };
     let modules = stream("web", "\"2\"", "web-0:2-1.noarch")
         + &stream("tool", "1.0", "tool-0:1-1.noarch")
         + "---\ndocument: modulemd-defaults\nversion: 1\ndata:\n  module: tool\n  stream: 1.0\n  profiles:\n    1.0: [x]\n...\n";

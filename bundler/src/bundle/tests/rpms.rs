@@ -305,6 +305,46 @@ async fn packages_that_nobody_signed_are_refused() {
 }
 
 #[tokio::test]
+async fn packages_may_lie_elsewhere_than_their_metadata() {
+    let mut redhat = redhat();
+    redhat.elsewhere = Some("https://packages.example.org/rocky/");
+    let site = site(&redhat, ROCKY).await;
+    let report = bundle(&site, vec![redhat.key()], "work", LockMode::Pin)
+        .await
+        .unwrap();
+    let manifest = open(&report);
+    let socat = manifest.systems[0].package("socat").unwrap();
+    let listed = manifest.file(&socat.path).unwrap();
+    assert_eq!(
+        listed.origin.as_deref(),
+        Some("https://packages.example.org/rocky/noarch/socat-1.0-1.noarch.rpm")
+    );
+    assert_eq!(
+        listed.checksum_from.as_deref(),
+        Some("https://dl.rockylinux.org/pub/rocky/9/BaseOS/x86_64/os/repodata/repomd.xml")
+    );
+}
+
+#[tokio::test]
+async fn packages_that_lie_where_nobody_can_fetch_them_are_told() {
+    let mut redhat = redhat();
+    redhat.elsewhere = Some("file:///srv/rocky");
+    let site = site(&redhat, ROCKY).await;
+    let (said, unverified) = refused(&site, vec![redhat.key()]).await;
+    let (file, cause) = said.split_once(" is malformed at byte ").unwrap();
+    assert!(
+        file.starts_with("packages of rocky-9 for amd64: https://dl.rockylinux.org/pub/rocky/9/BaseOS/x86_64/os: repodata/")
+            && file.ends_with("-primary.xml.gz"),
+        "{said}"
+    );
+    assert!(
+        cause.ends_with(": packages lie at 'file:///srv/rocky', where they cannot be fetched from"),
+        "{said}"
+    );
+    assert!(!unverified);
+}
+
+#[tokio::test]
 async fn metadata_that_are_none_are_told() {
     let redhat = redhat();
     let site = site(&redhat, OPENEULER).await;
