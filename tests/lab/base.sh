@@ -9,10 +9,12 @@ set -euo pipefail
 # libseccomp2: Debian links runc against it, where upstream's runc carries it.
 MINIMAL=systemd,systemd-sysv,dbus,openssh-server,iproute2,procps,ca-certificates,sudo,iputils-ping,kmod,libseccomp2
 # What nodes and load balancers need, as long as a bundle carries no packages.
+# The nearest to a host with RPM that this archive has: its packages, asked of dnf, are those of another world.
+RPM=$MINIMAL,dnf,rpm
 FULL=$MINIMAL,conntrack,iptables,nftables,socat,ebtables,ipset,ethtool,haproxy,keepalived,nginx-light,libnginx-mod-stream
 
-base=${1:?usage: base.sh debian-13|debian-12 full|minimal}
-flavor=${2:?usage: base.sh debian-13|debian-12 full|minimal}
+base=${1:?usage: base.sh debian-13|debian-12 full|minimal|rpm}
+flavor=${2:?usage: base.sh debian-13|debian-12 full|minimal|rpm}
 
 case $base in
 debian-13) suite=trixie ;;
@@ -22,7 +24,8 @@ esac
 case $flavor in
 full) packages=$FULL ;;
 minimal) packages=$MINIMAL ;;
-*) die "FLAVOR=$flavor: there are full and minimal" ;;
+rpm) packages=$RPM ;;
+*) die "FLAVOR=$flavor: there are full, minimal and rpm" ;;
 esac
 
 build() {
