@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use artifact::PackageFormat;
 use async_trait::async_trait;
@@ -19,6 +20,8 @@ pub struct InstallPackages {
     pub by_system: Vec<SystemPackages>,
     /// Packages of the system that may go where a new one cannot be beside them. They come back.
     pub replaceable: &'static [&'static str],
+    /// How long one attempt waits for others who are at work with packages.
+    pub patience: Duration,
 }
 
 /// What Debian's packages ask before they start, stop or restart a service.
@@ -27,6 +30,9 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 const FORBID: &str = "#!/bin/sh\n# Put here by kubexm while it installs packages.\nexit 101\n";
 
 impl InstallPackages {
+    /// With the attempts it is ten minutes.
+    pub const PATIENCE: Duration = packages::PATIENCE_WITH_OTHERS;
+
     async fn system(&self, cx: &Cx) -> Result<Option<&SystemPackages>, StepError> {
         let facts = cx.host.facts().await?;
         Ok(self.by_system.iter().find(|system| system.are_for(&facts)))
@@ -65,12 +71,14 @@ impl InstallPackages {
     ) -> Result<(), StepError> {
         let replaceable = format!(",{}", self.replaceable.join(","));
         let words: Vec<&str> = [&*replaceable].iter().chain(names).copied().collect();
-        let trying = "install packages";
+        let install = async || {
+            let trying = "install packages";
+            let patience = self.patience;
+            packages::run_patiently(cx, trying, format, patience, "install", &words).await
+        };
         if format == PackageFormat::Rpm {
             // What is packaged so starts nothing.
-            return packages::run(cx, trying, format, "install", &words)
-                .await
-                .map(drop);
+            return install().await.map(drop);
         }
         let policy = [Former::File(POLICY.into())];
         before::note(cx, &policy).await?;
@@ -80,7 +88,7 @@ impl InstallPackages {
             attrs: FileAttrs::root(0o755),
         };
         forbid.put(cx).await?;
-        let installed = packages::run(cx, trying, format, "install", &words).await;
+        let installed = install().await;
         before::restore(cx, "allow services to start again", &policy).await?;
         installed.map(drop)
     }
@@ -114,7 +122,7 @@ impl Step for InstallPackages {
         self.by_system.iter().map(size).max()
     }
 
-    /// Others may be at work with packages for a while: each attempt waits two minutes for them.
+    /// Others may be at work with packages for a while.
     fn retry(&self) -> Retry {
         Retry {
             attempts: 5,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use artifact::{BasePackage, PackageFormat, PackageSet};
 use camino::Utf8PathBuf;
 use engine::{Cx, StepError};
-use host::{Command, Facts, FileAttrs, Source};
+use host::{Command, Facts, FileAttrs, Output, Source};
 
 use crate::shell::{ask, refused};
 
@@ -21,6 +21,9 @@ const NOTED_FORMAT: &str = "/var/lib/kubexm/before/packages/format";
 
 /// Maintainers' scripts on a slow disk, behind others who are at work with packages.
 const PATIENCE: Duration = Duration::from_mins(30);
+
+/// For others who are at work with packages. A step that may be tried again waits as often.
+pub(crate) const PATIENCE_WITH_OTHERS: Duration = Duration::from_mins(2);
 
 /// The script's status where others are at work with packages and do not come to an end.
 const BUSY: u32 = 75;
@@ -116,13 +119,25 @@ pub(crate) async fn run(
     verb: &str,
     words: &[&str],
 ) -> Result<String, StepError> {
+    run_patiently(cx, trying, format, PATIENCE_WITH_OTHERS, verb, words).await
+}
+
+/// The same, waiting for others who are at work with packages just as long.
+pub(crate) async fn run_patiently(
+    cx: &Cx,
+    trying: &str,
+    format: PackageFormat,
+    patience: Duration,
+    verb: &str,
+    words: &[&str],
+) -> Result<String, StepError> {
     let (half, manager) = match format {
         PackageFormat::Deb => (DEB, "apt"),
         PackageFormat::Rpm => (RPM, "dnf"),
     };
     let sh = ["sh", "-s", "--", verb];
     let command = Command::new(sh.iter().chain(words).copied())
-        .stdin(format!("{COMMON}{half}"))
+        .stdin(format!("patience={}\n{COMMON}{half}", patience.as_secs()))
         .timeout(PATIENCE);
     let output = ask(cx, command).await?;
     match output.status {
@@ -132,15 +147,28 @@ pub(crate) async fn run(
             output.last_words()
         ))
         .with_hint("wait for it to end, e.g. unattended-upgrades, and run again")),
-        _ => {
-            let log = match format {
-                PackageFormat::Deb => "/var/log/apt/term.log",
-                PackageFormat::Rpm => "/var/log/dnf.log",
-            };
-            let hint = format!("{manager} has said why; more is on the host, in {log}");
-            Err(refused(trying, &output).with_hint(hint))
-        }
+        _ => Err(failed(trying, format, manager, &output)),
     }
+}
+
+/// What the script says of it, with its own hint or a way to find out more.
+fn failed(trying: &str, format: PackageFormat, manager: &str, output: &Output) -> StepError {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim();
+    if let Some((said, hint)) = said.rsplit_once("\nhint: ") {
+        return StepError::new(format!("cannot {trying}: {said}")).with_hint(hint);
+    }
+    let log = match format {
+        PackageFormat::Deb => "/var/log/apt/term.log",
+        PackageFormat::Rpm => "/var/log/dnf.log",
+    };
+    let hint = format!("{manager} has said why; more is on the host, in {log}");
+    let error = if said.is_empty() {
+        refused(trying, output)
+    } else {
+        StepError::new(format!("cannot {trying}: {said}"))
+    };
+    error.with_hint(hint)
 }
 
 /// Puts files of the repository onto the host.

@@ -1,4 +1,5 @@
-//! Packages of a host's own system: what is asked, sent and told. What apt and dnf make of the scripts is for the lab.
+//! Packages of a host's own system: what is asked, sent and told. What apt and dnf make of the scripts is
+//! for `package_managers`.
 
 use std::fs;
 use std::sync::Arc;
@@ -77,6 +78,7 @@ impl Repository {
                 self.system("rocky-9", "rpm"),
             ],
             replaceable: &["systemd-timesyncd"],
+            patience: InstallPackages::PATIENCE,
         }
     }
 }

@@ -27,6 +27,7 @@ pub fn packages(site: &Site) -> Task {
             steps.push(Arc::new(InstallPackages {
                 by_system,
                 replaceable,
+                patience: InstallPackages::PATIENCE,
             }));
         }
         task = task.on(&host.name, steps);

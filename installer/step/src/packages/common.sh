@@ -9,7 +9,8 @@
 #   pending                    says what came
 #   remove                     what came goes, what was replaced comes back
 #
-# A call that was cut short leaves its notes in `open`; the next one goes on from there.
+# Before it stands `patience=SECONDS`: so long it waits for others who are at work with packages. What it says on stderr is
+# for people; a line of it may begin with `hint: `. A call that was cut short leaves its notes in `open`; the next one goes on from there.
 set -eu
 umask 022
 export LC_ALL=C
@@ -21,14 +22,40 @@ log=$notes/log
 
 # The host is at work with packages itself, and may be done soon.
 busy=75
-patience=120
+waited=0
 
 say() { echo "$*" >&2; }
 
-# give_up STATUS: what the log calls an error says why; otherwise its last lines.
+# in_use WHAT PID: waits a little; when patience is at an end, it tells for whom.
+in_use() {
+	if [ "$waited" -ge "$patience" ]; then
+		who=$(tr '\0' ' ' <"/proc/${2:-none}/cmdline" 2>/dev/null || true)
+		say "$1 is in use by process ${2:-of another}${who:+: ${who% }}"
+		exit "$busy"
+	fi
+	sleep 2
+	waited=$((waited + 2))
+}
+
+# give_up: what the log has of the failure, in the words of whoever failed.
 give_up() {
-	{ grep -i '^\(E\|dpkg\|error\): *[^ ]' "$log" || cat -- "$log"; } | grep . | tail -n 5 >&2
-	exit "$1"
+	if grep -q 'No space left on device\|more space on the' "$log"; then disk_is_full; fi
+	said=$(told | grep . | head -n 8)
+	say "${said:-$(grep . "$log" | tail -n 5)}"
+	advise
+	exit 1
+}
+
+in_the_way="hint: remove it by hand if nobody needs it, or do without what it is in the way of"
+
+disk_is_full() {
+	path=$(sed -n "s|.*[ '\"]\(/[^'\";:]*\).*No space left on device.*|\1|p" "$log" | tail -n 1)
+	needs=$(sed -n 's/^.*package \(.* needs .* more space on the .* filesystem\).*/\1/p' "$log" | head -n 1)
+	at=${path:-$repository}
+	while [ ! -d "$at" ]; do at=${at%/*} && at=${at:-/}; done
+	say "the disk is full: ${needs:-nothing more can be written to ${path:-$at}, on $(df --output=target -- "$at" | tail -n 1)}"
+	say "hint: make room there, and run again"
+	exit 1
 }
 
 # keep FILE: what is read becomes the file, whole or not at all.
@@ -63,6 +90,7 @@ begin() {
 		echo "$format" | keep "$notes/format"
 		mv -T -- "$notes/open.part" "$notes/open"
 	fi
+	note_call "$@"
 	{
 		cat -- "$notes/added" 2>/dev/null || true
 		[ $# -eq 0 ] || how_to_remove "$@"
@@ -125,6 +153,7 @@ passing_directories() {
 remove() {
 	[ -d "$notes" ] || return 0
 	: >"$log"
+	mend
 	end
 	: >"$log"
 	passing=$(passing_directories)

@@ -50,6 +50,8 @@ states=/var/lib/apt/extended_states
 
 note_more() { [ -e "$states" ] || : >"$notes/no-states"; }
 
+note_call() { :; }
+
 files_of_added() { cut -d' ' -f1 "$notes/added" | xargs -r dpkg-query -L 2>/dev/null || true; }
 
 is_older() { dpkg --compare-versions "$1" lt "$2"; }
@@ -66,25 +68,39 @@ how_to_remove() {
 
 # dpkg may have been cut short, or be in use.
 mend() {
-	waited=0
 	until dpkg --configure -a --force-confdef --force-confold >>"$log" 2>&1; do
 		grep -q 'locked by' "$log" || return 0
-		if [ "$waited" -ge "$patience" ]; then
-			pid=$(sed -n 's/.*locked by .* pid \([0-9]*\).*/\1/p' "$log" | tail -n 1)
-			who=$(tr '\0' ' ' <"/proc/${pid:-none}/cmdline" 2>/dev/null || true)
-			say "dpkg is in use by process ${pid:-of another}${who:+: $who}"
-			exit "$busy"
-		fi
-		sleep 2
-		waited=$((waited + 2))
+		in_use dpkg "$(sed -n 's/.*locked by .* pid \([0-9]*\).*/\1/p' "$log" | tail -n 1)"
 		: >"$log"
 	done
 }
 
 apt() {
 	apt-get -q "$@" >>"$log" 2>&1 || {
-		if grep -q 'Could not get lock\|Unable to acquire' "$log"; then give_up "$busy"; else give_up 1; fi
+		if grep -q 'Could not get lock\|Unable to acquire' "$log"; then
+			grep '^E: ' "$log" >&2
+			exit "$busy"
+		fi
+		give_up
 	}
+}
+
+# told: what was said from the last step on until dpkg failed; otherwise apt's errors.
+told() {
+	awk '
+		/^(Selecting|Preparing|Unpacking|Setting up|Processing triggers|Removing|Purging|\(Reading)/ { before = ""; next }
+		/^dpkg: error processing/ { print before $0; failed = 1; why = 1; next }
+		why { print; why = 0 }
+		{ before = before $0 "\n" }
+		/^E: / { errors = 1 }
+		errors { all = all $0 "\n" }
+		END { if (!failed) print all }
+	' "$log"
+}
+
+advise() {
+	held=$(sed -n 's/^Package: //p' "$repository/Packages" | xargs apt-mark showhold 2>/dev/null | tr '\n' ' ')
+	[ -z "$held" ] || say "hint: on hold is ${held% }: let it be upgraded with \`apt-mark unhold ${held% }\`, and run again"
 }
 
 # repack NAME: a package of what the host has of it, for the day on which it comes back.
@@ -124,6 +140,7 @@ replace() {
 		*",${name%%:*},"*) ;;
 		*)
 			say "apt would remove $name, which is in the way of what is to be installed"
+			say "$in_the_way"
 			exit 1
 			;;
 		esac
@@ -146,37 +163,41 @@ install() {
 	apt install --no-upgrade "$@"
 }
 
-# take_away: what others have come to need meanwhile stays.
-take_away() {
-	mend
-	for how in purge remove; do
-		there=
-		# shellcheck disable=SC2013 # names have no blanks
-		for name in $(sed -n "s/ $how\$//p" "$notes/added"); do
-			case $(dpkg-query -W -f '${db:Status-Status}' -- "$name" 2>/dev/null || true) in
-			'' | not-installed) ;;
-			config-files) [ "$how" = remove ] || there="$there $name" ;;
-			*) there="$there $name" ;;
-			esac
-		done
-		[ -n "$there" ] || continue
-		# shellcheck disable=SC2086 # a list of names
-		dpkg "--$how" $there >>"$log" 2>&1 || keep_what_is_needed
+# noted HOW STATUS...: the names that are to go so, and are in one of these states.
+noted() {
+	how=$1
+	shift
+	# shellcheck disable=SC2013 # names have no blanks
+	for name in $(sed -n "s/ $how\$//p" "$notes/added"); do
+		status=$(dpkg-query -W -f '${db:Status-Status}' -- "$name" 2>/dev/null || true)
+		case " $* " in *" $status "*) echo "$name" ;; esac
 	done
+}
+
+# take_away: what others have come to need meanwhile stays. Configuration goes when nobody is left who may want it.
+take_away() {
+	some="installed half-installed unpacked half-configured triggers-awaited triggers-pending"
+	# shellcheck disable=SC2086 # a list of states
+	there=$(noted purge $some && noted remove $some)
+	# shellcheck disable=SC2086 # a list of names
+	[ -z "$there" ] || dpkg --remove $there >>"$log" 2>&1 || keep_what_is_needed
+	there=$(noted purge config-files)
+	# shellcheck disable=SC2086 # a list of names
+	[ -z "$there" ] || dpkg --purge $there >>"$log" 2>&1 || give_up
 	bring_back
 	if [ -e "$notes/no-states" ] && [ ! -s "$states" ]; then rm -f -- "$states"; fi
 }
 
 keep_what_is_needed() {
 	needed=$(sed -n 's/^dpkg: dependency problems prevent removal of \([^:]*\).*/\1/p' "$log")
-	[ -n "$needed" ] || give_up 1
+	[ -n "$needed" ] || give_up
 	for name in $needed; do echo "$name install"; done | dpkg --set-selections
 }
 
 bring_back() {
 	[ -d "$notes/replaced" ] || return 0
 	for package in "$notes"/replaced/*.deb; do
-		dpkg --install --force-confold "$package" >>"$log" 2>&1 || give_up 1
+		dpkg --install --force-confold "$package" >>"$log" 2>&1 || give_up
 	done
 	if [ -s "$notes/replaced/auto" ]; then
 		xargs apt-mark -o Dir::Cache="$notes/cache" auto <"$notes/replaced/auto" >>"$log" 2>&1
