@@ -150,7 +150,8 @@ impl RedHat {
             let packages = self
                 .elsewhere
                 .map(|address| address.trim_start_matches("https:/").trim_end_matches('/'));
-            let at = packages.filter(|_| path.ends_with(".rpm")).unwrap_or(at);
+            let is_rpm = file.extension().is_some_and(|kind| kind == "rpm");
+            let at = packages.filter(|_| is_rpm).unwrap_or(at);
             upstream.put(&format!("{at}/{path}"), &fs::read(&file).unwrap());
         }
         if signed == Signed::Metadata {

@@ -88,6 +88,9 @@ impl Drop for Signer {
     }
 }
 
+/// How text is packed.
+type Pack = fn(&[u8]) -> Vec<u8>;
+
 /// A module's stream with one package.
 fn stream(name: &str, stream: &str, artifact: &str) -> String {
     format!(
@@ -227,7 +230,6 @@ fn metadata_are_read_in_every_form_that_createrepo_writes() {
         }
         text
     };
-    type Pack = fn(&[u8]) -> Vec<u8>;
     let none: Pack = <[u8]>::to_vec;
     let zst: Pack = |text| zstd::encode_all(text, 3).unwrap();
     for (suffix, pack) in [("", none), (".zst", zst)] {
