@@ -6,10 +6,12 @@
 //! solver took, only that is kept which a wish needs. The same question gives the same answer on every machine.
 
 mod explain;
+mod over;
 mod provider;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use over::Over;
 use provider::Provider;
 
 /// A package of a universe: one version of a name.
@@ -92,6 +94,8 @@ pub struct Wish {
 pub struct Solution {
     /// What is to be installed, beside the base.
     pub chosen: BTreeMap<PackageId, Vec<Need>>,
+    /// By a chosen package, what packages of the base require because it comes.
+    pub entailed: BTreeMap<PackageId, BTreeSet<PackageId>>,
     /// For each wish, in order, the package that meets it, chosen or of the base.
     pub wishes: Vec<PackageId>,
 }
@@ -141,13 +145,14 @@ pub fn solve(
     base: &BTreeSet<PackageId>,
     wishes: &[Wish],
 ) -> Result<Solution, Unsatisfiable> {
+    let universe = Over::new(universe, base);
     let all: Vec<&Wish> = wishes.iter().collect();
-    match Provider::solve(universe, base, &all) {
-        Some(taken) => Ok(keep_needed(universe, base, wishes, &taken)),
+    match Provider::solve(&universe, base, &all) {
+        Some(taken) => Ok(keep_needed(&universe, base, wishes, &taken)),
         None => Err(explain::explain(
-            universe,
+            &universe,
             base,
-            fewest(universe, base, all),
+            fewest(&universe, base, all),
         )),
     }
 }
@@ -172,7 +177,7 @@ fn fewest<'a>(
 /// Follows needs from the wishes on. What can be satisfied in one way only comes first, so that where several of what was
 /// taken satisfy a requirement, one that is kept anyway does; otherwise the first does.
 fn keep_needed(
-    universe: &impl Universe,
+    universe: &Over<'_, impl Universe>,
     base: &BTreeSet<PackageId>,
     wishes: &[Wish],
     taken: &BTreeSet<PackageId>,
@@ -183,7 +188,8 @@ fn keep_needed(
         let mut open = None;
         let have = |id: &PackageId| base.contains(id) || kept.contains_key(id);
         let wanted = wishes.iter().map(|wish| &wish.wanted);
-        for requirement in wanted.chain(kept.values().flatten()) {
+        let required = kept.values().flatten().chain(universe.waiting());
+        for requirement in wanted.chain(required) {
             if !requirement.applies(have) || requirement.any_of.iter().any(have) {
                 continue;
             }
@@ -217,6 +223,14 @@ fn keep_needed(
             })
             .collect()
     };
+    let mut entailed: BTreeMap<PackageId, BTreeSet<PackageId>> = BTreeMap::new();
+    for requirement in universe.waiting().filter(|waiting| waiting.applies(have)) {
+        let by = first(requirement);
+        let new = requirement.when.iter().flatten();
+        for id in new.filter(|id| kept.contains_key(id)) {
+            entailed.entry(*id).or_default().extend(by);
+        }
+    }
     let met = wishes
         .iter()
         .map(|wish| first(&wish.wanted).expect("the solver takes one candidate of every wish"));
@@ -225,6 +239,7 @@ fn keep_needed(
             .iter()
             .map(|(id, requirements)| (*id, needs(requirements)))
             .collect(),
+        entailed,
         wishes: met.collect(),
     }
 }

@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::{Answer, Carried, Relied};
-use crate::solve::{self, PackageId, Universe as _, Unsatisfiable, Wish};
+use crate::solve::{self, PackageId, Requirement, Universe as _, Unsatisfiable, Wish};
 
 use super::primary::Package;
 use super::relation::{Capability, Relation};
@@ -25,12 +25,12 @@ pub fn resolve(
     let mut packages = Vec::new();
     for (id, needs) in &solution.chosen {
         let requirements = universe.requirements(*id);
-        let mut required = BTreeSet::new();
+        let entailed = solution.entailed.get(id).into_iter().flatten();
+        let mut required: BTreeSet<String> = entailed.map(name).collect();
         for need in needs {
             if base.contains(&need.by) {
-                let relation = Relation::parse(&requirements[need.requirement].text);
                 let asked = asked.entry(need.by).or_default();
-                asked.note(universe, need.by, relation.as_ref());
+                asked.note(universe, need.by, &requirements[need.requirement]);
             }
             if need.by != *id {
                 required.insert(name(&need.by));
@@ -62,6 +62,20 @@ pub fn resolve(
     })
 }
 
+/// The oldest build of a package from which on each satisfies what this one does, where the repositories have one before
+/// it that does not: so they tell which builds have a version of a symbol.
+fn since<'a>(universe: &'a Universe, id: PackageId, any_of: &[PackageId]) -> Option<&'a Evr> {
+    let builds = universe.same_name(id).iter();
+    let mut older = builds.skip_while(|build| **build != id).peekable();
+    while let Some(build) = older.next() {
+        match older.peek() {
+            Some(before) if !any_of.contains(before) => return Some(&universe.package(*build).evr),
+            _ => {}
+        }
+    }
+    None
+}
+
 /// What carried packages ask of one of the base.
 #[derive(Default)]
 struct Asked {
@@ -70,9 +84,10 @@ struct Asked {
 }
 
 impl Asked {
-    /// A range is one of the package's own versions only where what it provides goes with its version: of what is inside
-    /// a soname, no version tells.
-    fn note(&mut self, universe: &Universe, id: PackageId, relation: Option<&Relation>) {
+    /// A range is one of the package's own versions only where what it provides goes with its version. Of what is inside
+    /// a soname no version tells, but older builds may.
+    fn note(&mut self, universe: &Universe, id: PackageId, requirement: &Requirement) {
+        let relation = Relation::parse(&requirement.text);
         let package = universe.package(id);
         let own = |asked: &Capability| {
             package.provides.iter().any(|provided| {
@@ -80,10 +95,16 @@ impl Asked {
                 provided.name == asked.name && bound == Some(&package.evr)
             })
         };
-        let capabilities = relation.map_or_else(Vec::new, Relation::capabilities);
+        let mut capabilities = relation
+            .as_ref()
+            .map_or_else(Vec::new, Relation::capabilities);
+        capabilities.retain(|asked| universe.answering(asked).contains(&id) && own(asked));
+        if capabilities.is_empty() {
+            let since = since(universe, id, &requirement.any_of);
+            self.at_least = self.at_least.take().max(since.cloned());
+        }
         for Range { operator, bound } in capabilities
             .into_iter()
-            .filter(|asked| universe.answering(asked).contains(&id) && own(asked))
             .filter_map(|asked| asked.range.as_ref())
         {
             if matches!(

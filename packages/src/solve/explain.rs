@@ -105,11 +105,7 @@ impl<'a, U: Universe> Search<'a, U> {
             if search.requirements.contains_key(&package) {
                 continue;
             }
-            let requirements = if base.contains(&package) {
-                Vec::new()
-            } else {
-                universe.requirements(package)
-            };
+            let requirements = universe.requirements(package);
             queue.extend(requirements.iter().flat_map(|needed| &needed.any_of));
             search.requirements.insert(package, requirements);
             search
@@ -261,7 +257,15 @@ impl<'a, U: Universe> Search<'a, U> {
             return;
         }
         match self.absent.get(&package) {
-            Some(Out::Lacks(requirement)) => self.tell_lack(Some(package), requirement, told),
+            Some(Out::Lacks(requirement)) => {
+                self.tell_lack(Some(package), requirement, told);
+                let present = |id: &&PackageId| self.present.contains_key(id);
+                for condition in &requirement.when {
+                    if let Some(there) = condition.iter().find(present) {
+                        self.tell_present(*there, told);
+                    }
+                }
+            }
             Some(Out::Excluded { by, says, text }) => {
                 let other = if says == by { package } else { *by };
                 told.say(format!(

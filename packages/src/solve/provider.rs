@@ -69,7 +69,7 @@ impl<'a, U: Universe> Provider<'a, U> {
         let mut unconditional = BTreeSet::new();
         loop {
             let taken = Provider::attempt(universe, base, wishes, &unconditional)?;
-            let overlooked = overlooked(universe, base, &taken);
+            let overlooked = overlooked(universe, &taken);
             if overlooked.is_empty() {
                 return Some(taken);
             }
@@ -170,14 +170,9 @@ impl<'a, U: Universe> Provider<'a, U> {
 }
 
 /// The requirements of what was taken that are to be satisfied and are not, by their place.
-fn overlooked(
-    universe: &impl Universe,
-    base: &BTreeSet<PackageId>,
-    taken: &BTreeSet<PackageId>,
-) -> Vec<(PackageId, usize)> {
+fn overlooked(universe: &impl Universe, taken: &BTreeSet<PackageId>) -> Vec<(PackageId, usize)> {
     let have = |id: &PackageId| taken.contains(id);
-    let new = taken.difference(base);
-    let each = new.flat_map(|id| {
+    let each = taken.iter().flat_map(|id| {
         let requirements = universe.requirements(*id);
         let unmet = move |requirement: &Requirement| {
             requirement.applies(have) && !requirement.any_of.iter().any(have)
@@ -274,12 +269,7 @@ impl<U: Universe> DependencyProvider for Provider<'_, U> {
 
     async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
         let package = package(solvable);
-        // The base satisfies itself: what it was made of is not for this solver to doubt.
-        let requirements = if self.base.contains(&package) {
-            Vec::new()
-        } else {
-            self.universe.requirements(package)
-        };
+        let requirements = self.universe.requirements(package);
         let conflicts = self.universe.conflicts(package);
         Dependencies::Known(KnownDependencies {
             requirements: requirements

@@ -204,6 +204,34 @@ fn a_condition_that_comes_to_hold_late_counts_as_well() {
 }
 
 #[test]
+fn what_the_base_asks_for_once_something_comes_comes_as_well() {
+    let universe = Words::new(&[
+        "base 1; requires extra if app, gone if other, had if app",
+        "had 1",
+        "app 1",
+        "extra 1; requires lib",
+        "lib 1",
+        "other 1",
+        "alone 1",
+    ]);
+    let base = ["base", "had"];
+    let solution = universe.solve(&base, &["app"]).unwrap();
+    let (app, extra) = (universe.find("app")[0], universe.find("extra")[0]);
+    assert_eq!(
+        solution.entailed,
+        BTreeMap::from([(app, BTreeSet::from([extra]))])
+    );
+    assert_snapshot!(universe.chosen(&base, &["app"]), @"app 1, extra 1, lib 1");
+    assert_snapshot!(universe.chosen(&base, &["alone"]), @"alone 1");
+    assert_snapshot!(universe.refused(&base, &["other"]), @r"
+    other (wanted by the wish for other) cannot be installed:
+      base 1 requires gone, which no package satisfies
+      other 1 is wanted by the wish for other
+      base 1 is of the base system
+    ");
+}
+
+#[test]
 fn a_missing_dependency_names_who_wanted_it_and_what_there_is() {
     let words = Words::new(&["a 1; requires b", "b 1; requires c=2", "c 1", "x 1"]);
     assert_snapshot!(words.refused(&[], &["x", "a"]), @r"

@@ -104,6 +104,7 @@ fn dnf_installs_what_is_carried_and_nothing_else() {
         "nginx nginx-mod-stream webapp",
         "firewalld python3-firewall keepalived",
         "docker mta-user mta-both range-user and-user tilde-user caret-user",
+        "ntp or-else man-pages",
         "frr cycle-one asks-itself versioned-user prefers-newest ipset-service",
     ]
     .into_iter()
@@ -142,28 +143,95 @@ fn carry(upstream: &Upstream, answer: &Answer, into: &Path) {
     }
 }
 
+const SONAMES: &str = "\
+bash 5.1-1 noarch
+  Requires: libssl.so.3()(64bit)
+openssl-libs 3.0-1 noarch
+  Provides: libssl.so.3()(64bit)
+openssl-libs 3.2-1 noarch
+  Provides: libssl.so.3()(64bit)
+  Provides: libssl.so.3(OPENSSL_3.2.0)(64bit)
+openssl-libs 3.5-1 noarch
+  Provides: libssl.so.3()(64bit)
+  Provides: libssl.so.3(OPENSSL_3.2.0)(64bit)
+socat 1.8-1 noarch
+  Requires: libssl.so.3(OPENSSL_3.2.0)(64bit)
+curl 8-1 noarch
+  Requires: libssl.so.3()(64bit)
+";
+
+#[test]
+fn a_host_whose_library_is_too_old_is_told_before_anything_is_installed() {
+    if !tools(&["rpmbuild", "createrepo_c", "dnf"]) || !root() {
+        return;
+    }
+    let upstream = Upstream::build(SONAMES);
+    let asked = |request: &str| {
+        let (universe, wishes) = upstream.universe(&[request]);
+        let base = universe.base(&["bash".to_owned()]).unwrap();
+        resolve(&universe, &base, &wishes).unwrap()
+    };
+    let at_least = |answer: &Answer| answer.base[0].at_least.clone();
+    assert_eq!(at_least(&asked("socat")).as_deref(), Some("3.2-1"));
+    assert_eq!(at_least(&asked("curl")), None);
+
+    // A repository that has no build before it cannot tell since when the symbol is there: dnf does, on the host.
+    let old = upstream.root.join("noarch/openssl-libs-3.0-1.noarch.rpm");
+    let kept = upstream.scratch.path().join("openssl-libs.rpm");
+    fs::rename(old, &kept).unwrap();
+    upstream.index(&[]);
+    let answer = asked("socat");
+    assert_eq!(at_least(&answer), None);
+    let carried = upstream.scratch.path().join("carried");
+    carry(&upstream, &answer, &carried);
+    let system = upstream.scratch.path().join("system");
+    run(Command::new("rpm")
+        .args(["--root", system.to_str().unwrap(), "--install", "--justdb"])
+        .args(["--nodeps", "--ignorearch"])
+        .arg(&kept)
+        .arg(upstream.root.join("noarch/bash-5.1-1.noarch.rpm")));
+    let before = installed(&system);
+    let output = dnf_command(&carried, &system, &["install", "socat"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains(
+            "nothing provides libssl.so.3(OPENSSL_3.2.0)(64bit) needed by socat-1.8-1.noarch"
+        ),
+        "{said}"
+    );
+    assert_eq!(installed(&system), before);
+}
+
 fn dnf(repository: &Path, system: &Path, arguments: &[&str]) -> String {
+    run(&mut dnf_command(repository, system, arguments))
+}
+
+fn dnf_command(repository: &Path, system: &Path, arguments: &[&str]) -> Command {
     let cache = system.join("var/cache/dnf");
-    run(Command::new("dnf")
-        .args([
-            "--assumeyes",
-            "--noplugins",
-            "--nogpgcheck",
-            "--releasever=9",
-            "--disablerepo=*",
-        ])
-        .args([
-            "--setopt=install_weak_deps=False",
-            "--setopt=reposdir=/dev/null",
-        ])
-        .arg(format!("--setopt=cachedir={}", cache.display()))
-        .arg(format!("--setopt=logdir={}", cache.display()))
-        .arg(format!("--installroot={}", system.display()))
-        .arg(format!(
-            "--repofrompath=kubexm,file://{}",
-            repository.display()
-        ))
-        .args(arguments))
+    let mut dnf = Command::new("dnf");
+    dnf.args([
+        "--assumeyes",
+        "--noplugins",
+        "--nogpgcheck",
+        "--releasever=9",
+        "--disablerepo=*",
+    ])
+    .args([
+        "--setopt=install_weak_deps=False",
+        "--setopt=reposdir=/dev/null",
+    ])
+    .arg(format!("--setopt=cachedir={}", cache.display()))
+    .arg(format!("--setopt=logdir={}", cache.display()))
+    .arg(format!("--installroot={}", system.display()))
+    .arg(format!(
+        "--repofrompath=kubexm,file://{}",
+        repository.display()
+    ))
+    .args(arguments);
+    dnf
 }
 
 fn installed(system: &Path) -> BTreeSet<String> {

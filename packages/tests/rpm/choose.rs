@@ -11,7 +11,7 @@ use crate::upstream::{BASE, Upstream, label, root, run, tools};
 pub const UPSTREAM: &str = include_str!("upstream.txt");
 
 /// Beside every package by itself.
-const TOGETHER: [&str; 33] = [
+const TOGETHER: [&str; 37] = [
     "chrony ntp",
     "postfix sendmail",
     "mta-user postfix",
@@ -45,6 +45,10 @@ const TOGETHER: [&str; 33] = [
     "system-logos-httpd",
     "ipset-service iptables-legacy",
     "no-such-package",
+    "or-else man-pages",
+    "ntp or-else man-pages",
+    "caret or-else",
+    "base-breaker socat",
 ];
 
 #[test]
@@ -132,6 +136,7 @@ fn what_cannot_be_had_names_who_wanted_it() {
       needs-broken-1-1.noarch is wanted by master1
     wants-future (wanted by master1) cannot be installed:
       wants-future-1-1.noarch requires (bash >= 6 if chrony), which no package satisfies; there is bash-5.1-1.noarch
+      chrony-4.3-1.noarch is the only one left for chrony, which wants-future-1-1.noarch requires
       wants-future-1-1.noarch is wanted by master1
     no-such-package (wanted by master1) cannot be installed:
       no package satisfies no-such-package
