@@ -80,7 +80,7 @@ fn hosts_are_left_as_they_were_found() -> Result<()> {
         "{}",
         again.text
     );
-    Ok(())
+    kubernetes_of_others_stays(&site)
 }
 
 fn are_the_same(before: &Snapshot, after: &Snapshot) -> Result<()> {
@@ -125,6 +125,32 @@ fn nothing_happens_unasked(site: &Site) -> Result<()> {
         dry.text
     );
     are_the_same(&before, &site.look()?)
+}
+
+/// Somebody has set up Kubernetes on hosts that bear no mark: it is not looked at.
+fn kubernetes_of_others_stays(site: &Site) -> Result<()> {
+    let theirs = "/etc/kubernetes/manifests/theirs.yaml /var/lib/kubelet/config.yaml \
+         /var/lib/cni/networks/theirs/10.9.0.2 /usr/local/bin/kubectl-calico";
+    for node in NODES {
+        let put = format!(
+            "for file in {theirs}; do mkdir -p \"${{file%/*}}\" && echo theirs > \"$file\"; done; \
+             ip link add cni0 type bridge"
+        );
+        site.lab.on(node, &put)?;
+    }
+    let before = site.look()?;
+    let removed = run(site.delete(&["--yes", "--purge"]))?.ok()?;
+    ensure!(
+        removed.text.contains("everything is as it should be"),
+        "{}",
+        removed.text
+    );
+    are_the_same(&before, &site.look()?)?;
+    for node in NODES {
+        let said = site.lab.on(node, &format!("cat {theirs}"))?;
+        ensure!(said.matches("theirs").count() == 4, "{node}: {said}");
+    }
+    Ok(())
 }
 
 fn data_stays_for_the_next_installation(site: &Site, bare: &Snapshot) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Order, Retry, Slot, Stage};
+use engine::{Data, Order, Retry, Slot, Stage};
 pub use task::{CONTROL_PLANE, NodeSeen, OPERATOR, RegistryCredentials, Site, api_answers};
 
 /// Everything that is wrong is found and told before anything is touched.
@@ -13,8 +13,8 @@ pub fn preflight(site: &Site) -> Stage {
 
 /// Before anything is taken away: whose each host is. A host that is down keeps no other waiting.
 #[must_use]
-pub fn recognise(site: &Site) -> Stage {
-    Stage::new("recognise", vec![task::recognise(site)])
+pub fn recognise(site: &Site, data: Data) -> Stage {
+    Stage::new("recognise", vec![task::recognise(site, data)])
 }
 
 /// What the operator's machine makes ready for the hosts: programs out of their archives, certificates, credentials.

@@ -11,5 +11,5 @@ use crate::install::{InstallStage, plan};
 /// was down can then be left by another run.
 pub fn delete(site: &Site, data: Data) -> Result<Graph, PipelineError> {
     let back = plan(site, InstallStage::LAST).reversed("delete", data, OPERATOR);
-    Graph::of(back.begin_with(module::recognise(site))).map_err(PipelineError::Plan)
+    Graph::of(back.begin_with(module::recognise(site, data))).map_err(PipelineError::Plan)
 }

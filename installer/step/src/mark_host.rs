@@ -6,7 +6,7 @@ use host::{Command, FileAttrs};
 
 use crate::before;
 use crate::preflight::MARKER;
-use crate::shell::ask;
+use crate::shell::{ask, must};
 use crate::{Content, UploadFile};
 
 /// Marks a host as one of its cluster. Stands before everything else that is done there, so that its counterpart comes
@@ -44,7 +44,12 @@ impl Step for MarkHost {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        self.file().put(cx).await
+        self.file().put(cx).await?;
+        // Removals go by it: it must not be lost where what follows is not.
+        let sync = Command::new(["sync", "--", "/etc/kubexm", "/etc"]);
+        must(cx, "have the mark outlast a power cut", sync)
+            .await
+            .map(drop)
     }
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {

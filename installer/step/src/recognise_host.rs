@@ -2,15 +2,23 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
+use host::Command;
 
 use crate::before::KEPT;
 use crate::preflight::MARKER;
+use crate::shell::ask;
 
-/// Refuses to take anything from a host that belongs to another cluster, or holds its data. One that bears no mark has nothing to be
-/// taken, or was left half-way.
+/// Refuses to take anything from a host that belongs to another cluster, or holds its data. From one that bears no mark
+/// nothing is taken but what is noted there. Data that stayed is not taken from under somebody who runs Kubernetes there
+/// since.
 pub struct RecogniseHost {
     pub cluster: String,
+    pub data: Data,
 }
+
+/// Says how Kubernetes is there, on a host that the cluster has left.
+const SINCE: &str = "if systemctl is-active --quiet kubelet; then echo a kubelet runs; \
+     elif [ -e /etc/kubernetes/kubelet.conf ]; then echo there is /etc/kubernetes/kubelet.conf; fi";
 
 #[async_trait]
 impl Step for RecogniseHost {
@@ -42,6 +50,18 @@ impl Step for RecogniseHost {
             // What was kept before this cluster came is under its mark now.
             break;
         }
+        if self.data == Data::Purge && Mark::of(cx).await? == Mark::Data {
+            let since = ask(cx, Command::script(SINCE)).await?.text();
+            if !since.is_empty() {
+                return Err(StepError::new(format!(
+                    "{since}, set up after '{}' left it: the data that stayed may be in use",
+                    self.cluster
+                ))
+                .with_hint(
+                    "take the host out of the config; /var/lib/kubexm there tells what stayed",
+                ));
+            }
+        }
         Ok(State::Satisfied)
     }
 
@@ -54,6 +74,31 @@ impl Step for RecogniseHost {
     }
 }
 
+/// What of a host is its cluster's. A removal that goes by what it finds there, and not by notes, asks for it; that it is
+/// no other cluster's is what [`RecogniseHost`] has made sure of by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// All of it: the mark is written before anything is set up, and taken away last.
+    Host,
+    /// The data that stayed when the cluster left.
+    Data,
+    /// Nothing: whatever runs there is somebody else's.
+    Nothing,
+}
+
+impl Mark {
+    pub(crate) async fn of(cx: &Cx) -> Result<Self, StepError> {
+        let read = async |file: &str| cx.host.read(file.into()).await;
+        Ok(if read(MARKER).await?.is_some() {
+            Self::Host
+        } else if read(KEPT).await?.is_some() {
+            Self::Data
+        } else {
+            Self::Nothing
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use event::Progress;
@@ -62,7 +107,10 @@ mod tests {
     use super::*;
 
     async fn refusal(files: &[(&str, &str)]) -> Option<String> {
-        let plain = FakeHost::new("node1");
+        refused(FakeHost::new("node1"), files, Data::Purge).await
+    }
+
+    async fn refused(plain: FakeHost, files: &[(&str, &str)], data: Data) -> Option<String> {
         let with = |host: FakeHost, (path, cluster): &(&str, &str)| {
             host.with_file(path, format!("{cluster}\n"), 0o644)
         };
@@ -72,7 +120,7 @@ mod tests {
             progress: Progress::unseen(),
         };
         let cluster = "demo".to_owned();
-        let checked = RecogniseHost { cluster }.check(&cx).await;
+        let checked = RecogniseHost { cluster, data }.check(&cx).await;
         checked.err().map(|error| error.to_string())
     }
 
@@ -89,5 +137,17 @@ mod tests {
             refusal(&[(KEPT, "other")]).await.unwrap(),
             @"data on it belongs to the cluster 'other' (/var/lib/kubexm/cluster), not to 'demo'"
         );
+    }
+    #[tokio::test]
+    async fn data_is_not_taken_from_under_kubernetes_of_others() {
+        let reused = || FakeHost::new("node1").on("kubelet.conf", 0, "a kubelet runs\n");
+        insta::assert_snapshot!(
+            refused(reused(), &[(KEPT, "demo")], Data::Purge).await.unwrap(),
+            @"a kubelet runs, set up after 'demo' left it: the data that stayed may be in use"
+        );
+        assert_eq!(refused(reused(), &[(KEPT, "demo")], Data::Keep).await, None);
+        let ours = [(MARKER, "demo"), (KEPT, "demo")];
+        assert_eq!(refused(reused(), &ours, Data::Purge).await, None);
+        assert_eq!(refused(reused(), &[], Data::Purge).await, None);
     }
 }

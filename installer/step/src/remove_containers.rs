@@ -8,10 +8,12 @@ use host::Command;
 
 use crate::RunContainerd;
 use crate::before::{self, Former};
+use crate::recognise_host::Mark;
 use crate::shell::must;
 
 /// Ends every pod and container of a node, then containerd itself, and what it leaves: shims that outlive it, mounts,
-/// network namespaces. Its images go only where data is purged.
+/// network namespaces. Its images go only where data is purged. On a host that the cluster has left already, only what is
+/// still noted goes: the containers there are others'.
 pub struct RemoveContainers {
     pub(crate) unit: Former,
     pub data_dir: Utf8PathBuf,
@@ -63,13 +65,45 @@ impl Step for RemoveContainers {
                 .stdin(STOP)
                 .timeout(PATIENCE)
         };
-        must(cx, "stop the containers", run("containers")).await?;
-        before::restore(cx, "stop containerd", std::slice::from_ref(&self.unit)).await?;
-        must(cx, "clean up after containerd", run("remains")).await?;
+        if Mark::of(cx).await? == Mark::Host {
+            must(cx, "stop the containers", run("containers")).await?;
+            before::restore(cx, "stop containerd", std::slice::from_ref(&self.unit)).await?;
+            must(cx, "clean up after containerd", run("remains")).await?;
+        }
         before::restore(cx, "remove what containerd left", &self.former()).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::Progress;
+    use host::fake::FakeHost;
+
+    use super::*;
+    use crate::before::KEPT;
+    use crate::preflight::MARKER;
+
+    #[tokio::test]
+    async fn containers_of_a_host_that_was_left_are_not_stopped() {
+        for (mark, stops) in [(MARKER, true), (KEPT, false)] {
+            let host = Arc::new(FakeHost::new("node1").with_file(mark, "demo\n", 0o644));
+            let cx = Cx {
+                host: host.clone(),
+                progress: Progress::unseen(),
+            };
+            let remove = RemoveContainers {
+                unit: Former::Unit("containerd.service".to_owned()),
+                data_dir: "/var/lib/containerd".into(),
+                data: Data::Purge,
+            };
+            remove.apply(&cx).await.unwrap();
+            let done = host.transcript();
+            assert_eq!(done.contains("sh -s -- containers"), stops, "{done}");
+            assert!(done.contains("data /var/lib/containerd"), "{done}");
+        }
     }
 }

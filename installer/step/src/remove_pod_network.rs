@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::recognise_host::Mark;
 use crate::shell::{ask, must};
 
 /// What a network of pods leaves on a node.
@@ -21,7 +22,8 @@ pub struct PodNetworkTraces {
     pub rules: &'static [&'static str],
 }
 
-/// Takes away what a network of pods left on a node, once no pod is on it any more.
+/// Takes away what a network of pods left on a node, once no pod is on it any more. It goes by names, and so only under the
+/// cluster's mark.
 pub struct RemovePodNetwork {
     pub traces: PodNetworkTraces,
 }
@@ -87,6 +89,9 @@ impl Step for RemovePodNetwork {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        if Mark::of(cx).await? != Mark::Host {
+            return Ok(State::Satisfied);
+        }
         let found = ask(cx, Command::script(self.script(SHOW))).await?.text();
         Ok(match found.lines().next() {
             None => State::Satisfied,
@@ -103,5 +108,45 @@ impl Step for RemovePodNetwork {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::Progress;
+    use host::fake::FakeHost;
+
+    use super::*;
+    use crate::preflight::MARKER;
+    use crate::shell::reads;
+
+    const TRACES: PodNetworkTraces = PodNetworkTraces {
+        name: "calico",
+        paths: &["/var/lib/calico"],
+        links: &["cali*"],
+        protocols: &["bird"],
+        rules: &["cali-"],
+    };
+
+    #[tokio::test]
+    async fn a_network_on_a_host_without_the_mark_is_somebody_elses() {
+        let plugin = || FakeHost::new("node1").on("calico", 0, "/var/lib/calico\n");
+        let marked = plugin().with_file(MARKER, "demo\n", 0o644);
+        let needed = State::needed("/var/lib/calico is there");
+        for (host, state) in [(plugin(), State::Satisfied), (marked, needed)] {
+            let cx = Cx {
+                host: Arc::new(host),
+                progress: Progress::unseen(),
+            };
+            let remove = RemovePodNetwork { traces: TRACES };
+            assert_eq!(remove.check(&cx).await.unwrap(), state);
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_the_scripts() {
+        let remove = RemovePodNetwork { traces: TRACES };
+        reads(&remove.script(SHOW));
+        reads(&remove.script(REMOVE));
     }
 }

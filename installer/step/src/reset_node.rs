@@ -6,10 +6,12 @@ use camino::Utf8PathBuf;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::recognise_host::Mark;
 use crate::shell::{ask, must};
 
-/// Takes Kubernetes off a node, whoever set it up: the kubelet and its pods, what is mounted for them, certificates and
-/// manifests, interfaces and rules that bear the names of Kubernetes or of a network plugin. Needs the runtime running.
+/// Takes Kubernetes off a node: the kubelet and its pods, what is mounted for them, certificates and manifests, interfaces
+/// and rules that bear the names of Kubernetes or of a network plugin. Needs the runtime running. All this is found, not
+/// noted, and so it goes only under the cluster's mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResetNode {
     /// Data of static pods, removed only where data is purged.
@@ -18,8 +20,30 @@ pub struct ResetNode {
 
 const SCRIPT: &str = include_str!("reset_node.sh");
 const PATIENCE: Duration = Duration::from_mins(20);
+const RUNS: &str = "! systemctl is-active --quiet kubelet || { echo the kubelet runs; exit; }";
+/// Where Kubernetes keeps what it is on a node.
+const STATE: [&str; 3] = ["/etc/kubernetes", "/var/lib/kubelet", "/var/lib/cni"];
+const LINKS: &str = "for path in /sys/class/net/cni0 /sys/class/net/kubexm0 /sys/class/net/flannel.1 \
+     /sys/class/net/vxlan.calico /sys/class/net/kube-ipvs0 /sys/class/net/cali*; do \
+     [ ! -e \"$path\" ] || { echo \"there is the interface ${path##*/}\"; exit; }; done";
 
 impl ResetNode {
+    /// Says which of these directories, or of those with data, holds something.
+    fn holds(&self, directories: &[&str]) -> String {
+        let data = self.data.iter().map(|path| path.as_str());
+        let paths: Vec<String> = directories
+            .iter()
+            .copied()
+            .chain(data)
+            .map(host::quote)
+            .collect();
+        format!(
+            "for path in {}; do [ -z \"$(ls -A \"$path\" 2>/dev/null)\" ] || \
+             {{ echo \"there is something in $path\"; exit; }}; done",
+            paths.join(" ")
+        )
+    }
+
     pub(crate) fn for_data(&self, data: Data) -> Arc<dyn Step> {
         Arc::new(match data {
             Data::Keep => Self { data: Vec::new() },
@@ -43,21 +67,12 @@ impl Step for ResetNode {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let purged: Vec<String> = self
-            .data
-            .iter()
-            .map(|path| host::quote(path.as_str()))
-            .collect();
-        let script = format!(
-            "! systemctl is-active --quiet kubelet || {{ echo the kubelet runs; exit; }}; \
-             for path in /etc/kubernetes /var/lib/kubelet /var/lib/cni {}; do \
-             [ -z \"$(ls -A \"$path\" 2>/dev/null)\" ] || {{ echo \"there is something in $path\"; exit; }}; done; \
-             for path in /sys/class/net/cni0 /sys/class/net/kubexm0 /sys/class/net/flannel.1 \
-             /sys/class/net/vxlan.calico /sys/class/net/kube-ipvs0 /sys/class/net/cali*; do \
-             [ ! -e \"$path\" ] || {{ echo \"there is the interface ${{path##*/}}\"; exit; }}; done",
-            purged.join(" ")
-        );
-        let reason = ask(cx, Command::script(script)).await?.text();
+        let looks = match Mark::of(cx).await? {
+            Mark::Host => format!("{RUNS}; {}; {LINKS}", self.holds(&STATE)),
+            Mark::Data => self.holds(&[]),
+            Mark::Nothing => return Ok(State::Satisfied),
+        };
+        let reason = ask(cx, Command::script(looks)).await?.text();
         Ok(if reason.is_empty() {
             State::Satisfied
         } else {
@@ -67,7 +82,12 @@ impl Step for ResetNode {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let directories = self.data.iter().map(|path| path.as_str());
-        let argv = ["sh", "-c", SCRIPT, "reset-node"]
+        let whole = match Mark::of(cx).await? {
+            Mark::Host => "node",
+            Mark::Data => "data",
+            Mark::Nothing => return Ok(()),
+        };
+        let argv = ["sh", "-c", SCRIPT, "reset-node", whole]
             .into_iter()
             .chain(directories);
         let reset = Command::new(argv).timeout(PATIENCE);
@@ -86,7 +106,67 @@ impl Step for ResetNode {
 
 #[cfg(test)]
 mod tests {
+    use event::Progress;
+    use host::fake::FakeHost;
+
     use super::*;
+    use crate::before::KEPT;
+    use crate::preflight::MARKER;
+
+    fn cx(host: &Arc<FakeHost>) -> Cx {
+        Cx {
+            host: host.clone(),
+            progress: Progress::unseen(),
+        }
+    }
+
+    #[tokio::test]
+    async fn kubernetes_on_a_host_without_the_mark_is_somebody_elses() {
+        let reset = ResetNode {
+            data: vec!["/var/lib/etcd".into()],
+        };
+        let running = || FakeHost::new("node1").on("ls -A", 0, "the kubelet runs\n");
+        let host = Arc::new(running());
+        assert_eq!(reset.check(&cx(&host)).await.unwrap(), State::Satisfied);
+        reset.apply(&cx(&host)).await.unwrap();
+        assert!(!host.transcript().contains("reset-node"));
+
+        let host = Arc::new(running().with_file(MARKER, "demo\n", 0o644));
+        let needed = State::needed("the kubelet runs");
+        assert_eq!(reset.check(&cx(&host)).await.unwrap(), needed);
+        reset.apply(&cx(&host)).await.unwrap();
+        assert!(host.transcript().contains("reset-node node /var/lib/etcd"));
+    }
+
+    #[tokio::test]
+    async fn of_a_cluster_that_has_left_only_its_data_goes() {
+        let reset = ResetNode {
+            data: vec!["/var/lib/etcd".into()],
+        };
+        let left = FakeHost::new("node1").with_file(KEPT, "demo\n", 0o644);
+        let host = Arc::new(left.on("path in /var/lib/etcd;", 0, "there is something\n"));
+        let needed = State::needed("there is something");
+        assert_eq!(reset.check(&cx(&host)).await.unwrap(), needed);
+        reset.apply(&cx(&host)).await.unwrap();
+        let done = host.transcript();
+        assert!(done.contains("reset-node data /var/lib/etcd"), "{done}");
+        assert!(!done.contains("is-active"), "{done}");
+    }
+
+    /// The script itself, with a directory of the test's own in the place of the node's.
+    #[test]
+    fn data_goes_without_the_node() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("etcd/member")).unwrap();
+        let path = dir.path().join("etcd");
+        let script = ["-c", SCRIPT, "reset-node", "data"].map(Into::into);
+        let reset = std::process::Command::new("sh")
+            .args(script.into_iter().chain([path.clone().into_os_string()]))
+            .env("PATH", "/usr/bin:/bin")
+            .status()
+            .unwrap();
+        assert!(reset.success() && !path.exists());
+    }
 
     /// The part of the script that turns a saved table into commands.
     #[test]

@@ -1,9 +1,23 @@
 # Takes Kubernetes off a node. Only what bears its names, or those of a network plugin, goes; tables are never flushed.
-# Called with directories of data to remove as well.
+# Called as `node DATA...`, with directories of data to remove as well, or as `data DATA...` to remove these alone.
 set -u
 export PATH="/usr/local/bin:/usr/sbin:/sbin:$PATH"
 failed=
 complain() { echo "$*" >&2; failed=yes; }
+
+# What is still mounted is somebody's data: it is not walked into.
+empty() {
+	[ ! -d "$1" ] || find "$1" -xdev -mindepth 1 -delete || complain "$1 cannot be emptied"
+	rmdir "$1" 2>/dev/null
+}
+
+what=$1
+shift
+if [ "$what" = data ]; then
+	for directory in "$@"; do empty "$directory"; done
+	[ -z "$failed" ]
+	exit
+fi
 
 systemctl disable --now kubelet 2>/dev/null
 
@@ -26,11 +40,6 @@ awk '$2 ~ "^/var/lib/kubelet/" { print $2 }' /proc/self/mounts | sort -r | while
 	mount=$(printf '%b' "$mount")
 	umount "$mount" 2>/dev/null || umount -l "$mount"
 done
-# What is still mounted is somebody's data: it is not walked into.
-empty() {
-	[ ! -d "$1" ] || find "$1" -xdev -mindepth 1 -delete || complain "$1 cannot be emptied"
-	rmdir "$1" 2>/dev/null
-}
 for directory in /var/lib/kubelet /etc/kubernetes /var/lib/cni /var/log/pods /var/log/containers \
 	/var/lib/calico /var/run/calico /run/flannel /var/lib/kubexm/kubeadm "$@"; do
 	empty "$directory"
