@@ -5,9 +5,11 @@ use camino::Utf8PathBuf;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::TakeBack;
+use crate::before::{self, Former};
 use crate::shell::{ask, must};
 
-/// Gives a program another name.
+/// Gives a program another name. What bore that name before comes back when it is taken away.
 pub struct LinkProgram {
     pub path: Utf8PathBuf,
     /// The program, as seen from the directory of the link.
@@ -39,6 +41,7 @@ impl Step for LinkProgram {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        before::note(cx, &[Former::File(self.path.clone())]).await?;
         let link = Command::new(["ln", "-sfn", self.target, self.path.as_str()]);
         must(cx, &format!("link {}", self.path), link)
             .await
@@ -46,44 +49,37 @@ impl Step for LinkProgram {
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        Some(Arc::new(UnlinkProgram {
-            path: self.path.clone(),
-        }))
+        Some(TakeBack::file(&self.path))
     }
 }
 
-/// Takes the other name away; the program stays.
-struct UnlinkProgram {
-    path: Utf8PathBuf,
-}
+#[cfg(test)]
+mod tests {
+    use event::Progress;
+    use host::fake::FakeHost;
 
-#[async_trait]
-impl Step for UnlinkProgram {
-    fn id(&self) -> String {
-        format!("unlink {}", self.path)
-    }
+    use super::*;
 
-    fn describe(&self) -> String {
-        format!("remove {}", self.path)
-    }
-
-    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let test = Command::new(["test", "-L", self.path.as_str()]);
-        Ok(if ask(cx, test).await?.ok() {
-            State::needed("is there")
-        } else {
-            State::Satisfied
-        })
-    }
-
-    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let remove = Command::new(["rm", "-f", self.path.as_str()]);
-        must(cx, &format!("remove {}", self.path), remove)
-            .await
-            .map(drop)
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
+    #[tokio::test]
+    async fn what_bore_the_name_is_noted_before_and_given_back() {
+        let host = Arc::new(FakeHost::new("node1"));
+        let cx = Cx {
+            host: host.clone(),
+            progress: Progress::unseen(),
+        };
+        let step = LinkProgram {
+            path: "/usr/local/bin/kubectl-calico".into(),
+            target: "calicoctl",
+        };
+        step.apply(&cx).await.unwrap();
+        let done = host.transcript();
+        let note = "note file /usr/local/bin/kubectl-calico";
+        let noted = done.find(note).expect("it is noted");
+        let linked = done.find("ln -sfn calicoctl").expect("it is linked");
+        assert!(noted < linked, "{done}");
+        let back = step.counterpart(Data::Keep).expect("it goes");
+        back.apply(&cx).await.unwrap();
+        let restored = "restore file /usr/local/bin/kubectl-calico";
+        assert!(host.transcript().contains(restored));
     }
 }
