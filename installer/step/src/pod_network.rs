@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
+use ipnet::IpNet;
 
 use crate::{PodNetworkTraces, RemovePodNetwork};
 
@@ -9,6 +10,7 @@ use crate::{PodNetworkTraces, RemovePodNetwork};
 /// is left that would bring the plugin's traces back.
 pub struct PodNetwork {
     pub traces: PodNetworkTraces,
+    pub pods: Vec<IpNet>,
 }
 
 #[async_trait]
@@ -30,7 +32,9 @@ impl Step for PodNetwork {
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        let traces = self.traces;
-        Some(Arc::new(RemovePodNetwork { traces }))
+        Some(Arc::new(RemovePodNetwork {
+            traces: self.traces,
+            pods: self.pods.clone(),
+        }))
     }
 }

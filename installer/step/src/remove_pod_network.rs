@@ -3,6 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
+use ipnet::IpNet;
 
 use crate::recognise_host::Mark;
 use crate::shell::{ask, must};
@@ -16,8 +17,10 @@ pub struct PodNetworkTraces {
     pub paths: &'static [&'static str],
     /// Names of interfaces; the shell's patterns.
     pub links: &'static [&'static str],
-    /// The marks of its routes.
+    /// The marks of its routes. Others' may bear them as well, as those of a BIRD that the site runs itself.
     pub protocols: &'static [&'static str],
+    /// Interfaces that stay, and that nobody else leads routes through.
+    pub through: &'static [&'static str],
     /// What is in every rule and chain of its own, and in nobody else's.
     pub rules: &'static [&'static str],
 }
@@ -26,6 +29,7 @@ pub struct PodNetworkTraces {
 /// cluster's mark.
 pub struct RemovePodNetwork {
     pub traces: PodNetworkTraces,
+    pub pods: Vec<IpNet>,
 }
 
 /// Finds each trace and hands it to `found`: one word for its kind, then the thing itself.
@@ -34,9 +38,15 @@ PATH=$PATH:/usr/sbin:/sbin
 paths() { for path in $paths; do if [ -e "$path" ]; then found path "$path"; fi; done; }
 links() { ip -o link show | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | while read -r link; do for name in $links; do
 	case $link in $name) found link "$link" ;; esac; done; done; }
-routes() { for protocol in $protocols; do for family in -4 -6; do
-	if [ -n "$(ip $family route show table all proto $protocol 2>/dev/null)" ]; then found route "$family $protocol"; fi
-	done; done; }
+# Those through an interface that goes go with it.
+routes() { for protocol in $protocols; do
+	for network in $networks; do
+		case $network in *:*) family=-6 ;; *) family=-4 ;; esac
+		route "$family" proto "$protocol" root "$network"
+	done
+	for link in $through; do for family in -4 -6; do route "$family" proto "$protocol" dev "$link"; done; done
+	done; }
+route() { if [ -n "$(ip "$1" route show table all "$2" "$3" "$4" "$5" 2>/dev/null)" ]; then found route "$*"; fi; }
 rules() { for mark in $rules; do for program in iptables ip6tables; do
 	if $program-save 2>/dev/null | grep -q -e "$mark"; then found rule "$program $mark"; fi; done; done; }
 "#;
@@ -48,7 +58,7 @@ const REMOVE: &str = r#"found() {
 	path) rm -rf "$2" ;;
 	# One of a pair takes the other with it.
 	link) ip link delete "$2" 2>/dev/null || ! ip link show "$2" >/dev/null 2>&1 ;;
-	route) set -- $2; ip $1 route flush table all proto $2 ;;
+	route) set -- $2; ip "$1" route flush table all "$2" "$3" "$4" "$5" ;;
 	rule) set -- $2; $1-save | grep -v -e "$2" | $1-restore -w ;;
 	esac
 }"#;
@@ -60,15 +70,19 @@ impl RemovePodNetwork {
             paths,
             links,
             protocols,
+            through,
             rules,
             ..
         } = self.traces;
+        let networks: Vec<String> = self.pods.iter().map(ToString::to_string).collect();
         format!(
-            "{FIND}{found}\npaths='{}' links='{}' protocols='{}' rules='{}'\n\
+            "{FIND}{found}\npaths='{}' links='{}' protocols='{}' networks='{}' through='{}' rules='{}'\n\
              rules; routes; links; paths",
             paths.join(" "),
             links.join(" "),
             protocols.join(" "),
+            networks.join(" "),
+            through.join(" "),
             rules.join(" ")
         )
     }
@@ -85,7 +99,7 @@ impl Step for RemovePodNetwork {
     }
 
     fn inputs(&self) -> String {
-        format!("{:?}", self.traces)
+        format!("{:?} {:?}", self.traces, self.pods)
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
@@ -125,8 +139,19 @@ mod tests {
         paths: &["/var/lib/calico"],
         links: &["cali*"],
         protocols: &["bird"],
+        through: &["tunl0"],
         rules: &["cali-"],
     };
+
+    fn remove() -> RemovePodNetwork {
+        RemovePodNetwork {
+            traces: TRACES,
+            pods: vec![
+                "10.233.64.0/18".parse().unwrap(),
+                "fd85::/112".parse().unwrap(),
+            ],
+        }
+    }
 
     #[tokio::test]
     async fn a_network_on_a_host_without_the_mark_is_somebody_elses() {
@@ -138,15 +163,13 @@ mod tests {
                 host: Arc::new(host),
                 progress: Progress::unseen(),
             };
-            let remove = RemovePodNetwork { traces: TRACES };
-            assert_eq!(remove.check(&cx).await.unwrap(), state);
+            assert_eq!(remove().check(&cx).await.unwrap(), state);
         }
     }
 
     #[test]
     fn a_shell_reads_the_scripts() {
-        let remove = RemovePodNetwork { traces: TRACES };
-        reads(&remove.script(SHOW));
-        reads(&remove.script(REMOVE));
+        reads(&remove().script(SHOW));
+        reads(&remove().script(REMOVE));
     }
 }

@@ -158,9 +158,11 @@ async fn what_pods_left_is_removed_and_what_others_made_stays() {
         paths: Box::leak(Box::new(own)),
         links: &["kube*"],
         protocols: &["144"],
+        through: &["peer0"],
         rules: &["kubexm-pods"],
     };
-    let network = PodNetwork { traces };
+    let pods = vec!["10.9.0.0/16".parse().unwrap()];
+    let network = PodNetwork { traces, pods };
     let remove = network.counterpart(Data::Keep).unwrap();
     let script = script_of(&*remove).await;
     for name in ["leases", "other"] {
@@ -170,6 +172,9 @@ async fn what_pods_left_is_removed_and_what_others_made_stays() {
         ip link add eth0 type veth peer name peer0; ip link set eth0 up; ip link set peer0 up
         ip link add kubexm0 type veth peer name kubexm1; ip addr add 172.16.0.1/24 dev eth0
         ip route add 10.9.0.0/24 via 172.16.0.9 proto 144; ip route add 10.8.0.0/24 dev lo
+        ip route add blackhole 10.9.1.0/26 proto 144; ip route add 10.6.0.0/24 dev peer0 proto 144
+        # A routing daemon of the site's own bears the same mark.
+        ip route add 10.7.0.0/24 via 172.16.0.8 proto 144; ip route add 10.0.0.0/8 via 172.16.0.8 proto 144
         iptables -A FORWARD -s 10.9.0.0/24 -m comment --comment kubexm-pods -j ACCEPT
         iptables -A FORWARD -s 10.8.0.0/24 -j ACCEPT";
     let after =
@@ -185,6 +190,8 @@ async fn what_pods_left_is_removed_and_what_others_made_stays() {
     insta::assert_snapshot!(shown.join("\n"), @r"
     peer0@eth0:
     eth0@peer0:
+    10.0.0.0/8 via 172.16.0.8 dev eth0 proto 144
+    10.7.0.0/24 via 172.16.0.8 dev eth0 proto 144
     10.8.0.0/24 dev lo scope link
     172.16.0.0/24 dev eth0 proto kernel scope link src 172.16.0.1
     -P FORWARD ACCEPT

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use cluster::NetworkPlugin;
 use engine::{Step, Task};
+use ipnet::IpNet;
 use step::{HoldFile, PodNetwork};
 
 use crate::Site;
@@ -29,8 +30,11 @@ pub fn pod_network(site: &Site) -> Task {
     let path = bridge::CONFIG.into();
     let bridged = site.cluster.spec.network.plugin == NetworkPlugin::Bridge;
     let config = bridged.then(|| -> Arc<dyn Step> { Arc::new(HoldFile { path }) });
+    let pods = site.cluster.spec.network.kube_pods_cidr;
+    let pods: Vec<IpNet> = pods.iter().map(cluster::Cidr::net).collect();
     task.on_each(&names(site.runtime_hosts()), |_| {
-        let network: Arc<dyn Step> = Arc::new(PodNetwork { traces });
+        let pods = pods.clone();
+        let network: Arc<dyn Step> = Arc::new(PodNetwork { traces, pods });
         [network].into_iter().chain(config.clone()).collect()
     })
 }

@@ -28,6 +28,7 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
     paths: &["/var/lib/cni/networks/kubexm"],
     links: &[BRIDGE],
     protocols: &[],
+    through: &[],
     rules: &[],
 };
 

@@ -28,9 +28,17 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
         "/var/log/calico",
         "/var/lib/cni/networks/k8s-pod-network",
     ],
-    links: &["cali*", "vxlan.calico", "vxlan-v6.calico"],
+    links: &[
+        "cali*",
+        "vxlan.calico",
+        "vxlan-v6.calico",
+        "wireguard.cali",
+        "wg-v6.cali",
+    ],
     // Those of Felix, and of BIRD.
     protocols: &["80", "bird"],
+    // The kernel's own.
+    through: &["tunl0"],
     rules: &["cali-", "cali:"],
 };
 

@@ -23,6 +23,7 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
     ],
     links: &["flannel.*", "flannel-v6.*", "cni0"],
     protocols: &[],
+    through: &[],
     rules: &["FLANNEL", "flanneld"],
 };
 
