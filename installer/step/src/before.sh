@@ -109,7 +109,7 @@ forget_file() { rm -f -- "$base/paths$1/@was" "$base/paths$1/@absent"; }
 
 note_directory() {
 	if [ -d "$1" ] && [ ! -e "$base/paths$1/@made" ]; then
-		stat -c '%a %U:%G' -- "$1" | keep "$base/paths$1/@attrs"
+		stat -L -c '%a %U:%G' -- "$1" | keep "$base/paths$1/@attrs"
 	fi
 	note_missing "$1"
 }

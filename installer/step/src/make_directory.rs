@@ -49,7 +49,7 @@ impl Step for MakeDirectory {
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let path = host::quote(self.path.as_str());
-        let script = format!("[ -d {path} ] && stat -c '%a %U %G' {path}");
+        let script = format!("[ -d {path} ] && stat -L -c '%a %U %G' {path}");
         let output = ask(cx, Command::script(script)).await?;
         let (found, wanted) = (output.text(), self.wanted());
         Ok(if !output.ok() {

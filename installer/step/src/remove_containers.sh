@@ -44,10 +44,12 @@ children() {
 }
 
 mounts() {
+	# A mount is known by where it is, whatever links lead there.
+	kubelet=$(readlink -f -- /var/lib/kubelet || echo /var/lib/kubelet)
 	cut -d' ' -f2 /proc/mounts | LC_ALL=C sort -r | while IFS= read -r path; do
 		path=$(printf '%b' "$path")
 		case $path in
-		/run/containerd/* | /var/lib/kubelet/* | /run/netns/cni-*) umount -- "$path" || umount -l -- "$path" || exit ;;
+		/run/containerd/* | "$kubelet"/* | /run/netns/cni-*) umount -- "$path" || umount -l -- "$path" || exit ;;
 		esac
 	done
 }

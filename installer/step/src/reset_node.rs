@@ -153,19 +153,23 @@ mod tests {
         assert!(!done.contains("is-active"), "{done}");
     }
 
-    /// The script itself, with a directory of the test's own in the place of the node's.
+    /// The script itself, with directories of the test's own in the place of the node's.
     #[test]
-    fn data_goes_without_the_node() {
+    fn data_goes_without_the_node_and_a_link_to_it_stays() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("etcd/member")).unwrap();
-        let path = dir.path().join("etcd");
+        let at = |path: &str| dir.path().join(path);
+        std::fs::create_dir_all(at("etcd/member")).unwrap();
+        std::fs::create_dir_all(at("disk/member")).unwrap();
+        std::os::unix::fs::symlink("disk", at("link")).unwrap();
         let script = ["-c", SCRIPT, "reset-node", "data"].map(Into::into);
+        let data = ["etcd", "link"].map(|path| at(path).into_os_string());
         let reset = std::process::Command::new("sh")
-            .args(script.into_iter().chain([path.clone().into_os_string()]))
+            .args(script.into_iter().chain(data))
             .env("PATH", "/usr/bin:/bin")
             .status()
             .unwrap();
-        assert!(reset.success() && !path.exists());
+        assert!(reset.success() && !at("etcd").exists());
+        assert_eq!(std::fs::read_dir(at("link")).unwrap().count(), 0);
     }
 
     /// The part of the script that turns a saved table into commands.

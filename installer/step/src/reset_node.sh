@@ -5,9 +5,13 @@ export PATH="/usr/local/bin:/usr/sbin:/sbin:$PATH"
 failed=
 complain() { echo "$*" >&2; failed=yes; }
 
-# What is still mounted is somebody's data: it is not walked into.
+# Where a path leads to: somebody may have put a link there, to where there is room.
+place() { readlink -f "$1" || echo "$1"; }
+
+# What is still mounted is somebody's data: it is not walked into. A link stays, with the directory that it leads to.
 empty() {
-	[ ! -d "$1" ] || find "$1" -xdev -mindepth 1 -delete || complain "$1 cannot be emptied"
+	emptied=$(place "$1")
+	[ ! -d "$emptied" ] || find "$emptied" -xdev -mindepth 1 -delete || complain "$1 cannot be emptied"
 	rmdir "$1" 2>/dev/null
 }
 
@@ -36,9 +40,10 @@ for group in /sys/fs/cgroup/kubepods* /sys/fs/cgroup/*/kubepods*; do
 done
 
 # Deepest first. The directory itself may be a disk of its own, and stays one.
-awk '$2 ~ "^/var/lib/kubelet/" { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
+kubelet=$(place /var/lib/kubelet)
+cut -d' ' -f2 /proc/self/mounts | LC_ALL=C sort -r | while IFS= read -r mount; do
 	mount=$(printf '%b' "$mount")
-	umount "$mount" 2>/dev/null || umount -l "$mount"
+	case $mount in "$kubelet"/*) umount "$mount" 2>/dev/null || umount -l "$mount" ;; esac
 done
 for directory in /var/lib/kubelet /etc/kubernetes /var/lib/cni /var/log/pods /var/log/containers \
 	/var/lib/calico /var/run/calico /run/flannel /var/lib/kubexm/kubeadm "$@"; do

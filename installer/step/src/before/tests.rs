@@ -231,3 +231,19 @@ async fn a_note_that_was_begun_by_a_killed_run_is_written_anew() {
     machine.restore(&what).await;
     assert_eq!(machine.read("etc/file").unwrap(), "theirs");
 }
+
+#[tokio::test]
+async fn a_link_to_a_directory_of_data_stays_and_what_it_leads_to_is_as_it_was() {
+    let machine = Machine::new();
+    machine.write("disk/lost+found/x", "theirs");
+    machine.set_mode("disk", 0o711);
+    symlink("disk", machine.path("etcd")).unwrap();
+    let what = [Former::Data(machine.path("etcd"))];
+    machine.note(&what).await;
+    machine.set_mode("disk", 0o700);
+    machine.write("disk/member/wal", "data");
+    machine.restore(&what).await;
+    assert!(machine.path("etcd").is_symlink() && !machine.path("disk/member").exists());
+    assert_eq!(machine.read("disk/lost+found/x").unwrap(), "theirs");
+    assert_eq!(machine.mode("disk"), 0o711);
+}
