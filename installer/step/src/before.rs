@@ -15,7 +15,7 @@ pub(crate) const HOME: &str = "/var/lib/kubexm";
 /// To which cluster the data belongs that stayed on a host it has left.
 pub(crate) const KEPT: &str = "/var/lib/kubexm/cluster";
 const BASE: &str = "/var/lib/kubexm/before";
-const SCRIPT: &str = include_str!("before.sh");
+const SCRIPT: &str = concat!(include_str!("replace.sh"), include_str!("before.sh"));
 
 /// A large data directory on a slow disk.
 const PATIENCE: Duration = Duration::from_mins(30);

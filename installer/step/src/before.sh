@@ -92,7 +92,10 @@ restore_file() {
 		mkdir -p -- "$(above "$1")"
 		rm -rf -- "$1.kubexm-was"
 		cp -aT -- "$note/@was" "$1.kubexm-was"
+		# The note is the only copy until the disk has this one.
+		[ -L "$1.kubexm-was" ] || sync -- "$1.kubexm-was"
 		mv -fT -- "$1.kubexm-was" "$1"
+		sync -- "$(above "$1")"
 		rm -f -- "$note/@was"
 	elif [ -e "$note/@absent" ]; then
 		rm -f -- "$1"
@@ -290,7 +293,7 @@ pending_swap() {
 restore_swap() {
 	[ -e "$base/swap" ] || return 0
 	if [ -f /etc/fstab ]; then
-		sed -i 's/^# kubexm: //' /etc/fstab
+		replace /etc/fstab sed 's/^# kubexm: //' /etc/fstab
 	fi
 	while read -r device _; do
 		grep -q "^$device[[:space:]]" /proc/swaps || swapon -- "$device" || true

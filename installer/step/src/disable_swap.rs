@@ -6,7 +6,7 @@ use host::Command;
 
 use crate::TakeBack;
 use crate::before::{self, Former};
-use crate::shell::{ask, must};
+use crate::shell::{REPLACE, ask, must};
 
 /// Turns swap off, now and at boot: lines of `/etc/fstab` are commented out, not removed, and what else systemd would
 /// swap to at boot (zram, a partition that it finds by its type) is masked.
@@ -44,9 +44,9 @@ impl Step for DisableSwap {
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         before::note(cx, &[Former::Swap]).await?;
         let script = format!(
-            "PATH=$PATH:/usr/sbin:/sbin; swapoff -a && \
+            "{REPLACE}PATH=$PATH:/usr/sbin:/sbin; swapoff -a && \
              if [ -f /etc/fstab ] && grep -Eq '{FSTAB_SWAP}' /etc/fstab; then \
-             sed -Ei 's/({FSTAB_SWAP})/# kubexm: \\1/' /etc/fstab && systemctl daemon-reload; fi"
+             replace /etc/fstab sed -E 's/({FSTAB_SWAP})/# kubexm: \\1/' /etc/fstab && systemctl daemon-reload; fi"
         );
         must(cx, "turn swap off", Command::script(script)).await?;
         let left = ask(cx, Command::script(UNITS)).await?.text();

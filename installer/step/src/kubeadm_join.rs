@@ -6,7 +6,7 @@ use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
 use host::Command;
 
 use crate::kubeadm::{NOTES, exclusive, note_kubelet, run, without_signed};
-use crate::shell::must;
+use crate::shell::{REPLACE, must};
 use crate::{Content, ResetNode};
 
 /// As what a node joins.
@@ -138,17 +138,16 @@ impl KubeadmJoin {
         let detour = host::quote(&format!("{} {DETOUR}", self.detour));
         format!(
             "config=/run/kubexm-join.yaml
-straight() {{ ! grep -q '{DETOUR}$' /etc/hosts || {{ sed '/{DETOUR}$/d' /etc/hosts > /etc/hosts.kubexm; \
-             chmod 644 /etc/hosts.kubexm; mv -f /etc/hosts.kubexm /etc/hosts; }}; }}
-trap 'rm -f \"$config\" /etc/hosts.kubexm; straight' EXIT
+{REPLACE}straight() {{ ! grep -q '{DETOUR}$' /etc/hosts || replace /etc/hosts sed '/{DETOUR}$/d' /etc/hosts; }}
+detoured() {{ printf '%s\\n' {detour} && cat /etc/hosts; }}
+trap 'rm -f \"$config\"; straight' EXIT
 trap 'exit 1' HUP INT TERM
 missing=$({state})
 [ -n \"$missing\" ] || exit 0
 cat > \"$config\"
 [ -s \"$config\" ] || {{ echo 'no token was made for this node: run again' >&2; exit 1; }}
 straight
-{{ printf '%s\\n' {detour}; cat /etc/hosts; }} > /etc/hosts.kubexm
-chmod 644 /etc/hosts.kubexm; mv -f /etc/hosts.kubexm /etc/hosts
+replace /etc/hosts detoured
 if [ -e {NOTES}/join ]; then {mend}; fi
 quietly kubeadm join phase preflight --config \"$config\"
 : > {NOTES}/join
@@ -261,16 +260,16 @@ mod tests {
         let before = "127.0.0.1 localhost\n172.16.0.3 lb.kubexm.local\n";
         std::fs::write(&hosts, before).unwrap();
         let script = step(Joining::Worker).script();
-        let begin = script.find("straight()").unwrap();
+        let begin = script.find("replace()").unwrap();
         let lines = |from: &str, to: &str| {
             let from = script.find(from).unwrap();
             script[from..from + script[from..].find(to).unwrap()].to_owned()
         };
-        let function = script[begin..begin + script[begin..].find("\ntrap").unwrap()].to_owned();
-        let detour = lines("{ printf", "\nif [");
+        let functions = script[begin..begin + script[begin..].find("\ntrap").unwrap()].to_owned();
+        let detour = lines("replace /etc/hosts detoured", "\nif [");
         let path = hosts.to_str().unwrap();
         let script =
-            format!("{function}\n{detour}\ncat /etc/hosts; straight").replace("/etc/hosts", path);
+            format!("{functions}\n{detour}\ncat /etc/hosts; straight").replace("/etc/hosts", path);
         let output = std::process::Command::new("sh")
             .args(["-euc", &script])
             .output()

@@ -18,7 +18,7 @@ pub struct ResetNode {
     pub data: Vec<Utf8PathBuf>,
 }
 
-const SCRIPT: &str = include_str!("reset_node.sh");
+const SCRIPT: &str = concat!(include_str!("replace.sh"), include_str!("reset_node.sh"));
 const PATIENCE: Duration = Duration::from_mins(20);
 const RUNS: &str = "! systemctl is-active --quiet kubelet || { echo the kubelet runs; exit; }";
 /// Where Kubernetes keeps what it is on a node.

@@ -51,6 +51,10 @@ for directory in /var/lib/kubelet /etc/kubernetes /var/lib/cni /var/log/pods /va
 done
 rm -f /etc/cni/net.d/10-calico.conflist /etc/cni/net.d/calico-kubeconfig /etc/cni/net.d/10-flannel.conflist \
 	/run/kubexm-kubeadm.lock /run/kubexm-kubeadm.log /run/kubexm-join.yaml
+# What a join that was killed has left.
+if grep -q '# kubexm: while joining$' /etc/hosts; then
+	replace /etc/hosts sed '/# kubexm: while joining$/d' /etc/hosts || complain "/etc/hosts is as it was while joining"
+fi
 
 ours='(KUBE-|CNI-|cali-|FLANNEL-)'
 for family in iptables ip6tables; do

@@ -6,7 +6,7 @@ use host::Command;
 
 use crate::TakeBack;
 use crate::before::{self, Former};
-use crate::shell::{ask, must};
+use crate::shell::{REPLACE, ask, must};
 
 /// Gives the host its name from the config. Only where the config asks for it: a forced rename is a surprise.
 pub struct SetHostname {
@@ -49,7 +49,7 @@ impl Step for SetHostname {
         before::note(cx, &former()).await?;
         let name = host::quote(&self.name);
         let script = format!(
-            "printf '%s\\n' {name} > /etc/hostname && printf %s {name} > /proc/sys/kernel/hostname"
+            "{REPLACE}replace /etc/hostname printf '%s\\n' {name} && printf %s {name} > /proc/sys/kernel/hostname"
         );
         must(cx, "set the hostname", Command::script(script)).await?;
         Ok(())

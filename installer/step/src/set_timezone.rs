@@ -6,7 +6,7 @@ use host::Command;
 
 use crate::TakeBack;
 use crate::before::{self, Former};
-use crate::shell::{ask, must};
+use crate::shell::{REPLACE, ask, must};
 
 /// Sets the host's time zone, now and for all boots to come.
 pub struct SetTimezone {
@@ -65,9 +65,9 @@ impl Step for SetTimezone {
         before::note(cx, &former()).await?;
         let (file, zone) = (self.file(), host::quote(&self.zone));
         let script = format!(
-            "[ -f {file} ] || {{ echo 'there is no such zone' >&2; exit 1; }}\n\
+            "{REPLACE}[ -f {file} ] || {{ echo 'there is no such zone' >&2; exit 1; }}\n\
              ln -sfn {file} {LINK}.kubexm-new && mv -fT {LINK}.kubexm-new {LINK} || exit\n\
-             [ ! -e {NAME} ] || printf '%s\\n' {zone} > {NAME}"
+             [ ! -e {NAME} ] || replace {NAME} printf '%s\\n' {zone}"
         );
         let trying = format!("set the time zone to {}", self.zone);
         must(cx, &trying, Command::script(script))

@@ -7,6 +7,7 @@ use host::local::LocalHost;
 use host::{Host, Redactor};
 
 use super::*;
+use crate::shell::path_with_telling_sync;
 
 struct Machine {
     temp: tempfile::TempDir,
@@ -246,4 +247,32 @@ async fn a_link_to_a_directory_of_data_stays_and_what_it_leads_to_is_as_it_was()
     assert!(machine.path("etcd").is_symlink() && !machine.path("disk/member").exists());
     assert_eq!(machine.read("disk/lost+found/x").unwrap(), "theirs");
     assert_eq!(machine.mode("disk"), 0o711);
+}
+
+#[tokio::test]
+async fn a_note_goes_when_the_disk_has_what_it_held() {
+    let machine = Machine::new();
+    machine.write("etc/file", "theirs");
+    let file = machine.path("etc/file");
+    machine.note(&[Former::File(file.clone())]).await;
+    machine.write("etc/file", "ours");
+    let restore = |told: Utf8PathBuf| {
+        let mut child = std::process::Command::new("sh")
+            .args(["-s", "--", machine.base().as_str(), "restore", "file"])
+            .arg(&file)
+            .env("PATH", path_with_telling_sync(machine.temp.path()))
+            .env("FILE", format!("{}/paths{file}/@was", machine.base()))
+            .env("TOLD", told)
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), SCRIPT.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    };
+    restore(machine.path("told"));
+    assert_eq!(machine.read("etc/file").unwrap(), "theirs");
+    insta::assert_snapshot!(machine.read("told").unwrap(), @r"
+    file.kubexm-was; file: theirs
+    directory; file: theirs
+    ");
 }
