@@ -86,9 +86,16 @@ pending_file() {
 	fi
 }
 
+# What an upload or another write that was killed has left beside a file. It goes before the note does.
+sweep() {
+	beside=$(above "$1")/.kubexm-${1##*/}
+	rm -f -- "$1.kubexm-new" "$beside".???????? "$beside.kubexm-new".????????
+}
+
 restore_file() {
 	note=$base/paths$1
 	if is_there "$note/@was"; then
+		sweep "$1"
 		mkdir -p -- "$(above "$1")"
 		rm -rf -- "$1.kubexm-was"
 		cp -aT -- "$note/@was" "$1.kubexm-was"
@@ -98,6 +105,7 @@ restore_file() {
 		sync -- "$(above "$1")"
 		rm -f -- "$note/@was"
 	elif [ -e "$note/@absent" ]; then
+		sweep "$1"
 		rm -f -- "$1"
 		rm -f -- "$note/@absent"
 		restore_missing "$(above "$1")"
@@ -108,7 +116,10 @@ restore_file() {
 }
 
 # Others have written to the file since.
-forget_file() { rm -f -- "$base/paths$1/@was" "$base/paths$1/@absent"; }
+forget_file() {
+	sweep "$1"
+	rm -f -- "$base/paths$1/@was" "$base/paths$1/@absent"
+}
 
 note_directory() {
 	if [ -d "$1" ] && [ ! -e "$base/paths$1/@made" ]; then

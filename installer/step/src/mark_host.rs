@@ -9,6 +9,9 @@ use crate::preflight::MARKER;
 use crate::shell::{ask, must};
 use crate::{Content, UploadFile};
 
+/// What uploads of the mark have left that were killed.
+const PARTS: &str = "/etc/kubexm/.kubexm-cluster.????????";
+
 /// Marks a host as one of its cluster. Stands before everything else that is done there, so that its counterpart comes
 /// after everything else.
 pub struct MarkHost {
@@ -81,7 +84,9 @@ impl Step for LeaveHost {
             Data::Keep => String::new(),
             Data::Purge => format!("[ ! -e {0} ] || echo {0} is there; ", before::HOME),
         };
-        let script = format!("[ ! -e {MARKER} ] || echo the host is marked; {notes}");
+        let script = format!(
+            "for file in {MARKER} {PARTS}; do [ ! -e \"$file\" ] || echo the host is marked; done; {notes}"
+        );
         let found = ask(cx, Command::script(script)).await?.text();
         Ok(match found.lines().next() {
             None => State::Satisfied,
@@ -91,6 +96,8 @@ impl Step for LeaveHost {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         before::leave(cx, self.data).await?;
+        let parts = Command::script(format!("rm -f -- {PARTS}"));
+        must(cx, "remove what is left of the mark", parts).await?;
         before::unmark(cx, MARKER).await
     }
 

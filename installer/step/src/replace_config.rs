@@ -21,6 +21,11 @@ pub struct ReplaceConfig {
 }
 
 impl ReplaceConfig {
+    /// Where the new one is judged.
+    fn new_file(&self) -> Utf8PathBuf {
+        format!("{}.kubexm-new", self.path).into()
+    }
+
     fn file(&self) -> UploadFile {
         UploadFile {
             path: self.path.clone(),
@@ -49,12 +54,22 @@ impl Step for ReplaceConfig {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        self.file().check(cx).await
+        let state = self.file().check(cx).await?;
+        if state != State::Satisfied {
+            return Ok(state);
+        }
+        // It may hold a password, and goes where the right one does.
+        let new = host::quote(self.new_file().as_str());
+        let left = Command::script(format!("[ ! -e {new} ] || echo another was cut short"));
+        Ok(match ask(cx, left).await?.text() {
+            none if none.is_empty() => State::Satisfied,
+            left => State::needed(left),
+        })
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         before::note(cx, &[Former::File(self.path.clone())]).await?;
-        let new: Utf8PathBuf = format!("{}.kubexm-new", self.path).into();
+        let new = self.new_file();
         let source = Source::Bytes(self.content.bytes()?);
         cx.host
             .upload(&source, &new, &self.attrs, &cx.progress)
@@ -79,5 +94,34 @@ impl Step for ReplaceConfig {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         Some(TakeBack::file(&self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::Progress;
+    use host::fake::FakeHost;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_was_cut_short_does_not_stay_beside_the_right_one() {
+        let step = ReplaceConfig {
+            path: "/etc/keepalived/keepalived.conf".into(),
+            content: Content::Text("right\n".to_owned()),
+            attrs: FileAttrs::root(0o600),
+            judge: &["keepalived", "--config-test"],
+        };
+        let stat = format!("600 root root\n{}  -\n", step.content.inputs());
+        let right = || FakeHost::new("node1").on("stat -c", 0, stat.clone());
+        let left = right().on("keepalived.conf.kubexm-new ]", 0, "another was cut short\n");
+        let needed = State::needed("another was cut short");
+        for (host, state) in [(left, needed), (right(), State::Satisfied)] {
+            let cx = Cx {
+                host: Arc::new(host),
+                progress: Progress::unseen(),
+            };
+            assert_eq!(step.check(&cx).await.unwrap(), state);
+        }
     }
 }

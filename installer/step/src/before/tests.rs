@@ -276,3 +276,32 @@ async fn a_note_goes_when_the_disk_has_what_it_held() {
     directory; file: theirs
     ");
 }
+
+#[tokio::test]
+async fn what_a_killed_write_left_beside_a_file_goes_with_it() {
+    let machine = Machine::new();
+    machine.write("etc/theirs", "theirs");
+    let what =
+        ["etc/theirs", "etc/ours/file", "etc/hosts"].map(|path| Former::File(machine.path(path)));
+    machine.note(&what).await;
+    let left = [
+        "etc/.kubexm-theirs.a1B2c3D4",
+        "etc/ours/.kubexm-file.a1B2c3D4",
+        "etc/ours/file.kubexm-new",
+        "etc/ours/.kubexm-file.kubexm-new.a1B2c3D4",
+        "etc/.kubexm-hosts.a1B2c3D4",
+    ];
+    for path in left {
+        machine.write(path, "a password");
+    }
+    machine.write("etc/.kubexm-others.a1B2c3D4", "theirs");
+    let forget = command(&machine.base(), "forget", &what[2..]);
+    machine.run(forget).await;
+    machine.restore(&what[..2]).await;
+    let mut names: Vec<_> = fs::read_dir(machine.path("etc"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".kubexm-others.a1B2c3D4", "theirs"]);
+}
