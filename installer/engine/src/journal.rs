@@ -46,6 +46,9 @@ pub enum Record {
         at: Timestamp,
         result: String,
     },
+    /// Torn by a crash, or written by another version: whatever it was, something may have been done.
+    #[serde(skip)]
+    Unreadable,
 }
 
 /// The journal cannot be read or written.
@@ -93,11 +96,9 @@ impl Journal {
             Err(error) => return Err(failed(error)),
         };
         let mut records = Vec::new();
-        for line in BufReader::new(file).lines() {
-            match serde_json::from_str(&line.map_err(failed)?) {
-                Ok(record) => records.push(record),
-                Err(_) => break,
-            }
+        for line in BufReader::new(file).split(b'\n') {
+            let record = serde_json::from_slice(&line.map_err(failed)?);
+            records.push(record.unwrap_or(Record::Unreadable));
         }
         Ok(records)
     }
@@ -107,7 +108,7 @@ impl Journal {
         let mut proven = HashSet::new();
         for record in Self::read(&self.path)? {
             match record {
-                Record::Began { .. } => proven.clear(),
+                Record::Began { .. } | Record::Unreadable => proven.clear(),
                 Record::Proven { key, .. } => {
                     proven.insert(key);
                 }
@@ -131,9 +132,13 @@ impl Journal {
             .file
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(&line)
-            .and_then(|()| file.sync_data())
-            .map_err(failed)
+        let whole = file.metadata().map_err(failed)?.len();
+        let written = file.write_all(&line).and_then(|()| file.sync_data());
+        if written.is_err() {
+            // Half a line would swallow the one behind it; if it stays, the next run cuts it off.
+            let _ = file.set_len(whole);
+        }
+        written.map_err(failed)
     }
 
     /// The key of an act: its name, what it depends on, where, and from which bundle.
@@ -184,7 +189,10 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(br#"{"record":"run-en"#).unwrap();
 
-        assert_eq!(Journal::read(&path).unwrap(), [record("first")]);
+        assert_eq!(
+            Journal::read(&path).unwrap(),
+            [record("first"), Record::Unreadable]
+        );
         Journal::open(&path)
             .unwrap()
             .write(&record("second"))
@@ -193,6 +201,25 @@ mod tests {
             Journal::read(&path).unwrap(),
             [record("first"), record("second")]
         );
+    }
+
+    #[test]
+    fn behind_a_line_that_cannot_be_read_nothing_before_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("journal");
+        let at = Timestamp::UNIX_EPOCH;
+        let proven = |key: &str| {
+            let key = key.to_owned();
+            let journal = Journal::open(&path).unwrap();
+            journal.write(&Record::Proven { at, key }).unwrap();
+            journal.proven().unwrap()
+        };
+        proven("old");
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"{\"record\":\"beg{\"record\":\"ended\"}\n\xff\n")
+            .unwrap();
+        assert_eq!(proven("new"), HashSet::from(["new".to_owned()]));
+        assert_eq!(proven("newer").len(), 2);
     }
 
     #[test]
