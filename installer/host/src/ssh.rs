@@ -181,11 +181,12 @@ impl SshHost {
         address: &str,
         port: u16,
     ) -> Result<(Tunnel, Arc<Connection>), HostError> {
+        let limit = self.options.connect_timeout;
         let connection = self.connection().await?;
-        match connection.tunnel(address, port).await {
+        match connection.tunnel(address, port, limit).await {
             Err(HostError::Lost { .. }) => {
                 let connection = self.connection().await?;
-                Ok((connection.tunnel(address, port).await?, connection))
+                Ok((connection.tunnel(address, port, limit).await?, connection))
             }
             tunnel => Ok((tunnel?, connection)),
         }

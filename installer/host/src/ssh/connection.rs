@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use russh::{ChannelOpenFailure, ChannelStream, client};
 use tokio::sync::{OnceCell, Semaphore, oneshot};
+use tokio::time::timeout;
 
 use super::elevation::Elevation;
 use super::handshake::{self, Client, words};
@@ -156,27 +157,34 @@ impl Connection {
     }
 
     /// A stream to what listens there, as the host sees it.
-    pub(super) async fn tunnel(&self, address: &str, port: u16) -> Result<Tunnel, HostError> {
+    pub(super) async fn tunnel(
+        &self,
+        address: &str,
+        port: u16,
+        limit: Duration,
+    ) -> Result<Tunnel, HostError> {
+        let unreachable = |why: String| HostError::Unreachable {
+            address: super::endpoint(address, port),
+            why: format!("the bastion {} {why}", self.peer.address),
+        };
         // Where the connection comes from is told to the server for its log alone.
         let opened =
             self.handle
                 .channel_open_direct_tcpip(address, u32::from(port), "127.0.0.1", 0);
-        match opened.await {
+        // The bastion's own patience with a host whose packets are dropped is minutes.
+        let Ok(opened) = timeout(limit, opened).await else {
+            let seconds = limit.as_secs();
+            return Err(unreachable(format!("got no answer within {seconds} s")));
+        };
+        match opened {
             Ok(channel) => Ok(channel.into_stream()),
-            Err(russh::Error::ChannelOpenFailure(reason)) => {
-                let why = match reason {
-                    ChannelOpenFailure::AdministrativelyProhibited => {
-                        "forbids it (AllowTcpForwarding of its sshd)".to_owned()
-                    }
-                    ChannelOpenFailure::ConnectFailed => "cannot connect to it".to_owned(),
-                    other => format!("says {other:?}"),
-                };
-                let bastion = &self.peer.address;
-                Err(HostError::Unreachable {
-                    address: super::endpoint(address, port),
-                    why: format!("the bastion {bastion} {why}"),
-                })
-            }
+            Err(russh::Error::ChannelOpenFailure(reason)) => Err(unreachable(match reason {
+                ChannelOpenFailure::AdministrativelyProhibited => {
+                    "forbids it (AllowTcpForwarding of its sshd)".to_owned()
+                }
+                ChannelOpenFailure::ConnectFailed => "cannot connect to it".to_owned(),
+                other => format!("says {other:?}"),
+            })),
             Err(_) => Err(self.peer.lost()),
         }
     }

@@ -62,12 +62,18 @@ impl Elevation {
             (0, _) => Ok(Self::Free),
             (127, _) => Err("sudo is not installed, and the login is not root".to_owned()),
             // Other refusals before the password: a terminal is wanted, the user or the host is not allowed.
-            _ if !said.contains("password is required") => Err(said),
+            _ if !ASKS.iter().any(|asks| said.contains(asks)) => Err(said),
             (_, Some(password)) => Ok(Self::Password(password.clone())),
             (_, None) => Err("it asks for a password, and none is given".to_owned()),
         }
     }
 }
+
+/// How sudo, and sudo-rs after it, say that they would ask for a password.
+const ASKS: [&str; 2] = [
+    "password is required",
+    "interactive authentication is required",
+];
 
 #[cfg(test)]
 mod tests {
@@ -91,6 +97,11 @@ mod tests {
         ));
         assert!(matches!(
             Elevation::judge(&asks, Some(&password)),
+            Ok(Elevation::Password(_))
+        ));
+        let asks_too = said(1, "sudo: interactive authentication is required\n");
+        assert!(matches!(
+            Elevation::judge(&asks_too, Some(&password)),
             Ok(Elevation::Password(_))
         ));
         let no = |output: &Output, password| Elevation::judge(output, password).unwrap_err();

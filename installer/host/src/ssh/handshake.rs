@@ -83,7 +83,7 @@ async fn dial(target: &Target, peer: &Peer, options: &Options) -> Result<Way, Ho
     let limit = options.connect_timeout;
     let late = |_| peer.unreachable(format!("no answer within {} s", limit.as_secs()));
     if let Some(bastion) = &target.bastion {
-        // The bastion connects with timeouts of its own; boxed, for it may have a bastion itself.
+        // Boxed, for the bastion may have a bastion itself.
         let (tunnel, connection) = Box::pin(bastion.tunnel(&target.address, target.port)).await?;
         return Ok((Box::new(tunnel), Some(connection)));
     }

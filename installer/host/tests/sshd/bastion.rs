@@ -112,6 +112,31 @@ async fn a_bastion_that_does_not_lead_there_is_named() {
 }
 
 #[tokio::test]
+async fn a_host_that_gives_its_bastion_no_answer_is_not_waited_for() {
+    let (outer, inner) = (Sshd::start(""), Sshd::start(""));
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let silent = socket.listen(0).unwrap();
+    let address = silent.local_addr().unwrap();
+    // Whoever comes behind these finds no room in its queue, and gets no answer.
+    let first = TcpStream::connect(address).await.unwrap();
+    let impatient = Options {
+        connect_timeout: std::time::Duration::from_secs(1),
+        ..Options::default()
+    };
+    let bastion = SshHost::new(outer.root_target(), outer.keys(), impatient);
+    let target = Target {
+        port: address.port(),
+        bastion: Some(Arc::new(bastion)),
+        ..inner.target("root", Vec::new())
+    };
+    let host = SshHost::new(target, inner.keys(), Options::default());
+    let said = enter(&host).await.unwrap_err().to_string();
+    assert!(said.ends_with("got no answer within 1 s"), "{said}");
+    drop(first);
+}
+
+#[tokio::test]
 async fn a_bastion_that_comes_back_leads_there_again() {
     let (mut outer, inner) = (Sshd::start(""), Sshd::start(""));
     let host = behind(&inner, inner.keys(), outer.root());

@@ -169,13 +169,14 @@ impl Sshd {
 
     /// root, by a key.
     pub fn root(&self) -> SshHost {
+        SshHost::new(self.root_target(), self.keys(), Options::default())
+    }
+
+    /// root, by a key.
+    pub fn root_target(&self) -> Target {
         let key = self.path("login");
         self.authorize(&key);
-        SshHost::new(
-            self.target("root", vec![key_auth(&key, None)]),
-            self.keys(),
-            Options::default(),
-        )
+        self.target("root", vec![key_auth(&key, None)])
     }
 
     /// Ends it and all its connections, but not what runs in them.
