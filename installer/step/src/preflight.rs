@@ -21,7 +21,7 @@ use crate::before;
 use crate::packages::SystemPackages;
 
 pub use shared::{Held, SharedAddress};
-pub use together::JudgeSurveys;
+pub use together::{Identity, JudgeSurveys};
 
 /// What a host must be and have.
 #[derive(Clone, Debug, Default)]

@@ -9,8 +9,8 @@ use event::Progress;
 use host::Facts;
 use host::fake::{FakeHost, facts};
 use step::{
-    Bringer, FOUNDATION, Feature, Held, JudgeSurveys, KernelModule, Leftover, MARKER, Memory, Port,
-    Program, ProgramFeature, Requirements, Space, Survey, SurveyHost, System,
+    Bringer, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KernelModule, Leftover, MARKER,
+    Memory, Port, Program, ProgramFeature, Requirements, Space, Survey, SurveyHost, System,
 };
 
 fn requirements() -> Requirements {
@@ -120,8 +120,9 @@ async fn judged_by(requirements: &Requirements, hosts: Vec<FakeHost>) -> String 
     }
     let judge = JudgeSurveys {
         surveys,
+        unique: vec![Identity::HOSTNAME, Identity::MACHINE_ID],
         skew: Duration::from_secs(2),
-        behind: Duration::from_mins(30),
+        off: Duration::from_mins(30),
     };
     let operator = Arc::new(FakeHost::new("(operator)"));
     let progress = Progress::unseen();
@@ -358,7 +359,12 @@ async fn hosts_that_are_too_much_alike_and_clocks_that_are_not() {
 }
 
 #[tokio::test]
-async fn a_site_that_is_behind_the_operator_s_clock() {
+async fn a_site_that_is_far_from_the_operator_s_clock() {
+    insta::assert_snapshot!(finding(|facts| facts.clock_ahead_ms = 1_860_000).await, @"
+    1 finding; nothing was touched
+      node1: its clock is 31 minutes ahead of this machine's: certificates made here would end there too early, or have ended
+          fix: set its clock, or this machine's
+    ");
     insta::assert_snapshot!(finding(|facts| facts.clock_ahead_ms = -1_860_000).await, @"
     1 finding; nothing was touched
       node1: its clock is 31 minutes behind this machine's: certificates made here would not be valid there yet

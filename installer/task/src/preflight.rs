@@ -6,7 +6,7 @@ use artifact::ImageEntry;
 use cluster::{Arch, EtcdType, ExternalLoadBalancer, Host, KubernetesType, NetworkPlugin, Role};
 use engine::{Order, Slot, Step, Task};
 use step::{
-    JudgeSurveys, Leftover, Neighbour, Port, Requirements, Space, Survey, SurveyHost,
+    Identity, JudgeSurveys, Leftover, Neighbour, Port, Requirements, Space, Survey, SurveyHost,
     SystemPackages,
 };
 
@@ -23,7 +23,7 @@ use crate::{OPERATOR, Site, programs};
 const SKEW: Duration = Duration::from_secs(2);
 
 /// Certificates are made valid from an hour ago.
-const BEHIND: Duration = Duration::from_mins(30);
+const OFF: Duration = Duration::from_mins(30);
 
 /// Looks at every host, then judges all that was found in one report. A host that is down fails by itself and keeps
 /// nobody from going on.
@@ -46,10 +46,20 @@ pub fn survey(site: &Site) -> Task {
         OPERATOR,
         vec![Arc::new(JudgeSurveys {
             surveys,
+            unique: unique(&site.cluster),
             skew: SKEW,
-            behind: BEHIND,
+            off: OFF,
         })],
     )
+}
+
+/// Names that are given anew may be the same before.
+fn unique(cluster: &cluster::Cluster) -> Vec<Identity> {
+    if cluster.spec.system.set_hostname {
+        vec![Identity::MACHINE_ID]
+    } else {
+        vec![Identity::HOSTNAME, Identity::MACHINE_ID]
+    }
 }
 
 fn requirements(site: &Site, host: &Host) -> Requirements {
@@ -342,6 +352,18 @@ mod tests {
         let tree = Tree::at("/srv/.kubexm/lab");
         let site = Site::new(cluster, manifest, tree, None);
         requirements(&site, site.cluster.host(name).unwrap())
+    }
+
+    #[test]
+    fn cloned_machines_may_share_a_name_that_they_will_not_keep() {
+        let names = |set_hostname: bool| -> Vec<&str> {
+            let text = include_str!("../../../examples/three-etcd.yaml");
+            let mut cluster = cluster::parse("config.yaml", text).unwrap().cluster;
+            cluster.spec.system.set_hostname = set_hostname;
+            unique(&cluster).iter().map(Identity::name).collect()
+        };
+        assert_eq!(names(false), ["hostname", "machine-id"]);
+        assert_eq!(names(true), ["machine-id"]);
     }
 
     #[test]

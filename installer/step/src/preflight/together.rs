@@ -11,10 +11,38 @@ use super::{Finding, Survey, shared};
 /// named where there is something to report of others.
 pub struct JudgeSurveys {
     pub surveys: Vec<(String, Slot<Survey>)>,
+    /// What no two hosts may have in common.
+    pub unique: Vec<Identity>,
     /// How far two clocks may be apart.
     pub skew: Duration,
-    /// How far a host may be behind the operator's machine, whose certificates must be valid there at once.
-    pub behind: Duration,
+    /// How far a host may be from the operator's machine, whose certificates must be valid there.
+    pub off: Duration,
+}
+
+/// What tells machines apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    name: &'static str,
+    value: fn(&Survey) -> &String,
+    fix: &'static str,
+}
+
+impl Identity {
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub const HOSTNAME: Self = Self {
+        name: "hostname",
+        value: |survey| &survey.hostname,
+        fix: "give each host a name of its own, or set spec.system.setHostname",
+    };
+    pub const MACHINE_ID: Self = Self {
+        name: "machine-id",
+        value: |survey| &survey.machine_id,
+        fix: "on cloned machines: rm /etc/machine-id && systemd-machine-id-setup, then reboot",
+    };
 }
 
 #[async_trait]
@@ -38,20 +66,13 @@ impl Step for JudgeSurveys {
             let findings = survey.findings.iter().cloned();
             lines.extend(findings.map(|finding| ((*host).to_owned(), finding)));
         }
-        lines.extend(twins(
-            &surveys,
-            "hostname",
-            |survey| &survey.hostname,
-            "give each host a name of its own, or set spec.system.setHostname",
-        ));
-        lines.extend(twins(
-            &surveys,
-            "machine-id",
-            |survey| &survey.machine_id,
-            "on cloned machines: rm /etc/machine-id && systemd-machine-id-setup, then reboot",
-        ));
+        lines.extend(
+            self.unique
+                .iter()
+                .flat_map(|identity| twins(&surveys, *identity)),
+        );
         lines.extend(self.skewed(&surveys));
-        lines.extend(self.too_early(&surveys));
+        lines.extend(self.far_from_here(&surveys));
         // A host that could not be looked at may be the one that answers.
         if surveys.len() == self.surveys.len() {
             lines.extend(shared::judge_foreign(&surveys));
@@ -94,22 +115,25 @@ impl JudgeSurveys {
         })
     }
 
-    fn too_early(&self, surveys: &[(&str, &Survey)]) -> Vec<(String, Finding)> {
-        let limit = i64::try_from(self.behind.as_millis()).unwrap_or(i64::MAX);
-        let early = surveys
+    /// This machine's clock may be the one that is wrong: its battery may be empty, and nobody tells it the time.
+    fn far_from_here(&self, surveys: &[(&str, &Survey)]) -> Vec<(String, Finding)> {
+        let far = surveys
             .iter()
-            .filter(|(_, survey)| survey.clock_ahead_ms < -limit);
-        early
-            .map(|(host, survey)| {
-                let minutes = survey.clock_ahead_ms.unsigned_abs() / 60_000;
-                let what = format!(
-                    "its clock is {minutes} minutes behind this machine's: certificates made here would not be \
-                     valid there yet"
-                );
-                let fix = "set its clock, or this machine's";
-                ((*host).to_owned(), Finding::new(what, fix))
-            })
-            .collect()
+            .filter(|(_, survey)| millis(self.off) < survey.clock_ahead_ms.unsigned_abs());
+        far.map(|(host, survey)| {
+            let minutes = survey.clock_ahead_ms.unsigned_abs() / 60_000;
+            let (side, certificates) = if survey.clock_ahead_ms < 0 {
+                ("behind", "would not be valid there yet")
+            } else {
+                ("ahead of", "would end there too early, or have ended")
+            };
+            let what = format!(
+                "its clock is {minutes} minutes {side} this machine's: certificates made here {certificates}"
+            );
+            let fix = "set its clock, or this machine's";
+            ((*host).to_owned(), Finding::new(what, fix))
+        })
+        .collect()
     }
 
     fn skewed(&self, surveys: &[(&str, &Survey)]) -> Option<(String, Finding)> {
@@ -123,8 +147,7 @@ impl JudgeSurveys {
         );
         let apart = last.1.clock_ahead_ms.abs_diff(first.1.clock_ahead_ms);
         let unsure = first.1.round_trip_ms + last.1.round_trip_ms;
-        let limit = u64::try_from(self.skew.as_millis()).unwrap_or(u64::MAX);
-        (apart > limit.saturating_add(unsure)).then(|| {
+        (apart > millis(self.skew).saturating_add(unsure)).then(|| {
             let what = format!("its clock is {apart} ms ahead of {}", first.0);
             let fix = "set the clocks, best by one time server for all hosts";
             (last.0.to_owned(), Finding::new(what, fix))
@@ -132,19 +155,19 @@ impl JudgeSurveys {
     }
 }
 
-fn twins(
-    surveys: &[(&str, &Survey)],
-    of: &str,
-    value: impl Fn(&Survey) -> &String,
-    fix: &str,
-) -> Vec<(String, Finding)> {
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn twins(surveys: &[(&str, &Survey)], identity: Identity) -> Vec<(String, Finding)> {
+    let Identity { name, value, fix } = identity;
     let mut seen: BTreeMap<&String, &str> = BTreeMap::new();
     let mut findings = Vec::new();
     for (host, survey) in surveys {
         let value = value(survey);
         match seen.get(value) {
             Some(other) if !value.is_empty() => {
-                let what = format!("its {of} '{value}' is that of {other} as well");
+                let what = format!("its {name} '{value}' is that of {other} as well");
                 findings.push(((*host).to_owned(), Finding::new(what, fix)));
             }
             _ => {
