@@ -1,4 +1,4 @@
-//! Ctrl-C: the first lets what runs come to its end, the second aborts.
+//! Ctrl-C: the first lets what runs come to its end, the second aborts. A terminal that goes away is such a first one.
 
 use std::process;
 
@@ -14,10 +14,14 @@ use crate::error::{Exit, Failure};
 pub fn watch(events: Events) -> Result<CancellationToken, Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Start)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Start)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::Start)?;
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
-        either(&mut interrupt, &mut terminate).await;
+        tokio::select! {
+            () = either(&mut interrupt, &mut terminate) => {}
+            _ = hangup.recv() => {}
+        }
         events.warn(
             "interrupted: what runs now comes to its end, nothing new begins",
             Some("press Ctrl-C again to stop at once"),
