@@ -1,5 +1,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::ProgramFile;
+
 /// The directory that holds `.kubexm/`, on both sides alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkDir(Utf8PathBuf);
@@ -75,9 +77,15 @@ impl Tree {
         self.0.join("state/hosts")
     }
 
-    /// Programs taken out of the archives of the tree, ready to be uploaded. Made at the site.
+    /// Where a program of a file lies ready to be uploaded: the file itself, or, taken out of its archive at the site, under
+    /// its digest.
     #[must_use]
-    pub fn programs(&self) -> Utf8PathBuf {
-        self.0.join("state/programs")
+    pub fn program(&self, of: ProgramFile<'_>) -> Utf8PathBuf {
+        if of.program.member.is_none() {
+            return self.path(&of.file.path);
+        }
+        let digest = of.program.sha256.to_string();
+        let name = &of.program.name;
+        self.0.join("state/programs").join(&digest[..16]).join(name)
     }
 }

@@ -20,7 +20,7 @@ mod space;
 
 pub use bundle::{
     Bundle, BundleError, Change, Fault, ListingError, PackError, Packed, Packing, Unlistable,
-    Unpacked, Verdict, pack, prune,
+    Unpacked, Verdict, pack,
 };
 pub use cancel::Cancel;
 pub use digest::{ParseDigestError, Sha256};

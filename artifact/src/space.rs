@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{Manifest, Tree};
+use crate::{Manifest, ProgramFile, Tree};
 
 /// Bytes that will be written below a directory. It need not be there yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,16 +15,27 @@ pub struct Room {
 }
 
 impl Room {
-    /// What unpacking will write: the files of the bundle that the tree does not hold yet.
+    /// What unpacking will write: the files of the bundle that the tree does not hold yet, and the programs of its archives
+    /// once more, ready to be uploaded.
     #[must_use]
     pub fn to_unpack(manifest: &Manifest, tree: &Tree) -> Self {
-        let absent = manifest.files.iter().filter(|file| {
-            let found = std::fs::symlink_metadata(tree.path(&file.path));
-            !found.is_ok_and(|found| found.len() == file.size)
+        let files = manifest.files.iter();
+        let files = files.map(|file| (tree.path(&file.path), file.size));
+        let programs = manifest.files.iter().flat_map(|file| {
+            let packed = file.programs.iter();
+            let packed = packed.filter(|program| program.member.is_some());
+            packed.map(|program| {
+                let at = tree.program(ProgramFile { program, file });
+                (at, program.size)
+            })
+        });
+        let absent = files.chain(programs).filter(|(path, size)| {
+            let found = std::fs::symlink_metadata(path);
+            !found.is_ok_and(|found| found.len() == *size)
         });
         Self {
             dir: tree.root().to_owned(),
-            need: absent.fold(0, |sum, file| sum.saturating_add(file.size)),
+            need: absent.fold(0, |sum, (_, size)| sum.saturating_add(size)),
         }
     }
 }
@@ -104,7 +115,7 @@ fn human(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FileEntry, Sha256};
+    use crate::{FileEntry, Program, Sha256};
 
     #[test]
     fn what_cannot_fit_is_refused_with_both_numbers() {
@@ -133,12 +144,37 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let tree = Tree::at(Utf8PathBuf::try_from(dir.path().to_owned()).unwrap());
         let file = |path: &str, size| FileEntry::new(path, size, 0o644, Sha256::of(b""));
+        let mut archive = file("archive", 4000);
+        let program = |name: &str, member: Option<&str>, content: &[u8]| Program {
+            name: name.to_owned(),
+            member: member.map(str::to_owned),
+            size: 40_000,
+            sha256: Sha256::of(content),
+        };
+        // One is the file, one is in it, and one is taken out of it already.
+        archive.programs = vec![
+            program("itself", None, b""),
+            program("packed", Some("bin/packed"), b"packed"),
+            program("ready", Some("bin/ready"), b"ready"),
+        ];
+        let (file_of, ready) = (&archive, &archive.programs[2]);
+        let ready = tree.program(ProgramFile {
+            program: ready,
+            file: file_of,
+        });
+        std::fs::create_dir_all(ready.parent().unwrap()).unwrap();
+        std::fs::write(&ready, vec![0; 40_000]).unwrap();
         let manifest = Manifest {
             format: crate::FORMAT,
             cluster: "small".into(),
             kubexm: "0.1.0".into(),
             arches: Vec::new(),
-            files: vec![file("whole", 4), file("half", 40), file("absent", 400)],
+            files: vec![
+                file("whole", 4),
+                file("half", 40),
+                file("absent", 400),
+                archive,
+            ],
             images: Vec::new(),
             systems: Vec::new(),
         };
@@ -146,7 +182,7 @@ mod tests {
             std::fs::write(tree.path(name.into()), "1234").unwrap();
         }
         let room = Room::to_unpack(&manifest, &tree);
-        assert_eq!((room.dir.as_path(), room.need), (tree.root(), 440));
+        assert_eq!((room.dir.as_path(), room.need), (tree.root(), 44_440));
     }
 
     #[test]

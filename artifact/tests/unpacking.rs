@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 use std::sync::Arc;
 
-use artifact::{Bundle, Cancel, Tree, Verdict, prune};
+use artifact::{Bundle, Cancel, Tree, Verdict};
 use camino::Utf8Path;
 use event::{Event, Events, Progress, Sink};
 use jiff::Timestamp;
@@ -132,13 +132,11 @@ fn a_tree_says_that_it_is_complete_only_while_it_is() {
     assert!(!dest.manifest().exists());
 
     let done = unpack(&path, &dest).unwrap();
-    assert_eq!(done.stale, ["tools/block"]);
-    assert!(dest.path("tools/block".into()).exists());
-    prune(&dest, &done.stale).unwrap();
-    prune(&dest, &done.stale).unwrap();
+    assert_eq!(done.pruned, ["tools/block"]);
+    assert!(!dest.path("tools/block".into()).exists());
     assert_holds(&dest, &site.manifest);
     assert_ne!(old, site.manifest);
-    assert_eq!(unpack(&path, &dest).unwrap().stale, Vec::<&str>::new());
+    assert_eq!(unpack(&path, &dest).unwrap().pruned, Vec::<&str>::new());
 }
 
 #[test]
@@ -149,8 +147,7 @@ fn pruning_removes_the_folders_that_are_empty_then() {
     site.manifest
         .files
         .retain(|file| !file.path.starts_with("charts"));
-    let done = unpack(&site.packed(), &dest).unwrap();
-    prune(&dest, &done.stale).unwrap();
+    unpack(&site.packed(), &dest).unwrap();
     assert!(!dest.path("charts".into()).exists());
     assert!(dest.path("tools".into()).exists());
 }

@@ -73,15 +73,11 @@ pub fn unpack(
     };
     piece.run(
         events,
-        |progress| {
-            let unpacked = bundle.unpack(tree, jobs, progress, cancel)?;
-            artifact::prune(tree, &unpacked.stale)?;
-            Ok(unpacked)
-        },
+        |progress| bundle.unpack(tree, jobs, progress, cancel),
         |result| match result {
             Ok(Unpacked {
-                written: 0, stale, ..
-            }) if stale.is_empty() => Outcome::Satisfied,
+                written: 0, pruned, ..
+            }) if pruned.is_empty() => Outcome::Satisfied,
             Ok(Unpacked { written, kept, .. }) => Outcome::Changed {
                 reason: format!(
                     "{} written, {kept} there already",

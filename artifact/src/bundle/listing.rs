@@ -30,6 +30,7 @@ pub enum Unlistable {
     Repeated,
     OutOfOrder,
     InsideFile { file: String },
+    Program { name: String },
     Mode(u32),
     TooLarge,
 }
@@ -49,6 +50,7 @@ impl fmt::Display for Unlistable {
             Self::Repeated => f.write_str("listed twice"),
             Self::OutOfOrder => f.write_str("the list is not sorted by path"),
             Self::InsideFile { file } => write!(f, "{file:?} is a file and no directory"),
+            Self::Program { name } => write!(f, "{name:?} is no name for a program of it"),
             Self::Mode(mode) => write!(f, "mode {mode:o} has more than permission bits"),
             Self::TooLarge => f.write_str("the sizes add up to more than a file can hold"),
         }
@@ -69,6 +71,11 @@ pub(crate) fn check(files: &[FileEntry]) -> Result<(), ListingError> {
                 why,
             })
         };
+        // They become names of files as well, on every machine.
+        let mut programs = file.programs.iter().map(|program| &program.name);
+        if let Some(name) = programs.find(|name| name.contains('/') || path_fault(name).is_some()) {
+            return refuse(Unlistable::Program { name: name.clone() });
+        }
         let path = file.path.as_str();
         if let Some(why) = path_fault(path) {
             return refuse(why);
@@ -124,7 +131,7 @@ fn path_fault(path: &str) -> Option<Unlistable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Sha256;
+    use crate::{Program, Sha256};
 
     fn files(paths: &[&str]) -> Vec<FileEntry> {
         paths
@@ -169,6 +176,26 @@ mod tests {
         bundle.json lists "a/b": "a" is a file and no directory
         bundle.json lists "<250 letters>": the path is too long (1024 bytes at most, 249 for each name in it)
         "#);
+    }
+
+    #[test]
+    fn a_program_has_a_plain_name() {
+        for name in ["../../ssh", "/root/.profile", "a/b", "", "..", "certs"] {
+            let mut listed = files(&["etcd.tar.gz"]);
+            listed[0].programs.push(Program {
+                name: name.to_owned(),
+                member: Some("etcd".to_owned()),
+                size: 1,
+                sha256: Sha256::of(b""),
+            });
+            let said = check(&listed).unwrap_err().to_string();
+            assert_eq!(
+                said,
+                format!(
+                    "bundle.json lists \"etcd.tar.gz\": {name:?} is no name for a program of it"
+                )
+            );
+        }
     }
 
     #[test]

@@ -25,4 +25,4 @@ pub(crate) use listing::temporary_name;
 pub use listing::{ListingError, Unlistable};
 pub use open::Bundle;
 pub use pack::{Packed, Packing, pack};
-pub use unpack::{Unpacked, prune};
+pub use unpack::Unpacked;

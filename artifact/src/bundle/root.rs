@@ -83,6 +83,14 @@ impl<'a> Root<'a> {
         paths.iter().find_map(read)
     }
 
+    /// All that was written so far survives a power cut.
+    pub(super) fn sync(&self) -> Result<(), BundleError> {
+        let opened = std::fs::File::open(self.tree.root());
+        opened
+            .and_then(|tree| Ok(rustix::fs::syncfs(tree)?))
+            .map_err(|error| self.error("".into(), error))
+    }
+
     pub(super) fn complete(&self, bundle: &Bundle) -> Result<(), BundleError> {
         match bundle.signature() {
             Some(signature) => self.put(SIGNATURE, signature)?,

@@ -22,8 +22,9 @@ pub struct Unpacked {
     pub written: usize,
     /// How many were there already, with the right content.
     pub kept: usize,
-    /// What an earlier bundle put there and this one does not list; see [`prune`].
-    pub stale: Vec<Utf8PathBuf>,
+    /// What an earlier bundle had put there and this one does not list; it is gone, with the directories that were
+    /// empty then.
+    pub pruned: Vec<Utf8PathBuf>,
 }
 
 impl Bundle {
@@ -58,27 +59,23 @@ impl Bundle {
                 receive(self, &disk, jobs, progress, cancel)?;
             }
             disk.changes()?;
+            root.sync()?;
             root.complete(self)?;
         }
-        root.forget_before()?;
         let stale = before
             .map(|before| root.stale(&before, files))
             .unwrap_or_default();
+        for path in &stale {
+            root.prune(path)?;
+        }
+        // Only now: until then it is the only list of what is to go.
+        root.forget_before()?;
         Ok(Unpacked {
             written: left,
             kept: files.len() - left,
-            stale,
+            pruned: stale,
         })
     }
-}
-
-/// Removes files of an earlier bundle, and the directories that are empty then.
-pub fn prune(tree: &Tree, stale: &[Utf8PathBuf]) -> Result<(), BundleError> {
-    let root = Root::open(tree)?;
-    for path in stale {
-        root.prune(path)?;
-    }
-    Ok(())
 }
 
 /// Which files are there already, with the right content. Their modes are set right on the way.

@@ -11,6 +11,7 @@ use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256 as Hasher};
 
 use crate::RemoveLocal;
+use crate::local_file::{self, FileError, blocking};
 
 /// A program inside an archive of the tree, and where it is unpacked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,12 +69,7 @@ impl Step for UnpackPrograms {
             self.programs.clone(),
             cx.progress.clone(),
         );
-        tokio::task::spawn_blocking(move || {
-            unpack(&archive, &programs, |bytes| progress.add(bytes))
-                .map_err(|error| StepError::new(format!("cannot unpack {archive}: {error}")))
-        })
-        .await
-        .map_err(|error| StepError::new(format!("unpacking was cut off: {error}")))?
+        blocking(move || unpack(&archive, &programs, |bytes| progress.add(bytes))).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
@@ -88,22 +84,30 @@ impl Step for UnpackPrograms {
     }
 }
 
-fn unpack(archive: &Utf8Path, programs: &[PackedProgram], moved: impl Fn(u64)) -> io::Result<()> {
+fn unpack(
+    archive: &Utf8Path,
+    programs: &[PackedProgram],
+    moved: impl Fn(u64),
+) -> Result<(), StepError> {
+    let unreadable = |why: io::Error| StepError::new(format!("cannot unpack {archive}: {why}"));
     let mut wanted: BTreeMap<&str, &PackedProgram> = programs
         .iter()
         .map(|program| (plain(&program.member), program))
         .collect();
-    let mut tar = tar::Archive::new(MultiGzDecoder::new(File::open(archive)?));
-    for entry in tar.entries()? {
-        let mut entry = entry?;
-        let path = entry.path()?.to_string_lossy().into_owned();
-        let member = plain(&path);
-        if let Some(program) = wanted.remove(member) {
+    let file = File::open(archive).map_err(unreadable)?;
+    let mut tar = tar::Archive::new(MultiGzDecoder::new(file));
+    for entry in tar.entries().map_err(unreadable)? {
+        let mut entry = entry.map_err(unreadable)?;
+        let path = entry.path().map_err(unreadable)?;
+        let path = path.to_string_lossy().into_owned();
+        if let Some(program) = wanted.remove(plain(&path)) {
             place(&mut entry, program, &moved)?;
         }
     }
     match wanted.keys().next() {
-        Some(member) => Err(io::Error::other(format!("it holds no {member}"))),
+        Some(member) => Err(unreadable(io::Error::other(format!(
+            "it holds no {member}"
+        )))),
         None => Ok(()),
     }
 }
@@ -113,31 +117,115 @@ fn plain(path: &str) -> &str {
     path.strip_prefix("./").unwrap_or(path)
 }
 
-fn place(from: &mut impl Read, program: &PackedProgram, moved: &impl Fn(u64)) -> io::Result<()> {
-    let parent = program
-        .to
-        .parent()
-        .ok_or_else(|| io::Error::other("a program needs a directory"))?;
-    std::fs::create_dir_all(parent)?;
-    let mut file = tempfile::NamedTempFile::new_in(parent)?;
-    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 16]);
-    loop {
-        let read = from.read(&mut buffer)?;
-        if read == 0 {
-            break;
+fn place(
+    from: &mut impl Read,
+    program: &PackedProgram,
+    moved: &impl Fn(u64),
+) -> Result<(), FileError> {
+    local_file::write_with(&program.to, 0o600, |file| {
+        let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 16]);
+        // One byte more shows that there is more.
+        let mut from = from.take(program.size.saturating_add(1));
+        loop {
+            let read = from.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&buffer[..read]);
+            file.write_all(&buffer[..read])?;
+            moved(read as u64);
         }
-        hasher.update(&buffer[..read]);
-        file.write_all(&buffer[..read])?;
-        moved(read as u64);
-    }
-    let found = Sha256::from(hasher);
-    if found != program.sha256 {
-        return Err(io::Error::other(format!(
+        let found = Sha256::from(hasher);
+        if found == program.sha256 {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
             "{} has SHA-256 {found}, bundle.json says {}",
             program.member, program.sha256
-        )));
+        )))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    struct Archive {
+        dir: tempfile::TempDir,
     }
-    file.as_file().sync_all()?;
-    file.persist(&program.to)?;
-    Ok(())
+
+    impl Archive {
+        fn with(members: &[(&str, &str)]) -> Self {
+            let archive = Self {
+                dir: tempfile::tempdir().unwrap(),
+            };
+            let file = File::create(archive.path("a.tar.gz")).unwrap();
+            let mut tar = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
+            for (path, content) in members {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(content.len() as u64);
+                tar.append_data(&mut header, path, content.as_bytes())
+                    .unwrap();
+            }
+            tar.into_inner().unwrap().finish().unwrap();
+            archive
+        }
+
+        fn path(&self, name: &str) -> Utf8PathBuf {
+            Utf8Path::from_path(self.dir.path()).unwrap().join(name)
+        }
+
+        fn program(&self, member: &str, content: &str) -> PackedProgram {
+            PackedProgram {
+                member: member.to_owned(),
+                to: self.path("out").join(content).join("program"),
+                size: content.len() as u64,
+                sha256: Sha256::of(content.as_bytes()),
+            }
+        }
+
+        fn unpack(&self, programs: &[PackedProgram]) -> Result<(), String> {
+            unpack(&self.path("a.tar.gz"), programs, |_| ()).map_err(|error| {
+                let said = error.to_string();
+                said.replace(self.path("").as_str().trim_end_matches('/'), "DIR")
+            })
+        }
+    }
+
+    #[test]
+    fn programs_come_out_of_their_archive() {
+        let archive = Archive::with(&[("./etcd/etcd", "server"), ("etcd/README", "text")]);
+        let program = archive.program("etcd/etcd", "server");
+        archive.unpack(std::slice::from_ref(&program)).unwrap();
+        assert_eq!(fs::read_to_string(&program.to).unwrap(), "server");
+    }
+
+    #[test]
+    fn what_is_not_as_the_manifest_says_gets_no_name() {
+        let archive = Archive::with(&[("etcd", "server and a lot more")]);
+        for content in ["server", "another server, and longer"] {
+            let program = archive.program("etcd", content);
+            let said = archive.unpack(std::slice::from_ref(&program)).unwrap_err();
+            assert!(said.starts_with("cannot write DIR/out/"), "{said}");
+            assert!(said.contains("program: etcd has SHA-256 "), "{said}");
+            assert!(!program.to.exists());
+            assert_eq!(
+                fs::read_dir(program.to.parent().unwrap()).unwrap().count(),
+                0
+            );
+        }
+        let absent = archive.program("etcdctl", "client");
+        assert_eq!(
+            archive.unpack(&[absent]).unwrap_err(),
+            "cannot unpack DIR/a.tar.gz: it holds no etcdctl"
+        );
+        fs::write(archive.path("a.tar.gz"), "no archive").unwrap();
+        let said = archive.unpack(&[archive.program("etcd", "")]).unwrap_err();
+        assert!(said.starts_with("cannot unpack DIR/a.tar.gz: "), "{said}");
+    }
 }

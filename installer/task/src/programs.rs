@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use artifact::ProgramFile;
-use camino::Utf8PathBuf;
 use engine::{Step, Task};
 use step::{InstallPrograms, LocalProgram, PackedProgram, UnpackPrograms};
 
@@ -21,7 +20,7 @@ pub fn unpack(site: &Site) -> Task {
                     .filter_map(|program| {
                         Some(PackedProgram {
                             member: program.member.clone()?,
-                            to: local(site, ProgramFile { program, file }),
+                            to: site.tree.program(ProgramFile { program, file }),
                             size: program.size,
                             sha256: program.sha256,
                         })
@@ -40,18 +39,6 @@ pub fn unpack(site: &Site) -> Task {
     Task::new("unpack").on(OPERATOR, steps)
 }
 
-/// Where a program lies ready: the file itself, or under its digest once it is unpacked.
-fn local(site: &Site, of: ProgramFile<'_>) -> Utf8PathBuf {
-    if of.program.member.is_none() {
-        return site.tree.path(&of.file.path);
-    }
-    let digest = of.program.sha256.to_string();
-    site.tree
-        .programs()
-        .join(&digest[..16])
-        .join(&of.program.name)
-}
-
 /// The step that puts a component's programs into a directory of a host, whatever its architecture.
 pub(crate) fn install(site: &Site, component: &str, directory: &str) -> Arc<dyn Step> {
     let by_machine: BTreeMap<String, Vec<LocalProgram>> = site
@@ -63,7 +50,7 @@ pub(crate) fn install(site: &Site, component: &str, directory: &str) -> Arc<dyn 
                 .programs_of(component, arch)
                 .map(|of| LocalProgram {
                     name: of.program.name.clone(),
-                    local: local(site, of),
+                    local: site.tree.program(of),
                     size: of.program.size,
                     sha256: of.program.sha256,
                 });
