@@ -8,12 +8,22 @@ use tokio::sync::Mutex;
 use crate::{Command, Facts, FileAttrs, Host, HostError, Source, Way};
 
 /// Several machines of which any will do: the first, in their order, that passes a test. It stays the choice until it
-/// cannot be reached any more.
+/// cannot be reached any more, or fails the test after a command that ended badly.
 pub struct FirstOf {
     name: String,
     hosts: Vec<Arc<dyn Host>>,
     test: Command,
-    chosen: Mutex<Option<Arc<dyn Host>>>,
+    chosen: Mutex<Choice>,
+}
+
+/// Which of the hosts it is, by its place.
+#[derive(Clone, Copy, Default)]
+enum Choice {
+    #[default]
+    None,
+    Made(usize),
+    /// It did not do what it was told, for a reason of its own or of the command's.
+    Doubted(usize),
 }
 
 impl FirstOf {
@@ -30,13 +40,21 @@ impl FirstOf {
 
     async fn choice(&self) -> Result<Arc<dyn Host>, HostError> {
         let mut chosen = self.chosen.lock().await;
-        if let Some(host) = chosen.as_ref() {
-            return Ok(host.clone());
-        }
+        let first = match *chosen {
+            Choice::Made(at) => return Ok(self.hosts[at].clone()),
+            Choice::Doubted(at) => Some(at),
+            Choice::None => None,
+        };
+        *chosen = Choice::None;
         let mut refusals = Vec::new();
-        for host in &self.hosts {
+        let others = (0..self.hosts.len()).filter(|at| Some(*at) != first);
+        for at in first.into_iter().chain(others) {
+            let host = &self.hosts[at];
             match host.run(&self.test).await {
-                Ok(output) if output.ok() => return Ok(chosen.insert(host.clone()).clone()),
+                Ok(output) if output.ok() => {
+                    *chosen = Choice::Made(at);
+                    return Ok(host.clone());
+                }
                 Ok(output) => refusals.push(format!("{}: {}", host.name(), output.last_words())),
                 Err(error) => refusals.push(format!("{}: {error}", host.name())),
             }
@@ -53,9 +71,17 @@ impl FirstOf {
             result,
             Err(HostError::Unreachable { .. } | HostError::Lost { .. } | HostError::Timeout { .. })
         ) {
-            *self.chosen.lock().await = None;
+            *self.chosen.lock().await = Choice::None;
         }
         result
+    }
+
+    /// A command may end badly because what the host passed the test with has ended since.
+    async fn doubt(&self) {
+        let mut chosen = self.chosen.lock().await;
+        if let Choice::Made(at) = *chosen {
+            *chosen = Choice::Doubted(at);
+        }
     }
 }
 
@@ -67,6 +93,9 @@ impl Host for FirstOf {
 
     async fn run(&self, command: &Command) -> Result<crate::Output, HostError> {
         let result = self.choice().await?.run(command).await;
+        if matches!(&result, Ok(output) if !output.ok()) {
+            self.doubt().await;
+        }
         self.judged(result).await
     }
 
@@ -100,7 +129,10 @@ impl Host for FirstOf {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
+    use crate::Output;
     use crate::fake::FakeHost;
 
     fn masters() -> [Arc<FakeHost>; 2] {
@@ -127,6 +159,55 @@ mod tests {
         hosts[0].go_down();
         assert!(asked(&any).await.contains("m1"));
         assert_eq!(asked(&any).await, "m2");
+    }
+
+    /// A host that passes the test and obeys as long as its apiserver lives.
+    fn master(name: &'static str, lives: &Arc<AtomicBool>) -> Arc<FakeHost> {
+        let lives = lives.clone();
+        Arc::new(FakeHost::new(name).on_command(move |_, _| {
+            let lives = lives.load(Ordering::Relaxed);
+            Some(Ok(Output {
+                status: u32::from(!lives),
+                stdout: name.into(),
+                stderr: Vec::new(),
+            }))
+        }))
+    }
+
+    #[tokio::test]
+    async fn one_that_ends_a_command_badly_is_tested_again() {
+        let lives = [true, true].map(|lives| Arc::new(AtomicBool::new(lives)));
+        let hosts = [master("m1", &lives[0]), master("m2", &lives[1])];
+        let tests = || {
+            hosts
+                .each_ref()
+                .map(|host| host.transcript().matches("ready").count())
+        };
+        let any = any_of(&hosts);
+        assert_eq!(asked(&any).await, "m1");
+        lives[0].store(false, Ordering::Relaxed);
+        let failed = any.run(&Command::new(["whoami"])).await.unwrap();
+        assert!(!failed.ok());
+        assert_eq!(asked(&any).await, "m2");
+        assert_eq!(asked(&any).await, "m2");
+        assert_eq!(tests(), [2, 1]);
+    }
+
+    #[tokio::test]
+    async fn one_that_passes_the_test_again_stays_the_choice() {
+        let m2 = FakeHost::new("m2")
+            .on("whoami", 0, "m2")
+            .on("no such", 1, "");
+        let m1 = Arc::new(FakeHost::new("m1").on("ready", 1, ""));
+        let hosts = [m1.clone(), Arc::new(m2)];
+        let any = any_of(&hosts);
+        for _ in 0..2 {
+            any.run(&Command::new(["no such"])).await.unwrap();
+        }
+        assert_eq!(asked(&any).await, "m2");
+        // Whoever is in doubt is tested first, and the others are left in peace.
+        assert_eq!(m1.transcript().matches("ready").count(), 1);
+        assert_eq!(hosts[1].transcript().matches("ready").count(), 3);
     }
 
     #[tokio::test]
