@@ -25,15 +25,21 @@ impl CertificateAuthority {
         }
     }
 
-    fn state(&self) -> Result<State, PkiError> {
-        Ok(match Authority::find(&self.files)? {
-            Found::Nothing => State::needed("there is none yet"),
-            Found::KeyOnly(_) => State::needed("it has a key and no certificate"),
-            Found::Whole(_) if local_file::is_open_to_others(&self.files.key())? => {
-                State::needed("others can read its key")
+    /// And how long it can sign yet, where that is not long.
+    fn state(&self) -> Result<(State, Option<String>), PkiError> {
+        let authority = match Authority::find(&self.files)? {
+            Found::Nothing => return Ok((State::needed("there is none yet"), None)),
+            Found::KeyOnly(_) => {
+                return Ok((State::needed("it has a key and no certificate"), None));
             }
-            Found::Whole(_) => State::Satisfied,
-        })
+            Found::Whole(authority) => authority,
+        };
+        let state = if local_file::is_open_to_others(&self.files.key())? {
+            State::needed("others can read its key")
+        } else {
+            State::Satisfied
+        };
+        Ok((state, authority.ends_soon()))
     }
 
     fn bring_about(&self) -> Result<(), PkiError> {
@@ -60,9 +66,17 @@ impl Step for CertificateAuthority {
         self.common_name.clone()
     }
 
-    async fn check(&self, _: &Cx) -> Result<State, StepError> {
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let this = self.clone();
-        blocking(move || this.state()).await
+        let (state, ends) = blocking(move || this.state()).await?;
+        if let Some(left) = ends {
+            let certificate = self.files.certificate();
+            let warning = format!(
+                "the certificate authority {certificate} ends in {left}, and with it every certificate that it has signed"
+            );
+            cx.progress.seen(format!("ends in {left}"), Some(warning));
+        }
+        Ok(state)
     }
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {

@@ -4,11 +4,14 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use common::{converge, operator, reason, said, told};
-use engine::Step;
+use engine::{Cx, Step};
+use event::{Event, Events, Sink};
+use jiff::Timestamp;
 use step::{Certificate, CertificateAuthority, CertificateSpec, KeyPairFiles, Usage};
 use tempfile::TempDir;
 
@@ -206,7 +209,7 @@ async fn validity_begins_before_now_and_ends_when_told_but_not_after_the_authori
     assert!(!ends("long.crt", 3649 * day) && ends("long.crt", 3651 * day));
     assert!(!ends("as-ever.crt", 3649 * day));
     // OpenSSL would say "not yet valid" on a host whose clock is behind.
-    let half_an_hour_ago = (jiff::Timestamp::now().as_second() - 1800).to_string();
+    let half_an_hour_ago = (Timestamp::now().as_second() - 1800).to_string();
     assert!(pki.verify(&["-attime", &half_an_hour_ago], "short.crt"));
 }
 
@@ -253,6 +256,50 @@ async fn a_certificate_that_no_longer_fits_says_why_and_is_made_anew() {
     insta::assert_snapshot!(reason(&step).await, @"another authority signed it");
     converge(&step).await.unwrap();
     assert!(pki.verify(&[], "server.crt"));
+}
+
+/// What the check of an authority warns of.
+async fn warnings(authority: &CertificateAuthority) -> String {
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+    impl Sink for Heard {
+        fn on(&self, _: Timestamp, event: &Event) {
+            if let Event::Seen { warning, .. } = event {
+                self.0.lock().unwrap().extend(warning.clone());
+            }
+        }
+    }
+    let heard = Arc::new(Heard::default());
+    let events = Events::to(vec![heard.clone()]);
+    let cx = Cx {
+        progress: events.progress(events.next_id(), None),
+        ..operator()
+    };
+    authority.check(&cx).await.unwrap();
+    let heard = heard.0.lock().unwrap();
+    heard.join("\n")
+}
+
+#[tokio::test]
+async fn in_the_last_days_of_an_authority_certificates_end_with_it() {
+    let pki = Pki::new().await;
+    assert_eq!(warnings(&pki.authority()).await, "");
+    let (certificate, key) = (pki.path("ca.crt"), pki.path("ca.key"));
+    let request = "req -x509 -new -sha256 -days 20 -subj /CN=site \
+         -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign";
+    let argv = ["openssl"].into_iter().chain(request.split_whitespace());
+    said(argv.chain(["-key", &key, "-out", &certificate]));
+
+    let step = pki.certificate("server", server());
+    assert_eq!(converge(&step).await.unwrap().unwrap(), "there is none yet");
+    assert_eq!(converge(&step).await.unwrap(), None);
+    // One that ends before its authority gets what is left.
+    let short = pki.certificate("short", server().valid_for(2 * DAY));
+    converge(&short).await.unwrap();
+    insta::assert_snapshot!(reason(&pki.certificate("short", server())).await, @"it expires in 1 day");
+
+    let warning = warnings(&pki.authority()).await;
+    insta::assert_snapshot!(warning.replace(pki.dir().as_str(), "[certs]"), @"the certificate authority [certs]/ca.crt ends in 19 days, and with it every certificate that it has signed");
 }
 
 #[tokio::test]

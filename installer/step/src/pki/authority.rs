@@ -16,6 +16,8 @@ use crate::local_file;
 const CLOCK_SKEW: time::Duration = time::Duration::hours(1);
 /// A certificate is renewed when less than this is left of it, or less than a third of its life.
 const RENEW_BEFORE: time::Duration = time::Duration::days(30);
+/// An authority is not renewed: whoever has to replace it needs time.
+const WARN_BEFORE: time::Duration = time::Duration::days(90);
 const AUTHORITY_YEARS: i64 = 10;
 
 /// A certificate authority that can sign.
@@ -193,9 +195,11 @@ impl Authority {
         let left = found.validity().not_after.to_datetime() - OffsetDateTime::now_utc();
         let third = time::Duration::try_from(spec.valid_for / 3).unwrap_or(RENEW_BEFORE);
         let at_least = RENEW_BEFORE.min(third);
+        // Nothing outlives its authority: one that ends with it is as good as they get.
+        let lasts = found.validity().not_after.to_datetime() >= self.not_after();
         if left <= time::Duration::ZERO {
             Some("it has expired".to_owned())
-        } else if left < at_least {
+        } else if left < at_least && !lasts {
             Some(format!("it expires in {}", days(left)))
         } else {
             None
@@ -209,6 +213,12 @@ impl Authority {
                     .verify_signature(Some(authority.public_key()))
                     .is_ok()
         })
+    }
+
+    /// How long it can sign yet, in words, where that is worth a warning.
+    pub fn ends_soon(&self) -> Option<String> {
+        let left = self.not_after() - OffsetDateTime::now_utc();
+        (left < WARN_BEFORE).then(|| days(left))
     }
 
     fn not_after(&self) -> OffsetDateTime {
