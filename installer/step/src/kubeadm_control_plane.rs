@@ -21,6 +21,7 @@ pub struct KubeadmControlPlane {
     pub halted: Slot<String>,
 }
 
+const PKI: &str = "/etc/kubernetes/pki";
 /// What is noted goes by this name.
 const PODS: &str = "control-plane";
 /// The static pods as kubeadm calls them, in the order in which they are written anew: who acts through the apiserver
@@ -42,17 +43,18 @@ impl KubeadmControlPlane {
         )
     }
 
-    /// Signs the apiserver's certificate anew if it lacks a name.
+    /// Signs the apiserver's certificate anew if it lacks a name, or if a killed run has left but a half of the pair, which
+    /// kubeadm does not take.
     fn sign() -> String {
         format!(
             "! {noted} || exit 0
-pki=/etc/kubernetes/pki
+cd {PKI}
 quietly kubeadm init phase certs apiserver --config {CONFIG} 2>/dev/null || {{
-  mv -f $pki/apiserver.crt $pki/apiserver.crt.old; mv -f $pki/apiserver.key $pki/apiserver.key.old
+  for half in apiserver.crt apiserver.key; do [ ! -e $half ] || mv -f $half $half.old; done
   quietly kubeadm init phase certs apiserver --config {CONFIG} || {{
-    mv -f $pki/apiserver.crt.old $pki/apiserver.crt; mv -f $pki/apiserver.key.old $pki/apiserver.key; exit 1; }}
-  rm -f $pki/apiserver.crt.old $pki/apiserver.key.old; }}
-rm -f \"$log\"",
+    for half in apiserver.crt apiserver.key; do [ ! -e $half.old ] || mv -f $half.old $half; done
+    exit 1; }}; }}
+rm -f apiserver.crt.old apiserver.key.old \"$log\"",
             noted = are_noted(PODS)
         )
     }
@@ -164,6 +166,61 @@ mod tests {
         reads(exclusive(&KubeadmControlPlane::sign()).text());
         for wave in WAVES {
             reads(exclusive(&KubeadmControlPlane::regenerate(wave)).text());
+        }
+    }
+
+    /// A kubeadm that signs a pair where there is none, keeps one that has its name, and takes no half of one.
+    const KUBEADM: &str = "kubeadm() {
+  case $(ls apiserver.crt apiserver.key 2>/dev/null | wc -l) in
+    0) echo new > apiserver.key; echo new > apiserver.crt ;;
+    1) return 1 ;;
+    *) [ \"$(cat apiserver.crt)\" != nameless ] ;;
+  esac
+}
+quietly() { \"$@\"; }; log=log; set -eu
+";
+
+    /// What is there after signing, of what was there before: names and contents.
+    fn signed(before: &[(&str, &str)]) -> Vec<(String, String)> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in before {
+            std::fs::write(dir.path().join(name), format!("{text}\n")).unwrap();
+        }
+        let script = KubeadmControlPlane::sign().replace(PKI, dir.path().to_str().unwrap());
+        let output = std::process::Command::new("sh")
+            .args(["-c", &format!("{KUBEADM}{script}")])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let mut left: Vec<(String, String)> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let text = std::fs::read_to_string(entry.path()).unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                (name, text.trim().to_owned())
+            })
+            .collect();
+        left.sort();
+        left
+    }
+
+    #[test]
+    fn an_apiserver_s_certificate_of_which_a_half_is_left_is_signed_anew() {
+        let (crt, key) = ("apiserver.crt", "apiserver.key");
+        let (old_crt, old_key) = ("apiserver.crt.old", "apiserver.key.old");
+        let pair = |text: &str| [crt, key].map(|name| (name.to_owned(), text.to_owned()));
+        assert_eq!(signed(&[(crt, "whole"), (key, "whole")]), pair("whole"));
+        let anew: [&[(&str, &str)]; 5] = [
+            &[(crt, "nameless"), (key, "nameless")],
+            &[(key, "half")],
+            &[(crt, "half")],
+            &[(old_crt, "old"), (key, "half")],
+            &[(old_crt, "old"), (old_key, "old"), (key, "half")],
+        ];
+        for before in anew {
+            assert_eq!(signed(before), pair("new"), "{before:?}");
         }
     }
 
