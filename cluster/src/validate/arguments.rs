@@ -1,7 +1,7 @@
 //! Start arguments that kubexm writes itself.
 
 use super::Check;
-use crate::{Component, KeyPath};
+use crate::{Component, KeyPath, KubernetesType};
 
 const KUBELET_ARGS: &str = "spec.kubernetes.kubeletArgs";
 
@@ -114,6 +114,24 @@ pub(super) fn check(check: &mut Check<'_>) {
     let manager = &kubernetes.controller_manager;
     component(check, "controllerManager", manager, CONTROLLER_MANAGER);
     component(check, "scheduler", &kubernetes.scheduler, SCHEDULER);
+    anonymous(check);
+}
+
+/// Where kubeadm runs an apiserver, its kubelet asks it as nobody whether it lives, and so does a node that joins.
+fn anonymous(check: &mut Check<'_>) {
+    const NAME: &str = "anonymous-auth";
+    let kubernetes = &check.cluster.spec.kubernetes;
+    let value = kubernetes.api_server.extra_args.get(NAME);
+    let is_off = value.is_some_and(|value| matches!(&*value.to_lowercase(), "false" | "f" | "0"));
+    if kubernetes.kind == KubernetesType::Kubeadm && is_off {
+        check.warn(
+            KeyPath::of("spec.kubernetes.apiServer.extraArgs").key(NAME),
+            "kubeadm's kubelets restart an apiserver that takes no anonymous requests, and no node can join".to_owned(),
+            "set kubernetes.type to kubexm, or let an authentication-config allow them for /livez, /readyz, /healthz and \
+             /api/v1/namespaces/kube-public/configmaps/cluster-info alone"
+                .to_owned(),
+        );
+    }
 }
 
 fn kubelet(check: &mut Check<'_>) {

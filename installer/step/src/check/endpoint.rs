@@ -14,8 +14,9 @@ pub struct ProveEndpoint {
 }
 
 impl ProveEndpoint {
-    /// By the first client that the node has: kubectl as the kubelet, curl, wget or openssl. The last needs an answer of
-    /// any kind over a connection that the cluster's authority vouches for.
+    /// By the first client that the node has: kubectl as the kubelet, or as nobody curl, wget or openssl. An apiserver that
+    /// takes no anonymous requests refuses these with 401, wget's status 6. The last needs an answer of any kind over a
+    /// connection that the cluster's authority vouches for.
     fn script(&self) -> String {
         let (domain, url) = (quote(&self.domain), quote(&self.url()));
         let at = quote(&format!("{}:{}", self.domain, self.port));
@@ -25,9 +26,12 @@ impl ProveEndpoint {
              if command -v kubectl >/dev/null && [ -r $kubelet ]; then\n  \
                kubectl --kubeconfig $kubelet --server {url} --request-timeout=10s get --raw /readyz\n\
              elif command -v curl >/dev/null; then\n  \
-               curl --silent --show-error --fail --noproxy '*' --max-time 10 --cacert $ca {url}/readyz\n\
+               code=$(curl --silent --show-error --noproxy '*' --max-time 10 --cacert $ca --output /dev/null \
+             --write-out '%{{http_code}}' {url}/readyz) || exit\n  \
+               case $code in 200 | 401) ;; *) echo \"status $code\" >&2; exit 22 ;; esac\n\
              elif command -v wget >/dev/null; then\n  \
-               wget --quiet --no-proxy --timeout=10 --tries=1 --ca-certificate=$ca --output-document=- {url}/readyz\n\
+               wget --quiet --no-proxy --timeout=10 --tries=1 --ca-certificate=$ca --output-document=- {url}/readyz || \
+             [ $? -eq 6 ]\n\
              elif command -v openssl >/dev/null; then\n  \
                timeout 10 openssl s_client -connect {at} -servername {domain} -CAfile $ca -verify_return_error \
              </dev/null >/dev/null 2>&1 && echo ok\n\
@@ -104,5 +108,56 @@ impl Step for ProveEndpoint {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::process::Command;
+
+    use super::*;
+
+    /// The status and the last words of the script on a node whose only client is this one.
+    fn asked(client: &str, text: &str) -> (i32, String) {
+        let dir = tempfile::tempdir().unwrap();
+        for tool in ["awk", "sort", "getent"] {
+            symlink(format!("/usr/bin/{tool}"), dir.path().join(tool)).unwrap();
+        }
+        let program = dir.path().join(client);
+        std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        let proof = ProveEndpoint {
+            domain: "localhost".to_owned(),
+            port: 6443,
+            patience: Retry::NETWORK,
+        };
+        let output = Command::new("/bin/sh")
+            .args(["-c", &proof.script()])
+            .env("PATH", dir.path())
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        (output.status.code().unwrap(), words)
+    }
+
+    fn well() -> (i32, String) {
+        (0, String::new())
+    }
+
+    #[test]
+    fn an_apiserver_that_takes_no_anonymous_requests_answers() {
+        for code in [200, 401] {
+            assert_eq!(asked("curl", &format!("printf {code}")), well());
+        }
+        let refused = (22, "status 403".to_owned());
+        assert_eq!(asked("curl", "printf 403"), refused);
+        let gone = "echo 'curl: (7) Failed to connect' >&2; exit 7";
+        let words = "curl: (7) Failed to connect".to_owned();
+        assert_eq!(asked("curl", gone), (7, words));
+
+        assert_eq!(asked("wget", "exit 0"), well());
+        assert_eq!(asked("wget", "exit 6"), well());
+        assert_eq!(asked("wget", "exit 8").0, 1);
     }
 }
