@@ -113,6 +113,8 @@ pub struct KubeVipPod {
     pub port: u16,
     pub node: String,
     pub kubeconfig: String,
+    /// Of the kubeconfig: the kubelet makes the pod anew when it changes. The pod itself keeps the file that it began with.
+    pub digest: String,
 }
 template!(KubeVipPod, "kube-vip.yaml.j2");
 

@@ -135,6 +135,7 @@ fn pods() {
         port: 6443,
         node: "node1".into(),
         kubeconfig: "/etc/kubernetes/kube-vip.conf".into(),
+        digest: "0a1b2c".into(),
     };
     insta::assert_snapshot!("kube-vip.yaml", text(&vip));
     let v6 = KubeVipPod {

@@ -41,6 +41,15 @@ impl Content {
         }
     }
 
+    /// The SHA-256 of what is put there, as soon as that can be said.
+    ///
+    /// # Errors
+    ///
+    /// If the local file is not there, or what it is rendered from.
+    pub fn digest(&self) -> Result<Sha256, StepError> {
+        self.bytes().map(|bytes| Sha256::of(&bytes))
+    }
+
     pub(crate) fn bytes(&self) -> Result<Bytes, StepError> {
         match self {
             Self::Text(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
@@ -105,7 +114,7 @@ impl Step for UploadFile {
         let mut lines = text.lines();
         let attrs = lines.next().unwrap_or_default();
         let digest = lines.next().and_then(|line| line.split_whitespace().next());
-        if digest != Some(&*Sha256::of(&self.content.bytes()?).to_string()) {
+        if digest != Some(&*self.content.digest()?.to_string()) {
             return Ok(State::needed("differs"));
         }
         let FileAttrs { mode, owner } = &self.attrs;

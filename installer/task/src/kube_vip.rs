@@ -76,6 +76,15 @@ pub fn kube_vip_role(site: &Site) -> Task {
     )
 }
 
+/// The pod's manifest on a host with this interface and this kubeconfig.
+fn manifest(pod: &KubeVipPod, link: &Link, kubeconfig: &Content) -> Result<String, StepError> {
+    rendered_late(&KubeVipPod {
+        interface: link.interface.clone(),
+        digest: kubeconfig.digest()?.to_string(),
+        ..pod.clone()
+    })
+}
+
 fn pod(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     let Some(address) = host.internal_ips().into_iter().next() else {
         return Vec::new();
@@ -88,7 +97,10 @@ fn pod(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         port: site.cluster.spec.control_plane_endpoint.port,
         node: host.name.clone(),
         kubeconfig: KUBECONFIG.to_owned(),
+        digest: String::new(),
     };
+    let kubeconfig = || Content::Local(site.kubeconfig("kube-vip"));
+    let read = kubeconfig();
     let (takes, known) = (vec![link.id()], link.clone());
     let render = move || {
         let Some(link) = known.get() else {
@@ -96,20 +108,13 @@ fn pod(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
                 "the interface of the master is not known yet",
             ));
         };
-        rendered_late(&KubeVipPod {
-            interface: link.interface.clone(),
-            ..context.clone()
-        })
+        manifest(&context, link, &read)
     };
     vec![
         Arc::new(FindLink { address, link }),
         directory(KUBERNETES),
         directory(MANIFESTS),
-        upload(
-            KUBECONFIG,
-            Content::Local(site.kubeconfig("kube-vip")),
-            0o600,
-        ),
+        upload(KUBECONFIG, kubeconfig(), 0o600),
         upload(
             format!("{MANIFESTS}/kube-vip.yaml"),
             Content::Late {
@@ -119,4 +124,30 @@ fn pod(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
             0o600,
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_kubeconfig_makes_another_pod() {
+        let pod = KubeVipPod {
+            image: "kube-vip:v1".to_owned(),
+            interface: String::new(),
+            addresses: vec!["10.0.0.100".parse().unwrap()],
+            port: 6443,
+            node: "m1".to_owned(),
+            kubeconfig: KUBECONFIG.to_owned(),
+            digest: String::new(),
+        };
+        let link = Link {
+            interface: "eth0".to_owned(),
+            address: "10.0.0.1/24".parse().unwrap(),
+            mtu: 1500,
+        };
+        let with = |text: &str| manifest(&pod, &link, &Content::Text(text.to_owned())).unwrap();
+        assert_eq!(with("first"), with("first"));
+        assert_ne!(with("first"), with("second"));
+    }
 }
