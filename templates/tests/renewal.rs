@@ -1,0 +1,121 @@
+//! The script that renews certificates, run with programs that note what they are told.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+use templates::{RenewCertificates, Template};
+
+/// A master with a certificate that is due. Everything on it is well.
+struct Master(TempDir);
+
+/// What was done, and what was said where it was not.
+struct Renewal {
+    done: String,
+    said: String,
+    status: i32,
+}
+
+impl Master {
+    fn new() -> Self {
+        let master = Self(TempDir::new().unwrap());
+        let note = format!(
+            "echo \"${{0##*/}} $*\" >> {}",
+            master.path("done").display()
+        );
+        master.program(
+            "kubeadm",
+            &format!("case $2 in check-expiration) echo 'apiserver 5d ca no' ;; *) {note} ;; esac"),
+        );
+        master.program(
+            "crictl",
+            &format!("case $1 in ps) echo \"${{6##*=}}\" ;; exec) ;; *) {note} ;; esac"),
+        );
+        master.program("kubectl", ":");
+        fs::write(master.path("etcd.yaml"), "").unwrap();
+        master
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        fs::write(self.path(name), format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(self.path(name), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
+    fn without_health(self) -> Self {
+        let crictl = fs::read_to_string(self.path("crictl")).unwrap();
+        let crictl = crictl
+            .replace("#!/bin/sh\n", "")
+            .replace("exec) ;;", "exec) exit 1 ;;");
+        self.program("crictl", &crictl);
+        self
+    }
+
+    fn renew(&self) -> Renewal {
+        let dir = self.0.path().to_str().unwrap();
+        let script = RenewCertificates { port: 6443 }.render().unwrap();
+        let script = script
+            .replace("PATH=", &format!("PATH={dir}:"))
+            .replace("/var/lib/kubexm/kubeadm/", &format!("{dir}/"))
+            .replace("/etc/kubernetes/manifests/", &format!("{dir}/"))
+            .replace("/run/", &format!("{dir}/"));
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        Renewal {
+            done: fs::read_to_string(self.path("done")).unwrap_or_default(),
+            said: String::from_utf8(output.stderr).unwrap(),
+            status: output.status.code().unwrap(),
+        }
+    }
+}
+
+const ALL: &str = "kubeadm certs renew all --config /etc/kubernetes/kubeadm.yaml
+crictl stop --timeout 60 etcd
+crictl stop --timeout 60 kube-apiserver
+crictl stop --timeout 60 kube-controller-manager
+crictl stop --timeout 60 kube-scheduler
+";
+
+#[test]
+fn one_pod_after_the_other_starts_anew() {
+    let renewal = Master::new().renew();
+    assert_eq!(
+        (&*renewal.done, &*renewal.said, renewal.status),
+        (ALL, "", 0)
+    );
+}
+
+#[test]
+fn no_member_is_stopped_while_another_is_away() {
+    let master = Master::new().without_health();
+    let renewal = master.renew();
+    let said = "left for the next day: not all members of etcd are healthy\n";
+    assert_eq!(
+        (&*renewal.done, &*renewal.said, renewal.status),
+        ("", said, 1)
+    );
+
+    // Where etcd is not the master's own, it is not asked.
+    fs::remove_file(master.path("etcd.yaml")).unwrap();
+    let without_etcd = ALL.replace("crictl stop --timeout 60 etcd\n", "");
+    assert_eq!(master.renew().done, without_etcd);
+}
+
+#[test]
+fn a_run_that_is_at_work_on_the_host_is_left_in_peace() {
+    let master = Master::new();
+    let lock = File::create(master.path("kubexm-kubeadm.lock")).unwrap();
+    lock.lock().unwrap();
+    let renewal = master.renew();
+    let said = "left for the next day: another kubeadm is at work on this host\n";
+    assert_eq!(
+        (&*renewal.done, &*renewal.said, renewal.status),
+        ("", said, 0)
+    );
+    drop(lock);
+    assert_eq!(master.renew().done, ALL);
+}
