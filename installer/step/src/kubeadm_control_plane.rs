@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Slot, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::Halted;
 use crate::kubeadm::{CONFIG, exclusive, run};
 use crate::shell::ask;
 use crate::static_pods::{
@@ -18,7 +19,7 @@ pub struct KubeadmControlPlane {
     /// The apiserver's own.
     pub port: u16,
     /// The same for all masters: who did not come up.
-    pub halted: Slot<String>,
+    pub halted: Halted,
 }
 
 const PKI: &str = "/etc/kubernetes/pki";
@@ -131,6 +132,7 @@ impl Step for KubeadmControlPlane {
         );
         let reason = ask(cx, Command::script(script)).await?.text();
         Ok(if reason.is_empty() {
+            self.halted.lift(&self.node);
             State::Satisfied
         } else {
             State::needed(reason)
@@ -156,7 +158,7 @@ mod tests {
         KubeadmControlPlane {
             node: "node1".to_owned(),
             port: 6443,
-            halted: Slot::new("the master that did not come up"),
+            halted: Halted::default(),
         }
     }
 

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Slot, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use host::{Command, Output};
 use serde::Deserialize;
 
+use crate::Halted;
 use crate::etcdctl::leave_own_words;
 use crate::kubeadm::{CONFIG, exclusive, run};
 use crate::shell::{ask, must};
@@ -19,7 +20,7 @@ pub struct KubeadmEtcd {
     /// The apiserver's own.
     pub port: u16,
     /// The same for all masters: who did not come up.
-    pub halted: Slot<String>,
+    pub halted: Halted,
 }
 
 const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
@@ -172,6 +173,7 @@ impl Step for KubeadmEtcd {
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let noted = ask(cx, Command::script(are_noted("etcd"))).await?;
         Ok(if noted.ok() {
+            self.halted.lift(&self.node);
             State::Satisfied
         } else {
             State::needed("may run with an older configuration")

@@ -2,13 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Slot, State, Step, StepError};
+use engine::{Cx, Data, State, Step, StepError};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use crate::RunService;
 use crate::etcdctl::{EtcdCluster, EtcdPeer, JOURNAL_OF_EACH};
 use crate::shell::refused;
+use crate::{Halted, RunService};
 
 /// Has a member run with the files that are on its host now. A member that runs with older ones is restarted only
 /// while the others keep the cluster's majority, and must be healthy again before the next may follow.
@@ -17,7 +17,7 @@ pub struct RunEtcd {
     pub me: EtcdPeer,
     pub cluster: EtcdCluster,
     /// The same for all members: who did not come up. No other is restarted after that.
-    pub halted: Slot<String>,
+    pub halted: Halted,
 }
 
 /// How long a restarted member may take to be healthy, once systemd has it up.
@@ -67,7 +67,7 @@ impl RunEtcd {
     /// Whether the cluster bears it that this member goes away for a moment. One of two cannot be spared at all, and is
     /// restarted while the other is healthy.
     async fn may_restart(&self, cx: &Cx, voters: &[EtcdPeer]) -> Result<(), StepError> {
-        if let Some(halted) = self.halted.get() {
+        if let Some(halted) = self.halted.elsewhere(&self.me.name) {
             return Err(StepError::new(format!(
                 "etcd runs with older files and is not restarted, because it did not come up on {halted}"
             ))
@@ -140,7 +140,11 @@ impl Step for RunEtcd {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        self.service.check(cx).await
+        let state = self.service.check(cx).await?;
+        if state == State::Satisfied {
+            self.halted.lift(&self.me.name);
+        }
+        Ok(state)
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
@@ -157,8 +161,9 @@ impl Step for RunEtcd {
         } else {
             self.service.apply(cx).await
         };
-        if done.is_err() {
-            self.halted.fill(self.me.name.clone());
+        match done {
+            Ok(()) => self.halted.lift(&self.me.name),
+            Err(_) => self.halted.set(&self.me.name),
         }
         done
     }

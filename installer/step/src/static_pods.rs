@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use engine::{Cx, Slot, StepError};
+use engine::{Cx, StepError};
 use host::Command;
 use tokio::time::{Instant, sleep};
 
+use crate::Halted;
 use crate::kubeadm::{KUBECTL, NOTES, with_last_seen};
 use crate::shell::{ask, must};
 
@@ -70,19 +71,20 @@ pub(crate) async fn settled(cx: &Cx, what: &str, complaints: &str) -> Result<(),
     }
 }
 
-/// Masters follow each other: after one that did not come up, whose name is in `halted`, this one is left as it is.
+/// Masters follow each other: after one that did not come up, this one is left as it is.
 pub(crate) async fn in_turn(
     what: &str,
     node: &str,
-    halted: &Slot<String>,
+    halted: &Halted,
     roll: impl Future<Output = Result<(), StepError>>,
 ) -> Result<(), StepError> {
-    if let Some(halted) = halted.get() {
-        return Err(not_touched(what, halted));
+    if let Some(other) = halted.elsewhere(node) {
+        return Err(not_touched(what, &other));
     }
     let done = roll.await;
-    if done.is_err() {
-        halted.fill(node.to_owned());
+    match done {
+        Ok(()) => halted.lift(node),
+        Err(_) => halted.set(node),
     }
     done
 }
@@ -93,4 +95,40 @@ fn not_touched(what: &str, halted: &str) -> StepError {
         "{what} runs with an older configuration and is not touched, because it did not come up on {halted}"
     ))
     .with_hint(format!("mend it on {halted}, then run again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn turn(
+        node: &str,
+        halted: &Halted,
+        roll: Result<(), StepError>,
+    ) -> Result<(), StepError> {
+        in_turn("etcd", node, halted, async { roll }).await
+    }
+
+    fn lost() -> StepError {
+        StepError::passing("the connection to m1 was lost: eof")
+    }
+
+    #[tokio::test]
+    async fn a_master_whose_connection_was_lost_is_tried_again() {
+        let halted = Halted::default();
+        assert_eq!(turn("m1", &halted, Err(lost())).await, Err(lost()));
+        turn("m1", &halted, Ok(())).await.unwrap();
+        turn("m2", &halted, Ok(())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn after_one_that_did_not_come_up_no_other_is_touched() {
+        let halted = Halted::default();
+        turn("m1", &halted, Err(lost())).await.unwrap_err();
+        let cause = StepError::new("etcd did not settle within 300 s");
+        assert_eq!(turn("m1", &halted, Err(cause.clone())).await, Err(cause));
+        let error = turn("m2", &halted, Ok(())).await.unwrap_err();
+        insta::assert_snapshot!(error, @"etcd runs with an older configuration and is not touched, because it did not come up on m1");
+        assert_eq!(error.hint(), Some("mend it on m1, then run again"));
+    }
 }

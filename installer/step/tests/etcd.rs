@@ -12,7 +12,7 @@ use host::HostError;
 use host::fake::FakeHost;
 use host::{Command, Output};
 use step::{
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, KeepEtcdAuthority, LookAtEtcd,
+    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, Halted, KeepEtcdAuthority, LookAtEtcd,
     NoteEtcdFounded, PromoteEtcdMember, RunEtcd, RunService, VerifyEtcd,
 };
 use tempfile::TempDir;
@@ -337,7 +337,7 @@ async fn a_member_of_another_authority_is_not_touched() {
     assert_eq!(says(&step, no_data).await, "satisfied");
 }
 
-fn run(number: u8, members: u8, halted: &Slot<String>) -> RunEtcd {
+fn run(number: u8, members: u8, halted: &Halted) -> RunEtcd {
     RunEtcd {
         service: RunService {
             unit: "etcd.service",
@@ -359,7 +359,7 @@ fn older() -> FakeHost {
 
 #[tokio::test]
 async fn a_member_is_restarted_only_while_the_others_keep_the_majority() {
-    let halted = Slot::new("halted");
+    let halted = Halted::default();
     let well = older().on("endpoint health", 0, health(&[1, 2, 3], &[]));
     let done = says(&run(1, 3, &halted), well).await;
     assert_eq!(done, "done, because it runs with older files");
@@ -377,12 +377,12 @@ async fn a_member_is_restarted_only_while_the_others_keep_the_majority() {
     for host in [sick, quiet] {
         assert!(!host.transcript().contains("systemctl restart"));
     }
-    assert_eq!(halted.get(), None);
+    assert_eq!(halted.host(), None);
 }
 
 #[tokio::test]
 async fn the_only_member_is_restarted_and_one_of_two_while_the_other_is_healthy() {
-    let halted = Slot::new("halted");
+    let halted = Halted::default();
     let alone = || older().on("endpoint health", 0, health(&[1, 2], &[]));
     let restarted = "done, because it runs with older files";
     assert_eq!(says(&run(1, 1, &halted), alone()).await, restarted);
@@ -392,7 +392,7 @@ async fn the_only_member_is_restarted_and_one_of_two_while_the_other_is_healthy(
 
 #[tokio::test]
 async fn after_one_that_did_not_come_up_no_other_is_restarted() {
-    let halted = Slot::new("halted");
+    let halted = Halted::default();
     let well = || older().on("endpoint health", 0, health(&[1, 2, 3], &[]));
     let words = "Job for etcd.service failed.";
     let broken = failing(well(), "systemctl restart", words).on(
@@ -416,6 +416,32 @@ async fn after_one_that_did_not_come_up_no_other_is_restarted() {
     let stopped = host("").on("is-enabled", 0, "is not running\n");
     let started = says(&run(3, 3, &halted), stopped).await;
     assert_eq!(started, "done, because it is not running");
+}
+
+#[tokio::test]
+async fn a_member_whose_connection_was_lost_is_tried_again() {
+    let halted = Halted::default();
+    let well = || older().on("endpoint health", 0, health(&[1, 2, 3], &[]));
+    let losing = || {
+        let host = well();
+        host.fail("systemctl restart", 1, || HostError::Lost {
+            address: "10.0.0.1:22".to_owned(),
+            why: "end of stream".to_owned(),
+        });
+        Arc::new(host)
+    };
+    let done = "done, because it runs with older files";
+    let lost = "the connection to 10.0.0.1:22 was lost: end of stream";
+    let first = losing();
+    assert_eq!(pass(&run(1, 3, &halted), &first).await, lost);
+    assert_eq!(pass(&run(1, 3, &halted), &first).await, done);
+    assert_eq!(says(&run(2, 3, &halted), well()).await, done);
+
+    // What was begun before the connection was lost has been done without it.
+    assert_eq!(pass(&run(3, 3, &halted), &losing()).await, lost);
+    let restarted = host("").on("is-enabled", 0, "");
+    assert_eq!(says(&run(3, 3, &halted), restarted).await, "satisfied");
+    assert_eq!(says(&run(1, 3, &halted), well()).await, done);
 }
 
 #[tokio::test]

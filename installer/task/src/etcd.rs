@@ -6,9 +6,9 @@ use engine::{Order, Slot, Step, Task};
 
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, DataDirectory,
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, KeepEtcdAuthority, KeyPairFiles,
-    LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner, PromoteEtcdMember, RunEtcd, RunService,
-    StartEtcd, UploadFile, UploadKeyPair, Usage, VerifyEtcd,
+    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, Halted, KeepEtcdAuthority,
+    KeyPairFiles, LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner, PromoteEtcdMember, RunEtcd,
+    RunService, StartEtcd, UploadFile, UploadKeyPair, Usage, VerifyEtcd,
 };
 use templates::{BootstrapState, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
 
@@ -200,7 +200,7 @@ pub fn etcd_members(site: &Site) -> Task {
             .iter()
             .map(|host| (host.name.clone(), Slot::new(&host.name)))
             .collect(),
-        halted: Slot::new("the member that did not come up"),
+        halted: Halted::default(),
     };
     let mut task = task;
     for (host, trace) in &members.traces {
@@ -228,7 +228,7 @@ struct Members<'a> {
     cluster: EtcdCluster,
     founder: &'a str,
     traces: Vec<(String, Slot<EtcdTrace>)>,
-    halted: Slot<String>,
+    halted: Halted,
 }
 
 impl Members<'_> {

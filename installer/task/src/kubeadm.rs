@@ -7,9 +7,9 @@ use cluster::{EtcdType, Host, KubernetesType};
 use engine::{Order, Slot, Step, Task};
 use secrecy::SecretString;
 use step::{
-    BootstrapToken, Content, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane, KubeadmEtcd,
-    KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode, Membership, ResetNode, RevokeTokens,
-    RunKubeadmPhase,
+    BootstrapToken, Content, Halted, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane,
+    KubeadmEtcd, KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode, Membership, ResetNode,
+    RevokeTokens, RunKubeadmPhase,
 };
 
 use crate::Site;
@@ -36,7 +36,7 @@ pub fn kubeadm_masters(site: &Site) -> Task {
         return task;
     }
     let joins = Joins::new(site, first, others);
-    let halted = Slot::new("the master that did not come up");
+    let halted = Halted::default();
     let run = |host: &Host| -> Vec<Arc<dyn Step>> {
         let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(kubelet_service(site))];
         steps.extend(member(site, host, &halted));
@@ -71,7 +71,7 @@ pub fn kubeadm_masters(site: &Site) -> Task {
 }
 
 /// A master's own member of the store, where kubeadm runs it.
-fn member(site: &Site, host: &Host, halted: &Slot<String>) -> Option<Arc<dyn Step>> {
+fn member(site: &Site, host: &Host, halted: &Halted) -> Option<Arc<dyn Step>> {
     match site.cluster.spec.etcd.kind {
         EtcdType::Kubeadm => Some(Arc::new(KubeadmEtcd {
             node: host.name.clone(),
