@@ -4,7 +4,8 @@ mod difference;
 mod error;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 
 use artifact::{PackageSet, PlatformEntry, Sha256};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,6 +20,9 @@ pub use error::LockError;
 
 /// The version of the lock file that this kubexm writes, and the newest it reads.
 const FORMAT: u32 = 1;
+
+/// Many times what the largest bundle needs.
+const LARGEST: u64 = 64 << 20;
 
 /// How strictly the lock file is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,8 +174,17 @@ impl Lock {
             format: u32,
         }
 
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+        let mut text = String::new();
+        let read =
+            File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
+        match read {
+            Ok(length) if length as u64 > LARGEST => {
+                return Err(LockError::Malformed {
+                    path: path.to_owned(),
+                    cause: format!("it is larger than {} MiB", LARGEST >> 20),
+                });
+            }
+            Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {
                 return Err(LockError::Read {
@@ -179,7 +192,7 @@ impl Lock {
                     source,
                 });
             }
-        };
+        }
         let malformed = |error: serde_json::Error| LockError::Malformed {
             path: path.to_owned(),
             cause: error.to_string(),

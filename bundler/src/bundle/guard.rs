@@ -1,9 +1,11 @@
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 
 use artifact::Tree;
+use camino::Utf8Path;
 use rustix::fs::{FlockOperation, flock};
 
+use super::output::OutputError;
 use crate::error::BundleError;
 
 /// Keeps every other kubexm off this cluster's tree. The kernel frees it when the process dies.
@@ -15,14 +17,13 @@ pub(crate) struct Guard {
 impl Guard {
     pub(crate) fn take(tree: &Tree) -> Result<Self, BundleError> {
         let path = tree.state().join("lock");
-        std::fs::create_dir_all(tree.state())
-            .map_err(|e| BundleError::io("create", tree.state(), &e))?;
+        std::fs::create_dir_all(tree.state()).map_err(|e| unusable(&tree.state(), &e))?;
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(|e| BundleError::io("open", &path, &e))?;
+            .map_err(|e| unusable(&path, &e))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(BundleError::Busy { path }),
@@ -33,5 +34,12 @@ impl Guard {
             .and_then(|()| file.write_all(holder.as_bytes()))
             .map_err(|e| BundleError::io("write", path, &e))?;
         Ok(Self { _file: file })
+    }
+}
+
+fn unusable(path: &Utf8Path, error: &io::Error) -> OutputError {
+    OutputError::WorkDir {
+        path: path.to_owned(),
+        cause: error.to_string(),
     }
 }

@@ -25,6 +25,8 @@ pub enum OutputError {
     Lock { path: Utf8PathBuf },
     #[error("the bundle cannot be {path}: {dir} is kubexm's own")]
     InTree { path: Utf8PathBuf, dir: Utf8PathBuf },
+    #[error("cannot make {path}: {cause}")]
+    WorkDir { path: Utf8PathBuf, cause: String },
     #[error("the bundle cannot be {path}: kubexm itself is written there, beside the bundle")]
     Beside { path: Utf8PathBuf },
     #[error("{path} is there, and is no bundle")]
@@ -43,6 +45,7 @@ impl OutputError {
             Self::NoBundle { path } => {
                 return Some(format!("name another file with -o, or remove {path}"));
             }
+            Self::WorkDir { .. } => "choose a place where you may write with --work-dir",
             Self::Program { .. } => "put the kubexm of that architecture there, or remove it",
             _ => "name another file with -o",
         };
