@@ -41,7 +41,15 @@ impl SecretError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoEnv { name } => Some(format!("export {name} before you start kubexm")),
-            Self::File { .. } => None,
+            Self::File { path, source } => match source.kind() {
+                std::io::ErrorKind::NotFound => {
+                    Some(format!("put it there, or correct {path} in the config"))
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    Some(format!("whoever runs kubexm must be able to read {path}"))
+                }
+                _ => None,
+            },
         }
     }
 }

@@ -26,7 +26,11 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     } else {
         access::recorded(&args.access, &site.tree)
     };
-    let inventory = pipeline::inventory(&site.cluster, &access)?;
+    let inventory =
+        pipeline::inventory(&site.cluster, &access).map_err(|error| match &args.config {
+            None => Failure::Secretless(error),
+            Some(_) => error.into(),
+        })?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
     let jobs = runtime::jobs(args.jobs);

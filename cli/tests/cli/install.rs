@@ -34,10 +34,15 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
+        Self::bundled(CONFIG)
+    }
+
+    /// With this config in the bundle.
+    fn bundled(config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap();
         let tree = Tree::at(path.join("source"));
-        let manifest = complete(&tree);
+        let manifest = complete(&tree, config);
         let packed = artifact::pack(&Packing {
             tree: &tree,
             manifest: &manifest,
@@ -86,9 +91,9 @@ impl Site {
     }
 }
 
-fn complete(tree: &Tree) -> Manifest {
-    let cluster = cluster::parse("site.yaml", CONFIG).unwrap().cluster;
-    let (mut files, mut images) = (vec![put(tree, "config.yaml", CONFIG.as_bytes())], vec![]);
+fn complete(tree: &Tree, config: &str) -> Manifest {
+    let cluster = cluster::parse("site.yaml", config).unwrap().cluster;
+    let (mut files, mut images) = (vec![put(tree, "config.yaml", config.as_bytes())], vec![]);
     for need in needs(&cluster) {
         match need.what {
             What::Component { name, programs } => {
@@ -307,4 +312,32 @@ fn diagnostics_name_the_nodes_of_the_plan_and_more_of_them_their_parts() {
         "{louder}"
     );
     assert!(!louder.contains("hunter2"), "{louder}");
+}
+
+#[test]
+fn what_a_login_lacks_is_told_with_its_cause_and_what_to_do() {
+    let said = [
+        "privateKeyPath: nowhere/id",
+        "privateKeyPath: .",
+        "password: {env: NOT_SET}",
+        "user: root",
+    ]
+    .map(|login| {
+        let config = CONFIG.replace("password: hunter2", login);
+        Site::new()
+            .configured(&config)
+            .told("install", &["--dry-run"])
+    });
+    insta::assert_snapshot!(said.concat());
+    let site = Site::bundled(&CONFIG.replace(", password: hunter2", ""));
+    let homeless = CONFIG.replace("password: hunter2", "privateKeyPath: ~/id");
+    let site = site.configured(&homeless);
+    let args = ["install", "small.tar.zst", "-f", "site.yaml", "--dry-run"];
+    let text = super::transcript(kubexm(site.dir.path(), &args).env_remove("HOME"));
+    assert!(text.contains("HOME is not set"), "{text}");
+    let bundled = told(site.dir.path(), &["install", "small.tar.zst", "--dry-run"]);
+    assert!(
+        bundled.ends_with("hint: a bundle carries no secret: give the site's config with -f\n"),
+        "{bundled}"
+    );
 }

@@ -36,6 +36,32 @@ pub enum AccessError {
     Nothing { host: String },
 }
 
+impl AccessError {
+    /// What the system said, where that is not in the error's own words.
+    pub(crate) fn cause(&self) -> Option<&std::io::Error> {
+        match self {
+            Self::Secret {
+                source: SecretError::File { source, .. },
+                ..
+            } => Some(source),
+            _ => None,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Secret { source, .. } => source.hint(),
+            Self::HostKey { .. } => None,
+            Self::Nothing { .. } => Some(
+                "give a privateKeyPath or a password in the config, or start an SSH agent"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
 /// The hosts of a config, the operator's own machine, and the control plane as whichever master answers. Connects to
 /// nothing yet. All that is missing is told at once.
 pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, PipelineError> {

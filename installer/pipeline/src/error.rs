@@ -38,8 +38,19 @@ pub enum PipelineError {
 }
 
 fn lines(errors: &[AccessError]) -> String {
-    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    lines.join("\n  ")
+    let line = |error: &AccessError| match error.cause() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    errors.iter().map(line).collect::<Vec<_>>().join("\n  ")
+}
+
+/// What to do about each of them, once.
+fn hints(errors: &[AccessError]) -> Option<String> {
+    let mut hints: Vec<String> = errors.iter().filter_map(AccessError::hint).collect();
+    hints.sort_unstable();
+    hints.dedup();
+    (!hints.is_empty()).then(|| hints.join("\n"))
 }
 
 impl PipelineError {
@@ -54,9 +65,7 @@ impl PipelineError {
             Self::Unsupported(_) => {
                 "choose what can be installed; `kubexm bundle` packs the others as well".to_owned()
             }
-            Self::Access(_) => {
-                "a bundle carries no secret: give the site's config with -f".to_owned()
-            }
+            Self::Access(errors) => return hints(errors),
             Self::Unanswered(_) => {
                 "kubexm check tells what is wrong with it; kubexm get cluster needs no host"
                     .to_owned()
