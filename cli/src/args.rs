@@ -18,6 +18,8 @@ mod kubeconfig;
 mod plan;
 mod verify;
 
+use std::fs;
+
 use camino::Utf8PathBuf;
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
@@ -129,6 +131,14 @@ Examples:
   kubexm version
   kubexm version --output json")]
     Version,
+}
+
+/// A directory, or nothing yet.
+fn work_dir(path: &str) -> Result<Utf8PathBuf, &'static str> {
+    match fs::metadata(path) {
+        Ok(there) if !there.is_dir() => Err("it is there, and is no directory"),
+        _ => Ok(path.into()),
+    }
 }
 
 #[cfg(test)]

@@ -1,29 +1,32 @@
 //! Opens, reads and unpacks bundles, with everything told on the way.
 
-use std::fs;
 use std::num::NonZeroUsize;
 
-use artifact::{Bundle, BundleError, Cancel, Principal, Room, Tree, Unpacked, Verdict};
+use artifact::{
+    Bundle, BundleError, Cancel, Principal, Room, SignatureError, Tree, Unpacked, Verdict,
+};
 use camino::Utf8Path;
 use event::{Events, Outcome};
 use jiff::Zoned;
 
 use crate::error::Failure;
+use crate::input;
 use crate::output::count;
 use crate::piece::Piece;
 
 /// Who signed the bundle, if one of the signers did.
 pub fn signed_by(bundle: &Bundle, signers: &Utf8Path) -> Result<Principal, Failure> {
-    let text = fs::read_to_string(signers).map_err(|source| Failure::Read {
-        path: signers.to_owned(),
-        source,
-    })?;
-    bundle
-        .signed_by(&text, &Zoned::now())
-        .map_err(|source| Failure::Signature {
-            path: bundle.path().to_owned(),
+    let text = input::read_to_string(signers)?;
+    bundle.signed_by(&text, &Zoned::now()).map_err(|source| {
+        let at = match source {
+            SignatureError::Signers(_) => signers,
+            _ => bundle.path(),
+        };
+        Failure::Signature {
+            path: at.to_owned(),
             source,
-        })
+        }
+    })
 }
 
 /// Reads every byte of a bundle.

@@ -1,12 +1,12 @@
 //! Reads configs from where a person keeps them.
 
-use std::io::{self, Read};
-use std::{fs, mem};
+use std::{io, mem};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Parsed;
 
 use crate::error::Failure;
+use crate::input;
 use crate::output::Printer;
 
 /// A config that can be used, and what messages call it.
@@ -24,7 +24,7 @@ pub fn load(path: &Utf8Path, printer: &Printer) -> Result<Config, Failure> {
 
 /// The same for a config that has been read already.
 pub fn understand(name: Utf8PathBuf, bytes: Vec<u8>, printer: &Printer) -> Result<Config, Failure> {
-    let text = text(&name, bytes)?;
+    let text = input::text(&name, bytes)?;
     let mut parsed = cluster::parse(name.as_str(), &text)
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     for problem in mem::take(&mut parsed.warnings) {
@@ -53,35 +53,10 @@ impl Config {
 }
 
 fn read(path: &Utf8Path) -> Result<(Utf8PathBuf, Vec<u8>), Failure> {
-    let stdin = path == "-";
-    let name = if stdin {
-        Utf8PathBuf::from("stdin")
-    } else {
-        path.to_owned()
-    };
-    match if stdin { from_stdin() } else { fs::read(path) } {
-        Ok(bytes) => Ok((name, bytes)),
-        Err(source) => Err(Failure::Read { path: name, source }),
+    if path != "-" {
+        return Ok((path.to_owned(), input::read(path)?));
     }
-}
-
-fn text(name: &Utf8Path, bytes: Vec<u8>) -> Result<String, Failure> {
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        not_text(name, valid, error.as_bytes())
-    })
-}
-
-fn from_stdin() -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn not_text(name: &Utf8Path, valid: usize, bytes: &[u8]) -> Failure {
-    let line = 1 + bytes[..valid].split(|byte| *byte == b'\n').skip(1).count();
-    Failure::Usage {
-        message: format!("{name}:{line}: this is no UTF-8 text"),
-        hint: Some(format!("save it as UTF-8, e.g. iconv -t UTF-8 {name}")),
-    }
+    let name = Utf8PathBuf::from("stdin");
+    let bytes = input::whole(&name, io::stdin().lock())?;
+    Ok((name, bytes))
 }

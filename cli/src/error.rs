@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use artifact::{BundleError, SignError, SignatureError, SpaceError, Verdict};
 use bundler::LockError;
 use bundler::mirror::MirrorError;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{Problems, SecretError, WriteError};
 
 use pipeline::PipelineError;
@@ -66,6 +66,9 @@ pub enum Failure {
     },
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// There is no way to log in with the config of a bundle.
+    #[error(transparent)]
+    Secretless(PipelineError),
     /// The run's own summary has told it all.
     #[error("the run did not end well")]
     Told(Exit),
@@ -90,15 +93,14 @@ impl Failure {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Read { source, .. } | Self::Bundle(BundleError::Open { source, .. })
-                if matches!(
-                    source.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
-                ) =>
-            {
-                Exit::Usage
-            }
+            Self::Read { source, .. }
+            | Self::Write { source, .. }
+            | Self::Bundle(BundleError::Open { source, .. })
+            | Self::Pipeline(
+                PipelineError::Read { source, .. } | PipelineError::State { source, .. },
+            ) if is_misnamed(source) => Exit::Usage,
             Self::Usage { .. }
+            | Self::Secretless(_)
             | Self::Config(_)
             | Self::Mirror(_)
             | Self::Secret(_)
@@ -136,6 +138,14 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
+            Self::Read { source, .. } | Self::Bundle(BundleError::Open { source, .. }) => {
+                unreadable(source)
+            }
+            Self::Write { path, source } => unwritable(path, source),
+            Self::Pipeline(PipelineError::State { path, source }) => unwritable(path, source),
+            Self::Secretless(_) => {
+                Some("a bundle carries no secret: give the site's config with -f".to_owned())
+            }
             Self::Bundle(error) => error.hint(),
             Self::Space(SpaceError::Short { .. }) => {
                 Some("free some space, or choose another place with --work-dir".to_owned())
@@ -149,9 +159,7 @@ impl Failure {
                 Some("export KUBEXM_SIGN_PASSPHRASE before you start kubexm".to_owned())
             }
             Self::Sign { source, .. } => source.hint(),
-            Self::Read { .. }
-            | Self::Write { .. }
-            | Self::Stdout(_)
+            Self::Stdout(_)
             | Self::Start(_)
             // Each problem of a config has a hint of its own.
             | Self::Config(_)
@@ -198,6 +206,45 @@ impl Failure {
         }
         causes
     }
+}
+
+/// Whether another name, place or permission mends it; then nothing was touched yet.
+fn is_misnamed(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
+    };
+    matches!(
+        error.kind(),
+        NotFound | IsADirectory | NotADirectory | PermissionDenied | ReadOnlyFilesystem
+    )
+}
+
+fn unreadable(error: &io::Error) -> Option<String> {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            "a path without / at its beginning starts in the current directory"
+        }
+        io::ErrorKind::IsADirectory => "name a file in it",
+        io::ErrorKind::PermissionDenied => "whoever runs kubexm must be able to read it",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn unwritable(path: &Utf8Path, error: &io::Error) -> Option<String> {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => match path.parent() {
+            Some(dir) if dir != "" => return Some(format!("make it first: mkdir -p {dir}")),
+            _ => return None,
+        },
+        io::ErrorKind::NotADirectory => "a part of this path is a file: name another place",
+        io::ErrorKind::IsADirectory => "name a file in it",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "name a place where you may write"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn making(error: &bundler::BundleError) -> Exit {
@@ -251,8 +298,9 @@ mod tests {
         insta::assert_snapshot!(failure.told(Paint::Plain), @r"
         error: cannot read config.yaml
           because: permission denied
+        hint: whoever runs kubexm must be able to read it
         ");
-        assert_eq!(failure.exit(), Exit::Failed);
+        assert_eq!(failure.exit(), Exit::Usage);
         let failure = Failure::Usage {
             message: "a.yaml is there".into(),
             hint: Some("name another\nor remove it".into()),

@@ -11,6 +11,7 @@ mod diagnostics;
 mod dry;
 mod error;
 mod home;
+mod input;
 mod output;
 mod piece;
 mod run;
@@ -25,7 +26,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::Cli;
-use crate::error::Failure;
 use crate::output::{Paint, Printer, Talk};
 
 fn main() -> ExitCode {
@@ -38,10 +38,6 @@ fn main() -> ExitCode {
     let printer = Printer::new(global.output, global.color, Talk::suited(global.verbose));
     match commands::run(cli.command, &printer) {
         Ok(()) => ExitCode::SUCCESS,
-        // `kubexm inspect ... | head` has what it wanted.
-        Err(Failure::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
         Err(failure) => {
             printer.failure(&failure);
             failure.exit().into()

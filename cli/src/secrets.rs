@@ -1,11 +1,12 @@
 //! Where the secrets of a config come from: the environment and the files of this machine.
 
-use std::{env, fs};
+use std::fs::File;
+use std::{env, io};
 
 use camino::Utf8Path;
 use cluster::{SecretError, SecretSource};
 
-use crate::home;
+use crate::{home, input};
 
 /// This process's environment and file system.
 #[derive(Clone, Copy, Debug)]
@@ -19,17 +20,32 @@ impl SecretSource for LocalSecrets {
     }
 
     fn file(&self, path: &Utf8Path) -> Result<String, SecretError> {
-        fs::read_to_string(home::expand(path)).map_err(|source| SecretError::File {
+        text(path).map_err(|source| SecretError::File {
             path: path.to_owned(),
             source,
         })
     }
 }
 
+fn text(path: &Utf8Path) -> io::Result<String> {
+    if path.starts_with("~") && home::dir().is_none() {
+        let unknown = "HOME is not set, so nobody knows what ~ stands for";
+        return Err(io::Error::new(io::ErrorKind::NotFound, unknown));
+    }
+    let bytes = input::limited(File::open(home::expand(path))?)?;
+    if bytes.len() as u64 > input::LARGEST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text"))
+}
+
 #[cfg(test)]
 mod tests {
     use cluster::Secret;
     use secrecy::ExposeSecret;
+
+    use std::fs;
 
     use super::*;
 

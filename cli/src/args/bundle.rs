@@ -4,6 +4,8 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use cluster::Arch;
 
+use super::work_dir;
+
 /// Fetch everything a cluster needs and pack it into one file
 ///
 /// Resolves every version for every architecture, fetches and checks binaries and images, proves that nothing is missing
@@ -26,7 +28,7 @@ pub struct BundleArgs {
     #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     pub arch: Vec<Arch>,
     /// The directory that holds .kubexm/
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
     pub work_dir: Utf8PathBuf,
     /// Fetch from URL what would come from HOST; '*=URL' fetches all else from URL/host/path. KUBEXM_MIRROR holds more of
     /// them

@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::AccessArgs;
+use super::{AccessArgs, work_dir};
 
 /// Prove that a cluster works, and change nothing
 ///
@@ -19,7 +19,7 @@ pub struct CheckArgs {
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Utf8PathBuf,
     /// The directory that holds .kubexm/
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
     pub work_dir: Utf8PathBuf,
     /// How many proofs at once, over all hosts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

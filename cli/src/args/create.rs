@@ -4,8 +4,8 @@ use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 use pipeline::InstallStage;
 
-use super::AccessArgs;
 use super::install::stage;
+use super::{AccessArgs, work_dir};
 
 /// Set up a cluster where there is Internet
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub struct CreateClusterArgs {
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Utf8PathBuf,
     /// The directory that holds .kubexm/
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
     pub work_dir: Utf8PathBuf,
     /// Fetch from URL what would come from HOST; '*=URL' fetches all else from URL/host/path. KUBEXM_MIRROR holds more of
     /// them

@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-use super::AccessArgs;
+use super::{AccessArgs, work_dir};
 
 /// Take away what was set up
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub struct DeleteClusterArgs {
     #[arg(long)]
     pub yes: bool,
     /// The directory that holds .kubexm/
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
     pub work_dir: Utf8PathBuf,
     /// Show every step and whether it is needed, and change nothing
     #[arg(long)]

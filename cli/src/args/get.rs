@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-use super::AccessArgs;
+use super::{AccessArgs, work_dir};
 
 /// Tell what a cluster is made of
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ pub struct TreeArgs {
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Utf8PathBuf,
     /// The directory that holds .kubexm/
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
     pub work_dir: Utf8PathBuf,
 }
 

@@ -3,7 +3,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pipeline::InstallStage;
 
-use super::AccessArgs;
+use super::{AccessArgs, work_dir};
 
 /// Install a cluster from a bundle
 ///
@@ -23,7 +23,7 @@ pub struct InstallArgs {
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Option<Utf8PathBuf>,
     /// The directory that holds .kubexm/
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
     pub work_dir: Utf8PathBuf,
     /// Insist on a signature by one of these keys (ssh-keygen's allowed_signers format)
     #[arg(long, value_name = "FILE")]

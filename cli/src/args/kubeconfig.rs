@@ -10,13 +10,13 @@ use super::get::TreeArgs;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  kubexm kubeconfig -f config.yaml -o ~/.kube/config
+  kubexm kubeconfig -f config.yaml -o admin.conf
   kubexm kubeconfig -f config.yaml --server https://127.0.0.1:6443 > tunnel.conf
   KUBECONFIG=admin.conf kubectl get nodes")]
 pub struct KubeconfigArgs {
     #[command(flatten)]
     pub tree: TreeArgs,
-    /// Where it goes, readable for you alone [default: stdout]
+    /// Where it goes, readable for you alone; replaces only what was handed out for this cluster before [default: stdout]
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
     /// Where the apiserver is reached from here

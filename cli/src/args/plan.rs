@@ -3,6 +3,7 @@ use clap::{Args, ValueEnum};
 use pipeline::InstallStage;
 
 use super::install::stage;
+use super::work_dir;
 
 /// Print what install would do, as a graph
 ///
@@ -23,7 +24,7 @@ pub struct PlanArgs {
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Option<Utf8PathBuf>,
     /// The directory that holds .kubexm/
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
     pub work_dir: Utf8PathBuf,
     /// The last stage
     #[arg(long, value_name = "STAGE", value_parser = stage(), default_value = InstallStage::LAST.name(), hide_default_value = true)]

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use crate::config::{self, Config};
 use crate::error::{Exit, Failure};
 use crate::output::{Column, Format, Printer, Report, bytes, count, table};
 use crate::secrets::LocalSecrets;
-use crate::{home, runtime, signals};
+use crate::{home, input, runtime, signals};
 
 /// Enough to fill a line, few enough for upstream's patience.
 const JOBS: NonZeroU16 = NonZeroU16::new(8).unwrap();
@@ -122,17 +121,11 @@ fn out(wanted: Option<&Utf8Path>, cluster: &str) -> Utf8PathBuf {
 }
 
 fn keyring(path: &Utf8Path) -> Result<String, Failure> {
-    fs::read_to_string(home::expand(path)).map_err(|source| Failure::Read {
-        path: path.to_owned(),
-        source,
-    })
+    input::read_to_string(&home::expand(path))
 }
 
 fn signer(key: &Utf8Path) -> Result<Signer, Failure> {
-    let text = fs::read_to_string(home::expand(key)).map_err(|source| Failure::Read {
-        path: key.to_owned(),
-        source,
-    })?;
+    let text = input::read_to_string(&home::expand(key))?;
     let passphrase = env::var("KUBEXM_SIGN_PASSPHRASE")
         .ok()
         .map(SecretString::from);

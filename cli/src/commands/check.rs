@@ -34,6 +34,7 @@ pub fn run(args: &CheckArgs, printer: &Printer) -> Result<(), Failure> {
         let ran = session.run(&graph, &inventory, options, events, &cancel);
         Ok(runtime.block_on(ran)?.outcome)
     });
-    findings.show(printer)?;
-    ended
+    let shown = findings.show(printer);
+    ended?;
+    Ok(shown?)
 }

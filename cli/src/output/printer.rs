@@ -71,9 +71,7 @@ impl Printer {
 
     /// The result, as text.
     pub fn result(&self, text: impl Display) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        writeln!(out, "{text}")?;
-        out.flush()
+        self.raw(format!("{text}\n").as_bytes())
     }
 
     /// The result as data: one JSON document on one line, whatever events went before it.
@@ -92,8 +90,11 @@ impl Printer {
     /// The result, as bytes that another program reads.
     pub fn raw(&self, bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(bytes)?;
-        out.flush()
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            // `kubexm check ... | head` has what it wanted. How the command ended is for its exit code all the same.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 
     /// A remark that is no part of the result.

@@ -160,3 +160,56 @@ fn init_gives_a_config_that_is_valid_and_never_overwrites_one() {
         "mine"
     );
 }
+
+#[test]
+fn what_cannot_be_a_config_is_told_from_one() {
+    let dir = with(CONFIG);
+    fs::create_dir(dir.path().join("configs")).unwrap();
+    let magic = [0x28, 0xb5, 0x2f, 0xfd, 0, 0];
+    fs::write(dir.path().join("small.tar.zst"), magic).unwrap();
+    let validate = |file| told(dir.path(), &["config", "validate", "-f", file]);
+    insta::assert_snapshot!(
+        ["configs", "small.tar.zst", "config.yaml/x"]
+            .map(validate)
+            .concat()
+    );
+}
+
+/// An endless one must end before it has eaten the machine's memory.
+#[test]
+fn an_input_without_an_end_is_refused() {
+    let dir = with(CONFIG);
+    let program = kubexm(dir.path(), &[]).get_program().to_owned();
+    for args in [
+        "config validate -f /dev/zero",
+        "bundle -f config.yaml --sign /dev/zero",
+        "bundle -f config.yaml --keyring /dev/zero",
+    ] {
+        let script = format!("ulimit -v 2000000; exec \"$0\" {args}");
+        let mut command = assert_cmd::Command::new("sh");
+        command
+            .current_dir(dir.path())
+            .args(["-c", &script])
+            .arg(&program);
+        let text = transcript(&mut command);
+        assert!(
+            text.starts_with("exit 2\n-- stderr\nerror: /dev/zero is larger than 16 MiB"),
+            "{args}: {text}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_read_or_written_is_wrong_usage() {
+    let dir = with(CONFIG);
+    fs::write(dir.path().join("file"), "").unwrap();
+    let said = [
+        &["config", "init", "-o", "no/dir/x"][..],
+        &["config", "init", "-o", "file/x"],
+        &["get", "cluster", "-f", "config.yaml", "--work-dir", "file"],
+        &["bundle", "-f", "config.yaml", "--work-dir", "/proc/self"],
+        &["inspect", "nowhere.tar.zst"],
+    ]
+    .map(|args| told(dir.path(), args));
+    insta::assert_snapshot!(said.concat());
+}

@@ -21,7 +21,7 @@ spec:
 /// All that the tree must hold: what was installed.
 const MANIFEST: &str = r#"{"format": 1, "cluster": "small", "kubexm": "0.1.0", "arches": ["amd64"], "files": [], "images": []}"#;
 
-fn site() -> tempfile::TempDir {
+pub fn site() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("site.yaml"), CONFIG).unwrap();
     fs::create_dir_all(dir.path().join(".kubexm/small")).unwrap();

@@ -110,6 +110,24 @@ fn nobody_reading_is_no_error() {
 }
 
 #[test]
+fn nobody_reading_does_not_make_a_failed_run_a_good_one() {
+    let dir = super::delete::site();
+    let program = kubexm(dir.path(), &[]).get_program().to_owned();
+    for output in ["text", "json"] {
+        for verb in ["check", "install --dry-run nowhere"] {
+            let script = format!(
+                "{{ \"$0\" {verb} -f site.yaml --output {output} 2>/dev/null; echo $? >&2; }} | true"
+            );
+            let mut command = std::process::Command::new("sh");
+            command.current_dir(dir.path()).args(["-c", &script]);
+            let output = command.arg(&program).output().unwrap();
+            let code = String::from_utf8(output.stderr).unwrap();
+            assert!(["1\n", "2\n"].contains(&code.as_str()), "{verb}: {code}");
+        }
+    }
+}
+
+#[test]
 fn the_manual_names_every_verb_and_exit_code() {
     let manual = include_str!("../../../docs/cli.md");
     for verb in VERBS {

@@ -6,6 +6,7 @@ mod config;
 mod delete;
 mod help;
 mod install;
+mod kubeconfig;
 mod tools;
 
 use std::path::Path;

@@ -17,6 +17,29 @@ pub struct Kubeconfig {
     pub name: String,
 }
 
+/// What one kubeconfig of a cluster may have and another not: where it asks, and who asks.
+const OWN: [&str; 4] = [
+    "server",
+    "tls-server-name",
+    "client-certificate-data",
+    "client-key-data",
+];
+
+impl Kubeconfig {
+    /// Whether an older text is a kubeconfig of the same cluster, and nothing else.
+    #[must_use]
+    pub fn replaces(&self, older: &str) -> bool {
+        let common = |line: &&str| {
+            let key = line.trim_start().split(':').next();
+            key.is_none_or(|key| !OWN.contains(&key))
+        };
+        older
+            .lines()
+            .filter(common)
+            .eq(self.text.lines().filter(common))
+    }
+}
+
 /// The kubeconfig that was made when the cluster was installed, with the apiservers' address as it is from here: the one
 /// that is given, or the virtual address, or the first master. By whichever way, their certificate must be for the
 /// control plane's name.
@@ -75,6 +98,31 @@ fn with_server(text: &str, server: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_kubeconfig_of_the_same_cluster_alone_is_replaced() {
+        let text = |cluster: &str, authority: &str, rest: &str| {
+            format!(
+                "clusters:\n- name: {cluster}\n  cluster:\n{rest}    certificate-authority-data: {authority}\n"
+            )
+        };
+        let (here, there) = (
+            "    server: https://10.0.0.9:6443\n    tls-server-name: lb.kubexm.local\n",
+            "    server: https://10.0.0.8:6443\n",
+        );
+        let new = Kubeconfig {
+            text: text("demo", "QQ==", here),
+            server: String::new(),
+            name: String::new(),
+        };
+        assert!(new.replaces(&text("demo", "QQ==", there)));
+        assert!(
+            !new.replaces(&text("demo", "Qg==", here)),
+            "of another authority"
+        );
+        assert!(!new.replaces(&(text("demo", "QQ==", here) + &text("other", "QQ==", there))));
+        assert!(!new.replaces(""));
+    }
 
     #[test]
     fn the_server_is_named_anew_and_its_certificate_is_not() {
