@@ -141,8 +141,8 @@ impl Failure {
             Self::Read { source, .. } | Self::Bundle(BundleError::Open { source, .. }) => {
                 unreadable(source)
             }
-            Self::Write { path, source } => unwritable(path, source),
-            Self::Pipeline(PipelineError::State { path, source }) => unwritable(path, source),
+            Self::Write { path, source }
+            | Self::Pipeline(PipelineError::State { path, source }) => unwritable(path, source),
             Self::Secretless(_) => {
                 Some("a bundle carries no secret: give the site's config with -f".to_owned())
             }

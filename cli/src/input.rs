@@ -50,16 +50,14 @@ pub fn whole(name: &Utf8Path, source: impl Read) -> Result<Vec<u8>, Failure> {
             hint,
         ));
     }
-    match bytes.len() as u64 > LARGEST {
-        true => Err(refused(
-            &format!(
-                "is larger than {} MiB, the most that is read",
-                LARGEST >> 20
-            ),
-            "name the file that was meant",
-        )),
-        false => Ok(bytes),
+    if bytes.len() as u64 > LARGEST {
+        let most = format!(
+            "is larger than {} MiB, the most that is read",
+            LARGEST >> 20
+        );
+        return Err(refused(&most, "name the file that was meant"));
     }
+    Ok(bytes)
 }
 
 /// One byte more than the most at the end, so that too much is seen.
