@@ -1,6 +1,6 @@
 use secrecy::SecretString;
 
-use crate::{Bastion, Cluster, Host, RegistryAuth, Secret, yaml};
+use crate::{Bastion, Cluster, Host, NetworkPlugin, RegistryAuth, Secret, Spec, yaml};
 
 /// The config cannot be written as YAML.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +42,20 @@ impl Cluster {
     #[must_use]
     pub fn written_out(&self) -> Self {
         let mut copy = self.redacted();
-        let kubernetes = &mut copy.spec.kubernetes;
+        copy.spec.tools = Some(self.tools().into_iter().collect());
+        for host in &mut copy.spec.hosts {
+            host.internal_address = host.internal();
+        }
+        let Spec {
+            kubernetes,
+            network,
+            ..
+        } = &mut copy.spec;
         kubernetes.proxy_mode = Some(kubernetes.proxy_mode());
+        if network.plugin == NetworkPlugin::Calico {
+            let calico = &mut network.calico;
+            (calico.ipip_mode, calico.vxlan_mode) = (Some(calico.ipip()), Some(calico.vxlan()));
+        }
         copy
     }
 
@@ -106,5 +118,49 @@ fn each_of_bastion(bastion: &mut Bastion, visit: &mut dyn FnMut(&mut Option<Secr
     } = bastion;
     for slot in [password, private_key, passphrase] {
         visit(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    const HOSTS: &str = "
+apiVersion: kubexm.mensylisir.io/v1alpha1
+kind: Cluster
+metadata: {name: c}
+spec:
+  hosts: [{name: a, address: 10.0.0.1}]
+  roleGroups: {etcd: [a], master: [a], worker: [a]}
+";
+
+    #[test]
+    fn what_other_keys_decide_is_written_out() {
+        let cluster = crate::parse("c.yaml", HOSTS).unwrap().cluster;
+        let written = cluster.to_yaml().unwrap();
+        for decided in [
+            "proxyMode: ipvs",
+            "ipipMode: Always",
+            "vxlanMode: Never",
+            "internalAddress: \"10.0.0.1\"",
+            "- calicoctl",
+        ] {
+            assert!(written.contains(decided), "{decided}: {written}");
+        }
+        let again = crate::parse("c.yaml", &written).unwrap().cluster;
+        assert_eq!(again.to_yaml().unwrap(), written);
+    }
+
+    #[test]
+    fn nobody_is_warned_of_what_was_written_out_for_him() {
+        for plugin in ["calico", "flannel", "cilium", "bridge", "none"] {
+            for runtime in ["containerd", "docker", "cri-o"] {
+                let text = format!(
+                    "{HOSTS}  network: {{plugin: {plugin}}}\n  kubernetes: {{containerRuntime: {{type: {runtime}}}}}\n"
+                );
+                let parsed = crate::parse("c.yaml", &text).unwrap();
+                let written = parsed.cluster.to_yaml().unwrap();
+                let again = crate::parse("c.yaml", &written).unwrap();
+                assert_eq!(again.warnings.len(), parsed.warnings.len(), "{written}");
+            }
+        }
     }
 }

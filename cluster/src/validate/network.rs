@@ -1,5 +1,5 @@
 use super::Check;
-use crate::{Cidr, KeyPath, Network, NetworkPlugin, Role, TunnelMode};
+use crate::{Calico, Cidr, KeyPath, Network, NetworkPlugin, Role, TunnelMode};
 
 const PODS: &str = "spec.network.kubePodsCIDR";
 const SERVICES: &str = "spec.network.kubeServiceCIDR";
@@ -250,7 +250,8 @@ fn tunnels(check: &mut Check<'_>) {
     let network: &Network = &check.cluster.spec.network;
     let calico = KeyPath::of("spec.network.calico");
     if network.plugin != NetworkPlugin::Calico {
-        if check.written("spec.network.calico") && check.sound(&["spec.network.plugin"]) {
+        // Defaults that were written out ask for nothing.
+        if network.calico != Calico::default() && check.sound(&["spec.network.plugin"]) {
             check.warn(
                 calico,
                 "these settings are for plugin: calico".to_owned(),

@@ -1,5 +1,5 @@
 use super::Check;
-use crate::{KeyPath, RuntimeType};
+use crate::{Containerd, KeyPath, RuntimeType};
 
 const RUNTIME: &str = "spec.kubernetes.containerRuntime";
 
@@ -7,7 +7,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     let runtime = &check.cluster.spec.kubernetes.container_runtime;
     let nested = KeyPath::of(RUNTIME).key("containerd");
     if runtime.kind != RuntimeType::Containerd && check.sound(&[&format!("{RUNTIME}.type")]) {
-        if check.written(&format!("{RUNTIME}.containerd")) {
+        if runtime.containerd != Containerd::default() {
             check.warn(
                 nested,
                 format!(
