@@ -2,6 +2,7 @@
 
 mod access;
 mod bundle;
+mod check;
 mod error;
 pub mod fetch;
 mod hash;
@@ -19,6 +20,7 @@ mod testing;
 
 pub use access::registry_access;
 pub use bundle::{Kubexm, OutputError, Prepared, Report, Request, plan, prepare};
+pub use check::check;
 pub use error::{BundleError, Failed, Fault};
 pub use lock::{Difference, Lock, LockError, LockMode};
 pub use packages::{PackageError, Wishes};

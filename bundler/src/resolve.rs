@@ -238,6 +238,20 @@ fn serve_every_host(cluster: &Cluster, arches: &BTreeSet<Arch>) -> Result<(), Re
 }
 
 impl Wanted {
+    /// A Kubernetes that is newer than the catalogue, in words, and what to do about it.
+    #[must_use]
+    pub fn tell_of_nearest(&self, cluster: &Cluster) -> Option<(String, &'static str)> {
+        let nearest = self.nearest?;
+        let message = format!(
+            "Kubernetes {} is newer than this kubexm knows; versions that the config does not name are those of {nearest}",
+            cluster.spec.kubernetes.version
+        );
+        Some((
+            message,
+            "name the versions in the config, or use a newer kubexm",
+        ))
+    }
+
     /// The architectures that no host has, where the config names hosts, and `spec.arch` does not ask for them either.
     #[must_use]
     pub fn arches_of_nobody(&self, cluster: &Cluster) -> Vec<Arch> {
@@ -334,20 +348,13 @@ fn repository(reference: &str) -> &str {
 fn chosen<'a>(cluster: &Cluster, catalogue: &'a Catalogue) -> Result<Defaults<'a>, ResolveFailure> {
     let spec = &cluster.spec;
     let mut defaults = catalogue.defaults(&spec.kubernetes.version)?;
+    if let Some((_, failure)) = bad_versions(cluster, catalogue, &defaults)
+        .into_iter()
+        .next()
+    {
+        return Err(failure);
+    }
     for (name, version) in &spec.versions {
-        if !defaults.knows(name) {
-            let known = defaults.names().map(str::to_owned).collect();
-            return Err(ResolveFailure::UnknownName {
-                name: name.clone(),
-                known,
-            });
-        }
-        if catalogue.component(name).is_ok() && version.as_version().is_none() {
-            return Err(ResolveFailure::NoVersion {
-                name: name.clone(),
-                tag: version.clone(),
-            });
-        }
         defaults.choose_image(name, version.without_v());
     }
     let mut choose = |component: &str, version: Option<&Version>| {
@@ -368,6 +375,30 @@ fn chosen<'a>(cluster: &Cluster, catalogue: &'a Catalogue) -> Result<Defaults<'a
         defaults.choose_image("etcd-image", &format!("{}-0", version.without_v()));
     }
     Ok(defaults)
+}
+
+/// Each of `spec.versions` that cannot be meant, by its name.
+pub(crate) fn bad_versions(
+    cluster: &Cluster,
+    catalogue: &Catalogue,
+    defaults: &Defaults<'_>,
+) -> Vec<(String, ResolveFailure)> {
+    let versions = cluster.spec.versions.iter();
+    let failure = |name: &String, tag: &Tag| {
+        let name = name.clone();
+        if !defaults.knows(&name) {
+            let known = defaults.names().map(str::to_owned).collect();
+            Some(ResolveFailure::UnknownName { name, known })
+        } else if catalogue.component(&name).is_ok() && tag.as_version().is_none() {
+            let tag = tag.clone();
+            Some(ResolveFailure::NoVersion { name, tag })
+        } else {
+            None
+        }
+    };
+    versions
+        .filter_map(|(name, tag)| Some((name.clone(), failure(name, tag)?)))
+        .collect()
 }
 
 fn add(to: &mut Vec<String>, by: &str) {

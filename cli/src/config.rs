@@ -1,9 +1,9 @@
 //! Reads configs from where a person keeps them.
 
-use std::{io, mem};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cluster::Parsed;
+use cluster::{Arch, Parsed, Problem};
 
 use crate::error::Failure;
 use crate::input;
@@ -25,15 +25,26 @@ pub fn load(path: &Utf8Path, printer: &Printer) -> Result<Config, Failure> {
 /// The same for a config that has been read already.
 pub fn understand(name: Utf8PathBuf, bytes: Vec<u8>, printer: &Printer) -> Result<Config, Failure> {
     let text = input::text(&name, bytes)?;
-    let mut parsed = cluster::parse(name.as_str(), &text)
+    let parsed = cluster::parse(name.as_str(), &text)
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
-    for problem in mem::take(&mut parsed.warnings) {
+    for problem in &parsed.warnings {
         printer.problem(&problem.render(name.as_str()));
     }
     Ok(Config { name, parsed })
 }
 
 impl Config {
+    /// Fails where no bundle can be made of it, whatever the network answers; gives what its writer should know of that.
+    pub fn require_bundle(&self, arches: &[Arch]) -> Result<Vec<Problem>, Failure> {
+        let arches = arches.iter().copied().collect();
+        let found = bundler::check(&self.parsed.cluster, &arches);
+        let problems = self.parsed.locate(found);
+        if problems.errors().next().is_some() {
+            return Err(Failure::Config(Box::new(problems)));
+        }
+        Ok(problems.list().to_vec())
+    }
+
     /// One sentence naming the keys that are written and do nothing yet.
     pub fn not_yet_acting(&self) -> Option<String> {
         let keys: Vec<String> = self

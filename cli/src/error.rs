@@ -14,7 +14,7 @@ use cluster::{Problems, SecretError, WriteError};
 
 use pipeline::PipelineError;
 
-pub use event::ErrorEvent;
+pub use event::{ErrorEvent, ProblemEntry};
 
 use crate::output::{Paint, problem};
 

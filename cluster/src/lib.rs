@@ -41,6 +41,7 @@ mod traits;
 mod tree;
 mod validate;
 mod version;
+mod written;
 mod yaml;
 
 pub use address::{Cidr, CidrPair, InvalidAddress, IpPair};

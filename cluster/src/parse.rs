@@ -7,6 +7,7 @@ use crate::problem::{Problem, Problems, Severity};
 use crate::source::Source;
 use crate::tree::Span;
 use crate::validate::{self, Finding};
+use crate::written::Written;
 use crate::{Cluster, KeyPath, yaml};
 
 /// A config that can be used.
@@ -16,9 +17,16 @@ pub struct Parsed {
     /// What its writer should know; nothing of it stops anything.
     pub warnings: Vec<Problem>,
     keys: Vec<KeyPath>,
+    written: Written,
 }
 
 impl Parsed {
+    /// What somebody else found in this config, each at its place in the text.
+    #[must_use]
+    pub fn locate(&self, found: Vec<Problem>) -> Problems {
+        self.written.locate(found)
+    }
+
     /// Every key that is written, in order of its path.
     #[must_use]
     pub fn keys_set(&self) -> &[KeyPath] {
@@ -88,6 +96,13 @@ pub fn parse(source_name: &str, text: &str) -> Result<Parsed, Problems> {
             cluster,
             warnings: problems.into_list(),
             keys,
+            // Without mistakes there was nothing to recover from: the places are those of the text.
+            written: Written {
+                name: source_name.to_owned(),
+                text: text.to_owned(),
+                secrets: checked.secrets,
+                places: checked.places,
+            },
         }),
         _ => Err(problems),
     }
@@ -190,5 +205,36 @@ impl<'a> Report<'a> {
             let shown = exact.map_or(path, |place| place.shown.clone());
             self.add(severity, span, shown, message, hint);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_find_has_its_place_and_shows_no_secret() {
+        let text = "
+apiVersion: kubexm.mensylisir.io/v1alpha1
+kind: Cluster
+metadata: {name: c}
+spec:
+  hosts: [{name: a, address: 10.0.0.1, password: hunter2, os: debian-99}]
+";
+        let parsed = parse("c.yaml", text).unwrap();
+        let found = |path| Problem {
+            severity: Severity::Error,
+            location: None,
+            path,
+            message: "unknown".to_owned(),
+            hint: None,
+        };
+        let host = KeyPath::of("spec.hosts").index(0);
+        let problems = parsed.locate(vec![
+            found(host.key("os")),
+            found(KeyPath::of("spec.versions").key("runc")),
+        ]);
+        insta::assert_snapshot!(problems.render());
+        assert!(!format!("{parsed:?}").contains("hunter2"));
     }
 }

@@ -4,7 +4,7 @@ use crate::KeyPath;
 use crate::tree::Span;
 
 /// Where everything stands in the text, by its path in the typed config.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Places {
     by_path: BTreeMap<KeyPath, Place>,
     /// What was refused and is in the typed config only by its default.

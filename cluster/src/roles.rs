@@ -121,7 +121,15 @@ pub enum InvalidPattern {
 impl InvalidPattern {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        Some("write a range as node[5:7], the first and the last number".to_owned())
+        Some(match self {
+            Self::TooMany(_) => format!(
+                "a range stands for up to {} hosts: write several, or fewer",
+                HostPattern::MAX_RANGE
+            ),
+            Self::Form(_) | Self::Backwards(_) => {
+                "write a range as node[5:7], the first and the last number".to_owned()
+            }
+        })
     }
 }
 

@@ -199,16 +199,9 @@ impl Desk<'_> {
     }
 
     fn tell_of_nearest(&self, wanted: &Wanted) {
-        let Some(nearest) = wanted.nearest else {
-            return;
-        };
-        self.events.warn(
-            format!(
-                "Kubernetes {} is newer than this kubexm knows; versions that the config does not name are those of {nearest}",
-                self.request.cluster.spec.kubernetes.version
-            ),
-            Some("name the versions in the config, or use a newer kubexm"),
-        );
+        if let Some((message, hint)) = wanted.tell_of_nearest(&self.request.cluster) {
+            self.events.warn(message, Some(hint));
+        }
     }
 
     fn tell_of_arches(&self, wanted: &Wanted) {

@@ -104,7 +104,8 @@ impl Asked {
     }
 }
 
-fn unknown(os: &Os, systems: &Systems) -> ResolveFailure {
+/// The refusal of a system that is in no table.
+pub(crate) fn unknown(os: &Os, systems: &Systems) -> ResolveFailure {
     let known: Vec<String> = systems.names().map(ToString::to_string).collect();
     let (name, os) = (os.name(), os.to_string());
     let distance = |known: &String| strsim::damerau_levenshtein(&os, known);

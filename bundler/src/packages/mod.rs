@@ -24,7 +24,7 @@ use crate::fetch::Fetcher;
 use crate::lock::{Lock, LockedPackage, LockedSystem};
 
 pub use asked::Wishes;
-pub(crate) use asked::{Asked, asked};
+pub(crate) use asked::{Asked, asked, unknown};
 pub(crate) use carry::Carrier;
 pub use error::PackageError;
 use index::Indexes;

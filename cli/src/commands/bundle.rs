@@ -26,6 +26,7 @@ const JOBS: NonZeroU16 = NonZeroU16::new(8).unwrap();
 
 pub fn run(args: &BundleArgs, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(&args.config, printer)?;
+    config.require_bundle(&args.arch)?;
     let warning = config.not_yet_acting();
     let request = request(args, config)?;
     let tree = request.work_dir.tree(request.cluster.name());

@@ -2,11 +2,12 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use camino::Utf8Path;
+use cluster::{Cluster, KeyPath, Problem, Severity};
 use serde::Serialize;
 
 use crate::args::ConfigCommand;
 use crate::config::{self, Config};
-use crate::error::Failure;
+use crate::error::{Failure, ProblemEntry};
 use crate::output::{Format, Printer};
 
 pub fn run(command: &ConfigCommand, printer: &Printer) -> Result<(), Failure> {
@@ -27,11 +28,17 @@ struct Validated<'a> {
     config: &'a Utf8Path,
     cluster: &'a str,
     valid: bool,
+    warnings: Vec<ProblemEntry>,
     not_yet_acting: Vec<String>,
 }
 
 fn validate(config: &Config, printer: &Printer) -> Result<(), Failure> {
     let Config { name, parsed } = config;
+    let mut more = config.require_bundle(&[])?;
+    more.extend(parsed.locate(timezone(&parsed.cluster)).list().to_vec());
+    for problem in &more {
+        printer.problem(&problem.render(name.as_str()));
+    }
     if printer.format() == Format::Json {
         let not_yet_acting = parsed
             .not_yet_acting()
@@ -43,6 +50,12 @@ fn validate(config: &Config, printer: &Printer) -> Result<(), Failure> {
             config: name,
             cluster,
             valid: true,
+            warnings: parsed
+                .warnings
+                .iter()
+                .chain(&more)
+                .map(ProblemEntry::from)
+                .collect(),
             not_yet_acting,
         })?);
     }
@@ -50,6 +63,22 @@ fn validate(config: &Config, printer: &Printer) -> Result<(), Failure> {
         printer.warning(text);
     }
     Ok(printer.result(format_args!("{name}: {}", printer.paint().good("valid")))?)
+}
+
+/// A time zone that this machine's own table does not have.
+fn timezone(cluster: &Cluster) -> Vec<Problem> {
+    let zones = jiff::tz::db();
+    let name = cluster.spec.system.timezone.as_deref();
+    let unknown =
+        name.filter(|name| zones.available().next().is_some() && zones.get(name).is_err());
+    let warning = unknown.map(|name| Problem {
+        severity: Severity::Warning,
+        location: None,
+        path: KeyPath::of("spec.system.timezone"),
+        message: format!("this machine knows no time zone '{name}'"),
+        hint: Some("timedatectl list-timezones lists them".to_owned()),
+    });
+    warning.into_iter().collect()
 }
 
 fn show(config: &Config, printer: &Printer) -> Result<(), Failure> {

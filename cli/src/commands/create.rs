@@ -15,6 +15,7 @@ use crate::{access, config, runtime, signals, site};
 
 pub fn run(args: &CreateClusterArgs, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(&args.config, printer)?;
+    config.require_bundle(&[])?;
     let warning = config.not_yet_acting();
     let cluster = config.parsed.cluster.clone();
     cluster

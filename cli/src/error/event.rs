@@ -17,8 +17,9 @@ pub struct ErrorEvent {
     exit: u8,
 }
 
+/// One thing that is wrong with a config, or that its writer should know.
 #[derive(Debug, Serialize)]
-struct ProblemEntry {
+pub struct ProblemEntry {
     severity: String,
     line: Option<usize>,
     column: Option<usize>,

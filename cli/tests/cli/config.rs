@@ -213,3 +213,51 @@ fn what_cannot_be_read_or_written_is_wrong_usage() {
     .map(|args| told(dir.path(), args));
     insta::assert_snapshot!(said.concat());
 }
+
+#[test]
+fn what_no_bundle_can_be_made_of_is_not_valid() {
+    let text = format!("{CONFIG}  system: {{os: [debian-99]}}\n  versions: {{nonsense: v1.0.0}}\n");
+    let refused = validated(&text);
+    insta::assert_snapshot!(refused);
+    let dir = with(&text);
+    let bundled = told(dir.path(), &["bundle", "-f", "config.yaml"]);
+    assert_eq!(bundled, refused);
+    assert!(!dir.path().join(".kubexm").exists());
+}
+
+#[test]
+fn warnings_are_data_as_well() {
+    let spec = "  system: {timezone: Nowhere/Atlantis}\n  kubernetes: {version: 1.99.99}\n";
+    let dir = with(&format!("{CONFIG}{spec}"));
+    let args = [
+        "config",
+        "validate",
+        "-f",
+        "config.yaml",
+        "--output",
+        "json",
+    ];
+    let output = kubexm(dir.path(), &args).output().unwrap();
+    let valid: serde_json::Value = serde_json::from_str(one_line(&output)).unwrap();
+    let warnings = valid["warnings"].as_array().unwrap();
+    let first = &warnings[0];
+    assert_eq!(first["path"], "spec.kubernetes.version", "{valid}");
+    assert_eq!(
+        (&first["line"], &first["severity"]),
+        (&9.into(), &"warning".into())
+    );
+    assert!(valid["valid"].as_bool().unwrap());
+}
+
+#[test]
+fn what_show_writes_is_valid_without_a_word() {
+    let dir = with(&format!("{CONFIG}  network: {{plugin: flannel}}\n"));
+    let shown = kubexm(dir.path(), &["config", "show", "-f", "config.yaml"])
+        .output()
+        .unwrap();
+    let mut again = kubexm(dir.path(), &["config", "validate", "-f", "-"]);
+    assert_eq!(
+        transcript(again.write_stdin(shown.stdout)),
+        "exit 0\n-- stdout\nstdin: valid\n"
+    );
+}

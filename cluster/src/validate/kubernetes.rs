@@ -17,7 +17,24 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
     let kubernetes = &check.cluster.spec.kubernetes;
     let version = &kubernetes.version;
-    if *version < Kubernetes::OLDEST_VERSION {
+    if !version.semver().build.is_empty() {
+        check.error(
+            KeyPath::of(VERSION),
+            format!("Kubernetes releases no {version}"),
+            format!(
+                "builds of others cannot be had: write {}.{}.{}",
+                version.semver().major,
+                version.semver().minor,
+                version.semver().patch
+            ),
+        );
+    } else if version.semver().major > Kubernetes::OLDEST_VERSION.semver().major {
+        check.error(
+            KeyPath::of(VERSION),
+            format!("there is no Kubernetes {version}"),
+            "all of its releases begin with 1".to_owned(),
+        );
+    } else if *version < Kubernetes::OLDEST_VERSION {
         check.error(
             KeyPath::of(VERSION),
             format!("Kubernetes {version} is too old"),

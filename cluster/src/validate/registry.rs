@@ -1,5 +1,7 @@
+use secrecy::ExposeSecret;
+
 use super::Check;
-use crate::{Arch, KeyPath, RegistryType};
+use crate::{Arch, KeyPath, RegistryType, Secret};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let registry = &check.cluster.spec.registry;
@@ -25,6 +27,15 @@ pub(super) fn check(check: &mut Check<'_>) {
                 "add password, or {env: NAME} as password".to_owned(),
             );
         }
+        if let Some(Secret::Plain(text)) = &auth.password
+            && is_placeholder(text.expose_secret())
+        {
+            check.warn(
+                here.key("password"),
+                format!("the password for {name} looks like one that was left out"),
+                "write the password, or {env: NAME}".to_owned(),
+            );
+        }
         if auth.plain_http && auth.skip_tls_verify {
             check.warn(
                 here.key("skipTLSVerify"),
@@ -47,4 +58,12 @@ pub(super) fn check(check: &mut Check<'_>) {
             "take type: registry, or another host".to_owned(),
         );
     }
+}
+
+/// `***`, `xxx`: as it is written where a password is not to be shown.
+fn is_placeholder(text: &str) -> bool {
+    text.len() >= 3
+        && ["*", "x", "X", "."]
+            .iter()
+            .any(|c| text.replace(c, "").is_empty())
 }
