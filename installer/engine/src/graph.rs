@@ -70,7 +70,14 @@ pub struct NodeView {
     pub host: String,
     pub step: String,
     pub title: String,
-    /// The nodes it waits for.
+}
+
+/// A node and what it waits for. All of them together grow with the square of the hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LinkedNode {
+    #[serde(flatten)]
+    pub node: NodeView,
+    /// The nodes that it waits for.
     pub after: Vec<usize>,
 }
 
@@ -136,7 +143,7 @@ impl Graph {
         self.len() == 0
     }
 
-    /// Every step in plan order. `after` looks through gates.
+    /// Every step in plan order.
     #[must_use]
     pub fn view(&self) -> Vec<NodeView> {
         self.work()
@@ -147,11 +154,23 @@ impl Graph {
                 host: work.host.clone(),
                 step: work.step.id(),
                 title: work.step.describe(),
-                after: self.work_ahead(index),
             })
             .collect()
     }
 
+    /// Every step in plan order, with the steps that it waits for.
+    #[must_use]
+    pub fn linked(&self) -> Vec<LinkedNode> {
+        let nodes = self.view().into_iter();
+        nodes
+            .map(|node| LinkedNode {
+                after: self.work_ahead(NodeIndex::new(node.id)),
+                node,
+            })
+            .collect()
+    }
+
+    /// Looks through gates.
     fn work_ahead(&self, index: NodeIndex) -> Vec<usize> {
         let mut ahead = Vec::new();
         let mut open: Vec<_> = self.ahead(index).collect();

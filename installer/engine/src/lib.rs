@@ -20,7 +20,7 @@ mod step;
 mod tally;
 
 pub use dry::{DryNode, DryState, dry_run};
-pub use graph::{Graph, GraphError, NodeView};
+pub use graph::{Graph, GraphError, LinkedNode, NodeView};
 pub use journal::{Journal, JournalError, Record};
 pub use lock::{Lock, LockError};
 pub use plan::{Order, Plan, Stage, Task};

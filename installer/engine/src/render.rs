@@ -1,7 +1,8 @@
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::NodeView;
-use crate::graph::Graph;
+use crate::graph::{Graph, Node, Work};
 
 impl Graph {
     /// The plan for people: stage, task, host, step.
@@ -17,11 +18,17 @@ impl Graph {
             "digraph \"{}\" {{\n  rankdir=LR; node [shape=box];\n",
             self.name
         );
-        for node in self.view() {
-            let label = format!("{}\\n{}", node.title, node.host).replace('"', "\\\"");
-            let _ = writeln!(out, "  n{} [label=\"{label}\"];", node.id);
-            for ahead in &node.after {
-                let _ = writeln!(out, "  n{ahead} -> n{};", node.id);
+        for index in self.nodes.node_indices() {
+            let id = index.index();
+            let _ = match &self.nodes[index] {
+                Node::Work(Work { step, host, .. }) => {
+                    let label = format!("{}\\n{host}", step.describe()).replace('"', "\\\"");
+                    writeln!(out, "  n{id} [label=\"{label}\"];")
+                }
+                Node::Gate(_) => writeln!(out, "  n{id} [shape=point];"),
+            };
+            for ahead in self.ahead(index) {
+                let _ = writeln!(out, "  n{} -> n{id};", ahead.index());
             }
         }
         out.push_str("}\n");
@@ -63,11 +70,14 @@ pub fn tree(nodes: &[NodeView], note: impl Fn(&NodeView) -> String) -> String {
 /// Groups by a name, each group where its name first occurs.
 fn groups(nodes: &[NodeView], name: impl Fn(&NodeView) -> &String) -> Vec<(String, Vec<NodeView>)> {
     let mut groups: Vec<(String, Vec<NodeView>)> = Vec::new();
+    let mut known: HashMap<&String, usize> = HashMap::new();
     for node in nodes {
-        match groups.iter_mut().find(|(known, _)| known == name(node)) {
-            Some((_, members)) => members.push(node.clone()),
-            None => groups.push((name(node).clone(), vec![node.clone()])),
-        }
+        let name = name(node);
+        let at = *known.entry(name).or_insert_with(|| {
+            groups.push((name.clone(), Vec::new()));
+            groups.len() - 1
+        });
+        groups[at].1.push(node.clone());
     }
     groups
 }

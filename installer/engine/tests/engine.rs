@@ -219,11 +219,11 @@ async fn barriers_wait_for_all_hosts_and_same_host_edges_do_not() {
             .after(Order::AllHosts)
             .on("c", steps(&world, &["all"])),
     ]);
-    let view = graph.view();
+    let (view, linked) = (graph.view(), graph.linked());
     let after = |step: &str, host: &str| {
-        let node = view
+        let node = linked
             .iter()
-            .find(|node| node.step == step && node.host == host)
+            .find(|linked| linked.node.step == step && linked.node.host == host)
             .unwrap();
         let ahead = view.iter().filter(|other| node.after.contains(&other.id));
         ahead
@@ -250,8 +250,9 @@ fn what_waits_for_all_waits_beyond_its_stage() {
     ];
     let stages = vec![Stage::new("one", vec![first]), Stage::new("two", second)];
     let graph = Graph::of(Plan::new("test", stages)).unwrap();
-    let view = graph.view();
-    let all = view.iter().find(|node| node.step == "all").unwrap();
+    let (view, linked) = (graph.view(), graph.linked());
+    let all = linked.iter().find(|linked| linked.node.step == "all");
+    let all = all.unwrap();
     let ahead = view.iter().filter(|node| all.after.contains(&node.id));
     let ahead: Vec<&str> = ahead.map(|node| node.step.as_str()).collect();
     assert_eq!(ahead, ["first", "slow", "second"]);
@@ -653,9 +654,9 @@ proptest! {
             let node = view.iter().find(|node| node.id == id).unwrap();
             format!("{}@{}", node.step, node.host)
         };
-        for node in &view {
-            for ahead in &node.after {
-                prop_assert!(position(&world, &act(*ahead)) < position(&world, &act(node.id)));
+        for linked in graph.linked() {
+            for ahead in &linked.after {
+                prop_assert!(position(&world, &act(*ahead)) < position(&world, &act(linked.node.id)));
             }
         }
     }
@@ -704,12 +705,12 @@ fn a_plan_is_taken_back_from_its_end_and_the_last_host_waits_for_all_others() {
           do no key
           do no ca
     ");
-    let view = graph.view();
+    let (view, linked) = (graph.view(), graph.linked());
     let after = |host: &str| -> Vec<(&str, Vec<&str>)> {
         let of = |id: &usize| &*view.iter().find(|node| node.id == *id).unwrap().host;
-        let on_host = view.iter().filter(|node| node.host == host);
+        let on_host = linked.iter().filter(|linked| linked.node.host == host);
         on_host
-            .map(|node| (&*node.step, node.after.iter().map(of).collect()))
+            .map(|linked| (&*linked.node.step, linked.after.iter().map(of).collect()))
             .collect()
     };
     assert_eq!(after("b"), [("no service", vec![]), ("no file", vec!["b"])]);
