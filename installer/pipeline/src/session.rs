@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::fs;
 
 use artifact::Tree;
-use engine::{DryNode, Graph, Inventory, Journal, Lock, RunOptions, RunReport};
+use engine::{DryNode, DryState, Graph, Inventory, Journal, Lock, RunOptions, RunReport};
 use event::Events;
+use module::OPERATOR;
 use tokio_util::sync::CancellationToken;
 
 use crate::PipelineError;
@@ -64,5 +66,64 @@ pub async fn dry_run(
     jobs: usize,
     cancel: &CancellationToken,
 ) -> Vec<DryNode> {
-    engine::dry_run(graph, inventory, jobs, cancel).await
+    doubted(engine::dry_run(graph, inventory, jobs, cancel).await)
+}
+
+/// Where a host could not tell, the operator's machine, which goes by what hosts tell, cannot either.
+fn doubted(mut nodes: Vec<DryNode>) -> Vec<DryNode> {
+    let untold: BTreeMap<usize, String> = nodes
+        .iter()
+        .filter(|dry| matches!(dry.state, DryState::Unknown { .. }) && dry.node.host != OPERATOR)
+        .map(|dry| (dry.node.id, dry.node.host.clone()))
+        .collect();
+    for dry in &mut nodes {
+        let before = dry.node.after.iter().find_map(|id| untold.get(id));
+        if let Some(host) = before
+            && dry.node.host == OPERATOR
+            && dry.state == DryState::Satisfied
+        {
+            dry.state = DryState::Unknown {
+                because: format!("{host} could not tell"),
+            };
+        }
+    }
+    nodes
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::NodeView;
+
+    use super::*;
+
+    #[test]
+    fn nobody_judges_what_a_host_did_not_tell() {
+        let node = |id, host: &str, after: &[usize], state| DryNode {
+            node: NodeView {
+                id,
+                stage: "preflight".into(),
+                task: "survey".into(),
+                host: host.into(),
+                step: "step".into(),
+                title: "step".into(),
+                after: after.to_vec(),
+            },
+            state,
+        };
+        let silent = DryState::Unknown {
+            because: "connection refused".into(),
+        };
+        let told = doubted(vec![
+            node(0, "node1", &[], silent.clone()),
+            node(1, "node2", &[0], DryState::Satisfied),
+            node(2, OPERATOR, &[0, 1], DryState::Satisfied),
+            node(3, OPERATOR, &[1], DryState::Satisfied),
+        ]);
+        let states: Vec<_> = told.into_iter().map(|dry| dry.state).collect();
+        let doubt = DryState::Unknown {
+            because: "node1 could not tell".into(),
+        };
+        let (ok, own) = (DryState::Satisfied, DryState::Satisfied);
+        assert_eq!(states, [silent, ok, doubt, own]);
+    }
 }
