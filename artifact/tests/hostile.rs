@@ -271,13 +271,13 @@ fn frames_that_are_larger_or_smaller_than_the_table_says_are_refused() {
     BUNDLE: 2 faults:
       "a" is damaged: the bytes stored for it changed after packing
       "b" is damaged: the bytes stored for it changed after packing
-      hint: copy the bundle again and run once more: what is right already is kept
+      hint: copy the bundle again, and run the same command once more
     "#);
     insta::assert_snapshot!(refusal(&vec![0; 20 << 20]), @r#"
     BUNDLE: 2 faults:
       "a" is damaged: the bytes stored for it changed after packing
       "b" is damaged: the bytes stored for it changed after packing
-      hint: copy the bundle again and run once more: what is right already is kept
+      hint: copy the bundle again, and run the same command once more
     "#);
     insta::assert_snapshot!(refusal(&vec![0; 200 << 20]), @"
     BUNDLE is damaged: the seek table at its end has changed

@@ -87,12 +87,18 @@ pub fn unpack(
                     count(*written as u64, "file")
                 ),
             },
-            Err(error) => ended(error),
+            Err(error) => match ended(error) {
+                Outcome::Failed { .. } => Outcome::Failed {
+                    error: error.to_string(),
+                    hint: error.hint(),
+                },
+                other => other,
+            },
         },
     )
 }
 
-/// What is wrong in detail is told once, by the reporter of errors.
+/// Where no summary follows, what is wrong in detail is told once, by the reporter of errors.
 fn ended(error: &BundleError) -> Outcome {
     let error = match error.verdict() {
         Verdict::Cancelled => return Outcome::Interrupted,

@@ -81,10 +81,8 @@ pub fn described(
         }
         Err(source) => return Err(Failure::Read { path, source }),
     };
-    let manifest = serde_json::from_slice(&bytes).map_err(|error| Failure::Read {
-        path,
-        source: io::Error::from(error),
-    })?;
+    let manifest =
+        serde_json::from_slice(&bytes).map_err(|source| Failure::DamagedTree { path, source })?;
     Ok((manifest, Sha256::of(&bytes)))
 }
 

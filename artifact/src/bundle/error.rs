@@ -191,7 +191,7 @@ impl BundleError {
                     .iter()
                     .any(|fault| matches!(fault, Fault::Damaged { .. } | Fault::End))
                 {
-                    "copy the bundle again and run once more: what is right already is kept".into()
+                    "copy the bundle again, and run the same command once more".into()
                 } else {
                     "this was not made by `kubexm bundle`: do not use it".into()
                 },
@@ -287,11 +287,11 @@ mod tests {
         b.tar.zst has format 9; this kubexm reads up to 1
           hint: it was made by a newer kubexm: use the one that came with it
         b.tar.zst: "a/b" is damaged: the bytes stored for it changed after packing
-          hint: copy the bundle again and run once more: what is right already is kept
+          hint: copy the bundle again, and run the same command once more
         b.tar.zst: 2 faults:
           "a" is damaged: the bytes stored for it changed after packing
           "b" is damaged: the bytes stored for it changed after packing
-          hint: copy the bundle again and run once more: what is right already is kept
+          hint: copy the bundle again, and run the same command once more
         b.tar.zst: "x" is a symbolic link; only regular files may be in a bundle
           hint: this was not made by `kubexm bundle`: do not use it
         no space left on the disk while writing b.tar.zst

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use artifact::{Signer, WorkDir};
 use bundler::fetch::HttpOptions;
@@ -9,7 +10,7 @@ use bundler::mirror::Mirrors;
 use bundler::{BundleError, Extent, Kubexm, LockMode, Plan, Report as Made, Request, RowKind};
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
-use event::Events;
+use event::{Event, Events, Outcome, RunOutcome, Unit};
 use secrecy::SecretString;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -58,11 +59,64 @@ async fn make(
     cancel: &CancellationToken,
     printer: &Printer,
 ) -> Result<Made, Failure> {
-    let prepared = bundler::prepare(request, events, cancel).await?;
+    let began = Instant::now();
+    let cluster = request.cluster.name().to_owned();
+    let prepared = bundler::prepare(request, events, cancel)
+        .await
+        .map_err(|error| unprepared(error, cluster, began.elapsed(), events))?;
     if printer.format() == Format::Text {
         events.note(drawn(prepared.plan()));
     }
     prepared.run(events, cancel).await.map_err(told)
+}
+
+/// The end of a run of which it is not even known what it takes: it has a summary and a report as any other. None where
+/// nothing was touched.
+fn unprepared(error: BundleError, cluster: String, took: Duration, events: &Events) -> Failure {
+    let is_busy = matches!(error, BundleError::Busy { .. });
+    let failure = Failure::from(error);
+    let (end, run) = match failure.exit() {
+        Exit::Usage => return failure,
+        _ if is_busy => return failure,
+        Exit::Interrupted => (Outcome::Interrupted, RunOutcome::Interrupted),
+        Exit::Failed | Exit::Unverified => {
+            let (error, hint) = (failure.to_string(), failure.hint());
+            (Outcome::Failed { error, hint }, RunOutcome::Failed)
+        }
+    };
+    let id = events.next_id();
+    let unit = Unit {
+        id,
+        stage: "plan".to_owned(),
+        host: None,
+        title: "work out what the bundle holds".to_owned(),
+        bytes: None,
+    };
+    let failed = u64::from(run == RunOutcome::Failed);
+    let (command, outcome) = ("bundle".to_owned(), end);
+    for event in [
+        Event::RunStarted {
+            command,
+            cluster,
+            units: 1,
+        },
+        Event::Started(unit),
+        Event::Finished { id, outcome, took },
+        Event::RunFinished {
+            outcome: run,
+            took,
+            changed: 0,
+            satisfied: 0,
+            failed,
+            skipped: 1 - failed,
+        },
+    ] {
+        events.emit(&event);
+    }
+    match run {
+        RunOutcome::Interrupted => Failure::Told(Exit::Interrupted),
+        RunOutcome::Failed | RunOutcome::Done => Failure::Summed(Box::new(failure)),
+    }
 }
 
 /// The end of a run that has told its failures.

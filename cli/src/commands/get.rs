@@ -1,4 +1,4 @@
-use std::fs;
+use std::{fs, io};
 
 use artifact::{ImageEntry, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -66,7 +66,7 @@ struct LastRun {
 
 fn cluster(args: &TreeArgs, printer: &Printer) -> Result<(), Failure> {
     let site = site::existing(&args.config, &args.work_dir, printer)?;
-    let cluster = described(&site);
+    let cluster = described(&site, printer);
     match printer.format() {
         Format::Json => printer.document(&cluster)?,
         Format::Text => printer.result(drawn(&cluster))?,
@@ -74,7 +74,7 @@ fn cluster(args: &TreeArgs, printer: &Printer) -> Result<(), Failure> {
     Ok(())
 }
 
-fn described(site: &Site) -> Cluster {
+fn described(site: &Site, printer: &Printer) -> Cluster {
     let spec = &site.cluster.spec;
     let held = |component: &str| {
         let version = site.manifest.version_of(component);
@@ -113,7 +113,7 @@ fn described(site: &Site) -> Cluster {
             images: site.manifest.images.len(),
             made_by: format!("kubexm {}", site.manifest.kubexm),
         },
-        last_run: last_run(&site.tree),
+        last_run: last_run(&site.tree, printer),
     }
 }
 
@@ -123,17 +123,35 @@ fn word(choice: &impl Serialize) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The newest report; the names of reports sort by time. One that cannot be read tells nothing.
-fn last_run(tree: &Tree) -> Option<LastRun> {
-    let entries = fs::read_dir(tree.state()).ok()?;
+/// The newest report that can be read; the names of reports sort by time. The others are told of.
+fn last_run(tree: &Tree, printer: &Printer) -> Option<LastRun> {
+    let state = tree.state();
+    let entries = match fs::read_dir(&state) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                printer.warning(format_args!("cannot read {state}: {error}"));
+            }
+            return None;
+        }
+    };
     let paths = entries.filter_map(|entry| Utf8PathBuf::try_from(entry.ok()?.path()).ok());
     let is_report = |path: &Utf8PathBuf| {
         let name = path.file_name().unwrap_or_default();
         name.starts_with("report-") && path.extension() == Some("json")
     };
-    let report = paths.filter(is_report).max()?;
-    let last: LastRun = serde_json::from_slice(&fs::read(&report).ok()?).ok()?;
-    Some(LastRun { report, ..last })
+    let mut reports: Vec<Utf8PathBuf> = paths.filter(is_report).collect();
+    reports.sort();
+    reports.into_iter().rev().find_map(|report| {
+        let bytes = fs::read(&report);
+        match bytes.and_then(|bytes| Ok(serde_json::from_slice::<LastRun>(&bytes)?)) {
+            Ok(last) => Some(LastRun { report, ..last }),
+            Err(error) => {
+                printer.warning(format_args!("cannot read the report {report}: {error}"));
+                None
+            }
+        }
+    })
 }
 
 fn drawn(cluster: &Cluster) -> String {

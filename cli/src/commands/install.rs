@@ -56,7 +56,8 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         }
         let cancel = signals::watch(events.clone())?;
         let flag = signals::flag(&cancel);
-        bundles::unpack(&bundle, &site.tree, runtime::threads(), events, &flag)?;
+        bundles::unpack(&bundle, &site.tree, runtime::threads(), events, &flag)
+            .map_err(|error| Failure::Summed(Box::new(error.into())))?;
         let options = Options {
             bundle: bundle.digest().to_string(),
             jobs,

@@ -118,7 +118,9 @@ impl Printer {
         if let Failure::Told(_) = failure {
             return;
         }
-        self.remark(failure.told(self.err));
+        if !matches!((failure, self.format), (Failure::Summed(_), Format::Text)) {
+            self.remark(failure.told(self.err));
+        }
         if self.format == Format::Json {
             // Whoever reads the events learns it from there; if nobody does any more, there is stderr.
             let _ = self.document(&ErrorEvent::from(failure));

@@ -192,16 +192,17 @@ impl Tally {
             wording::took(took)
         );
         let again = "running it again continues from here";
+        let mended = "once that is mended, running it again continues from here";
         match (outcome, sum(|row| row.changed), sum(|row| row.failed)) {
             (RunOutcome::Done, 0, _) => {
                 let nothing = paint.good("nothing to do: everything is as it should be");
                 format!("{nothing} ({})", wording::took(took))
             }
             (RunOutcome::Done, ..) => format!("{}: {changed}", paint.good("done")),
-            (RunOutcome::Failed, _, 0) => format!("{}: {changed}; {again}", paint.bad("not done")),
+            (RunOutcome::Failed, _, 0) => format!("{}: {changed}; {mended}", paint.bad("not done")),
             (RunOutcome::Failed, _, failed) => {
                 format!(
-                    "{}: {failed} failed, {changed}; {again}",
+                    "{}: {failed} failed, {changed}; {mended}",
                     paint.bad("not done")
                 )
             }

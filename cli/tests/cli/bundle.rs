@@ -1,6 +1,11 @@
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+
+use serde_json::Value;
 
 use super::{kubexm, told};
 
@@ -110,4 +115,62 @@ fn an_interrupt_ends_it_with_exit_code_130() {
         "{text}"
     );
     assert!(output.stdout.is_empty());
+    assert_eq!(report(dir.path())["outcome"], "interrupted");
+}
+
+/// A mirror that has nothing.
+fn empty_mirror() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mirror = format!("*=http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let _ = connection.read(&mut [0; 8192]);
+            let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = connection.write_all(answer.as_bytes());
+        }
+    });
+    mirror
+}
+
+#[test]
+fn what_cannot_be_worked_out_leaves_a_report_with_the_cause() {
+    let (dir, mirror) = (site(CONFIG), empty_mirror());
+    let args = [
+        "bundle",
+        "-f",
+        "config.yaml",
+        "--mirror",
+        &mirror,
+        "--dry-run",
+    ];
+    assert!(told(dir.path(), &args).starts_with("exit 1"));
+    assert!(
+        !dir.path().join(".kubexm").exists(),
+        "a dry run writes nothing"
+    );
+    let text = told(dir.path(), &args[..5]);
+    assert!(
+        text.starts_with("exit 1\n") && !text.contains("\nerror:"),
+        "{text}"
+    );
+    assert!(
+        text.contains("failed: plan: work out what the bundle holds"),
+        "{text}"
+    );
+    let report = report(dir.path());
+    assert_eq!(report["outcome"], "failed");
+    let units = report["units"].as_array().unwrap();
+    let plan = units.iter().find(|unit| unit["stage"] == "plan").unwrap();
+    assert!(
+        plan["error"].as_str().unwrap().contains("not found (404)"),
+        "{report}"
+    );
+}
+
+fn report(dir: &Path) -> Value {
+    let entries = fs::read_dir(dir.join(".kubexm/small/state")).unwrap();
+    let mut names = entries.map(|entry| entry.unwrap().path());
+    let report = names.find(|path| path.extension().is_some_and(|ext| ext == "json"));
+    serde_json::from_slice(&fs::read(report.unwrap()).unwrap()).unwrap()
 }

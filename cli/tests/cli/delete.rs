@@ -110,3 +110,25 @@ fn a_dry_run_shows_the_whole_way_back() {
     }
     assert!(text.contains("Nothing was changed."), "{text}");
 }
+
+#[test]
+fn what_cannot_be_read_in_the_tree_is_told() {
+    let site = site();
+    let get = || told(site.path(), &["get", "cluster", "-f", "site.yaml"]);
+    let state = site.path().join(".kubexm/small/state");
+    fs::create_dir_all(&state).unwrap();
+    fs::write(state.join("report-2.json"), "{").unwrap();
+    fs::write(
+        state.join("report-1.json"),
+        r#"{"command": "install", "outcome": "done"}"#,
+    )
+    .unwrap();
+    let text = get();
+    assert!(text.contains("last run:   install, done"), "{text}");
+    assert!(
+        text.contains("warning: cannot read the report ./.kubexm/small/state/report-2.json"),
+        "{text}"
+    );
+    fs::write(site.path().join(".kubexm/small/bundle.json"), "").unwrap();
+    insta::assert_snapshot!(get());
+}

@@ -239,10 +239,16 @@ fn a_damaged_bundle_leaves_a_report_as_well() {
     );
     let reports = site.reports();
     assert_eq!(reports[0]["outcome"], "failed");
-    assert_eq!(
-        reports[0]["units"][0]["error"],
-        "the bundle is not what it should be"
+    let told = reports[0]["units"][0]["error"].as_str().unwrap();
+    assert!(
+        told.contains("is damaged: the bytes stored for it changed"),
+        "{told}"
     );
+    let finished = events
+        .iter()
+        .find(|event| event["event"] == "finished")
+        .unwrap();
+    assert_eq!(finished["error"], told);
 }
 
 #[test]
@@ -339,5 +345,31 @@ fn what_a_login_lacks_is_told_with_its_cause_and_what_to_do() {
     assert!(
         bundled.ends_with("hint: a bundle carries no secret: give the site's config with -f\n"),
         "{bundled}"
+    );
+}
+
+#[test]
+fn what_cannot_be_told_is_no_work_to_do() {
+    let told = Site::new().told("install", &["--dry-run"]);
+    let sum = told
+        .lines()
+        .find(|line| line.ends_with("Nothing was changed."))
+        .unwrap();
+    assert!(
+        sum.contains(" cannot be told: 1 host does not answer."),
+        "{sum}"
+    );
+    let needed = told
+        .lines()
+        .filter(|line| line.contains(": needed ("))
+        .count();
+    assert!(sum.contains(&format!("; {needed} to do, ")), "{sum}");
+    let judge = told
+        .lines()
+        .find(|line| line.contains("judge what was found"))
+        .unwrap();
+    assert!(
+        judge.ends_with(": cannot tell (node1 could not tell)"),
+        "{judge}"
     );
 }
