@@ -115,15 +115,17 @@ Examples:
         shell: Shell,
     },
     /// Write the manual pages
-    #[command(
-        hide = true,
-        after_help = "\
+    #[command(after_help = "\
 Examples:
-  kubexm man /usr/local/share/man/man1"
-    )]
+  kubexm man /usr/local/share/man/man1")]
     Man {
-        /// A directory that is there
+        /// The directory; it is made where it is not there
         dir: Utf8PathBuf,
+    },
+    /// What --help tells of a verb
+    #[command(hide = true)]
+    Help {
+        verb: Vec<String>,
     },
     /// Print the version, and the bundle format it writes
     #[command(after_help = "\

@@ -7,6 +7,7 @@ mod config;
 mod create;
 mod delete;
 mod get;
+mod help;
 mod inspect;
 mod install;
 mod kubeconfig;
@@ -39,6 +40,7 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Config(args) => config::run(&args.command, printer),
         Command::Completion { shell } => completion::run(shell, printer),
         Command::Man { dir } => man::run(&dir),
+        Command::Help { verb } => help::run(&verb, printer),
         Command::Version => version::run(printer),
     }
 }

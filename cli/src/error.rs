@@ -14,7 +14,7 @@ use cluster::{Problems, SecretError, WriteError};
 
 use pipeline::PipelineError;
 
-pub use event::{ErrorEvent, ProblemEntry};
+pub use event::{ErrorEvent, ProblemEntry, words};
 
 use crate::output::{Paint, problem};
 
@@ -35,6 +35,11 @@ pub enum Failure {
     Write {
         path: Utf8PathBuf,
         source: io::Error,
+    },
+    #[error("{path} is damaged")]
+    DamagedTree {
+        path: Utf8PathBuf,
+        source: serde_json::Error,
     },
     #[error("cannot write to stdout")]
     Stdout(#[from] io::Error),
@@ -69,6 +74,9 @@ pub enum Failure {
     /// There is no way to log in with the config of a bundle.
     #[error(transparent)]
     Secretless(PipelineError),
+    /// The run's own summary has told it; who reads events finds it in the last line.
+    #[error(transparent)]
+    Summed(Box<Failure>),
     /// The run's own summary has told it all.
     #[error("the run did not end well")]
     Told(Exit),
@@ -118,6 +126,7 @@ impl Failure {
             } => Exit::Usage,
             Self::Read { .. }
             | Self::Write { .. }
+            | Self::DamagedTree { .. }
             | Self::Stdout(_)
             | Self::Start(_)
             | Self::Yaml(_)
@@ -130,19 +139,24 @@ impl Failure {
                 Verdict::Cancelled => Exit::Interrupted,
             },
             Self::Making(error) => making(error),
+            Self::Summed(failure) => failure.exit(),
             Self::Told(exit) => *exit,
         }
     }
 
     /// What to do about it.
-    fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Summed(failure) => failure.hint(),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Read { source, .. } | Self::Bundle(BundleError::Open { source, .. }) => {
                 unreadable(source)
             }
             Self::Write { path, source }
             | Self::Pipeline(PipelineError::State { path, source }) => unwritable(path, source),
+            Self::DamagedTree { .. } => {
+                Some("kubexm install BUNDLE writes it anew; of hosts nothing is lost".to_owned())
+            }
             Self::Secretless(_) => {
                 Some("a bundle carries no secret: give the site's config with -f".to_owned())
             }
@@ -178,13 +192,18 @@ impl Failure {
             format!(
                 "  {} {}",
                 paint.dim("because:"),
-                cause.replace('\n', "\n    ")
+                printable(&cause).replace('\n', "\n    ")
             )
         });
-        let hint = self
-            .hint()
-            .map(|hint| format!("{} {}", paint.hint("hint:"), hint.replace('\n', "\n      ")));
-        let lines = [format!("{} {self}", paint.bad("error:"))]
+        let hint = self.hint().map(|hint| {
+            format!(
+                "{} {}",
+                paint.hint("hint:"),
+                printable(&hint).replace('\n', "\n      ")
+            )
+        });
+        let said = printable(&self.to_string());
+        let lines = [format!("{} {said}", paint.bad("error:"))]
             .into_iter()
             .chain(because)
             .chain(hint);
@@ -206,6 +225,20 @@ impl Failure {
         }
         causes
     }
+}
+
+/// Names of files may hold anything, and some of it moves a terminal's cursor.
+fn printable(text: &str) -> String {
+    let harmless = |c: char| !c.is_control() || c == '\n';
+    text.chars()
+        .map(|c| {
+            if harmless(c) {
+                c.to_string()
+            } else {
+                c.escape_default().to_string()
+            }
+        })
+        .collect()
 }
 
 /// Whether another name, place or permission mends it; then nothing was touched yet.
@@ -287,6 +320,18 @@ mod tests {
         };
         assert_eq!(failed(bundler::Fault::Integrity), Exit::Unverified);
         assert_eq!(failed(bundler::Fault::Other), Exit::Failed);
+    }
+
+    #[test]
+    fn no_name_of_a_file_reaches_the_terminal_as_a_command() {
+        let failure = Failure::Usage {
+            message: "a\u{1b}[2Jb.yaml is there".into(),
+            hint: None,
+        };
+        assert_eq!(
+            failure.told(Paint::Plain),
+            "error: a\\u{1b}[2Jb.yaml is there"
+        );
     }
 
     #[test]

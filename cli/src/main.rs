@@ -12,6 +12,7 @@ mod dry;
 mod error;
 mod home;
 mod input;
+mod misuse;
 mod output;
 mod piece;
 mod run;
@@ -29,7 +30,10 @@ use crate::args::Cli;
 use crate::output::{Paint, Printer, Talk};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misuse::told(error),
+    };
     let global = cli.global;
     diagnostics::init(
         global.verbose,

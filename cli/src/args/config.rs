@@ -21,7 +21,10 @@ pub enum ConfigCommand {
 Examples:
   kubexm config validate -f config.yaml")]
     Validate(ConfigFile),
-    /// Print a config with every default filled in and every secret left out
+    /// Print a config with every default that it decides, and without any secret
+    ///
+    /// Versions that the config does not name go with this kubexm, and are decided when bundling: bundle --dry-run shows
+    /// them.
     #[command(after_help = "\
 Examples:
   kubexm config show -f config.yaml

@@ -1,3 +1,5 @@
+use std::fs;
+
 use camino::Utf8Path;
 use clap::CommandFactory;
 
@@ -5,8 +7,10 @@ use crate::args::Cli;
 use crate::error::Failure;
 
 pub fn run(dir: &Utf8Path) -> Result<(), Failure> {
-    clap_mangen::generate_to(Cli::command(), dir).map_err(|source| Failure::Write {
-        path: dir.to_owned(),
-        source,
-    })
+    fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
+        .map_err(|source| Failure::Write {
+            path: dir.to_owned(),
+            source,
+        })
 }

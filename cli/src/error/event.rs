@@ -1,7 +1,7 @@
 use cluster::Problem;
 use serde::Serialize;
 
-use super::Failure;
+use super::{Exit, Failure};
 
 /// The last line of `--output json`, if the command did not succeed.
 #[derive(Debug, Serialize)]
@@ -44,6 +44,27 @@ impl From<&Failure> for ErrorEvent {
             hint: failure.hint(),
             problems,
             exit: failure.exit() as u8,
+        }
+    }
+}
+
+/// What is wrong with a command line, without the usage below it.
+pub fn words(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let what = text.split("\n\n").next().unwrap_or_default();
+    what.trim_start_matches("error: ").to_owned()
+}
+
+/// A command line that is not understood.
+impl From<&clap::Error> for ErrorEvent {
+    fn from(error: &clap::Error) -> Self {
+        Self {
+            event: "error",
+            message: words(error),
+            because: Vec::new(),
+            hint: None,
+            problems: Vec::new(),
+            exit: Exit::Usage as u8,
         }
     }
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 23] = [
+pub const VERBS: [&[&str]; 24] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -26,6 +26,7 @@ pub const VERBS: [&[&str]; 23] = [
     &["config", "schema"],
     &["config", "init"],
     &["completion"],
+    &["man"],
     &["version"],
 ];
 
@@ -89,6 +90,44 @@ fn wrong_usage_is_exit_code_2() {
         assert!(text.contains("\nexit 2\n"), "{text}");
     }
     insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn help_is_a_verb_as_well() {
+    let dir = Path::new(".");
+    for verb in VERBS {
+        let told = told(dir, &[&["help"], verb].concat());
+        assert_eq!(told, help(verb), "{verb:?}");
+    }
+    insta::assert_snapshot!(told(dir, &["help", "config", "verify"]));
+}
+
+#[test]
+fn wrong_usage_is_an_event_where_events_are_asked_for() {
+    for args in [
+        &["--output", "json", "bundel"][..],
+        &["bundle", "--output=json"],
+        &["get", "nodes", "-o", "json", "--output", "json"],
+    ] {
+        let output = kubexm(Path::new("."), args).output().unwrap();
+        let event: serde_json::Value = serde_json::from_str(super::one_line(&output)).unwrap();
+        assert_eq!(
+            (&event["event"], &event["exit"]),
+            (&"error".into(), &2.into()),
+            "{event}"
+        );
+        let message = event["message"].as_str().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains(message) && !message.is_empty(),
+            "{message}: {said}"
+        );
+    }
+    let said = told(Path::new("."), &["get", "nodes", "-f", "x", "-o", "json"]);
+    assert!(
+        said.contains("tip: for JSON, say '--output json'"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -41,9 +41,10 @@ fn bash_takes_its_completions() {
 #[test]
 fn every_verb_has_a_manual_page() {
     let dir = tempfile::tempdir().unwrap();
-    let man = dir.path().join("man1");
-    fs::create_dir(&man).unwrap();
-    kubexm(dir.path(), &["man", "man1"]).assert().success();
+    let man = dir.path().join("share/man1");
+    kubexm(dir.path(), &["man", "share/man1"])
+        .assert()
+        .success();
     for verb in VERBS {
         let page = [&["kubexm"], verb].concat().join("-");
         let text = fs::read_to_string(man.join(format!("{page}.1"))).unwrap();
@@ -53,15 +54,16 @@ fn every_verb_has_a_manual_page() {
         );
     }
     assert!(
-        !man.join("kubexm-man.1").exists(),
+        !man.join("kubexm-help.1").exists(),
         "what is hidden has no page"
     );
 }
 
 #[test]
-fn manual_pages_need_a_directory() {
+fn manual_pages_do_not_go_where_a_file_is() {
     let dir = tempfile::tempdir().unwrap();
-    insta::assert_snapshot!(told(dir.path(), &["man", "nowhere"]));
+    fs::write(dir.path().join("file"), "").unwrap();
+    insta::assert_snapshot!(told(dir.path(), &["man", "file/man1"]));
 }
 
 #[test]
