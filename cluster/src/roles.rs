@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
@@ -209,14 +209,13 @@ impl Cluster {
     /// The hosts of a role, in the order they are named, each once.
     #[must_use]
     pub fn hosts_in(&self, role: Role) -> Vec<&Host> {
-        let mut seen = BTreeSet::new();
-        self.spec
-            .role_groups
-            .of(role)
-            .iter()
+        let hosts = self.spec.hosts.iter();
+        let mut hosts: HashMap<&str, &Host> =
+            hosts.rev().map(|host| (host.name.as_str(), host)).collect();
+        let names = self.spec.role_groups.of(role).iter();
+        names
             .flat_map(HostPattern::names)
-            .filter(|name| seen.insert(name.as_str()))
-            .filter_map(|name| self.host(name))
+            .filter_map(|name| hosts.remove(name.as_str()))
             .collect()
     }
 

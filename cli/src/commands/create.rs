@@ -21,7 +21,8 @@ pub fn run(args: &CreateClusterArgs, printer: &Printer) -> Result<(), Failure> {
     cluster
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
-    let inventory = pipeline::inventory(&cluster, &access::of(&args.access))?;
+    let tree = WorkDir::new(&args.work_dir).tree(cluster.name());
+    let inventory = pipeline::inventory(&cluster, &access::recorded(&args.access, &tree))?;
     let request = bundle::request(&fetching(args), config)?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
@@ -30,7 +31,7 @@ pub fn run(args: &CreateClusterArgs, printer: &Printer) -> Result<(), Failure> {
         cluster: cluster.name(),
         // How many there are is known when everything has been fetched.
         units: 0,
-        reports: WorkDir::new(&args.work_dir).tree(cluster.name()).state(),
+        reports: tree.state(),
     };
     run.tell(printer, |events| {
         if let Some(text) = warning {

@@ -164,16 +164,17 @@ impl Graph {
         let nodes = self.view().into_iter();
         nodes
             .map(|node| LinkedNode {
-                after: self.work_ahead(NodeIndex::new(node.id)),
+                after: self.ahead_of(node.id),
                 node,
             })
             .collect()
     }
 
-    /// Looks through gates.
-    fn work_ahead(&self, index: NodeIndex) -> Vec<usize> {
+    /// The steps that the step with this id waits for. Looks through gates.
+    #[must_use]
+    pub fn ahead_of(&self, id: usize) -> Vec<usize> {
         let mut ahead = Vec::new();
-        let mut open: Vec<_> = self.ahead(index).collect();
+        let mut open: Vec<_> = self.ahead(NodeIndex::new(id)).collect();
         while let Some(next) = open.pop() {
             match self.nodes[next] {
                 Node::Work(_) => ahead.push(next.index()),

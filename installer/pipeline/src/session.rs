@@ -66,21 +66,21 @@ pub async fn dry_run(
     jobs: usize,
     cancel: &CancellationToken,
 ) -> Vec<DryNode> {
-    doubted(engine::dry_run(graph, inventory, jobs, cancel).await)
+    let nodes = engine::dry_run(graph, inventory, jobs, cancel).await;
+    doubted(nodes, |id| graph.ahead_of(id))
 }
 
 /// Where a host could not tell, the operator's machine, which goes by what hosts tell, cannot either.
-fn doubted(mut nodes: Vec<DryNode>) -> Vec<DryNode> {
+fn doubted(mut nodes: Vec<DryNode>, ahead_of: impl Fn(usize) -> Vec<usize>) -> Vec<DryNode> {
     let untold: BTreeMap<usize, String> = nodes
         .iter()
         .filter(|dry| matches!(dry.state, DryState::Unknown { .. }) && dry.node.host != OPERATOR)
         .map(|dry| (dry.node.id, dry.node.host.clone()))
         .collect();
     for dry in &mut nodes {
-        let before = dry.node.after.iter().find_map(|id| untold.get(id));
-        if let Some(host) = before
-            && dry.node.host == OPERATOR
+        if dry.node.host == OPERATOR
             && dry.state == DryState::Satisfied
+            && let Some(host) = ahead_of(dry.node.id).iter().find_map(|id| untold.get(id))
         {
             dry.state = DryState::Unknown {
                 because: format!("{host} could not tell"),
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn nobody_judges_what_a_host_did_not_tell() {
-        let node = |id, host: &str, after: &[usize], state| DryNode {
+        let node = |id, host: &str, state| DryNode {
             node: NodeView {
                 id,
                 stage: "preflight".into(),
@@ -106,19 +106,20 @@ mod tests {
                 host: host.into(),
                 step: "step".into(),
                 title: "step".into(),
-                after: after.to_vec(),
             },
             state,
         };
         let silent = DryState::Unknown {
             because: "connection refused".into(),
         };
-        let told = doubted(vec![
-            node(0, "node1", &[], silent.clone()),
-            node(1, "node2", &[0], DryState::Satisfied),
-            node(2, OPERATOR, &[0, 1], DryState::Satisfied),
-            node(3, OPERATOR, &[1], DryState::Satisfied),
-        ]);
+        let nodes = vec![
+            node(0, "node1", silent.clone()),
+            node(1, "node2", DryState::Satisfied),
+            node(2, OPERATOR, DryState::Satisfied),
+            node(3, OPERATOR, DryState::Satisfied),
+        ];
+        let ahead = [vec![], vec![0], vec![0, 1], vec![1]];
+        let told = doubted(nodes, |id| ahead[id].clone());
         let states: Vec<_> = told.into_iter().map(|dry| dry.state).collect();
         let doubt = DryState::Unknown {
             because: "node1 could not tell".into(),

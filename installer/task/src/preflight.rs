@@ -34,10 +34,14 @@ pub fn survey(site: &Site) -> Task {
         .into_iter()
         .map(|host| (host.clone(), Slot::new(&host)))
         .collect();
+    let foundation = site.cluster.foundation();
     let mut task = Task::new("survey");
     for (host, (name, survey)) in site.cluster.spec.hosts.iter().zip(&surveys) {
         let step: Arc<dyn Step> = Arc::new(SurveyHost {
-            requirements: requirements(site, host),
+            requirements: Requirements {
+                foundation: foundation.clone(),
+                ..requirements(site, host)
+            },
             survey: survey.clone(),
         });
         task = task.on(name, vec![step]);
@@ -62,10 +66,10 @@ fn unique(cluster: &cluster::Cluster) -> Vec<Identity> {
     }
 }
 
+/// But for the foundation, which is that of all hosts.
 fn requirements(site: &Site, host: &Host) -> Requirements {
     let mut wanted = Requirements {
         cluster: site.cluster.name().to_owned(),
-        foundation: site.cluster.foundation(),
         kubernetes: site.kubernetes_version().with_v(),
         machine: host.arch.uname().to_owned(),
         systems: SYSTEMS.to_vec(),

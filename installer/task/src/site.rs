@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use artifact::{ImageEntry, Manifest, Tree};
 use camino::Utf8PathBuf;
 use cluster::{Arch, Cluster, Host, NetworkPlugin, RegistryType, Role, RuntimeType, Tag};
@@ -179,12 +181,13 @@ impl Site {
 
     /// The hosts that run containers: masters and workers.
     pub(crate) fn runtime_hosts(&self) -> Vec<&Host> {
-        let roles = |host: &Host| self.cluster.roles_of(&host.name);
-        let runs = |host: &&Host| {
-            let roles = roles(host);
-            roles.contains(&Role::Master) || roles.contains(&Role::Worker)
-        };
-        self.cluster.spec.hosts.iter().filter(runs).collect()
+        let nodes = [Role::Master, Role::Worker].into_iter();
+        let nodes = nodes.flat_map(|role| self.cluster.hosts_in(role));
+        let names: HashSet<&str> = nodes.map(|host| host.name.as_str()).collect();
+        let hosts = self.cluster.spec.hosts.iter();
+        hosts
+            .filter(|host| names.contains(host.name.as_str()))
+            .collect()
     }
 
     pub(crate) fn peer(host: &Host) -> EtcdPeer {
