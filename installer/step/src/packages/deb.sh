@@ -99,14 +99,15 @@ told() {
 }
 
 advise() {
-	held=$(sed -n 's/^Package: //p' "$repository/Packages" | xargs apt-mark showhold 2>/dev/null | tr '\n' ' ')
+	held=$(sed -n 's/^Package: //p' "$repository/Packages" 2>/dev/null | xargs apt-mark showhold 2>/dev/null | tr '\n' ' ')
 	[ -z "$held" ] || say "hint: on hold is ${held% }: let it be upgraded with \`apt-mark unhold ${held% }\`, and run again"
 }
 
-# repack NAME: a package of what the host has of it, for the day on which it comes back.
+# repack NAME: a package of what the host has of it, for the day on which it comes back. What is half made goes with the
+# notes of the call.
 repack() {
-	as=$notes/replaced/$1
-	[ ! -e "$as.deb" ] || return 0
+	[ ! -e "$notes/replaced/$1.deb" ] || return 0
+	as=$notes/open/repack/$1
 	rm -rf -- "$as"
 	mkdir -p -- "$as/DEBIAN"
 	dpkg-query -W -f '${Conffiles}\n' -- "$1" | sed -n 's/^ \([^ ]*\) .*/\1/p' >"$as/DEBIAN/conffiles"
@@ -128,7 +129,7 @@ repack() {
 	dpkg-deb --root-owner-group -Znone --build "$as" "$as.part" >>"$log" 2>&1
 	rm -rf -- "$as"
 	sync -- "$as.part"
-	mv -fT -- "$as.part" "$as.deb"
+	mv -fT -- "$as.part" "$notes/replaced/$1.deb"
 }
 
 # replace LIST NAME...: what these packages cannot be beside goes, if it is in the list.
@@ -194,9 +195,13 @@ keep_what_is_needed() {
 	for name in $needed; do echo "$name install"; done | dpkg --set-selections
 }
 
+# What never went, or is back by the owner's hand, stays as it is.
 bring_back() {
 	[ -d "$notes/replaced" ] || return 0
 	for package in "$notes"/replaced/*.deb; do
+		[ -e "$package" ] || continue
+		name=${package##*/} && name=${name%.deb}
+		case $(dpkg-query -W -f '${db:Status-Status}' -- "$name" 2>/dev/null || true) in installed) continue ;; esac
 		dpkg --install --force-confold "$package" >>"$log" 2>&1 || give_up
 	done
 	if [ -s "$notes/replaced/auto" ]; then

@@ -71,6 +71,22 @@ async fn the_replaceable_comes_back_as_it_was() {
     assert_eq!(auto, "timesyncd");
 }
 
+/// The owner has a newer one by now, in place of ours.
+#[tokio::test]
+async fn the_replaceable_stays_that_is_back_already() {
+    let Some(root) = Root::up(Manager::Apt).await else {
+        return;
+    };
+    root.has(&[Package::new("timesyncd", "257")]).await;
+    let clock = Package::new("clock", "4").that(Relation::Conflicts("timesyncd"));
+    let bundle = Bundle::of(Manager::Apt, &[clock]);
+    root.converge(&bundle.install()).await.unwrap();
+    root.sh("dpkg --purge clock").await;
+    root.has(&[Package::new("timesyncd", "258")]).await;
+    root.converge(&RemovePackages).await.unwrap();
+    assert_eq!(root.packages().await, ["timesyncd 258"]);
+}
+
 /// The user had `tool` once and has kept its settings; the `lib` that it needs is new.
 #[tokio::test]
 async fn settings_of_an_earlier_removal_stay() {

@@ -25,13 +25,18 @@ async fn killed(manager: Manager) -> Option<(Root, Bundle)> {
     let old = Package::new("first", "1").with_file("/usr/share/first/old", "old");
     root.has(&[old]).await;
     let bundle = bundle(manager);
+    kill_at_gate(&root, &bundle).await;
+    root.sh("[ ! -e /run/done ]").await;
+    Some((root, bundle))
+}
+
+async fn kill_at_gate(root: &Root, bundle: &Bundle) {
     let step = bundle.install();
     root.sh("mkfifo /run/gate").await;
     let kill = "read pid </run/gate; kill -9 -$(ps -o pgid= -p $pid | tr -d ' ')";
     let (failed, _) = tokio::join!(root.converge(&step), root.sh(kill));
     assert!(failed.is_err());
-    root.sh("rm /run/gate; [ ! -e /run/done ]").await;
-    Some((root, bundle))
+    root.sh("rm /run/gate").await;
 }
 
 async fn the_next_run_mends(manager: Manager) {
@@ -75,4 +80,53 @@ async fn what_a_killed_apt_left_is_removed() {
 #[tokio::test]
 async fn what_a_killed_dnf_left_is_removed() {
     it_can_be_removed(Manager::Dnf).await;
+}
+
+/// Beside a `dpkg-deb` that waits when it has begun to build.
+const SLOW_BUILD: &str = r#"
+mv /usr/bin/dpkg-deb /usr/bin/dpkg-deb.real
+cat >/usr/bin/dpkg-deb <<'EOF'
+#!/bin/sh
+for last; do :; done
+case "$*" in *--build*)
+	echo half >"$last"
+	if [ -p /run/gate ]; then echo $$ >/run/gate; sleep 1000; fi
+	;;
+esac
+exec dpkg-deb.real "$@"
+EOF
+chmod 755 /usr/bin/dpkg-deb"#;
+
+/// While it makes a package of what has to go for `clock`, and is still there.
+async fn killed_while_it_repacks() -> Option<(Root, Bundle)> {
+    let root = Root::up(Manager::Apt).await?;
+    root.has(&[Package::new("timesyncd", "257")]).await;
+    let clock = Package::new("clock", "4").that(Relation::Conflicts("timesyncd"));
+    let bundle = Bundle::of(Manager::Apt, &[clock]);
+    root.sh(SLOW_BUILD).await;
+    kill_at_gate(&root, &bundle).await;
+    Some((root, bundle))
+}
+
+#[tokio::test]
+async fn what_was_half_repacked_does_not_keep_packages_from_going() {
+    let Some((root, _)) = killed_while_it_repacks().await else {
+        return;
+    };
+    root.converge(&RemovePackages).await.unwrap();
+    assert_eq!(root.packages().await, ["timesyncd 257"]);
+}
+
+/// The owner has removed it since.
+#[tokio::test]
+async fn what_was_half_repacked_and_is_gone_is_forgotten() {
+    let Some((root, bundle)) = killed_while_it_repacks().await else {
+        return;
+    };
+    root.sh("dpkg --purge timesyncd").await;
+    root.converge(&bundle.install()).await.unwrap();
+    let left = root.sh("find /var/lib/kubexm -name 'timesyncd*'").await;
+    assert_eq!(left, "");
+    root.converge(&RemovePackages).await.unwrap();
+    assert!(root.packages().await.is_empty());
 }
