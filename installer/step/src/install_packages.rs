@@ -1,14 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use artifact::PackageFormat;
 use async_trait::async_trait;
 use engine::{Cx, Data, Retry, State, Step, StepError};
-use host::FileAttrs;
 
-use crate::before::{self, Former};
+use crate::RemovePackages;
 use crate::packages::{self, Amiss, RepositoryFile, SystemPackages};
-use crate::{Content, RemovePackages, UploadFile};
 
 /// Installs the packages that a host lacks, those for its own system, in one call of its package manager, which sees no
 /// repository but the bundle's.
@@ -23,11 +20,6 @@ pub struct InstallPackages {
     /// How long one attempt waits for others who are at work with packages.
     pub patience: Duration,
 }
-
-/// What Debian's packages ask before they start, stop or restart a service.
-const POLICY: &str = "/usr/sbin/policy-rc.d";
-/// "Action forbidden by policy."
-const FORBID: &str = "#!/bin/sh\n# Put here by kubexm while it installs packages.\nexit 101\n";
 
 impl InstallPackages {
     /// With the attempts it is ten minutes.
@@ -61,36 +53,6 @@ impl InstallPackages {
             packages::upload(cx, file).await?;
         }
         Ok(())
-    }
-
-    async fn install(
-        &self,
-        cx: &Cx,
-        format: PackageFormat,
-        names: &[&str],
-    ) -> Result<(), StepError> {
-        let replaceable = format!(",{}", self.replaceable.join(","));
-        let words: Vec<&str> = [&*replaceable].iter().chain(names).copied().collect();
-        let install = async || {
-            let trying = "install packages";
-            let patience = self.patience;
-            packages::run_patiently(cx, trying, format, patience, "install", &words).await
-        };
-        if format == PackageFormat::Rpm {
-            // What is packaged so starts nothing.
-            return install().await.map(drop);
-        }
-        let policy = [Former::File(POLICY.into())];
-        before::note(cx, &policy).await?;
-        let forbid = UploadFile {
-            path: POLICY.into(),
-            content: Content::Text(FORBID.to_owned()),
-            attrs: FileAttrs::root(0o755),
-        };
-        forbid.put(cx).await?;
-        let installed = install().await;
-        before::restore(cx, "allow services to start again", &policy).await?;
-        installed.map(drop)
     }
 }
 
@@ -154,8 +116,13 @@ impl Step for InstallPackages {
         let amiss = packages::look(cx, format, system.versions()).await?;
         self.upload(cx, system, &amiss).await?;
         let names: Vec<&str> = amiss.absent.iter().map(String::as_str).collect();
-        packages::run(cx, "note what will be installed", format, "begin", &names).await?;
-        self.install(cx, format, &names).await?;
+        let patience = self.patience;
+        let trying = "note what will be installed";
+        packages::run_patiently(cx, trying, format, patience, "begin", &names).await?;
+        let replaceable = format!(",{}", self.replaceable.join(","));
+        let words: Vec<&str> = [&*replaceable].into_iter().chain(names).collect();
+        let trying = "install packages";
+        packages::run_patiently(cx, trying, format, patience, "install", &words).await?;
         let trying = "turn off the services of new packages";
         packages::run(cx, trying, format, "end", &[])
             .await

@@ -11,6 +11,7 @@
 #
 # Before it stands `patience=SECONDS`: so long it waits for others who are at work with packages. What it says on stderr is
 # for people; a line of it may begin with `hint: `. A call that was cut short leaves its notes in `open`; the next one goes on from there.
+# One that has lost its operator may be at work still: who comes next waits for its end.
 set -eu
 umask 022
 export LC_ALL=C
@@ -35,6 +36,25 @@ in_use() {
 	fi
 	sleep 2
 	waited=$((waited + 2))
+}
+
+# holder FILE: the process that has it locked for writing.
+holder() {
+	inode=$(stat -c %i -- "$1" 2>/dev/null || echo none)
+	sed -n "s/^.* WRITE \([0-9]*\) [^ ]*:$inode .*/\1/p" /proc/locks | head -n 1
+}
+
+lock_out_others() {
+	mkdir -p -- "$home"
+	exec 9<"$home"
+	until flock -n 9; do in_use "$home" "$(cat -- "$notes/caller" 2>/dev/null)"; done
+	[ ! -d "$notes" ] || echo $$ >"$notes/caller"
+}
+
+# call VERB ...: what it runs does not inherit the lock, so that no daemon keeps it.
+call() {
+	case $1 in look | pending) ;; *) lock_out_others ;; esac
+	"$@" </dev/null 9<&-
 }
 
 # give_up: what the log has of the failure, in the words of whoever failed.
@@ -120,6 +140,7 @@ note_names() {
 
 end() {
 	if [ -d "$notes/open" ]; then
+		allow_starts
 		if [ -d /run/systemd/system ]; then turn_off; fi
 		note_names users passwd
 		note_names groups group

@@ -75,8 +75,51 @@ mend() {
 	done
 }
 
+# What Debian's packages ask before they start, stop or restart a service.
+policy=/usr/sbin/policy-rc.d
+
+# What was there before is noted, durably, until it is back.
+forbid_starts() {
+	if [ ! -d "$notes/policy" ]; then
+		rm -rf -- "$notes/policy.part"
+		mkdir -- "$notes/policy.part"
+		if [ -e "$policy" ] || [ -L "$policy" ]; then cp -aT -- "$policy" "$notes/policy.part/was"; fi
+		mv -T -- "$notes/policy.part" "$notes/policy"
+		sync
+	fi
+	printf '#!/bin/sh\n# Put here by kubexm while it installs packages.\nexit 101\n' >"$policy.kubexm-new"
+	chmod 755 "$policy.kubexm-new"
+	mv -fT -- "$policy.kubexm-new" "$policy"
+}
+
+allow_starts() {
+	[ -d "$notes/policy" ] || return 0
+	rm -rf -- "$policy.kubexm-new"
+	if [ -e "$notes/policy/was" ] || [ -L "$notes/policy/was" ]; then
+		cp -aT -- "$notes/policy/was" "$policy.kubexm-new"
+		mv -fT -- "$policy.kubexm-new" "$policy"
+	else
+		rm -f -- "$policy"
+	fi
+	sync
+	rm -rf -- "$notes/policy.part"
+	mv -T -- "$notes/policy" "$notes/policy.part"
+	rm -rf -- "$notes/policy.part"
+}
+
+# No service starts until this script ends. Where it is killed, apt may be at work still, and the next call sees its end.
+# A reader who is gone must not kill it.
+without_starts() {
+	while pid=$(holder /var/lib/dpkg/lock-frontend) && [ -n "$pid" ]; do in_use dpkg "$pid"; done
+	trap allow_starts EXIT
+	trap 'exit 1' PIPE
+	forbid_starts
+}
+
 apt() {
 	apt-get -q "$@" >>"$log" 2>&1 || {
+		# Where apt was killed, dpkg may be at work still.
+		[ $? -lt 128 ] || trap - EXIT
 		if grep -q 'Could not get lock\|Unable to acquire' "$log"; then
 			grep '^E: ' "$log" >&2
 			exit "$busy"
@@ -154,6 +197,7 @@ replace() {
 install() {
 	: >"$log"
 	settings
+	without_starts
 	mend
 	may_go=$1
 	shift
@@ -209,6 +253,4 @@ bring_back() {
 	fi
 }
 
-verb=$1
-shift
-"$verb" "$@" </dev/null
+call "$@"

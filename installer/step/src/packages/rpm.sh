@@ -29,6 +29,9 @@ note_call() {
 	} | sort -u | keep "$unfinished"
 }
 
+# What is packaged so starts nothing.
+allow_starts() { :; }
+
 files_of_added() { cut -d' ' -f1 "$notes/added" | xargs -r rpm -ql 2>/dev/null || true; }
 
 # Epoch, version and release are compared one after another, as rpm does it.
@@ -67,12 +70,7 @@ dnf_here() {
 
 # RPM itself would wait for as long as it takes.
 wait_for_rpm() {
-	while :; do
-		inode=$(stat -c %i -- "$(rpm --eval '%{_rpmlock_path}')" 2>/dev/null || echo none)
-		pid=$(sed -n "s/^.* WRITE \([0-9]*\) [^ ]*:$inode .*/\1/p" /proc/locks | head -n 1)
-		[ -n "$pid" ] || return 0
-		in_use RPM "$pid"
-	done
+	while pid=$(holder "$(rpm --eval '%{_rpmlock_path}')") && [ -n "$pid" ]; do in_use RPM "$pid"; done
 }
 
 # dnf's status where another dnf is at work.
@@ -176,6 +174,4 @@ keep_what_is_needed() {
 	done
 }
 
-verb=$1
-shift
-"$verb" "$@" </dev/null
+call "$@"

@@ -11,3 +11,4 @@ mod killed;
 mod manager;
 mod root;
 mod rpm;
+mod starts;
