@@ -85,7 +85,13 @@ keep() {
 	mv -fT -- "$1.part" "$1"
 }
 
-names_in() { cut -d: -f1 "/etc/$1" | sort; }
+# system_names FILE LIMIT: the names in a file of /etc whose numbers are below what /etc/login.defs leaves to people.
+system_names() {
+	limit=$(sed -n "s/^[[:space:]]*$2[[:space:]]\{1,\}\([0-9]*\).*/\1/p" /etc/login.defs 2>/dev/null | tail -n 1)
+	awk -F: -v limit="${limit:-1000}" '$3 + 0 < limit + 0 { print $1 }' "/etc/$1" | sort
+}
+system_users() { system_names passwd UID_MIN; }
+system_groups() { system_names group GID_MIN; }
 enabled_units() { systemctl list-unit-files --state=enabled --no-legend --no-pager --plain | cut -d' ' -f1 | sort; }
 active_units() { systemctl list-units --state=active --no-legend --no-pager --plain | cut -d' ' -f1 | sort; }
 all_units() { systemctl list-unit-files --no-legend --no-pager --plain | cut -d' ' -f1 | sort; }
@@ -102,8 +108,8 @@ begin() {
 	if [ ! -d "$notes/open" ]; then
 		rm -rf -- "$notes/open.part"
 		mkdir -- "$notes/open.part"
-		names_in passwd >"$notes/open.part/users"
-		names_in group >"$notes/open.part/groups"
+		system_users >"$notes/open.part/users"
+		system_groups >"$notes/open.part/groups"
 		enabled_units >"$notes/open.part/enabled"
 		all_units >"$notes/open.part/units"
 		note_more
@@ -118,23 +124,41 @@ begin() {
 	sync
 }
 
-# A unit that came with a package waits until somebody has configured it.
+# By the directories of systemd and of init's scripts, of which systemd makes units.
+units_of_added() {
+	files_of_added | sed -n -e 's|^\(/usr\)\{0,1\}/lib/systemd/system/\([^/]*\)$|\2|p' \
+		-e 's|^/etc/systemd/system/\([^/]*\)$|\1|p' -e 's|^/etc/\(rc\.d/\)\{0,1\}init\.d/\([^/]*\)$|\2.service|p' | sort -u
+}
+
+# A unit that came with a package waits until somebody has configured it. After a call that was cut short, others may have
+# brought units, too.
 turn_off() {
 	systemctl daemon-reload
-	enabled=$(new_in enabled enabled_units)
+	units_of_added >"$notes/open/ours"
+	enabled=$(new_in enabled enabled_units | comm -12 - "$notes/open/ours")
 	# shellcheck disable=SC2086 # a list of names
 	[ -z "$enabled" ] || systemctl disable -- $enabled >>"$log" 2>&1
 	active_units >"$notes/open/active"
-	running=$(new_in units all_units | comm -12 - "$notes/open/active")
+	running=$(new_in units all_units | comm -12 - "$notes/open/active" | comm -12 - "$notes/open/ours")
 	# shellcheck disable=SC2086 # a list of names
 	[ -z "$running" ] || systemctl stop -- $running >>"$log" 2>&1
 }
 
-# note_names NOTE FILE: the names in a file of /etc that came since the call was begun.
+# What makes users: scripts, of packages that may not have come far, and what is for systemd-sysusers.
+makers_of_users() {
+	scripts_that_came
+	files_of_added | grep '/sysusers\.d/' | while read -r file; do cat -- "$file" 2>/dev/null || true; done
+}
+
+# note_names NOTE COMMAND: the names that it says now and did not when the call was begun, if packages have them from
+# what makes users. Others may have made users since, if it was cut short.
 note_names() {
+	makers_of_users >"$notes/open/makers"
 	{
 		cat -- "$notes/$1" 2>/dev/null || true
-		new_in "$1" names_in "$2"
+		new_in "$1" "$2" | while read -r name; do
+			! grep -qwF -e "$name" -- "$notes/open/makers" || echo "$name"
+		done
 	} | sort -u | keep "$notes/$1"
 }
 
@@ -142,8 +166,8 @@ end() {
 	if [ -d "$notes/open" ]; then
 		allow_starts
 		if [ -d /run/systemd/system ]; then turn_off; fi
-		note_names users passwd
-		note_names groups group
+		note_names users system_users
+		note_names groups system_groups
 		rm -rf -- "$repository" "$log"
 		rm -rf -- "$notes/open"
 	fi

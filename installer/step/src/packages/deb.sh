@@ -52,6 +52,13 @@ note_more() { [ -e "$states" ] || : >"$notes/no-states"; }
 
 note_call() { :; }
 
+# Nothing has come if they are gone.
+scripts_that_came() {
+	for file in "$repository"/*.deb; do
+		[ ! -e "$file" ] || dpkg-deb --ctrl-tarfile "$file" | tar -xO || true
+	done
+}
+
 files_of_added() { cut -d' ' -f1 "$notes/added" | xargs -r dpkg-query -L 2>/dev/null || true; }
 
 is_older() { dpkg --compare-versions "$1" lt "$2"; }

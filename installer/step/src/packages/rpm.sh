@@ -32,6 +32,13 @@ note_call() {
 # What is packaged so starts nothing.
 allow_starts() { :; }
 
+# Nothing has come if they are gone.
+scripts_that_came() {
+	for file in "$repository"/*.rpm; do
+		[ ! -e "$file" ] || rpm -qp --nosignature --scripts --provides -- "$file" 2>/dev/null || true
+	done
+}
+
 files_of_added() { cut -d' ' -f1 "$notes/added" | xargs -r rpm -ql 2>/dev/null || true; }
 
 # Epoch, version and release are compared one after another, as rpm does it.

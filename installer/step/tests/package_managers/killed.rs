@@ -7,13 +7,18 @@ use crate::manager::{Manager, Package, Relation, When};
 use crate::root::Root;
 
 /// While the gate is there, whoever comes tells it its number, and waits. Otherwise it does what it is for.
-const GATE: &str =
-    "if [ -p /run/gate ]; then echo $$ >/run/gate; sleep 1000; fi; echo $1 >>/run/done";
+const GATE: &str = "if [ -p /run/gate ]; then echo $$ >/run/gate; sleep 1000; fi
+echo $1 >>/run/done
+systemctl enable tool.service";
+
+const UNIT: &str = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n";
 
 /// `first` is upgraded for `tool`, whose script is at work when everything is killed; `last` comes after it.
 fn bundle(manager: Manager) -> Bundle {
     let tool = Package::new("tool", "1")
         .that(Relation::NeedsAtLeast("first", "2"))
+        .with_file("/usr/lib/systemd/system/tool.service", UNIT)
+        .runs(When::Installing, "id tool || useradd --system tool")
         .runs(When::Installed, GATE);
     let last = Package::new("last", "1").that(Relation::Needs("tool"));
     let first = Package::new("first", "2").with_file("/usr/share/first/new", "new");
@@ -80,6 +85,94 @@ async fn what_a_killed_apt_left_is_removed() {
 #[tokio::test]
 async fn what_a_killed_dnf_left_is_removed() {
     it_can_be_removed(Manager::Dnf).await;
+}
+
+/// What its owner does on a host until somebody runs kubexm again. `systemctl` tells of what runs and is stopped, as
+/// nothing does in a bare root.
+const MEANWHILE: &str = r#"
+useradd --create-home owner
+useradd --system --shell /usr/sbin/nologin robot
+groupadd --system robots
+printf '[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/mine.service
+systemctl enable mine.service theirs.service
+mv /usr/bin/systemctl /usr/bin/systemctl.real
+cat >/usr/bin/systemctl <<'EOF'
+#!/bin/sh
+case $1 in
+list-units) printf '%s.service loaded active running\n' mine theirs tool ;;
+stop) shift 2 && echo "$*" >>/run/stopped ;;
+*) exec systemctl.real "$@" ;;
+esac
+EOF
+chmod 755 /usr/bin/systemctl"#;
+
+async fn killed_and_left_to_the_owner(manager: Manager) -> Option<(Root, Bundle)> {
+    let (root, bundle) = killed(manager).await?;
+    let theirs = Package::new("theirs", "1")
+        .with_file("/usr/lib/systemd/system/theirs.service", UNIT)
+        .runs(When::Installing, "useradd --system theirs");
+    root.has(&[theirs]).await;
+    root.sh(MEANWHILE).await;
+    Some((root, bundle))
+}
+
+/// And the users and units of packages go with them.
+async fn what_the_owner_did_stays(root: &Root) {
+    root.converge(&RemovePackages).await.unwrap();
+    let users = "grep -o -E '^(owner|robot|robots|theirs|tool):' /etc/passwd /etc/group | sort";
+    let users = root.sh(users).await;
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(users, @r"
+        /etc/group:owner:
+        /etc/group:robot:
+        /etc/group:robots:
+        /etc/group:theirs:
+        /etc/passwd:owner:
+        /etc/passwd:robot:
+        /etc/passwd:theirs:
+        ");
+    }
+    let enabled = "systemctl is-enabled mine.service theirs.service";
+    assert_eq!(root.sh(enabled).await, "enabled\nenabled");
+    let stopped = root.sh("cat /run/stopped").await;
+    assert_eq!(stopped, "tool.service");
+}
+
+async fn the_next_run_mends_its_own(manager: Manager) {
+    let Some((root, bundle)) = killed_and_left_to_the_owner(manager).await else {
+        return;
+    };
+    root.converge(&bundle.install()).await.unwrap();
+    let enabled = "systemctl is-enabled tool.service || true";
+    assert_eq!(root.sh(enabled).await, "disabled");
+    what_the_owner_did_stays(&root).await;
+}
+
+async fn removal_takes_its_own(manager: Manager) {
+    let Some((root, _)) = killed_and_left_to_the_owner(manager).await else {
+        return;
+    };
+    what_the_owner_did_stays(&root).await;
+}
+
+#[tokio::test]
+async fn a_run_after_a_killed_apt_touches_nothing_of_the_owner() {
+    the_next_run_mends_its_own(Manager::Apt).await;
+}
+
+#[tokio::test]
+async fn a_run_after_a_killed_dnf_touches_nothing_of_the_owner() {
+    the_next_run_mends_its_own(Manager::Dnf).await;
+}
+
+#[tokio::test]
+async fn removal_after_a_killed_apt_touches_nothing_of_the_owner() {
+    removal_takes_its_own(Manager::Apt).await;
+}
+
+#[tokio::test]
+async fn removal_after_a_killed_dnf_touches_nothing_of_the_owner() {
+    removal_takes_its_own(Manager::Dnf).await;
 }
 
 /// Beside a `dpkg-deb` that waits when it has begun to build.
