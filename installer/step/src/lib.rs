@@ -141,8 +141,8 @@ pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use pod_network::PodNetwork;
 pub use preflight::{
     Bringer, FOUNDATION, Finding, Held, Identity, JudgeSurveys, Leftover, MARKER, Memory,
-    Neighbour, Port, Program, ProgramFeature, Requirements, SharedAddress, Space, Survey,
-    SurveyHost, System,
+    Neighbour, Port, Program, ProgramFeature, Requirements, SelinuxBoolean, SharedAddress, Space,
+    Survey, SurveyHost, System,
 };
 pub use prepare_vrrp::{PrepareVrrp, Vrrp};
 pub use promote_etcd_member::PromoteEtcdMember;

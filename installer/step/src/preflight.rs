@@ -2,6 +2,7 @@
 //! everything that is wrong before anything is touched.
 
 mod ask;
+mod guards;
 mod judge;
 mod packages;
 mod running;
@@ -20,6 +21,7 @@ use crate::KernelModule;
 use crate::before;
 use crate::packages::SystemPackages;
 
+pub use guards::SelinuxBoolean;
 pub use shared::{Held, SharedAddress};
 pub use together::{Identity, JudgeSurveys};
 
@@ -51,6 +53,8 @@ pub struct Requirements {
     pub packages: Vec<SystemPackages>,
     /// The time zone that it shall have.
     pub timezone: Option<String>,
+    /// What `SELinux` must allow, where it is enforced.
+    pub selinux: Vec<SelinuxBoolean>,
     /// Paths that another installation leaves behind.
     pub leftovers: Vec<Leftover>,
     /// The addresses that the config gives the host.
@@ -195,6 +199,8 @@ impl Step for SurveyHost {
         findings.extend(packages::find_lacks(cx, &self.requirements, &facts).await?);
         findings.extend(ask::find_distant(cx, &self.requirements).await?);
         findings.extend(shared::find_outside(cx, &self.requirements).await?);
+        let guards = guards::look(cx, &self.requirements).await?;
+        findings.extend(guards.findings);
         let shared = shared::look(cx, &self.requirements, &facts).await?;
         match marker {
             Some(cluster) if cluster == self.requirements.cluster => {
@@ -206,6 +212,8 @@ impl Step for SurveyHost {
                 format!("take it out of '{cluster}' first, or take it out of this config"),
             )),
             None => {
+                // On a cluster that works it does let them through.
+                guards::warn(cx, &guards.firewalls);
                 findings.extend(judge::judge_room(&self.requirements, &facts));
                 findings.extend(shared::judge_held(&shared));
                 let kept = before::kept_data(cx, &self.requirements.cluster).await?;

@@ -1,16 +1,18 @@
 //! What is said of hosts that are not fit, word for word.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::{Cx, Slot, State, Step};
-use event::Progress;
+use event::{Event, Events, Progress, Sink};
 use host::Facts;
 use host::fake::{FakeHost, facts};
+use jiff::Timestamp;
 use step::{
     Bringer, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KernelModule, Leftover, MARKER,
-    Memory, Port, Program, ProgramFeature, Requirements, Space, Survey, SurveyHost, System,
+    Memory, Port, Program, ProgramFeature, Requirements, SelinuxBoolean, Space, Survey, SurveyHost,
+    System,
 };
 
 fn requirements() -> Requirements {
@@ -456,6 +458,71 @@ async fn a_virtual_address_of_no_network_around() {
       lb1: the virtual address 10.0.0.100 is in none of its networks (10.0.1.0/24 on eth0)
           fix: give an address of one of them in controlPlaneEndpoint.lb_address
     ");
+}
+
+#[tokio::test]
+async fn what_selinux_forbids_a_service() {
+    let boolean = |name, besides| SelinuxBoolean {
+        name,
+        of: "haproxy",
+        besides,
+    };
+    let wanted = Requirements {
+        selinux: vec![
+            boolean("haproxy_connect_any", None),
+            boolean("keepalived_connect_any", None),
+            boolean("httpd_can_network_connect", Some("and allow the port")),
+        ],
+        ..requirements()
+    };
+    let off = "boolean haproxy_connect_any\nboolean httpd_can_network_connect\n";
+    let host = host("lb1", |_| ()).on("getenforce", 0, off);
+    insta::assert_snapshot!(judged_by(&wanted, vec![host]).await, @r"
+    2 findings; nothing was touched
+      lb1: SELinux keeps haproxy from the ports of others: haproxy_connect_any is off
+          fix: setsebool -P haproxy_connect_any on
+      lb1: SELinux keeps haproxy from the ports of others: httpd_can_network_connect is off
+          fix: setsebool -P httpd_can_network_connect on; and allow the port
+    ");
+}
+
+#[tokio::test]
+async fn a_firewall_is_warned_of_before_the_first_installation() {
+    let warned = async |marker: Option<&str>| {
+        let mut host = host("node1", |_| ()).on("ufw status", 0, "firewall ufw\n");
+        if let Some(cluster) = marker {
+            host = host.with_file(MARKER, cluster.to_owned(), 0o644);
+        }
+        let warnings = Arc::new(Warnings::default());
+        let events = Events::to(vec![warnings.clone()]);
+        let progress = events.progress(events.next_id(), None);
+        let step = SurveyHost {
+            requirements: requirements(),
+            survey: Slot::new("node1"),
+        };
+        let host: Arc<dyn host::Host> = Arc::new(host);
+        step.check(&Cx { host, progress }).await.unwrap();
+        let warnings = warnings.0.lock().unwrap();
+        warnings.join("\n")
+    };
+    insta::assert_snapshot!(warned(None).await, @"ufw is active: it must let nodes and their pods reach each other; the ports are in docs/installing.md");
+    assert_eq!(warned(Some("demo\n")).await, "");
+}
+
+/// The warnings among the events.
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Sink for Warnings {
+    fn on(&self, _: Timestamp, event: &Event) {
+        if let Event::Seen {
+            warning: Some(warning),
+            ..
+        } = event
+        {
+            self.0.lock().unwrap().push(warning.clone());
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Facts about components that decide what is written for them.
 
 use cluster::ProxyMode;
-use step::{Bringer, Feature, KernelModule, Memory, Port, Program, ProgramFeature, System};
+use step::{
+    Bringer, Feature, KernelModule, Memory, Port, Program, ProgramFeature, SelinuxBoolean, System,
+};
 use templates::CorruptionCheck;
 
 /// The operating systems that kubexm supports, each since its oldest release.
@@ -226,6 +228,25 @@ pub(crate) const NGINX_STREAM: ProgramFeature = ProgramFeature {
     test: "nginx -V 2>&1 | tr ' ' '\\n' | grep -qx -e --with-stream || \
            grep -qs ngx_stream_module /etc/nginx/modules-enabled/*.conf /usr/share/nginx/modules/*.conf",
     package: "libnginx-mod-stream (on RHEL and its kin: nginx-mod-stream)",
+};
+
+/// Beside keepalived, whose checks connect to the balancer. As the policy of RHEL and its kin names them.
+pub(crate) const SELINUX_KEEPALIVED: SelinuxBoolean = SelinuxBoolean {
+    name: "keepalived_connect_any",
+    of: "keepalived",
+    besides: None,
+};
+pub(crate) const SELINUX_HAPROXY: SelinuxBoolean = SelinuxBoolean {
+    name: "haproxy_connect_any",
+    of: "haproxy",
+    besides: None,
+};
+pub(crate) const SELINUX_NGINX: SelinuxBoolean = SelinuxBoolean {
+    name: "httpd_can_network_connect",
+    of: "nginx",
+    besides: Some(
+        "and semanage port -a -t http_port_t -p tcp PORT, with the port of the control plane's endpoint",
+    ),
 };
 
 /// The kernel modules of a host that runs containers.

@@ -14,7 +14,8 @@ use crate::balancer::HEALTH_PORT;
 use crate::facts::{
     CONNTRACK, CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, DIFF, ETCD_PORTS, FLOCK,
     KEEPALIVED, MODULES, NGINX_STREAM, NODE_PORTS, NODE_PROGRAMS, PROGRAMS, ROUTE_PROGRAMS,
-    SHARING_PROGRAMS, SYSTEMS, USER_PROGRAMS, forwarding_programs,
+    SELINUX_HAPROXY, SELINUX_KEEPALIVED, SELINUX_NGINX, SHARING_PROGRAMS, SYSTEMS, USER_PROGRAMS,
+    forwarding_programs,
 };
 use crate::packages::system_packages;
 use crate::{OPERATOR, Site, programs};
@@ -224,8 +225,12 @@ fn of_balancer(site: &Site, wanted: &mut Requirements) {
     wanted
         .programs
         .extend([KEEPALIVED, site.balancer_program()]);
+    wanted.selinux.push(SELINUX_KEEPALIVED);
     if endpoint.external_load_balancer == ExternalLoadBalancer::KubexmNginx {
         wanted.features.push(NGINX_STREAM);
+        wanted.selinux.push(SELINUX_NGINX);
+    } else {
+        wanted.selinux.push(SELINUX_HAPROXY);
     }
 }
 
