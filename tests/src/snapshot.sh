@@ -12,9 +12,11 @@ places='etc home opt root srv tmp usr/lib/systemd usr/libexec usr/local var/cach
 places="$places $(ls -d run/*kube* run/containerd run/cni run/flannel run/netns run/haproxy* run/keepalived* 2>/dev/null)"
 # Patterns are for find, and not for the shell.
 set -f
+# containerd writes it whenever it collects garbage.
+collecting='*/io.containerd.metadata.v1.bolt/meta.db'
 passing='-path var/lib/systemd -o -path var/lib/private -o -path etc/*- -o -path etc/.pwd.lock -o -name systemd-private-*'
 find $places -xdev \( $passing \) -prune -o -printf '%p %y %m %u:%g %l\n' 2>/dev/null | sort | of file
-find $places -xdev \( $passing \) -prune -o -type f -exec sha256sum {} + 2>/dev/null |
+find $places -xdev \( $passing \) -prune -o -type f ! -path "$collecting" -exec sha256sum {} + 2>/dev/null |
 	sed 's/^\([^ ]*\)  \(.*\)/\2 \1/' | sort | of content
 set +f
 ls -A / /run /var/log | sort -u | grep -v '^user$\|^motd\|^utmp$\|^dbus\|^xtables.lock$' | of root
