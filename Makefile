@@ -5,7 +5,7 @@ CARGO := cargo
 export KUBEXM := $(CURDIR)/target/debug/kubexm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit e2e bench release lab-deps lab-up lab-down lab-status lab-upstream
+.PHONY: help setup demo test test-long lint unit e2e bench release dist lab-deps lab-up lab-down lab-status lab-upstream
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,14 +23,21 @@ lint: ## Format, clippy, dependencies, shell scripts
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline check bans licenses sources
-	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/lab/lab tests/lab/apt.sh tests/lab/base.sh
+	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/dist/*.sh tests/lab/lab tests/lab/apt.sh tests/lab/base.sh
 
 unit: ## Unit, property, golden and layer tests; real programs on loopback, no lab
 	$(CARGO) nextest run --workspace --locked
 
-e2e: ## The whole path in the lab
+# What needs real Kubernetes is not run without it, and the end says so.
+e2e: ## The whole path in the lab; with real Kubernetes where KUBEXM_LAB_KUBE names a folder of its programs
 	$(CARGO) build --package kubexm --locked
-	$(CARGO) nextest run --package tests --locked --run-ignored only --test-threads 1 --no-capture
+	$(CARGO) nextest run $(if $(KUBEXM_LAB_KUBE),--workspace -E 'not binary(trixie)',--package tests -E 'not binary(kube)') \
+		--locked --run-ignored only --test-threads 1 --no-capture
+	@[ -n "$(KUBEXM_LAB_KUBE)" ] || \
+		echo "left out: all tests that need real Kubernetes; KUBEXM_LAB_KUBE names no folder of its programs" >&2
+
+test-long: setup ## What takes too long for every change: all packages beside apt; KUBEXM_TRIXIE_INSTALL_EVERY=1 installs them all
+	$(CARGO) nextest run --package packages --locked --run-ignored only --no-capture
 
 bench: setup ## Compare with tar, zstd, skopeo and scp on this machine; ARGS="--rounds 1 --only pack"
 	@tests/bench/deps.sh /var/tmp/kubexm-bench
@@ -38,6 +45,9 @@ bench: setup ## Compare with tar, zstd, skopeo and scp on this machine; ARGS="--
 
 release: ## Build target/release/kubexm
 	$(CARGO) build --release --package kubexm --locked
+
+dist: setup ## Build target/dist/kubexm-linux-{amd64,arm64}, for any Linux with glibc 2.17 or later
+	@tests/dist/dist.sh
 
 lab-deps:
 	@tests/lab/deps.sh

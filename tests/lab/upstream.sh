@@ -7,7 +7,7 @@ UPSTREAM_URL=http://127.0.0.1:$LAB_PORT
 # One without and one with real Kubernetes: neither is made again because the other was used.
 UPSTREAM_FILES=$LAB_CACHE/upstream${KUBEXM_LAB_KUBE:+-kube}
 
-KUBE_PROGRAMS="kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy coredns pause VERSION"
+KUBE_PROGRAMS="kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy crictl coredns pause VERSION"
 
 kube_check() {
 	local name

@@ -93,11 +93,10 @@ fn what_the_components_are_told() {
 
 /// They say at once what they do not understand; here each gets as far as to miss its files.
 #[test]
+#[ignore = "needs real Kubernetes: make e2e"]
 fn the_programs_understand_their_arguments() {
-    let Some(programs) = std::env::var_os("KUBEXM_LAB_KUBE").map(PathBuf::from) else {
-        eprintln!("skipped: KUBEXM_LAB_KUBE names no folder with Kubernetes");
-        return;
-    };
+    let programs = std::env::var_os("KUBEXM_LAB_KUBE").map(PathBuf::from);
+    let programs = programs.expect("KUBEXM_LAB_KUBE names a folder with Kubernetes");
     for config in [THREE_MASTERS, OF_ANOTHER] {
         for (program, words) in commands(&site(config)) {
             let nowhere = words

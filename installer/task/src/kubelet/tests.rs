@@ -120,11 +120,10 @@ fn the_configuration_of_a_master() {
 
 /// The kubelet judges its configuration before it looks for anything else.
 #[test]
+#[ignore = "needs real Kubernetes: make e2e"]
 fn the_kubelet_reads_it() {
-    let Some(programs) = std::env::var_os("KUBEXM_LAB_KUBE").map(PathBuf::from) else {
-        eprintln!("skipped: KUBEXM_LAB_KUBE names no folder with a kubelet");
-        return;
-    };
+    let programs = std::env::var_os("KUBEXM_LAB_KUBE").map(PathBuf::from);
+    let programs = programs.expect("KUBEXM_LAB_KUBE names a folder with a kubelet");
     let dir = std::env::temp_dir().join(format!("kubexm-kubelet-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let path = dir.join("kubelet.yaml");
