@@ -182,3 +182,22 @@ async fn files_of_root_are_put_and_read_through_sudo() {
     assert_eq!(host.read(&to).await.unwrap(), Some(b"word\n".to_vec()));
     assert_eq!(host.read(&to.with_file_name("none")).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_login_that_sees_no_processes_of_others_can_tell_what_the_host_is() {
+    let (sshd, user) = (Sshd::hiding_processes(), User::add("hunter2"));
+    user.sudo("ALL=(ALL) ALL");
+    let host = host(&sshd, &user, Some("hunter2"));
+    let hidden = host
+        .run(&Command::script("cat /proc/1/comm"))
+        .await
+        .unwrap();
+    assert!(!hidden.ok(), "process 1 is to be seen");
+    let facts = host.facts().await.unwrap();
+    // This machine need not be run by systemd.
+    assert!(
+        ["systemd", "unknown"].contains(&facts.init.as_str()),
+        "{facts:?}"
+    );
+    assert_eq!(become_root(&host).await.unwrap(), "root");
+}
