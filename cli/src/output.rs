@@ -12,6 +12,7 @@ mod table;
 mod wording;
 
 pub use findings::Findings;
+pub use lines::Detail;
 pub use paint::Paint;
 pub use printer::{Printer, Talk};
 pub use report::{Report, is_report};
