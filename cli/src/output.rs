@@ -12,9 +12,10 @@ mod table;
 mod wording;
 
 pub use findings::Findings;
+pub use lines::Detail;
 pub use paint::Paint;
 pub use printer::{Printer, Talk};
-pub use report::Report;
+pub use report::{Report, is_report};
 pub use table::{Column, table};
 pub use wording::{bytes, count, problem};
 

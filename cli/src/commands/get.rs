@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{GetCommand, NodesArgs, TreeArgs};
 use crate::error::Failure;
-use crate::output::{Column, Format, Printer, bytes, count, table};
+use crate::output::{Column, Format, Printer, bytes, count, is_report, table};
 use crate::{access, runtime, signals, site};
 
 pub fn run(command: &GetCommand, printer: &Printer) -> Result<(), Failure> {
@@ -136,11 +136,7 @@ fn last_run(tree: &Tree, printer: &Printer) -> Option<LastRun> {
         }
     };
     let paths = entries.filter_map(|entry| Utf8PathBuf::try_from(entry.ok()?.path()).ok());
-    let is_report = |path: &Utf8PathBuf| {
-        let name = path.file_name().unwrap_or_default();
-        name.starts_with("report-") && path.extension() == Some("json")
-    };
-    let mut reports: Vec<Utf8PathBuf> = paths.filter(is_report).collect();
+    let mut reports: Vec<Utf8PathBuf> = paths.filter(|path| is_report(path)).collect();
     reports.sort();
     reports.into_iter().rev().find_map(|report| {
         let bytes = fs::read(&report);

@@ -1,70 +1,280 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use event::{Event, Sink, Unit, UnitId};
+use event::{Event, Outcome, Sink, Unit, UnitId};
 use jiff::Timestamp;
 
 use super::{Paint, wording};
 
-/// One plain line for each thing that happened; for logs, pipes and dumb terminals.
+/// How much a log tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// A line for what a stage changed on a host. What failed is told at once and in full, but only on the first host
+    /// on which it fails so, and a reason to try again only once.
+    Hosts,
+    /// A line for every unit of work and every try.
+    Steps,
+}
+
+/// Plain lines for what happened; for logs, pipes and dumb terminals.
 pub struct Lines<W> {
     paint: Paint,
+    detail: Detail,
     state: Mutex<State<W>>,
 }
 
 struct State<W> {
     out: W,
-    running: HashMap<UnitId, Unit>,
+    running: HashMap<UnitId, Running>,
+    /// What goes on, by stage and host.
+    spans: BTreeMap<(String, String), Span>,
+    /// What was told in full, and of which host.
+    told: HashMap<Said, String>,
+}
+
+struct Running {
+    unit: Unit,
+    tries: u32,
+    /// Why it was tried again the last time.
+    why: Option<String>,
+}
+
+/// A stage on a host.
+struct Span {
+    began: Timestamp,
+    ended: Timestamp,
+    running: u64,
+    changed: u64,
+    steps: u64,
+}
+
+/// A trouble as it would be on any host.
+#[derive(PartialEq, Eq, Hash)]
+struct Said {
+    kind: Kind,
+    title: String,
+    error: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Retry,
+    Failure,
 }
 
 impl<W> Lines<W> {
-    pub fn new(out: W, paint: Paint) -> Self {
+    pub fn new(out: W, detail: Detail, paint: Paint) -> Self {
         Self {
             paint,
+            detail,
             state: Mutex::new(State {
                 out,
                 running: HashMap::new(),
+                spans: BTreeMap::new(),
+                told: HashMap::new(),
             }),
         }
     }
 }
 
 impl<W: Write + Send> Sink for Lines<W> {
-    fn on(&self, _: Timestamp, event: &Event) {
+    fn on(&self, at: Timestamp, event: &Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = match event {
+        let texts = match self.detail {
+            Detail::Hosts => state.brief(at, event, self.paint),
+            Detail::Steps => state.full(event, self.paint).into_iter().collect(),
+        };
+        for text in texts {
+            // Whoever closed stderr does not want to know; the run goes on, and the report tells it all.
+            let _ = writeln!(state.out, "{text}");
+        }
+    }
+}
+
+impl<W> State<W> {
+    fn full(&mut self, event: &Event, paint: Paint) -> Option<String> {
+        match event {
             Event::Started(unit) => {
-                state.running.insert(unit.id, unit.clone());
+                self.begin(unit);
                 None
             }
-            Event::Finished { id, outcome, took } => state
-                .running
-                .remove(id)
-                .map(|unit| wording::finished(&unit, outcome, *took, self.paint)),
+            Event::Finished { id, outcome, took } => {
+                let unit = self.running.remove(id)?.unit;
+                Some(wording::finished(&unit, outcome, *took, paint))
+            }
             Event::Retrying {
                 id,
                 attempt,
                 error,
                 delay,
-            } => state
-                .running
-                .get(id)
-                .map(|unit| wording::retrying(unit, *attempt, error, *delay, self.paint)),
+            } => {
+                let unit = &self.running.get(id)?.unit;
+                Some(wording::retrying(unit, *attempt, error, *delay, paint))
+            }
             Event::Seen {
                 id,
                 warning: Some(warning),
                 ..
-            } => state
-                .running
-                .get(id)
-                .map(|unit| wording::doubt(unit, warning, self.paint)),
-            other => wording::remark(other, self.paint),
-        };
-        if let Some(text) = text {
-            // Whoever closed stderr does not want to know; the run goes on, and the report tells it all.
-            let _ = writeln!(state.out, "{text}");
+            } => Some(wording::doubt(&self.running.get(id)?.unit, warning, paint)),
+            other => wording::remark(other, paint),
         }
+    }
+
+    fn brief(&mut self, at: Timestamp, event: &Event, paint: Paint) -> Vec<String> {
+        match event {
+            Event::Started(unit) => {
+                self.begin(unit);
+                let ended = self.leave(unit, paint);
+                self.enter(unit, at);
+                ended
+            }
+            Event::Finished { id, outcome, took } => {
+                let Some(running) = self.running.remove(id) else {
+                    return Vec::new();
+                };
+                self.count(&running.unit, outcome, at);
+                self.end(&running, outcome, *took, paint)
+                    .into_iter()
+                    .collect()
+            }
+            Event::Retrying {
+                id,
+                attempt,
+                error,
+                delay,
+            } => {
+                let text = self.again(*id, *attempt, error, *delay, paint);
+                text.into_iter().collect()
+            }
+            Event::StageFinished { stage, .. } => {
+                let spans = std::mem::take(&mut self.spans).into_iter();
+                let (ended, open) = spans.partition(|((of, _), _)| of == stage);
+                self.spans = open;
+                let hosts = ended.iter().filter_map(|(at, span)| span.told(at, paint));
+                hosts.chain(wording::remark(event, paint)).collect()
+            }
+            // The summary counts them by cause; hundreds of lines would bury the cause itself.
+            Event::Skipped { unit, .. } if unit.host.is_some() => Vec::new(),
+            other => self.full(other, paint).into_iter().collect(),
+        }
+    }
+
+    fn begin(&mut self, unit: &Unit) {
+        let running = Running {
+            unit: unit.clone(),
+            tries: 1,
+            why: None,
+        };
+        self.running.insert(unit.id, running);
+    }
+
+    /// A host that begins another stage has ended those before, unless something of them still runs there.
+    fn leave(&mut self, unit: &Unit, paint: Paint) -> Vec<String> {
+        let spans = std::mem::take(&mut self.spans).into_iter();
+        let (ended, open) = spans.partition(|((stage, host), span)| {
+            unit.host.as_ref() == Some(host) && *stage != unit.stage && span.running == 0
+        });
+        self.spans = open;
+        let ended = ended.iter();
+        ended
+            .filter_map(|(at, span)| span.told(at, paint))
+            .collect()
+    }
+
+    fn enter(&mut self, unit: &Unit, at: Timestamp) {
+        if let Some(host) = &unit.host {
+            let span = self.spans.entry((unit.stage.clone(), host.clone()));
+            let span = span.or_insert(Span {
+                began: at,
+                ended: at,
+                running: 0,
+                changed: 0,
+                steps: 0,
+            });
+            span.running += 1;
+        }
+    }
+
+    fn count(&mut self, unit: &Unit, outcome: &Outcome, at: Timestamp) {
+        let place = unit.host.clone().map(|host| (unit.stage.clone(), host));
+        if let Some(span) = place.and_then(|place| self.spans.get_mut(&place)) {
+            span.ended = at;
+            span.running -= 1;
+            span.steps += 1;
+            span.changed += u64::from(matches!(outcome, Outcome::Changed { .. }));
+        }
+    }
+
+    /// What is said of the end of a unit: work on a host that went well is counted.
+    fn end(
+        &mut self,
+        Running { unit, tries, .. }: &Running,
+        outcome: &Outcome,
+        took: Duration,
+        paint: Paint,
+    ) -> Option<String> {
+        let text = match (outcome, &unit.host) {
+            (Outcome::Failed { error, .. }, Some(host)) => {
+                match self.told_of(Kind::Failure, unit, host, error) {
+                    Some(other) => wording::failed_alike(unit, &other, took, paint),
+                    None => wording::finished(unit, outcome, took, paint),
+                }
+            }
+            (Outcome::Satisfied | Outcome::Changed { .. }, Some(_)) if *tries == 1 => return None,
+            _ => wording::finished(unit, outcome, took, paint),
+        };
+        Some(if *tries > 1 {
+            format!("{text}\n    tried {tries} times")
+        } else {
+            text
+        })
+    }
+
+    fn again(
+        &mut self,
+        id: UnitId,
+        attempt: u32,
+        error: &str,
+        delay: Duration,
+        paint: Paint,
+    ) -> Option<String> {
+        let running = self.running.get_mut(&id)?;
+        running.tries += 1;
+        if running.why.as_deref() == Some(error) {
+            return None;
+        }
+        running.why = Some(error.to_owned());
+        let unit = running.unit.clone();
+        let host = unit.host.as_deref().unwrap_or_default();
+        Some(match self.told_of(Kind::Retry, &unit, host, error) {
+            Some(other) if other != host => wording::retrying_alike(&unit, &other, paint),
+            _ => wording::retrying(&unit, attempt, error, delay, paint),
+        })
+    }
+
+    /// The host of which the same was told before; otherwise it is this one from now on.
+    fn told_of(&mut self, kind: Kind, unit: &Unit, host: &str, error: &str) -> Option<String> {
+        let said = Said {
+            kind,
+            title: wording::of_any_host(&unit.title, Some(host)),
+            error: wording::of_any_host(error, Some(host)),
+        };
+        let before = self.told.get(&said).cloned();
+        if before.is_none() {
+            self.told.insert(said, host.to_owned());
+        }
+        before
+    }
+}
+
+impl Span {
+    /// A line where something has changed.
+    fn told(&self, (stage, host): &(String, String), paint: Paint) -> Option<String> {
+        let took = Duration::try_from(self.ended.duration_since(self.began)).unwrap_or_default();
+        let counts = (self.changed, self.steps);
+        (self.changed > 0).then(|| wording::host_finished(stage, host, counts, took, paint))
     }
 }
 
@@ -73,9 +283,9 @@ mod tests {
     use super::super::script;
     use super::*;
 
-    fn spoken(script: &[(Timestamp, Event)], paint: Paint) -> String {
+    fn spoken(script: &[(Timestamp, Event)], detail: Detail, paint: Paint) -> String {
         let mut out = Vec::new();
-        let lines = Lines::new(&mut out, paint);
+        let lines = Lines::new(&mut out, detail, paint);
         for (at, event) in script {
             lines.on(*at, event);
         }
@@ -85,12 +295,39 @@ mod tests {
 
     #[test]
     fn a_run_with_troubles_in_plain_lines() {
-        insta::assert_snapshot!(spoken(&script::troubled(), Paint::Plain));
+        insta::assert_snapshot!(spoken(&script::troubled(), Detail::Steps, Paint::Plain));
+    }
+
+    #[test]
+    fn a_log_tells_what_changed_on_each_host_and_what_failed() {
+        insta::assert_snapshot!(spoken(&script::troubled(), Detail::Hosts, Paint::Plain));
+    }
+
+    #[test]
+    fn a_log_tells_the_same_trouble_once() {
+        insta::assert_snapshot!(spoken(&script::unanswered(), Detail::Hosts, Paint::Plain));
+    }
+
+    #[test]
+    fn a_log_of_nothing_to_do_has_a_line_for_each_stage() {
+        let text = spoken(&script::untroubled(), Detail::Hosts, Paint::Plain);
+        assert_eq!(text, "install mycluster\netcd: ok (0.0s)\n");
+    }
+
+    #[test]
+    fn work_without_hosts_has_a_line_for_each_piece() {
+        let both = [Detail::Hosts, Detail::Steps]
+            .map(|detail| spoken(&script::hostless(), detail, Paint::Plain));
+        assert_eq!(both[0], both[1]);
+        assert!(
+            both[0].contains("etcd-v3.5.24-linux-amd64.tar.gz ... changed (4.0s)"),
+            "{both:?}"
+        );
     }
 
     #[test]
     fn colours_mark_the_outcome_only() {
-        let text = spoken(&script::troubled(), Paint::Colour);
+        let text = spoken(&script::troubled(), Detail::Steps, Paint::Colour);
         assert!(
             text.contains("on node2 ... \u{1b}[1m\u{1b}[31mFAILED\u{1b}[0m (0.9s)"),
             "{text:?}"

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::bars::{self, Bars};
 use super::json::Json;
-use super::lines::Lines;
+use super::lines::{Detail, Lines};
 use super::summary::Summary;
 use super::{Format, Paint, Report, wording};
 use crate::error::{ErrorEvent, Failure};
@@ -27,17 +27,17 @@ pub struct Printer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Talk {
     Bars,
-    Lines,
+    Lines(Detail),
 }
 
 impl Talk {
     /// Bars on a terminal that can draw them and that nothing else writes to.
     pub fn suited(verbose: u8) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        if verbose == 0 && !dumb && io::stderr().is_terminal() {
-            Self::Bars
-        } else {
-            Self::Lines
+        match verbose {
+            0 if !dumb && io::stderr().is_terminal() => Self::Bars,
+            0 => Self::Lines(Detail::Hosts),
+            _ => Self::Lines(Detail::Steps),
         }
     }
 }
@@ -155,7 +155,9 @@ impl Printer {
                 let target = ProgressDrawTarget::stderr_with_hz(10);
                 Arc::new(Bars::new(target, Some(bars::TICK), self.err))
             }
-            (Format::Text, Talk::Lines) => Arc::new(Lines::new(io::stderr(), self.err)),
+            (Format::Text, Talk::Lines(detail)) => {
+                Arc::new(Lines::new(io::stderr(), detail, self.err))
+            }
         }
     }
 

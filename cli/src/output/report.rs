@@ -216,7 +216,11 @@ fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Beside its final name first, so that a report is there whole or not at all.
+/// So many reports are kept; the journal tells of what was before.
+const KEPT: usize = 50;
+
+/// Beside its final name first, so that a report is there whole or not at all. One that began in the same second as
+/// another has a number, so that names still sort by time.
 fn write(dir: &Utf8Path, run: &Run) -> io::Result<Utf8PathBuf> {
     fs::create_dir_all(dir)?;
     let stamp = run
@@ -224,13 +228,38 @@ fn write(dir: &Utf8Path, run: &Run) -> io::Result<Utf8PathBuf> {
         .unwrap_or_default()
         .strftime("%Y%m%dT%H%M%SZ")
         .to_string();
-    let path = dir.join(format!("report-{stamp}.json"));
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     serde_json::to_writer_pretty(&mut file, run)?;
     file.write_all(b"\n")?;
     file.as_file().sync_all()?;
-    file.persist(&path)?;
+    let mut path = dir.join(format!("report-{stamp}.json"));
+    let mut number = 1;
+    while let Err(failed) = file.persist_noclobber(&path) {
+        if failed.error.kind() != io::ErrorKind::AlreadyExists {
+            return Err(failed.error);
+        }
+        file = failed.file;
+        number += 1;
+        path = dir.join(format!("report-{stamp}_{number}.json"));
+    }
+    prune(dir)?;
     Ok(path)
+}
+
+/// Whether a file of the state is a report.
+pub fn is_report(path: &Utf8Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.starts_with("report-") && path.extension() == Some("json")
+}
+
+/// Removes all reports but the newest.
+fn prune(dir: &Utf8Path) -> io::Result<()> {
+    let entries = dir.read_dir_utf8()?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.into_path()));
+    let mut reports: Vec<Utf8PathBuf> = paths.filter(|path| is_report(path)).collect();
+    reports.sort();
+    let old = reports.len().saturating_sub(KEPT);
+    reports[..old].iter().try_for_each(fs::remove_file)
 }
 
 #[cfg(test)]
@@ -266,6 +295,43 @@ mod tests {
         );
         let text = fs::read_to_string(path).unwrap();
         insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    }
+
+    fn written(dir: &Utf8Path) -> String {
+        let report = Report::in_dir(dir);
+        for (at, event) in script::untroubled() {
+            report.on(at, &event);
+        }
+        let path = report.take_written().unwrap().unwrap();
+        path.file_name().unwrap().to_owned()
+    }
+
+    #[test]
+    fn reports_of_one_second_stand_beside_each_other_and_sort_by_time() {
+        let (_guard, dir) = scratch();
+        let names = [written(&dir), written(&dir), written(&dir)];
+        assert_eq!(
+            names,
+            [
+                "report-20261121T080000Z.json",
+                "report-20261121T080000Z_2.json",
+                "report-20261121T080000Z_3.json"
+            ]
+        );
+        assert!(names.is_sorted());
+    }
+
+    #[test]
+    fn only_the_newest_reports_are_kept() {
+        let (_guard, dir) = scratch();
+        for year in 1900..1900 + KEPT {
+            fs::write(dir.join(format!("report-{year}.json")), "{}").unwrap();
+        }
+        fs::write(dir.join("journal.jsonl"), "").unwrap();
+        let newest = written(&dir);
+        let there = |name: &str| dir.join(name).exists();
+        assert!(there(&newest) && there("journal.jsonl"));
+        assert!(!there("report-1900.json") && there("report-1901.json"));
     }
 
     #[test]

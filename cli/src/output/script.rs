@@ -136,6 +136,70 @@ pub fn untroubled() -> Script {
     ])
 }
 
+/// Three hosts, of which two give the same answer again and again, and then fail alike.
+pub fn unanswered() -> Script {
+    let retrying = |id, attempt, host: &str| Event::Retrying {
+        id: UnitId(id),
+        attempt,
+        error: format!("{host} does not answer\n  no route to host"),
+        delay: Duration::from_secs(2),
+    };
+    let failed = |host: &str| Outcome::Failed {
+        error: format!("{host} does not answer\n  no route to host"),
+        hint: Some("is it switched on?".into()),
+    };
+    timed(vec![
+        Event::RunStarted {
+            command: "install".into(),
+            cluster: "mycluster".into(),
+            units: 7,
+        },
+        Event::StageStarted { stage: "os".into() },
+        started(0, "os", "node1", "load modules", None),
+        started(1, "os", "node2", "load modules", None),
+        started(2, "os", "node3", "load modules", None),
+        retrying(1, 1, "node2"),
+        retrying(2, 1, "node3"),
+        finished(0, changed("not there"), 400),
+        retrying(1, 2, "node2"),
+        retrying(2, 2, "node3"),
+        started(3, "os", "node1", "set parameters", None),
+        finished(1, failed("node2"), 4_000),
+        finished(3, Outcome::Satisfied, 100),
+        started(4, "runtime", "node1", "upload containerd", None),
+        Event::Retrying {
+            id: UnitId(4),
+            attempt: 1,
+            error: "connection reset by peer".into(),
+            delay: Duration::from_secs(1),
+        },
+        finished(2, failed("node3"), 4_100),
+        Event::Skipped {
+            unit: unit(5, "os", "node2", "set parameters", None),
+            because: "'load modules' failed on node2".into(),
+        },
+        Event::StageFinished {
+            stage: "os".into(),
+            outcome: StageOutcome::Failed,
+            took: Duration::from_secs(5),
+        },
+        finished(4, changed("not there"), 3_000),
+        Event::StageFinished {
+            stage: "runtime".into(),
+            outcome: StageOutcome::Changed,
+            took: Duration::from_secs(3),
+        },
+        Event::RunFinished {
+            outcome: RunOutcome::Failed,
+            took: Duration::from_secs(8),
+            changed: 2,
+            satisfied: 1,
+            failed: 2,
+            skipped: 1,
+        },
+    ])
+}
+
 /// A hundred hosts, each receiving a file, none done.
 pub fn crowded() -> Script {
     let mut events = vec![

@@ -41,10 +41,37 @@ struct Row {
     took: Option<Duration>,
 }
 
+/// What failed, on one host or on many in the same way.
 struct Failure {
     unit: Unit,
+    /// The others, in the order in which they failed.
+    others: Vec<String>,
     error: String,
     hint: Option<String>,
+}
+
+impl Failure {
+    fn is_alike(&self, unit: &Unit, error: &str) -> bool {
+        let host = self.unit.host.as_deref();
+        let alike = |mine: &str, other: &str| {
+            wording::of_any_host(mine, host) == wording::of_any_host(other, unit.host.as_deref())
+        };
+        self.unit.stage == unit.stage
+            && host.is_some()
+            && unit.host.is_some()
+            && alike(&self.unit.title, &unit.title)
+            && alike(&self.error, error)
+    }
+
+    /// `etcd node1, node2: start etcd`
+    fn place(&self) -> String {
+        let host = self.unit.host.iter().chain(&self.others);
+        let hosts: Vec<&str> = host.map(String::as_str).collect();
+        wording::place(&Unit {
+            host: (!hosts.is_empty()).then(|| hosts.join(", ")),
+            ..self.unit.clone()
+        })
+    }
 }
 
 impl<W> Summary<W> {
@@ -107,11 +134,16 @@ impl Tally {
             Outcome::Interrupted => row.skipped += 1,
             Outcome::Failed { error, hint } => {
                 row.failed += 1;
-                self.failures.push(Failure {
-                    unit,
-                    error: error.clone(),
-                    hint: hint.clone(),
-                });
+                let mut failures = self.failures.iter_mut();
+                match failures.find(|failure| failure.is_alike(&unit, error)) {
+                    Some(alike) => alike.others.extend(unit.host),
+                    None => self.failures.push(Failure {
+                        unit,
+                        others: Vec::new(),
+                        error: error.clone(),
+                        hint: hint.clone(),
+                    }),
+                }
             }
         }
     }
@@ -164,13 +196,10 @@ impl Tally {
     }
 
     fn failures(&self, paint: Paint) -> String {
-        let failed = self.failures.iter().map(|Failure { unit, error, hint }| {
-            let trouble = wording::trouble(error, hint.as_deref(), "    ", paint);
-            format!(
-                "{} {}\n{trouble}\n",
-                paint.bad("failed:"),
-                wording::place(unit)
-            )
+        let failed = self.failures.iter().map(|failure| {
+            let (error, hint) = (&failure.error, failure.hint.as_deref());
+            let trouble = wording::trouble(error, hint, "    ", paint);
+            format!("{} {}\n{trouble}\n", paint.bad("failed:"), failure.place())
         });
         let skipped = self.skipped.iter().map(|(because, (count, hosts))| {
             let steps = wording::count(*count, "step");
@@ -257,6 +286,11 @@ mod tests {
     #[test]
     fn work_without_hosts_has_no_column_for_them() {
         insta::assert_snapshot!(told(script::hostless()));
+    }
+
+    #[test]
+    fn what_fails_alike_on_many_hosts_is_told_once_with_their_names() {
+        insta::assert_snapshot!(told(script::unanswered()));
     }
 
     #[test]

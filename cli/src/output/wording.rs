@@ -45,6 +45,44 @@ pub fn place(unit: &Unit) -> String {
     }
 }
 
+/// What is said of a host, as it would be said of any other.
+pub fn of_any_host(text: &str, host: Option<&str>) -> String {
+    match host {
+        Some(host) if !host.is_empty() => text.replace(host, "HOST"),
+        _ => text.to_owned(),
+    }
+}
+
+/// `etcd node2: changed (12.3s): 3 of 5 steps`
+pub fn host_finished(
+    stage: &str,
+    host: &str,
+    (changed, steps): (u64, u64),
+    time: Duration,
+    paint: Paint,
+) -> String {
+    let (outcome, time) = (paint.warn("changed"), took(time));
+    format!(
+        "{stage} {host}: {outcome} ({time}): {changed} of {}",
+        count(steps, "step")
+    )
+}
+
+/// `etcd node2: start etcd ... FAILED (1.2s), as on node1`
+pub fn failed_alike(unit: &Unit, other: &str, time: Duration, paint: Paint) -> String {
+    format!(
+        "{} ... {} ({}), as on {other}",
+        place(unit),
+        paint.bad("FAILED"),
+        took(time)
+    )
+}
+
+/// `etcd node2: start etcd ... again, as on node1`
+pub fn retrying_alike(unit: &Unit, other: &str, paint: Paint) -> String {
+    format!("{} ... {}, as on {other}", place(unit), paint.warn("again"))
+}
+
 /// `etcd node2: start etcd ... changed (1.2s): it is not running`
 pub fn finished(unit: &Unit, outcome: &Outcome, time: Duration, paint: Paint) -> String {
     let (place, time) = (place(unit), took(time));

@@ -10,6 +10,14 @@ use crate::HostError;
 /// More output than this is a mistake, not an answer.
 pub(crate) const OUTPUT_LIMIT: usize = 16 << 20;
 
+/// What is said of such a command.
+pub(crate) fn too_long() -> String {
+    format!(
+        "it is longer than {} MiB, so the command was ended",
+        OUTPUT_LIMIT >> 20
+    )
+}
+
 /// What a command reads.
 pub(crate) enum Input {
     Nothing,

@@ -31,7 +31,6 @@ pub use command::{Command, Output, Privilege, quote};
 pub use error::HostError;
 pub use facts::{Cgroup, Disk, Facts};
 pub use first_of::FirstOf;
-pub use probe::TOOLS;
 pub use recorded::Recorded;
 pub use redact::Redactor;
 pub use upload::{FileAttrs, Owner, Source};

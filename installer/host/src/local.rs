@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::exec::{Collector, Input, Limit, OUTPUT_LIMIT};
+use crate::exec::{self, Collector, Input, Limit};
 use crate::transfer::Transfer;
 use crate::{
     Command, Facts, FileAttrs, Host, HostError, Output, Privilege, Redactor, Source, probe, read,
@@ -109,7 +109,7 @@ async fn run(command: &Command, input: Input) -> Result<Output, HostError> {
         return Err(failed("it has no pipes".to_owned()));
     };
     let failed = &failed;
-    let too_much = |_| failed(format!("more than {} MiB", OUTPUT_LIMIT >> 20));
+    let too_much = |_| failed(exec::too_long());
     let ((), stdout, stderr) = tokio::try_join!(
         feed(stdin, input),
         async { collect(stdout).await.map_err(too_much) },
@@ -231,7 +231,7 @@ mod tests {
                 .ok()
         );
         let error = run(Command::new(["yes"])).await.unwrap_err();
-        insta::assert_snapshot!(error, @"unexpected answer to yes: more than 16 MiB");
+        insta::assert_snapshot!(error, @"unexpected answer to yes: it is longer than 16 MiB, so the command was ended");
         // The child keeps the pipes open; it has to go as well.
         let slow =
             Command::script("sleep 1000 & wait # hunter2").timeout(Duration::from_millis(50));

@@ -10,9 +10,13 @@ use crate::quote;
 const ENVIRONMENT: &str = "LC_ALL=C; PATH=\"$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"; \
                            export LC_ALL PATH\n";
 
+/// What no script finds: the proxies of the login, of sudo and of PAM. What is asked is in the site, and no proxy is
+/// between. kubeadm even writes them into the pods of the control plane: each variable whose name ends so, in any case.
+const NO_PROXIES: &str = "unset $(env | sed -n 's/^\\([A-Za-z_][A-Za-z0-9_]*_[Pp][Rr][Oo][Xx][Yy]\\)=.*/\\1/p') kubexm\n";
+
 /// The script as it is given to `sh -c`.
 pub(crate) fn script(text: &str) -> String {
-    format!("{ENVIRONMENT}{text}")
+    format!("{ENVIRONMENT}{NO_PROXIES}{text}")
 }
 
 /// What reads the command line before `sh` does.
@@ -103,5 +107,55 @@ mod tests {
             said.starts_with("C /opt/bin:") && said.contains("/usr/sbin"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn no_script_finds_a_proxy() {
+        const LOOK: &str = "cat; env | grep -i proxy";
+        for shell in ["sh", "bash"] {
+            let mut child = std::process::Command::new(shell)
+                .args(["-c", &script(LOOK)])
+                .env_clear()
+                .env("PATH", "/usr/bin:/bin")
+                .envs(
+                    [
+                        "http_proxy",
+                        "HTTPS_PROXY",
+                        "No_Proxy",
+                        "all_proxy",
+                        "FTP_PROXY",
+                    ]
+                    .map(|name| (name, "http://p:1")),
+                )
+                // Neither a name that no shell knows nor a line of a value may do harm.
+                .env("a-b_proxy", "x")
+                .env(
+                    "lines",
+                    "x\n$(exit 1)_proxy=1\n;exit 1;x_proxy=1\nPATH_proxy=",
+                )
+                .env("proxy_of_mine", "stays")
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let input = child.stdin.take().unwrap();
+            std::io::Write::write_all(&mut &input, b"input is left alone\n").unwrap();
+            drop(input);
+            let out = child.wait_with_output().unwrap();
+            let (said, errors) = (String::from_utf8(out.stdout).unwrap(), out.stderr);
+            let mut lines: Vec<&str> = said
+                .lines()
+                .filter(|line| !line.contains("_proxy="))
+                .collect();
+            lines.sort_unstable();
+            assert_eq!(
+                lines,
+                ["input is left alone", "proxy_of_mine=stays"],
+                "{shell}"
+            );
+            assert!(!said.contains("http://p:1"), "{shell}: {said}");
+            assert!(errors.is_empty(), "{}", String::from_utf8_lossy(&errors));
+        }
     }
 }

@@ -1,7 +1,10 @@
+use std::io::Read;
+
 use bytes::Bytes;
 use engine::{Cx, StepError};
+use flate2::read::GzDecoder;
 use host::{Command, Output};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use crate::shell::{ask, must};
 
@@ -47,11 +50,80 @@ pub(crate) async fn must_kubectl_with(
     must(cx, trying, kubectl(arguments).stdin(stdin)).await
 }
 
+/// The shell's function `packed COMMAND...`: it packs what the command prints, and ends as the command does.
+const PACKED: &str = include_str!("packed.sh");
+/// Ten thousands of pods. More is no answer.
+const UNPACKED_LIMIT: u64 = 512 << 20;
+
+/// Objects of the cluster as JSON, whatever the status.
+pub(crate) async fn ask_json(cx: &Cx, what: &[&str]) -> Result<Output, StepError> {
+    unpacked(ask(cx, get(what)).await?)
+}
+
 /// Objects of the cluster.
-pub(crate) async fn get_json(cx: &Cx, what: &[&str]) -> Result<Value, StepError> {
-    let arguments = [&["get", "--output", "json"], what].concat();
+pub(crate) async fn get_json<T: DeserializeOwned>(cx: &Cx, what: &[&str]) -> Result<T, StepError> {
     let trying = format!("get {}", what.join(" "));
-    let output = must(cx, &trying, kubectl(&arguments)).await?;
+    let output = unpacked(must(cx, &trying, get(what)).await?)?;
     serde_json::from_slice(&output.stdout)
         .map_err(|error| StepError::new(format!("cannot read the answer to {trying}: {error}")))
+}
+
+/// Whole objects of a large cluster are longer than what a host may answer; packed they are a tenth.
+fn get(what: &[&str]) -> Command {
+    let get = kubectl(&[&["get", "--output", "json"], what].concat());
+    packed(get.text())
+}
+
+fn packed(line: &str) -> Command {
+    Command::script(format!("{PACKED}packed {line}"))
+}
+
+/// What a packed command has printed. Where there is no gzip, it comes as it is.
+fn unpacked(output: Output) -> Result<Output, StepError> {
+    const MAGIC: [u8; 2] = [0x1f, 0x8b];
+    if !output.stdout.starts_with(&MAGIC) {
+        return Ok(output);
+    }
+    let mut stdout = Vec::new();
+    let mut decoder = GzDecoder::new(&output.stdout[..]).take(UNPACKED_LIMIT + 1);
+    decoder
+        .read_to_end(&mut stdout)
+        .map_err(|error| StepError::new(format!("cannot unpack kubectl's answer: {error}")))?;
+    if stdout.len() as u64 > UNPACKED_LIMIT {
+        let limit = UNPACKED_LIMIT >> 20;
+        return Err(StepError::new(format!(
+            "kubectl's answer is longer than {limit} MiB"
+        )));
+    }
+    Ok(Output { stdout, ..output })
+}
+
+#[cfg(test)]
+mod tests {
+    use host::local::LocalHost;
+    use host::{Host, Redactor};
+
+    use super::*;
+
+    async fn answer(line: &str) -> Output {
+        let host = LocalHost::new("here", Redactor::default());
+        unpacked(host.run(&packed(line)).await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_longer_than_a_host_may_give_arrives_whole_with_its_status() {
+        let long = answer("sh -c 'yes pod | head -c 40000000; echo oops >&2; exit 3'").await;
+        assert_eq!((long.status, long.stdout.len()), (3, 40_000_000));
+        assert_eq!(long.last_words(), "oops");
+        let short = answer("printf '%s' 'a  b'").await;
+        assert_eq!((short.status, short.stdout), (0, b"a  b".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn a_host_without_gzip_answers_as_it_can() {
+        let plain = Command::script(format!("PATH=/nowhere\n{}", packed("echo plain").text()));
+        let host = LocalHost::new("here", Redactor::default());
+        let output = unpacked(host.run(&plain).await.unwrap()).unwrap();
+        assert_eq!((output.status, output.text().as_str()), (0, "plain"));
+    }
 }

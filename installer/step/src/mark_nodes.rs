@@ -9,7 +9,7 @@ use serde_json::Value;
 
 pub use marks::{InvalidTaint, NodeMarks, Taint};
 
-use crate::kubectl::{ask_kubectl, get_json};
+use crate::kubectl::{ask_json, ask_kubectl, get_json};
 use crate::shell::refused;
 
 /// Has the cluster's nodes bear the labels and taints that the config gives them, through kubectl on a master. What
@@ -64,7 +64,7 @@ impl Step for MarkNodes {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let answer = ask_kubectl(cx, &["get", "nodes", "--output", "json"]).await?;
+        let answer = ask_json(cx, &["nodes"]).await?;
         let Ok(nodes) = serde_json::from_slice(&answer.stdout) else {
             return Ok(State::needed(answer.last_words()));
         };
@@ -78,7 +78,7 @@ impl Step for MarkNodes {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let nodes = get_json(cx, &["nodes"]).await?;
+        let nodes: Value = get_json(cx, &["nodes"]).await?;
         let (changes, absent) = self.compare(&nodes);
         for (name, change) in changes {
             patch(cx, name, &change).await?;

@@ -95,10 +95,7 @@ enum Given {
 
 impl AskNodeNetworks {
     async fn ask(&self, cx: &Cx) -> Result<Given, StepError> {
-        let answer = get_json(cx, &["nodes"]).await?;
-        let nodes: Nodes = serde_json::from_value(answer).map_err(|error| {
-            StepError::new(format!("cannot read the cluster's list of nodes: {error}"))
-        })?;
+        let nodes: Nodes = get_json(cx, &["nodes"]).await?;
         let mut networks: Vec<NodeNetwork> = nodes.items.into_iter().map(Into::into).collect();
         networks.sort_by(|a, b| a.name.cmp(&b.name));
         let came = self.nodes.iter().filter(|(_, link)| link.get().is_some());

@@ -200,7 +200,7 @@ impl Step for SurveyHost {
         findings.extend(ask::find_distant(cx, &self.requirements).await?);
         findings.extend(shared::find_outside(cx, &self.requirements).await?);
         let guards = guards::look(cx, &self.requirements).await?;
-        findings.extend(guards.findings);
+        findings.extend_from_slice(&guards.findings);
         let shared = shared::look(cx, &self.requirements, &facts).await?;
         match marker {
             Some(cluster) if cluster == self.requirements.cluster => {
@@ -213,7 +213,7 @@ impl Step for SurveyHost {
             )),
             None => {
                 // On a cluster that works it does let them through.
-                guards::warn(cx, &guards.firewalls);
+                guards::warn(cx, &guards);
                 findings.extend(judge::judge_room(&self.requirements, &facts));
                 findings.extend(shared::judge_held(&shared));
                 let kept = before::kept_data(cx, &self.requirements.cluster).await?;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection::{Connection, Footing, Peer};
 use super::elevation::{Elevation, PROMPT, RUNS};
-use crate::exec::{Collector, Input, Limit, OUTPUT_LIMIT};
+use crate::exec::{self, Collector, Input, Limit};
 use crate::{Command, HostError, Output};
 
 /// The number of SSH's stream for stderr.
@@ -323,7 +323,7 @@ impl Heard {
         if fits {
             Ok(())
         } else {
-            Err(answer(format!("more than {} MiB", OUTPUT_LIMIT >> 20)))
+            Err(answer(exec::too_long()))
         }
     }
 

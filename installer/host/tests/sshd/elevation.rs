@@ -63,6 +63,39 @@ async fn the_password_is_in_no_command_line_and_no_environment() {
 }
 
 #[tokio::test]
+async fn no_command_finds_the_proxy_of_the_login_or_of_sudo() {
+    // sudo tells in SUDO_COMMAND what it runs, these words as well.
+    const LOOK: &str = "env | sed 's/=.*//' | grep -ix '[a-z_]*_proxy' || echo none";
+    let sshd = Sshd::start(
+        "SetEnv HTTPS_PROXY=http://10.9.9.9:3128 http_proxy=http://10.9.9.9:3128 NO_PROXY=x",
+    );
+    let user = User::add("hunter2");
+    let environment = sshd.path("environment");
+    std::fs::write(
+        &environment,
+        "ALL_PROXY=http://10.9.9.9:3128\nHttps_Proxy=http://10.9.9.9:3128\n",
+    )
+    .unwrap();
+    for rule in ["ALL", "NOPASSWD: ALL"] {
+        user.sudo(&format!(
+            "ALL=(ALL) {rule}\nDefaults:{0} env_keep += \"HTTPS_PROXY http_proxy NO_PROXY\"\n\
+             Defaults:{0} env_file = {environment}",
+            user.name
+        ));
+        let host = host(&sshd, &user, Some("hunter2"));
+        for command in [Command::script(LOOK), Command::script(LOOK).as_root()] {
+            assert_eq!(
+                host.run(&command).await.unwrap().text(),
+                "none",
+                "{command:?}"
+            );
+        }
+    }
+    let root = sshd.root().run(&Command::script(LOOK)).await.unwrap();
+    assert_eq!(root.text(), "none");
+}
+
+#[tokio::test]
 async fn sudo_that_remembers_never_gives_the_password_to_the_command() {
     let (sshd, user) = (Sshd::start(""), User::add("hunter2"));
     user.sudo(&format!(
@@ -148,4 +181,23 @@ async fn files_of_root_are_put_and_read_through_sudo() {
     assert_eq!(mode(&to), 0o600);
     assert_eq!(host.read(&to).await.unwrap(), Some(b"word\n".to_vec()));
     assert_eq!(host.read(&to.with_file_name("none")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_login_that_sees_no_processes_of_others_can_tell_what_the_host_is() {
+    let (sshd, user) = (Sshd::hiding_processes(), User::add("hunter2"));
+    user.sudo("ALL=(ALL) ALL");
+    let host = host(&sshd, &user, Some("hunter2"));
+    let hidden = host
+        .run(&Command::script("cat /proc/1/comm"))
+        .await
+        .unwrap();
+    assert!(!hidden.ok(), "process 1 is to be seen");
+    let facts = host.facts().await.unwrap();
+    // This machine need not be run by systemd.
+    assert!(
+        ["systemd", "unknown"].contains(&facts.init.as_str()),
+        "{facts:?}"
+    );
+    assert_eq!(become_root(&host).await.unwrap(), "root");
 }

@@ -113,6 +113,29 @@ impl Sshd {
         Self { dir, port, child }
     }
 
+    /// One whose users see no processes but their own.
+    pub fn hiding_processes() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for key in ["host_ed25519", "login"] {
+            make_key(&dir.path().join(key), "ed25519", "");
+        }
+        let port = free_port();
+        let script = "mount -t proc -o hidepid=2 proc /proc; exec \"$0\" \"$@\"";
+        let mut unshare = Command::new("unshare");
+        unshare.args([
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-ec",
+            script,
+        ]);
+        unshare.arg(SSHD);
+        let child = launch_by(unshare, dir.path(), port, &["ed25519"], "");
+        Self { dir, port, child }
+    }
+
     pub fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8PathBuf::try_from(self.dir.path().join(name)).unwrap()
     }
@@ -299,7 +322,13 @@ pub fn free_port() -> u16 {
         .port()
 }
 
+const SSHD: &str = "/usr/sbin/sshd";
+
 fn launch(dir: &Path, port: u16, kinds: &[&str], config: &str) -> Child {
+    launch_by(Command::new(SSHD), dir, port, kinds, config)
+}
+
+fn launch_by(mut program: Command, dir: &Path, port: u16, kinds: &[&str], config: &str) -> Child {
     let dir = dir.to_str().unwrap();
     let keys: Vec<String> = kinds
         .iter()
@@ -314,7 +343,7 @@ fn launch(dir: &Path, port: u16, kinds: &[&str], config: &str) -> Child {
     let file = format!("{dir}/sshd_config");
     std::fs::write(&file, text).unwrap();
     std::fs::create_dir_all("/run/sshd").unwrap();
-    let child = Command::new("/usr/sbin/sshd")
+    let child = program
         .args(["-D", "-e", "-f", &file])
         .stderr(std::fs::File::create(format!("{dir}/log")).unwrap())
         .spawn()

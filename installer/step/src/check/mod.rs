@@ -39,15 +39,9 @@ async fn list<T: DeserializeOwned>(cx: &engine::Cx, what: &[&str]) -> Result<Vec
     struct List<T> {
         items: Vec<T>,
     }
-    let answer = get_json(cx, &[what, &["--request-timeout=20s"]].concat())
+    let list: List<T> = get_json(cx, &[what, &["--request-timeout=20s"]].concat())
         .await
         .map_err(|error| StepError::passing(error.to_string()))?;
-    let list: List<T> = serde_json::from_value(answer).map_err(|error| {
-        StepError::new(format!(
-            "cannot read the list of {}: {error}",
-            what.join(" ")
-        ))
-    })?;
     Ok(list.items)
 }
 

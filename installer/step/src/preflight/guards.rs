@@ -1,4 +1,4 @@
-//! What stands between a host's services and its network: `SELinux`, and firewalls.
+//! What stands between a host's services and its network: `SELinux`, firewalls, proxies.
 
 use engine::{Cx, StepError};
 use host::Command;
@@ -21,11 +21,14 @@ pub(super) struct Guards {
     pub findings: Vec<Finding>,
     /// Firewalls that are at work. Whether they let through what they must is not for us to tell.
     pub firewalls: Vec<String>,
+    /// Variables by which systemd gives every service a proxy. They are the owner's.
+    pub proxies: Vec<String>,
 }
 
 const LOOK: &str = r#"PATH=$PATH:/usr/sbin:/sbin
 systemctl is-active --quiet firewalld 2>/dev/null && echo firewall firewalld
 ufw status 2>/dev/null | grep -q '^Status: active' && echo firewall ufw
+systemctl show-environment 2>/dev/null | sed -n 's/^\([A-Za-z_]*_[Pp][Rr][Oo][Xx][Yy]\)=..*/proxy \1/p'
 [ "$(getenforce 2>/dev/null)" = Enforcing ] || exit 0
 off() { case $(getsebool "$1" 2>/dev/null) in *off) echo "boolean $1" ;; esac; }
 "#;
@@ -58,19 +61,33 @@ pub(super) async fn look(cx: &Cx, wanted: &Requirements) -> Result<Guards, StepE
     Ok(Guards {
         findings: findings.collect(),
         firewalls: named("firewall").into_iter().map(str::to_owned).collect(),
+        proxies: named("proxy").into_iter().map(str::to_owned).collect(),
     })
 }
 
 /// A word before it is too late to look for the reason.
-pub(super) fn warn(cx: &Cx, firewalls: &[String]) {
-    if firewalls.is_empty() {
-        return;
+pub(super) fn warn(cx: &Cx, guards: &Guards) {
+    let (mut active, mut warnings) = (Vec::new(), Vec::new());
+    if !guards.firewalls.is_empty() {
+        let firewall = format!("{} is active", guards.firewalls.join(" and "));
+        warnings.push(format!(
+            "{firewall}: it must let nodes and their pods reach each other; the ports are in docs/installing.md"
+        ));
+        active.push(firewall);
     }
-    let active = format!("{} is active", firewalls.join(" and "));
-    let warning = format!(
-        "{active}: it must let nodes and their pods reach each other; the ports are in docs/installing.md"
-    );
-    cx.progress.seen(active, Some(warning));
+    if !guards.proxies.is_empty() {
+        let names = guards.proxies.join(" and ");
+        let proxy = format!("systemd gives every service {names}");
+        warnings.push(format!(
+            "{proxy}: what goes to the site's registry and to the control plane must not go through a proxy; see \
+             DefaultEnvironment in /etc/systemd/system.conf"
+        ));
+        active.push(proxy);
+    }
+    if !warnings.is_empty() {
+        cx.progress
+            .seen(active.join("; "), Some(warnings.join("\n")));
+    }
 }
 
 #[cfg(test)]
@@ -120,5 +137,15 @@ mod tests {
         assert_eq!(answer(&[idle, ("ufw", &ufw("inactive"))]), "");
         let firewalld = "[ \"$*\" = 'is-active --quiet firewalld' ]";
         assert_eq!(answer(&[("systemctl", firewalld)]), "firewall firewalld\n");
+    }
+
+    #[test]
+    fn proxies_of_all_services_are_told_of() {
+        let environment = "[ $1 = show-environment ] || exit 3\n\
+                           printf '%s\\n' PATH=/bin HTTPS_PROXY=http://p:1 no_proxy=x ftp_proxy= MY=http_proxy=x";
+        assert_eq!(
+            answer(&[("systemctl", environment)]),
+            "proxy HTTPS_PROXY\nproxy no_proxy\n"
+        );
     }
 }
