@@ -144,7 +144,7 @@ pub fn load_balancer(site: &Site) -> Stage {
 /// Every node can pull what the site's registry holds, and nothing else.
 #[must_use]
 pub fn images(site: &Site) -> Stage {
-    Stage::new("images", vec![task::prove_images(site)]).after(Order::Host(OPERATOR.to_owned()))
+    Stage::new("images", vec![task::prove_images(site)])
 }
 
 /// On what occasion a cluster is to prove itself.

@@ -1,11 +1,12 @@
 //! Whole plans of the example configs, as people read them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{
     FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, Tree, What, needs,
 };
-use cluster::{Arch, Cluster, RegistryType, RuntimeType};
+use cluster::{Arch, Cluster, RegistryType, Role, RuntimeType};
+use engine::Graph;
 use pipeline::{Data, InstallStage, PipelineError, Site, delete, install};
 
 fn config(text: &str) -> Cluster {
@@ -360,4 +361,83 @@ fn refused(cluster: Cluster, manifest: Manifest) -> PipelineError {
     )
     .err()
     .unwrap()
+}
+
+/// The example configs from which a cluster can be installed.
+const EXAMPLES: &[&str] = &[
+    include_str!("../../../examples/bridge.yaml"),
+    include_str!("../../../examples/dual-stack.yaml"),
+    include_str!("../../../examples/external-etcd.yaml"),
+    include_str!("../../../examples/flannel.yaml"),
+    include_str!("../../../examples/ha-external.yaml"),
+    include_str!("../../../examples/ha-haproxy.yaml"),
+    include_str!("../../../examples/ha-internal.yaml"),
+    include_str!("../../../examples/ha-kube-vip.yaml"),
+    include_str!("../../../examples/ha-nginx.yaml"),
+    include_str!("../../../examples/kubeadm.yaml"),
+    include_str!("../../../examples/minimal.yaml"),
+    include_str!("../../../examples/mixed-arch.yaml"),
+    include_str!("../../../examples/no-registry.yaml"),
+    include_str!("../../../examples/single-node.yaml"),
+    include_str!("../../../examples/stacked-etcd.yaml"),
+    include_str!("../../../examples/three-etcd.yaml"),
+];
+
+fn graph(cluster: Cluster) -> Graph {
+    let manifest = complete(&cluster);
+    let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
+    let site = Site::new(cluster, manifest, tree, None);
+    install(&site, InstallStage::LAST).unwrap()
+}
+
+/// Everything that a step waits for, directly or not.
+fn all_ahead_of(graph: &Graph, id: usize) -> BTreeSet<usize> {
+    let (mut all, mut open) = (BTreeSet::new(), vec![id]);
+    while let Some(next) = open.pop() {
+        open.extend(
+            graph
+                .ahead_of(next)
+                .into_iter()
+                .filter(|id| all.insert(*id)),
+        );
+    }
+    all
+}
+
+#[test]
+fn nobody_pulls_before_the_registry_holds_every_image() {
+    const PULLING: &[&str] = &[
+        "images",
+        "control plane",
+        "network",
+        "workers",
+        "node network",
+    ];
+    for text in EXAMPLES {
+        let cluster = config(text);
+        let nodes: BTreeSet<String> = [Role::Master, Role::Worker]
+            .into_iter()
+            .flat_map(|role| cluster.hosts_in(role))
+            .map(|host| host.name.clone())
+            .collect();
+        let has_registry = cluster.registry_host().is_some();
+        let graph = graph(cluster);
+        let steps = graph.view();
+        let push = steps
+            .iter()
+            .find(|node| node.step.starts_with("push images"));
+        assert_eq!(push.is_some(), has_registry, "{text}");
+        let mut pulls: BTreeMap<&str, usize> = BTreeMap::new();
+        for node in &steps {
+            if !nodes.contains(&node.host) || !PULLING.contains(&&*node.stage) {
+                continue;
+            }
+            *pulls.entry(&node.host).or_default() += usize::from(node.step.starts_with("pull "));
+            if let Some(push) = push {
+                let ahead = all_ahead_of(&graph, node.id);
+                assert!(ahead.contains(&push.id), "{} on {}", node.title, node.host);
+            }
+        }
+        assert!(pulls.len() == nodes.len() && pulls.values().all(|pulls| *pulls == 1));
+    }
 }
