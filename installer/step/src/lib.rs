@@ -140,9 +140,9 @@ pub use packages::{LocalPackage, RepositoryFile, SystemPackages};
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use pod_network::PodNetwork;
 pub use preflight::{
-    Bringer, FOUNDATION, Finding, Held, Identity, JudgeSurveys, Leftover, MARKER, Memory,
-    Neighbour, Port, Program, ProgramFeature, Requirements, SelinuxBoolean, SharedAddress, Space,
-    Survey, SurveyHost, System,
+    Bringer, FOUNDATION, Finding, Held, Identity, JudgeSurveys, KeptAuthority, Leftover, MARKER,
+    Memory, Neighbour, Port, Program, ProgramFeature, Requirements, SelinuxBoolean, SharedAddress,
+    Space, Survey, SurveyHost, System,
 };
 pub use prepare_vrrp::{PrepareVrrp, Vrrp};
 pub use promote_etcd_member::PromoteEtcdMember;
