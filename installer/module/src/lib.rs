@@ -126,7 +126,7 @@ pub fn workers(site: &Site) -> Stage {
             task::reach_endpoint(site),
         ],
     )
-    .after(task::after_first_master(site))
+    .after(task::after_control_plane())
 }
 
 /// What is in front of the masters on hosts of its own. Empty where kubexm sets up none.

@@ -441,3 +441,67 @@ fn nobody_pulls_before_the_registry_holds_every_image() {
         assert!(pulls.len() == nodes.len() && pulls.values().all(|pulls| *pulls == 1));
     }
 }
+
+/// Of a cluster that is there, all steps of the other hosts that are not done while this host is down, but for those of
+/// the proof.
+async fn held_up(text: &str, down: &str) -> Vec<String> {
+    let graph = graph(config(text));
+    let done: BTreeSet<usize> = graph
+        .without(down)
+        .await
+        .iter()
+        .map(|node| node.id)
+        .collect();
+    let nodes = graph.view().into_iter();
+    nodes
+        .filter(|node| node.host != down && node.stage != "proof" && !done.contains(&node.id))
+        .map(|node| format!("{}/{}/{}/{}", node.stage, node.task, node.host, node.step))
+        .collect()
+}
+
+#[tokio::test]
+async fn one_host_that_is_down_holds_up_no_other() {
+    let three_etcd = include_str!("../../../examples/three-etcd.yaml");
+    let haproxy = include_str!("../../../examples/ha-haproxy.yaml");
+    let vip = include_str!("../../../examples/ha-kube-vip.yaml");
+    let stacked = include_str!("../../../examples/stacked-etcd.yaml");
+    for text in [three_etcd, haproxy, vip, stacked] {
+        let cluster = config(text);
+        for role in [Role::Etcd, Role::Master, Role::Worker, Role::LoadBalancer] {
+            let hosts = cluster.hosts_in(role);
+            let registry = cluster.registry_host().map(|host| &host.name);
+            for host in &hosts {
+                let alone = role != Role::Worker && hosts.len() < 3 && role != Role::LoadBalancer;
+                if alone || Some(&host.name) == registry {
+                    continue;
+                }
+                let held: Vec<String> = held_up(text, &host.name).await;
+                assert!(
+                    held.is_empty(),
+                    "{} of {}: {held:#?}",
+                    host.name,
+                    cluster.name()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_is_down_holds_up_what_pulls() {
+    let text = include_str!("../../../examples/three-etcd.yaml");
+    let registry = config(text).registry_host().unwrap().name.clone();
+    let held = held_up(text, &registry).await;
+    let stages: BTreeSet<&str> = held
+        .iter()
+        .filter_map(|path| path.split('/').next())
+        .collect();
+    assert!(
+        !stages.contains("etcd") && !stages.contains("runtime"),
+        "{stages:?}"
+    );
+    assert!(
+        stages.contains("images") && stages.contains("workers"),
+        "{stages:?}"
+    );
+}
