@@ -60,6 +60,8 @@ struct Queue<'g> {
     waiting: Vec<usize>,
     /// The failure ahead that a node cannot get past.
     blocked: Vec<Option<NodeIndex>>,
+    /// How many nodes ahead have succeeded.
+    succeeded: Vec<usize>,
     ended: Vec<bool>,
     ready: VecDeque<NodeIndex>,
 }
@@ -81,6 +83,7 @@ impl<'g> Queue<'g> {
             graph,
             waiting,
             blocked: vec![None; count],
+            succeeded: vec![0; count],
             ended: vec![false; count],
             ready,
         }
@@ -109,12 +112,18 @@ impl<'g> Queue<'g> {
                 let at = behind.index();
                 self.waiting[at] -= 1;
                 self.blocked[at] = self.blocked[at].or(failure);
+                self.succeeded[at] += usize::from(failure.is_none());
                 if self.waiting[at] > 0 {
                     continue;
                 }
                 match (&self.graph.nodes[behind], self.blocked[at]) {
                     (Node::Gate(Gate::Ended), _) => open.push((behind, None)),
-                    (Node::Gate(Gate::Succeeded), blocked) => open.push((behind, blocked)),
+                    (Node::Gate(Gate::Enough(needed)), _) if self.succeeded[at] >= *needed => {
+                        open.push((behind, None));
+                    }
+                    (Node::Gate(Gate::Succeeded | Gate::Enough(_)), blocked) => {
+                        open.push((behind, blocked));
+                    }
                     (Node::Work(work), Some(cause)) => {
                         skip(work, Skipped::Behind(cause));
                         open.push((behind, Some(cause)));

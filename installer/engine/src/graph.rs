@@ -1,11 +1,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
+use crate::drive::{Ended, drive};
 use crate::plan::{Bond, Part, Plan, When};
 use crate::{Order, Step};
 
@@ -27,6 +29,8 @@ pub(crate) enum Gate {
     Succeeded,
     /// Opens when all ahead ended.
     Ended,
+    /// Opens when all ahead ended and so many of them succeeded.
+    Enough(usize),
 }
 
 pub(crate) struct Work {
@@ -186,6 +190,23 @@ impl Graph {
         ahead
     }
 
+    /// The steps that are still done where each step on this host fails.
+    pub async fn without(&self, host: &str) -> Vec<NodeView> {
+        let done: Mutex<HashSet<usize>> = Mutex::default();
+        let visit = async |index: NodeIndex, work: &Work| {
+            if work.host == host {
+                return Ended::Failed;
+            }
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            done.insert(index.index());
+            Ended::Succeeded
+        };
+        drive(self, 1, &CancellationToken::new(), visit, |_, _| {}).await;
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let nodes = self.view().into_iter();
+        nodes.filter(|node| done.contains(&node.id)).collect()
+    }
+
     pub(crate) fn ahead(&self, index: NodeIndex) -> impl Iterator<Item = NodeIndex> {
         self.nodes.neighbors_directed(index, Direction::Incoming)
     }
@@ -224,6 +245,10 @@ impl Lowering {
                 Gate::Succeeded,
                 self.tail.get(&host).copied().into_iter().collect(),
             ),
+            Order::Enough { of, needed } => {
+                let tails = of.iter().filter_map(|host| self.tail.get(host).copied());
+                (Gate::Enough(needed), tails.collect())
+            }
         };
         if ahead.is_empty() {
             return;

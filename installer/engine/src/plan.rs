@@ -16,6 +16,8 @@ pub enum Order {
     AllSettled,
     /// Nothing starts before everything ahead has succeeded on this one host.
     Host(String),
+    /// Nothing starts before everything ahead has ended on all of these hosts, and has succeeded on so many of them.
+    Enough { of: Vec<String>, needed: usize },
 }
 
 /// What a person asked for: stages one after another.

@@ -345,6 +345,37 @@ async fn a_settled_gate_does_not_lift_an_earlier_one() {
     assert!(world.lock().unwrap().is_empty());
 }
 
+/// What is done behind two hosts of which so many must succeed, where these fail.
+async fn behind(needed: usize, failing: &[&str]) -> Vec<String> {
+    let world = World::default();
+    let of = ["a", "b"].map(str::to_owned).to_vec();
+    let task = of.iter().fold(Task::new("members"), |task, host| {
+        let act = Act::new(&world, "member");
+        let act = if failing.contains(&&**host) {
+            act.failing(Fault::Lasting)
+        } else {
+            act
+        };
+        task.on(host, vec![Arc::new(act)])
+    });
+    let task = task
+        .then(Order::Enough { of, needed })
+        .on("c", steps(&world, &["behind"]));
+    go(&plan(vec![task])).await;
+    let mut done = world.lock().unwrap().clone();
+    done.sort_unstable();
+    done
+}
+
+#[tokio::test]
+async fn enough_hosts_open_a_gate_when_all_have_ended() {
+    assert_eq!(behind(1, &["a"]).await, ["behind@c", "member@b"]);
+    assert_eq!(behind(2, &["a"]).await, ["member@b"]);
+    assert!(behind(1, &["a", "b"]).await.is_empty());
+    let all = ["behind@c", "member@a", "member@b"];
+    assert_eq!(behind(2, &[]).await, all);
+}
+
 #[tokio::test]
 async fn steps_apart_fail_alone_and_a_settled_gate_waits_for_all_of_them() {
     let world = World::default();

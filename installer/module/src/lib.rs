@@ -126,7 +126,7 @@ pub fn workers(site: &Site) -> Stage {
             task::reach_endpoint(site),
         ],
     )
-    .after(task::after_first_master(site))
+    .after(task::after_control_plane())
 }
 
 /// What is in front of the masters on hosts of its own. Empty where kubexm sets up none.
@@ -144,7 +144,7 @@ pub fn load_balancer(site: &Site) -> Stage {
 /// Every node can pull what the site's registry holds, and nothing else.
 #[must_use]
 pub fn images(site: &Site) -> Stage {
-    Stage::new("images", vec![task::prove_images(site)]).after(Order::Host(OPERATOR.to_owned()))
+    Stage::new("images", vec![task::prove_images(site)])
 }
 
 /// On what occasion a cluster is to prove itself.

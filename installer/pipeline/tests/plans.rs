@@ -1,11 +1,12 @@
 //! Whole plans of the example configs, as people read them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{
     FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, Tree, What, needs,
 };
-use cluster::{Arch, Cluster, RegistryType, RuntimeType};
+use cluster::{Arch, Cluster, RegistryType, Role, RuntimeType};
+use engine::Graph;
 use pipeline::{Data, InstallStage, PipelineError, Site, delete, install};
 
 fn config(text: &str) -> Cluster {
@@ -360,4 +361,147 @@ fn refused(cluster: Cluster, manifest: Manifest) -> PipelineError {
     )
     .err()
     .unwrap()
+}
+
+/// The example configs from which a cluster can be installed.
+const EXAMPLES: &[&str] = &[
+    include_str!("../../../examples/bridge.yaml"),
+    include_str!("../../../examples/dual-stack.yaml"),
+    include_str!("../../../examples/external-etcd.yaml"),
+    include_str!("../../../examples/flannel.yaml"),
+    include_str!("../../../examples/ha-external.yaml"),
+    include_str!("../../../examples/ha-haproxy.yaml"),
+    include_str!("../../../examples/ha-internal.yaml"),
+    include_str!("../../../examples/ha-kube-vip.yaml"),
+    include_str!("../../../examples/ha-nginx.yaml"),
+    include_str!("../../../examples/kubeadm.yaml"),
+    include_str!("../../../examples/minimal.yaml"),
+    include_str!("../../../examples/mixed-arch.yaml"),
+    include_str!("../../../examples/no-registry.yaml"),
+    include_str!("../../../examples/single-node.yaml"),
+    include_str!("../../../examples/stacked-etcd.yaml"),
+    include_str!("../../../examples/three-etcd.yaml"),
+];
+
+fn graph(cluster: Cluster) -> Graph {
+    let manifest = complete(&cluster);
+    let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
+    let site = Site::new(cluster, manifest, tree, None);
+    install(&site, InstallStage::LAST).unwrap()
+}
+
+/// Everything that a step waits for, directly or not.
+fn all_ahead_of(graph: &Graph, id: usize) -> BTreeSet<usize> {
+    let (mut all, mut open) = (BTreeSet::new(), vec![id]);
+    while let Some(next) = open.pop() {
+        open.extend(
+            graph
+                .ahead_of(next)
+                .into_iter()
+                .filter(|id| all.insert(*id)),
+        );
+    }
+    all
+}
+
+#[test]
+fn nobody_pulls_before_the_registry_holds_every_image() {
+    const PULLING: &[&str] = &[
+        "images",
+        "control plane",
+        "network",
+        "workers",
+        "node network",
+    ];
+    for text in EXAMPLES {
+        let cluster = config(text);
+        let nodes: BTreeSet<String> = [Role::Master, Role::Worker]
+            .into_iter()
+            .flat_map(|role| cluster.hosts_in(role))
+            .map(|host| host.name.clone())
+            .collect();
+        let has_registry = cluster.registry_host().is_some();
+        let graph = graph(cluster);
+        let steps = graph.view();
+        let push = steps
+            .iter()
+            .find(|node| node.step.starts_with("push images"));
+        assert_eq!(push.is_some(), has_registry, "{text}");
+        let mut pulls: BTreeMap<&str, usize> = BTreeMap::new();
+        for node in &steps {
+            if !nodes.contains(&node.host) || !PULLING.contains(&&*node.stage) {
+                continue;
+            }
+            *pulls.entry(&node.host).or_default() += usize::from(node.step.starts_with("pull "));
+            if let Some(push) = push {
+                let ahead = all_ahead_of(&graph, node.id);
+                assert!(ahead.contains(&push.id), "{} on {}", node.title, node.host);
+            }
+        }
+        assert!(pulls.len() == nodes.len() && pulls.values().all(|pulls| *pulls == 1));
+    }
+}
+
+/// Of a cluster that is there, all steps of the other hosts that are not done while this host is down, but for those of
+/// the proof.
+async fn held_up(text: &str, down: &str) -> Vec<String> {
+    let graph = graph(config(text));
+    let done: BTreeSet<usize> = graph
+        .without(down)
+        .await
+        .iter()
+        .map(|node| node.id)
+        .collect();
+    let nodes = graph.view().into_iter();
+    nodes
+        .filter(|node| node.host != down && node.stage != "proof" && !done.contains(&node.id))
+        .map(|node| format!("{}/{}/{}/{}", node.stage, node.task, node.host, node.step))
+        .collect()
+}
+
+#[tokio::test]
+async fn one_host_that_is_down_holds_up_no_other() {
+    let three_etcd = include_str!("../../../examples/three-etcd.yaml");
+    let haproxy = include_str!("../../../examples/ha-haproxy.yaml");
+    let vip = include_str!("../../../examples/ha-kube-vip.yaml");
+    let stacked = include_str!("../../../examples/stacked-etcd.yaml");
+    for text in [three_etcd, haproxy, vip, stacked] {
+        let cluster = config(text);
+        for role in [Role::Etcd, Role::Master, Role::Worker, Role::LoadBalancer] {
+            let hosts = cluster.hosts_in(role);
+            let registry = cluster.registry_host().map(|host| &host.name);
+            for host in &hosts {
+                let alone = role != Role::Worker && hosts.len() < 3 && role != Role::LoadBalancer;
+                if alone || Some(&host.name) == registry {
+                    continue;
+                }
+                let held: Vec<String> = held_up(text, &host.name).await;
+                assert!(
+                    held.is_empty(),
+                    "{} of {}: {held:#?}",
+                    host.name,
+                    cluster.name()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_is_down_holds_up_what_pulls() {
+    let text = include_str!("../../../examples/three-etcd.yaml");
+    let registry = config(text).registry_host().unwrap().name.clone();
+    let held = held_up(text, &registry).await;
+    let stages: BTreeSet<&str> = held
+        .iter()
+        .filter_map(|path| path.split('/').next())
+        .collect();
+    assert!(
+        !stages.contains("etcd") && !stages.contains("runtime"),
+        "{stages:?}"
+    );
+    assert!(
+        stages.contains("images") && stages.contains("workers"),
+        "{stages:?}"
+    );
 }

@@ -14,8 +14,20 @@ pub struct BootstrapToken {
     /// Of every node that may have to join. One that could not be looked at does not join in this run.
     pub nodes: Vec<Slot<Membership>>,
     /// None where nobody joins.
-    pub token: Slot<Option<SecretString>>,
+    pub invitation: Slot<Option<Invitation>>,
 }
+
+/// With what a node joins.
+#[derive(Debug)]
+pub struct Invitation {
+    pub token: SecretString,
+    /// `172.16.0.2:6443`, of an apiserver that runs.
+    pub apiserver: String,
+}
+
+/// Where kubeadm notes how this master's own apiserver is reached.
+const APISERVER: &str = "sed -n 's|^ *kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: *||p' \
+     /etc/kubernetes/manifests/kube-apiserver.yaml";
 
 /// Begins the description of each token that kubexm makes.
 pub(crate) const OURS: &str = "kubexm:";
@@ -33,18 +45,18 @@ impl Step for BootstrapToken {
     }
 
     fn fills(&self) -> Vec<SlotId> {
-        vec![self.token.id()]
+        vec![self.invitation.id()]
     }
 
     async fn check(&self, _: &Cx) -> Result<State, StepError> {
-        if self.token.get().is_some() {
+        if self.invitation.get().is_some() {
             return Ok(State::Satisfied);
         }
         let outside = |node: &Slot<Membership>| node.get() == Some(&Membership::Outside);
         let joining = self.nodes.iter().filter(|node| outside(node)).count();
         Ok(match joining {
             0 => {
-                self.token.fill(None);
+                self.invitation.fill(None);
                 State::Satisfied
             }
             1 => State::needed("a node has not joined yet"),
@@ -72,7 +84,19 @@ impl Step for BootstrapToken {
                 "kubeadm made a bootstrap token and did not tell it",
             ));
         }
-        self.token.fill(Some(SecretString::from(token)));
+        let trying = "read where the apiserver is reached";
+        let apiserver = must(cx, trying, Command::script(APISERVER)).await?.text();
+        let apiserver = apiserver.trim().to_owned();
+        if apiserver.is_empty() {
+            return Err(StepError::new(
+                "the manifest of the apiserver does not say where it is reached",
+            )
+            .with_hint("on a master: cat /etc/kubernetes/manifests/kube-apiserver.yaml"));
+        }
+        self.invitation.fill(Some(Invitation {
+            token: SecretString::from(token),
+            apiserver,
+        }));
         Ok(())
     }
 

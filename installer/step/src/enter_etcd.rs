@@ -40,6 +40,8 @@ pub struct EnterEtcd {
     pub data_dir: Utf8PathBuf,
     /// Full once it was settled in this run: then the member has had no time to start.
     pub settled: Slot<()>,
+    /// Full once a cluster was founded in this run. The same for all members.
+    pub founded: Slot<()>,
 }
 
 impl EnterEtcd {
@@ -264,6 +266,9 @@ impl Step for EnterEtcd {
             .upload(&source, &self.bootstrap, &attrs, &cx.progress)
             .await?;
         self.settled.fill(());
+        if state == BootstrapState::New {
+            self.founded.fill(());
+        }
         Ok(())
     }
 

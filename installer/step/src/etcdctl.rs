@@ -7,7 +7,7 @@ use host::{Command, Output};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use crate::shell::ask;
+use crate::shell::{ask, refused};
 
 /// A member as the config has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +172,40 @@ impl EtcdCluster {
             Answer::Silence(why) => Err(StepError::passing(format!("etcd does not answer: {why}"))
                 .with_hint(JOURNAL_OF_EACH)),
         }
+    }
+
+    /// Who of the config votes, by what the cluster lists.
+    pub(crate) fn voters(&self, members: &[Member]) -> Vec<EtcdPeer> {
+        let votes = |peer: &&EtcdPeer| {
+            let url = peer.peer_url();
+            let mut voters = members.iter().filter(|member| !member.learner);
+            voters.any(|member| member.peer_urls.contains(&url))
+        };
+        self.peers.iter().filter(votes).cloned().collect()
+    }
+
+    /// The names of those of them that are not healthy.
+    pub(crate) async fn unhealthy(
+        &self,
+        cx: &Cx,
+        peers: &[EtcdPeer],
+    ) -> Result<Vec<String>, StepError> {
+        #[derive(Deserialize)]
+        struct Health {
+            endpoint: String,
+            health: bool,
+        }
+        let endpoints: Vec<String> = peers.iter().map(EtcdPeer::client_url).collect();
+        let ask = ["endpoint", "health", "--write-out=json"];
+        let output = self.etcdctl(cx, &endpoints, &ask).await?;
+        let answers: Vec<Health> = serde_json::from_slice(&output.stdout)
+            .map_err(|_| refused("ask etcd for its health", &output))?;
+        let healthy = |peer: &EtcdPeer| {
+            let url = peer.client_url();
+            answers.iter().any(|a| a.health && a.endpoint == url)
+        };
+        let unhealthy = peers.iter().filter(|peer| !healthy(peer));
+        Ok(unhealthy.map(|peer| peer.name.clone()).collect())
     }
 
     /// A cluster with members that the config does not know is not touched: what looks safe for the members of the

@@ -25,6 +25,11 @@ pub struct KubeadmControlPlane {
 const PKI: &str = "/etc/kubernetes/pki";
 /// What is noted goes by this name.
 const PODS: &str = "control-plane";
+const MANIFESTS: [&str; 3] = [
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+];
 /// The static pods as kubeadm calls them, in the order in which they are written anew: who acts through the apiserver
 /// starts when that is ready, and does not lose a minute with asking ever more rarely for one that is away.
 const WAVES: [&[&str]; 2] = [&["apiserver"], &["controller-manager", "scheduler"]];
@@ -56,7 +61,7 @@ quietly kubeadm init phase certs apiserver --config {CONFIG} 2>/dev/null || {{
     for half in apiserver.crt apiserver.key; do [ ! -e $half.old ] || mv -f $half.old $half; done
     exit 1; }}; }}
 rm -f apiserver.crt.old apiserver.key.old \"$log\"",
-            noted = are_noted(PODS)
+            noted = are_noted(PODS, &MANIFESTS)
         )
     }
 
@@ -66,14 +71,14 @@ rm -f apiserver.crt.old apiserver.key.old \"$log\"",
             "! {noted} || exit 0
 for part in {}; do
   manifest=/etc/kubernetes/manifests/kube-$part.yaml
-  before=$(sha256sum < $manifest)
+  before=$(cat $manifest 2>/dev/null | sha256sum)
   container=$({container})
   quietly kubeadm init phase control-plane $part --config {CONFIG}
-  [ \"$before\" = \"$(sha256sum < $manifest)\" ] || echo \"kube-$part $container\"
+  [ \"$before\" = \"$(cat $manifest | sha256sum)\" ] || echo \"kube-$part $container\"
 done
 rm -f \"$log\"",
             wave.join(" "),
-            noted = are_noted(PODS),
+            noted = are_noted(PODS, &MANIFESTS),
             container = container("kube-$part"),
         )
     }
@@ -126,8 +131,8 @@ impl Step for KubeadmControlPlane {
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let script = format!(
-            "{} || {{ echo runs with an older configuration; exit; }}; {}",
-            are_noted(PODS),
+            "{} || {{ echo lacks a manifest or runs with an older configuration; exit; }}; {}",
+            are_noted(PODS, &MANIFESTS),
             self.all_are_ready()
         );
         let reason = ask(cx, Command::script(script)).await?.text();

@@ -34,7 +34,7 @@ const HINT: &str = "on the masters: crictl ps -a --name etcd; crictl logs ID; ru
 /// write to, where the kubelet would take it up at once: it is given another directory there. And it writes every member
 /// as one that begins a cluster by itself; with whom a member began is kept, so that one that has lost its data does not.
 fn lay_aside() -> String {
-    let noted = are_noted("etcd");
+    let noted = are_noted("etcd", &["etcd"]);
     format!(
         "! {noted} || exit 0
 written=$(mktemp -d /run/kubexm-etcd.XXXXXX)
@@ -171,7 +171,7 @@ impl Step for KubeadmEtcd {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let noted = ask(cx, Command::script(are_noted("etcd"))).await?;
+        let noted = ask(cx, Command::script(are_noted("etcd", &["etcd"]))).await?;
         Ok(if noted.ok() {
             self.halted.lift(&self.node);
             State::Satisfied

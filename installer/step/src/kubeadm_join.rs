@@ -47,11 +47,14 @@ pub struct KubeadmJoin {
     pub joining: Joining,
     /// The `JoinConfiguration`.
     pub config: Content,
-    /// `address name` of an apiserver that runs: where the control plane's name leads on this node once it has joined,
-    /// nobody may answer yet.
-    pub detour: String,
+    /// The control plane's name. While the node joins it leads to the apiserver that its configuration names: where it
+    /// leads once the node has joined, nobody may answer yet.
+    pub name: String,
     pub reset: Arc<ResetNode>,
 }
+
+/// Reads the address of the apiserver to join by out of the `JoinConfiguration`.
+const ADDRESS: &str = "address=$(sed -n 's/^ *apiServerEndpoint: *//p' \"$config\" | tr -d '\"[]' | sed 's/:[0-9]*$//')";
 
 /// Ends the line of `/etc/hosts` that stands there only while the node joins.
 const DETOUR: &str = "# kubexm: while joining";
@@ -59,15 +62,16 @@ const DETOUR: &str = "# kubexm: while joining";
 impl Joining {
     /// Prints what is missing; nothing on a node that has joined.
     fn state(&self) -> String {
-        let pods = match self {
+        // A manifest that is lost is written anew where the static pods are seen to, without another join.
+        let control_plane = match self {
             Self::Worker => "",
-            Self::Master { .. } => "kube-apiserver kube-controller-manager kube-scheduler",
+            Self::Master { .. } => {
+                "; [ -s /etc/kubernetes/admin.conf ] || echo has not joined as a master yet"
+            }
         };
         format!(
             "[ ! -e {NOTES}/join ] || {{ echo was cut short; exit; }}; \
-             [ -s /etc/kubernetes/kubelet.conf ] || {{ echo has not joined yet; exit; }}; \
-             for pod in {pods}; do \
-             [ -e /etc/kubernetes/manifests/$pod.yaml ] || {{ echo \"$pod is not set up\"; exit; }}; done"
+             [ -s /etc/kubernetes/kubelet.conf ] || {{ echo has not joined yet; exit; }}{control_plane}"
         )
     }
 
@@ -135,17 +139,18 @@ impl Step for LookAtNode {
 
 impl KubeadmJoin {
     fn script(&self) -> String {
-        let detour = host::quote(&format!("{} {DETOUR}", self.detour));
+        let name = host::quote(&self.name);
         format!(
             "config=/run/kubexm-join.yaml
 {REPLACE}straight() {{ ! grep -q '{DETOUR}$' /etc/hosts || replace /etc/hosts sed '/{DETOUR}$/d' /etc/hosts; }}
-detoured() {{ printf '%s\\n' {detour} && cat /etc/hosts; }}
+detoured() {{ printf '%s %s %s\\n' \"$address\" {name} '{DETOUR}' && cat /etc/hosts; }}
 trap 'rm -f \"$config\"; straight' EXIT
 trap 'exit 1' HUP INT TERM
 missing=$({state})
 [ -n \"$missing\" ] || exit 0
 cat > \"$config\"
 [ -s \"$config\" ] || {{ echo 'no token was made for this node: run again' >&2; exit 1; }}
+{ADDRESS}
 straight
 replace /etc/hosts detoured
 if [ -e {NOTES}/join ]; then {mend}; fi
@@ -235,7 +240,7 @@ mod tests {
         KubeadmJoin {
             joining,
             config: Content::Text(String::new()),
-            detour: "172.16.0.2 lb.kubexm.local".to_owned(),
+            name: "lb.kubexm.local".to_owned(),
             reset: Arc::new(ResetNode { data: Vec::new() }),
         }
     }
@@ -258,6 +263,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let hosts = dir.path().join("hosts");
         let before = "127.0.0.1 localhost\n172.16.0.3 lb.kubexm.local\n";
+        let config = dir.path().join("join.yaml");
+        std::fs::write(
+            &config,
+            "  bootstrapToken:\n    apiServerEndpoint: 172.16.0.2:6443\n",
+        )
+        .unwrap();
+        let config = config.to_str().unwrap();
         std::fs::write(&hosts, before).unwrap();
         let script = step(Joining::Worker).script();
         let begin = script.find("replace()").unwrap();
@@ -266,10 +278,10 @@ mod tests {
             script[from..from + script[from..].find(to).unwrap()].to_owned()
         };
         let functions = script[begin..begin + script[begin..].find("\ntrap").unwrap()].to_owned();
-        let detour = lines("replace /etc/hosts detoured", "\nif [");
+        let detour = lines("address=$(sed", "\nif [");
         let path = hosts.to_str().unwrap();
-        let script =
-            format!("{functions}\n{detour}\ncat /etc/hosts; straight").replace("/etc/hosts", path);
+        let script = format!("config={config}\n{functions}\n{detour}\ncat /etc/hosts; straight")
+            .replace("/etc/hosts", path);
         let output = std::process::Command::new("sh")
             .args(["-euc", &script])
             .output()

@@ -27,6 +27,7 @@ mod image_archive;
 mod image_layout;
 mod image_name;
 mod import_images;
+mod in_turn;
 mod install_packages;
 mod install_programs;
 mod keep_etcd_authority;
@@ -93,7 +94,7 @@ pub use authority_hash::authority_hash;
 pub use await_cni_network::AwaitCniNetwork;
 pub use await_node::AwaitNode;
 pub use before::Former;
-pub use bootstrap_token::BootstrapToken;
+pub use bootstrap_token::{BootstrapToken, Invitation};
 pub use by_format::ByFormat;
 pub use certificate::Certificate;
 pub use certificate_authority::CertificateAuthority;
@@ -118,6 +119,7 @@ pub use host::{FileAttrs, Owner};
 pub use image_archive::{ImageArchives, NodeImage};
 pub use image_name::SiteNames;
 pub use import_images::{Containerd, ImportImages};
+pub use in_turn::InTurn;
 pub use install_packages::InstallPackages;
 pub use install_programs::{InstallPrograms, LocalProgram};
 pub use keep_etcd_authority::KeepEtcdAuthority;
@@ -140,9 +142,9 @@ pub use packages::{LocalPackage, RepositoryFile, SystemPackages};
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use pod_network::PodNetwork;
 pub use preflight::{
-    Bringer, FOUNDATION, Finding, Held, Identity, JudgeSurveys, Leftover, MARKER, Memory,
-    Neighbour, Port, Program, ProgramFeature, Requirements, SelinuxBoolean, SharedAddress, Space,
-    Survey, SurveyHost, System,
+    Bringer, FOUNDATION, Finding, Held, Identity, JudgeSurveys, KeptAuthority, Leftover, MARKER,
+    Memory, Neighbour, Port, Program, ProgramFeature, Requirements, SelinuxBoolean, SharedAddress,
+    Space, Survey, SurveyHost, System,
 };
 pub use prepare_vrrp::{PrepareVrrp, Vrrp};
 pub use promote_etcd_member::PromoteEtcdMember;
@@ -173,6 +175,6 @@ pub use take_back::TakeBack;
 pub use unpack_programs::{PackedProgram, UnpackPrograms};
 pub use upload_file::{Content, UploadFile};
 pub use upload_key_pair::UploadKeyPair;
-pub use verify_etcd::VerifyEtcd;
+pub use verify_etcd::{HealthyMembers, VerifyEtcd};
 pub use wait_ready::{Health, WaitReady};
 pub use write_kubeconfig::WriteKubeconfig;

@@ -2,6 +2,7 @@
 //! everything that is wrong before anything is touched.
 
 mod ask;
+mod authorities;
 mod guards;
 mod judge;
 mod packages;
@@ -21,6 +22,7 @@ use crate::KernelModule;
 use crate::before;
 use crate::packages::SystemPackages;
 
+pub use authorities::KeptAuthority;
 pub use guards::SelinuxBoolean;
 pub use shared::{Held, SharedAddress};
 pub use together::{Identity, JudgeSurveys};
@@ -32,6 +34,8 @@ pub struct Requirements {
     pub cluster: String,
     /// What the cluster keeps from its beginning, by key of the config.
     pub foundation: BTreeMap<&'static str, String>,
+    /// What no run may replace.
+    pub authorities: Vec<KeptAuthority>,
     /// The version of Kubernetes: `v1.34.2`.
     pub kubernetes: String,
     /// The machine type (`uname -m`) that the config names, and the bundle has programs for.
@@ -204,6 +208,7 @@ impl Step for SurveyHost {
         let shared = shared::look(cx, &self.requirements, &facts).await?;
         match marker {
             Some(cluster) if cluster == self.requirements.cluster => {
+                findings.extend(authorities::find_replaced(cx, &self.requirements).await?);
                 findings.extend(running::find_changed(cx, &self.requirements).await?);
                 findings.extend(running::find_other_version(cx, &self.requirements).await?);
             }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::Command;
 
 use crate::shell::{ask, must, refused};
@@ -15,6 +15,8 @@ pub struct PullSandboxImage {
     pub reference: String,
     /// Where containerd learns which registry to ask.
     pub hosts_dir: Utf8PathBuf,
+    /// Full once the site's registry holds what is pulled; none where the site has no registry.
+    pub pushed: Option<Slot<()>>,
 }
 
 const PINNED: &str = "io.cri-containerd.pinned=pinned";
@@ -33,6 +35,10 @@ impl Step for PullSandboxImage {
 
     fn describe(&self) -> String {
         format!("pull and pin {}", self.reference)
+    }
+
+    fn takes(&self) -> Vec<SlotId> {
+        self.pushed.iter().map(Slot::id).collect()
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

@@ -26,25 +26,28 @@ pub struct PushImages {
     credentials: Slot<RegistryCredentials>,
     layout: Utf8PathBuf,
     images: Vec<ImageEntry>,
+    pushed: Slot<()>,
 }
 
 /// How many small questions are asked at once.
 const QUESTIONS: usize = 16;
 
 impl PushImages {
-    /// `layout` is `images/` of the tree.
+    /// `layout` is `images/` of the tree; `pushed` is full once the registry holds all images, for those who pull.
     #[must_use]
     pub fn new(
         site: SiteRegistry,
         credentials: Slot<RegistryCredentials>,
         layout: impl Into<Utf8PathBuf>,
         images: Vec<ImageEntry>,
+        pushed: Slot<()>,
     ) -> Self {
         Self {
             site,
             credentials,
             layout: layout.into(),
             images,
+            pushed,
         }
     }
 
@@ -147,12 +150,19 @@ impl Step for PushImages {
         vec![self.credentials.id()]
     }
 
+    fn fills(&self) -> Vec<SlotId> {
+        vec![self.pushed.id()]
+    }
+
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let way = self.way(cx).await?;
         let registry = self.connect(&way).await?;
         let missing = explained(self.missing(&registry).await, &way)?;
         Ok(match missing.as_slice() {
-            [] => State::Satisfied,
+            [] => {
+                self.pushed.fill(());
+                State::Satisfied
+            }
             [(name, _)] => State::needed(format!("the registry lacks {name}")),
             [(name, _), rest @ ..] => {
                 State::needed(format!("the registry lacks {name} and {} more", rest.len()))

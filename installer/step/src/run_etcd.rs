@@ -3,11 +3,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
-use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use crate::etcdctl::{EtcdCluster, EtcdPeer, JOURNAL_OF_EACH};
-use crate::shell::refused;
 use crate::{Halted, RunService};
 
 /// Has a member run with the files that are on its host now. A member that runs with older ones is restarted only
@@ -23,13 +21,6 @@ pub struct RunEtcd {
 /// How long a restarted member may take to be healthy, once systemd has it up.
 const RECOVERY: Duration = Duration::from_mins(1);
 const ASK_EVERY: Duration = Duration::from_secs(1);
-const HEALTH: &[&str] = &["endpoint", "health", "--write-out=json"];
-
-#[derive(Deserialize)]
-struct Health {
-    endpoint: String,
-    health: bool,
-}
 
 impl RunEtcd {
     /// Everybody who votes.
@@ -43,25 +34,7 @@ impl RunEtcd {
             ))
             .with_hint(error.hint().unwrap_or(JOURNAL_OF_EACH))
         })?;
-        let votes = |peer: &&EtcdPeer| {
-            let url = peer.peer_url();
-            let mut voters = members.iter().filter(|member| !member.learner);
-            voters.any(|member| member.peer_urls.contains(&url))
-        };
-        Ok(self.cluster.peers.iter().filter(votes).cloned().collect())
-    }
-
-    async fn unhealthy(&self, cx: &Cx, peers: &[EtcdPeer]) -> Result<Vec<String>, StepError> {
-        let endpoints: Vec<String> = peers.iter().map(EtcdPeer::client_url).collect();
-        let output = self.cluster.etcdctl(cx, &endpoints, HEALTH).await?;
-        let answers: Vec<Health> = serde_json::from_slice(&output.stdout)
-            .map_err(|_| refused("ask etcd for its health", &output))?;
-        let healthy = |peer: &EtcdPeer| {
-            let url = peer.client_url();
-            answers.iter().any(|a| a.health && a.endpoint == url)
-        };
-        let unhealthy = peers.iter().filter(|peer| !healthy(peer));
-        Ok(unhealthy.map(|peer| peer.name.clone()).collect())
+        Ok(self.cluster.voters(&members))
     }
 
     /// Whether the cluster bears it that this member goes away for a moment. One of two cannot be spared at all, and is
@@ -82,7 +55,7 @@ impl RunEtcd {
             return Ok(());
         }
         let needed = (voters.len() / 2 + 1).min(others.len());
-        let unhealthy = self.unhealthy(cx, &others).await?;
+        let unhealthy = self.cluster.unhealthy(cx, &others).await?;
         let healthy = others.len() - unhealthy.len();
         if healthy >= needed {
             return Ok(());
@@ -98,6 +71,7 @@ impl RunEtcd {
     async fn recover(&self, cx: &Cx) -> Result<(), StepError> {
         let deadline = Instant::now() + RECOVERY;
         while !self
+            .cluster
             .unhealthy(cx, std::slice::from_ref(&self.me))
             .await?
             .is_empty()
@@ -120,7 +94,7 @@ impl RunEtcd {
 }
 
 /// "node2 is", "node2 and node3 are".
-fn are(names: &[String]) -> String {
+pub(crate) fn are(names: &[String]) -> String {
     let verb = if names.len() == 1 { "is" } else { "are" };
     format!("{} {verb}", names.join(" and "))
 }

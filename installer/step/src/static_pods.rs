@@ -17,9 +17,16 @@ const DIGEST: &str =
 const RECOVERY: Duration = Duration::from_mins(5);
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
-/// A condition: these pods were made from what is there now.
-pub(crate) fn are_noted(pods: &str) -> String {
-    format!("[ \"$({DIGEST})\" = \"$(cat {NOTES}/{pods} 2>/dev/null)\" ]")
+/// A condition: these pods were made from what is there now, and each has its manifest.
+pub(crate) fn are_noted(pods: &str, manifests: &[&str]) -> String {
+    let manifests: Vec<String> = manifests
+        .iter()
+        .map(|name| format!(" && [ -e /etc/kubernetes/manifests/{name}.yaml ]"))
+        .collect();
+    format!(
+        "{{ [ \"$({DIGEST})\" = \"$(cat {NOTES}/{pods} 2>/dev/null)\" ]{}; }}",
+        manifests.concat()
+    )
 }
 
 /// Notes that these pods run as they were made from what is there now.
@@ -90,7 +97,7 @@ pub(crate) async fn in_turn(
 }
 
 /// Why a master is left as it is after one that did not come up.
-fn not_touched(what: &str, halted: &str) -> StepError {
+pub(crate) fn not_touched(what: &str, halted: &str) -> StepError {
     StepError::new(format!(
         "{what} runs with an older configuration and is not touched, because it did not come up on {halted}"
     ))

@@ -1,15 +1,34 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Cx, Data, Slot, State, Step, StepError};
 
 use crate::etcdctl::{Answer, EtcdCluster, JOURNAL_OF_EACH};
+use crate::run_etcd::are;
 
-/// Has etcd prove that every expected member, and no other, votes and is healthy.
+/// Has etcd prove that it serves, by the health of those who vote.
 pub struct VerifyEtcd {
     pub cluster: EtcdCluster,
+    pub wanted: HealthyMembers,
+}
+
+/// Who must be healthy.
+#[derive(Clone, Debug)]
+pub enum HealthyMembers {
+    /// Every member of the config.
+    All,
+    /// The majority of those who vote; every member where this is full, as the cluster was founded in this run.
+    Majority(Slot<()>),
+}
+
+impl HealthyMembers {
+    fn are_all(&self) -> bool {
+        match self {
+            Self::All => true,
+            Self::Majority(founded) => founded.get().is_some(),
+        }
+    }
 }
 
 /// How long a freshly assembled cluster may take to settle.
@@ -23,10 +42,7 @@ impl Step for VerifyEtcd {
     }
 
     fn describe(&self) -> String {
-        format!(
-            "verify that the {} etcd members are healthy",
-            self.cluster.peers.len()
-        )
+        "verify that etcd is healthy".to_owned()
     }
 
     fn inputs(&self) -> String {
@@ -39,33 +55,26 @@ impl Step for VerifyEtcd {
             Answer::Members(listed) => listed,
             Answer::Silence(why) => return Ok(State::needed(why)),
         };
-        if let Some(learner) = listed.iter().find(|member| member.learner) {
-            return Ok(State::needed(format!(
-                "{} is still a learner",
-                learner.title()
-            )));
+        let voters = self.cluster.voters(&listed);
+        let (all, votes) = (self.cluster.peers.len(), voters.len());
+        let whole = self.wanted.are_all();
+        if whole && votes < all {
+            return Ok(State::needed(format!("{votes} of its {all} members vote")));
         }
-        let found: BTreeSet<&str> = listed.iter().map(|member| member.name.as_str()).collect();
-        let wanted: BTreeSet<&str> = self
-            .cluster
-            .peers
-            .iter()
-            .map(|peer| peer.name.as_str())
-            .collect();
-        if found != wanted {
-            return Ok(State::needed(format!(
-                "its members are {found:?}, not {wanted:?}"
-            )));
+        let unhealthy = self.cluster.unhealthy(cx, &voters).await?;
+        let healthy = votes - unhealthy.len();
+        let needed = if whole { all } else { votes / 2 + 1 };
+        if healthy < needed {
+            return Ok(State::needed(format!("{} not healthy", are(&unhealthy))));
         }
-        let health = self
-            .cluster
-            .etcdctl(cx, &endpoints, &["endpoint", "health"])
-            .await?;
-        Ok(if health.ok() {
-            State::Satisfied
-        } else {
-            State::needed(health.last_words())
-        })
+        if healthy < all {
+            let warning = format!(
+                "etcd has {healthy} healthy members of {all}: mend the others before one more is lost"
+            );
+            cx.progress
+                .seen(format!("{healthy} of {all} members"), Some(warning));
+        }
+        Ok(State::Satisfied)
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {

@@ -195,6 +195,20 @@ async fn a_pod_that_is_restarted_over_and_over_is_not_well_while_it_runs() {
 }
 
 #[tokio::test]
+async fn a_pod_that_was_evicted_is_no_trouble() {
+    let running =
+        json!({ "name": "coredns", "ready": true, "restartCount": 0, "state": { "running": {} } });
+    let mut evicted = pod("coredns-abc", "False", &json!({}));
+    evicted["status"] = json!({ "phase": "Failed", "reason": "Evicted" });
+    let pods = list(&[evicted, pod("coredns-def", "True", &running)]);
+    let host = FakeHost::new("m1").on("get --output json pods", 0, pods);
+    let proof = ProveSystemPods {
+        patience: Retry::NETWORK,
+    };
+    assert_eq!(told(host, &proof).await, "2 pods");
+}
+
+#[tokio::test]
 async fn an_apiserver_tells_which_of_its_checks_fails() {
     let proof = ProveApiserver {
         server: "https://10.0.0.1:6443".into(),

@@ -12,8 +12,8 @@ use host::HostError;
 use host::fake::FakeHost;
 use host::{Command, Output};
 use step::{
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, Halted, KeepEtcdAuthority, LookAtEtcd,
-    NoteEtcdFounded, PromoteEtcdMember, RunEtcd, RunService, VerifyEtcd,
+    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, Halted, HealthyMembers, KeepEtcdAuthority,
+    LookAtEtcd, NoteEtcdFounded, PromoteEtcdMember, RunEtcd, RunService, VerifyEtcd,
 };
 use tempfile::TempDir;
 
@@ -146,6 +146,7 @@ fn enter(number: u8, members: u8, entry: Entry) -> EnterEtcd {
         bootstrap: "/etc/etcd/bootstrap.env".into(),
         data_dir: "/var/lib/etcd".into(),
         settled: Slot::new("settled"),
+        founded: Slot::new("founded"),
     }
 }
 
@@ -487,11 +488,46 @@ async fn that_a_cluster_was_founded_is_noted_once() {
 async fn the_proof_asks_for_every_member_and_does_not_wait_for_foreign_ones() {
     let proof = |members: u8| VerifyEtcd {
         cluster: cluster(members),
+        wanted: HealthyMembers::All,
     };
-    let list = || host("").on("member list", 0, everybody());
+    let list = || {
+        let well = host("").on("endpoint health", 0, health(&[1, 2, 3], &[]));
+        well.on("member list", 0, everybody())
+    };
     assert_eq!(says(&proof(3), list()).await, "satisfied");
     insta::assert_snapshot!(says(&proof(2), list()).await, @r"
     etcd has a member that the config does not list: node3
     hint: add it to the role etcd, or take it out: etcdctl member remove 3
     ");
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_there_serves_by_its_majority_and_a_new_one_by_all() {
+    let founded = Slot::new("founded");
+    let proof = VerifyEtcd {
+        cluster: cluster(3),
+        wanted: HealthyMembers::Majority(founded.clone()),
+    };
+    let one_down = || {
+        let host = host("").on("endpoint health", 1, health(&[1, 3], &[2]));
+        host.on("member list", 0, everybody())
+    };
+    let look = async |host: FakeHost| {
+        let cx = Cx {
+            host: Arc::new(host),
+            progress: Progress::unseen(),
+        };
+        proof.check(&cx).await.unwrap()
+    };
+    assert_eq!(look(one_down()).await, State::Satisfied);
+    let lost = host("").on("endpoint health", 1, health(&[3], &[1, 2]));
+    let lost = lost.on("member list", 0, everybody());
+    let lacking = State::needed("node1 and node2 are not healthy");
+    assert_eq!(look(lost).await, lacking);
+    founded.fill(());
+    let lacking = State::needed("node2 is not healthy");
+    assert_eq!(look(one_down()).await, lacking);
+    let two_vote = host("").on("member list", 0, listed(&[member(1, ""), member(3, "")]));
+    let lacking = State::needed("2 of its 3 members vote");
+    assert_eq!(look(two_vote).await, lacking);
 }

@@ -10,9 +10,9 @@ use host::Facts;
 use host::fake::{FakeHost, facts};
 use jiff::Timestamp;
 use step::{
-    Bringer, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KernelModule, Leftover, MARKER,
-    Memory, Port, Program, ProgramFeature, Requirements, SelinuxBoolean, Space, Survey, SurveyHost,
-    System,
+    Bringer, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KeptAuthority, KernelModule,
+    Leftover, MARKER, Memory, Port, Program, ProgramFeature, Requirements, SelinuxBoolean, Space,
+    Survey, SurveyHost, System,
 };
 
 fn requirements() -> Requirements {
@@ -336,6 +336,56 @@ async fn what_runs_here_is_neither_upgraded_nor_made_another() {
     ");
     let broken = ours("", same);
     assert_eq!(judged(vec![broken]).await, "fit");
+}
+
+#[tokio::test]
+async fn an_authority_of_a_cluster_is_not_replaced() {
+    let certs = tempfile::tempdir().unwrap();
+    let local = camino::Utf8Path::from_path(certs.path())
+        .unwrap()
+        .join("sa.pub");
+    let asks = || Requirements {
+        authorities: vec![KeptAuthority {
+            local: local.clone(),
+            path: "/etc/kubernetes/pki/sa.pub".into(),
+        }],
+        ..requirements()
+    };
+    let ours = |key: &'static str| {
+        let host = host("node1", |_| ()).with_file(MARKER, "demo\n", 0o644);
+        host.with_file("/etc/kubernetes/pki/sa.pub", key, 0o644)
+    };
+    let said = async |host: FakeHost| {
+        let survey = Slot::new("node1");
+        let step = SurveyHost {
+            requirements: asks(),
+            survey: survey.clone(),
+        };
+        let cx = Cx {
+            host: Arc::new(host),
+            progress: Progress::unseen(),
+        };
+        step.check(&cx).await.unwrap();
+        let findings: Vec<String> = survey
+            .get()
+            .unwrap()
+            .findings
+            .iter()
+            .map(|found| found.what.clone())
+            .collect();
+        findings
+            .join("\n")
+            .replace(certs.path().to_str().unwrap(), "[certs]")
+    };
+    let lost =
+        "its cluster was made with /etc/kubernetes/pki/sa.pub, and [certs]/sa.pub is not there";
+    assert_eq!(said(ours("key")).await, lost);
+    std::fs::write(&local, "another").unwrap();
+    let another =
+        "its cluster was made with another /etc/kubernetes/pki/sa.pub than [certs]/sa.pub";
+    assert_eq!(said(ours("key")).await, another);
+    std::fs::write(&local, "key").unwrap();
+    assert_eq!(said(ours("key")).await, "");
 }
 
 #[tokio::test]

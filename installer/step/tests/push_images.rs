@@ -283,7 +283,13 @@ async fn a_registry_that_is_not_the_sites_own_is_refused() {
         username: "kubexm".to_owned(),
         password,
     });
-    let push = PushImages::new(site.registry(), slot, layout.dir(), images.clone());
+    let push = PushImages::new(
+        site.registry(),
+        slot,
+        layout.dir(),
+        images.clone(),
+        Slot::new("pushed"),
+    );
     insta::assert_snapshot!(fails(&push, &site).await, @r"
     the registry 127.0.0.1:[port] refused the credentials
     hint: the registry reads them from its htpasswd file; running `install` again puts ours there
@@ -297,7 +303,13 @@ async fn a_registry_that_is_not_the_sites_own_is_refused() {
         ca: other.certificate(),
         ..site.registry()
     };
-    let push = PushImages::new(at, site.credentials.clone(), layout.dir(), images.clone());
+    let push = PushImages::new(
+        at,
+        site.credentials.clone(),
+        layout.dir(),
+        images.clone(),
+        Slot::new("pushed"),
+    );
     insta::assert_snapshot!(fails(&push, &site).await, @r#"
     the certificate of the registry 127.0.0.1:[port] is not trusted: invalid peer certificate: BadSignature
     hint: is it the site's registry that answers there, under a name or address of its certificate?
@@ -307,7 +319,13 @@ async fn a_registry_that_is_not_the_sites_own_is_refused() {
         url: format!("https://localhost:{}", site.port),
         ..site.registry()
     };
-    let push = PushImages::new(at, site.credentials.clone(), layout.dir(), images.clone());
+    let push = PushImages::new(
+        at,
+        site.credentials.clone(),
+        layout.dir(),
+        images.clone(),
+        Slot::new("pushed"),
+    );
     insta::assert_snapshot!(fails(&push, &site).await, @r#"
     the certificate of the registry localhost:[port] is not trusted: invalid peer certificate: certificate not valid for name "localhost"; certificate is only valid for IpAddress(127.0.0.1)
     hint: is it the site's registry that answers there, under a name or address of its certificate?
@@ -411,7 +429,13 @@ async fn what_a_registry_may_answer_becomes_a_sentence() {
             url: server.uri(),
             ..site.registry()
         };
-        let push = PushImages::new(at, site.credentials.clone(), layout.dir(), images.clone());
+        let push = PushImages::new(
+            at,
+            site.credentials.clone(),
+            layout.dir(),
+            images.clone(),
+            Slot::new("pushed"),
+        );
         let error = push.apply(&operator()).await.unwrap_err();
         assert!(!error.may_pass());
         let error = told(&error).replace(&server.address().to_string(), "[registry]");
@@ -465,7 +489,13 @@ async fn credentials_go_nowhere_else() {
         ..site.registry()
     };
     let images = vec![entry("quay.io/team/tool:1", &root)];
-    let push = PushImages::new(at, site.credentials.clone(), layout.dir(), images);
+    let push = PushImages::new(
+        at,
+        site.credentials.clone(),
+        layout.dir(),
+        images,
+        Slot::new("pushed"),
+    );
     let error = push.apply(&operator()).await.unwrap_err().to_string();
     assert!(
         error.ends_with("/v2/x/blobs/uploads/1, which is not itself"),

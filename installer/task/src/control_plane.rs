@@ -6,16 +6,20 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{EtcdType, Host, KubernetesType};
 use engine::{Order, Step, Task};
 use step::{
-    ApplyManifest, Content, GrantAdministrators, Health, KeyPairFiles, RunService, WaitReady,
+    ApplyManifest, Content, GrantAdministrators, Halted, Health, InTurn, KeyPairFiles, RunService,
+    WaitReady,
 };
 use templates::{
     ApiserverUnit, Arguments, ClusterAdmins, ClusterRoles, ControllerManagerUnit, SchedulerUnit,
 };
 
+use crate::check::CONTROL_PLANE;
+use crate::etcd::majority;
 use crate::files::{directory, key_pair, upload};
 use crate::kube::{KUBERNETES, PKI};
 use crate::kube_pki::{CA, FRONT_PROXY_CA};
 use crate::os::rendered;
+use crate::site::names;
 use crate::{Site, arguments, programs};
 
 /// The ports where the components answer on their own hosts, the apiserver's aside, which the config has.
@@ -145,7 +149,7 @@ pub fn control_plane_files(site: &Site) -> Task {
             directory(PKI),
             programs::install(site, "kubectl", "/usr/local/bin"),
         ];
-        steps.extend(pki(site, host));
+        steps.extend(pki(site));
         steps.extend(etcd_client(site));
         for service in services(site, host) {
             steps.extend(service.files(site));
@@ -156,7 +160,7 @@ pub fn control_plane_files(site: &Site) -> Task {
 }
 
 /// Certificates and keys of Kubernetes itself, and the kubeconfigs of those who call the apiservers from a master.
-fn pki(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+fn pki(site: &Site) -> Vec<Arc<dyn Step>> {
     let mut steps: Vec<Arc<dyn Step>> = PAIRS
         .iter()
         .map(|name| key_pair(site.kubernetes_files(name), name))
@@ -171,10 +175,7 @@ fn pki(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         steps.push(upload(format!("{PKI}/{name}"), Content::Local(from), mode));
     }
     let mut kubeconfigs = vec!["admin", "controller-manager", "scheduler"];
-    let is_first = site
-        .first_master()
-        .is_some_and(|first| first.name == host.name);
-    if is_first && site.traits().cluster_admins_group {
+    if site.traits().cluster_admins_group {
         kubeconfigs.push("super-admin");
     }
     for name in kubeconfigs {
@@ -219,38 +220,55 @@ pub(crate) fn etcd_client(site: &Site) -> Vec<Arc<dyn Step>> {
 }
 
 /// The services of each master, and the next master only when they are ready: what is wrong with them keeps the others
-/// going as they are.
+/// going as they are. A master that is down keeps nobody waiting.
 #[must_use]
 pub fn control_plane_services(site: &Site) -> Task {
     let mut task = Task::new("control plane services");
+    let halted = Halted::default();
     for host in masters(site) {
         let steps = services(site, host).into_iter().flat_map(Service::run);
-        task = task.then(Order::AllHosts).on(&host.name, steps.collect());
+        let in_turn = |step| -> Arc<dyn Step> {
+            Arc::new(InTurn {
+                what: "the control plane",
+                node: host.name.clone(),
+                halted: halted.clone(),
+                step,
+            })
+        };
+        let steps = steps.map(in_turn).collect();
+        task = task.then(Order::Settled).on(&host.name, steps);
     }
     task
 }
 
-/// What has to be there before an apiserver can start: the store, which its first member has proven healthy.
+/// What has to be there before an apiserver can start: the store, which the majority of its members has proven healthy.
 #[must_use]
 pub fn after_etcd(site: &Site) -> Order {
-    let first = site.etcd_hosts().into_iter().next();
-    first.map_or(Order::SameHost, |host| Order::Host(host.name.clone()))
+    majority(&site.etcd_hosts())
 }
 
-/// What has to be there before a node can come into the cluster: the first master.
+/// What has to be there before a node can come into the cluster: its control plane, on whichever master.
 #[must_use]
-pub fn after_first_master(site: &Site) -> Order {
-    let first = site.first_master();
-    first.map_or(Order::SameHost, |host| Order::Host(host.name.clone()))
+pub fn after_control_plane() -> Order {
+    Order::Host(CONTROL_PLANE.to_owned())
+}
+
+/// What is done once for the whole cluster, on a master that runs it.
+pub(crate) fn once(site: &Site, task: Task, steps: Vec<Arc<dyn Step>>) -> Task {
+    let masters = Order::Enough {
+        of: names(site.masters()),
+        needed: 1,
+    };
+    task.then(masters).on(CONTROL_PLANE, steps)
 }
 
 /// Who may do what, beside what every apiserver grants by itself.
 #[must_use]
 pub fn cluster_roles(site: &Site) -> Task {
     let task = Task::new("roles");
-    let Some(first) = masters(site).into_iter().next() else {
+    if masters(site).is_empty() {
         return task;
-    };
+    }
     let mut steps: Vec<Arc<dyn Step>> = Vec::new();
     if site.traits().cluster_admins_group {
         steps.push(Arc::new(GrantAdministrators {
@@ -261,5 +279,5 @@ pub fn cluster_roles(site: &Site) -> Task {
         name: "roles".to_owned(),
         content: Content::Text(rendered(&ClusterRoles {})),
     }));
-    task.on(&first.name, steps)
+    once(site, task, steps)
 }

@@ -6,6 +6,7 @@ use step::{ApplyManifest, Content, LookForResolvers, Resolvers};
 use templates::{CorednsConfig, CorednsManifest, Corefile, ForwardedZone};
 
 use crate::Site;
+use crate::control_plane::once;
 use crate::os::{rendered, rendered_late};
 
 /// Where a node reads which DNS servers to ask: past systemd's own, which answers on the node alone.
@@ -18,9 +19,9 @@ const SERVICE: u8 = 10;
 #[must_use]
 pub fn cluster_dns(site: &Site) -> Task {
     let mut task = Task::new("dns");
-    let Some(first) = site.first_master() else {
+    if site.masters().is_empty() {
         return task;
-    };
+    }
     let mut found: Vec<(String, Slot<Resolvers>)> = Vec::new();
     if site
         .cluster
@@ -45,7 +46,7 @@ pub fn cluster_dns(site: &Site) -> Task {
     }
     let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(ApplyManifest {
         name: "the Corefile".to_owned(),
-        content: config(site, &first.name, found),
+        content: config(site, found),
     })];
     if site.cluster.spec.kubernetes.kind == KubernetesType::Kubexm {
         steps.push(Arc::new(ApplyManifest {
@@ -53,19 +54,16 @@ pub fn cluster_dns(site: &Site) -> Task {
             content: Content::Text(manifest(site)),
         }));
     }
-    task.then(Order::Settled).on(&first.name, steps)
+    once(site, task.then(Order::Settled), steps)
 }
 
-fn config(site: &Site, first: &str, found: Vec<(String, Slot<Resolvers>)>) -> Content {
+fn config(site: &Site, found: Vec<(String, Slot<Resolvers>)>) -> Content {
     let corefile = corefile(site);
     if found.is_empty() {
         return Content::Text(rendered(&CorednsConfig {
             corefile: rendered(&corefile),
         }));
     }
-    // That of the master itself is there, or there would be no run on it; another node may be down.
-    let own = found.iter().filter(|(name, _)| name == first);
-    let takes = own.map(|(_, slot)| slot.id()).collect();
     let render = Arc::new(move || {
         let mut seen = found.iter().filter_map(|(_, slot)| slot.get());
         let asked = seen.all(|resolvers| *resolvers == Resolvers::Reachable);
@@ -80,7 +78,10 @@ fn config(site: &Site, first: &str, found: Vec<(String, Slot<Resolvers>)>) -> Co
             corefile: rendered_late(&corefile)?,
         })
     });
-    Content::Late { takes, render }
+    Content::Late {
+        takes: Vec::new(),
+        render,
+    }
 }
 
 /// With the DNS servers that the config names.

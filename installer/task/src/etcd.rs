@@ -6,9 +6,10 @@ use engine::{Order, Slot, Step, Task};
 
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, DataDirectory,
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, Halted, KeepEtcdAuthority,
-    KeyPairFiles, LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner, PromoteEtcdMember, RunEtcd,
-    RunService, StartEtcd, UploadFile, UploadKeyPair, Usage, VerifyEtcd,
+    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, Halted, HealthyMembers,
+    KeepEtcdAuthority, KeyPairFiles, LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner,
+    PromoteEtcdMember, RunEtcd, RunService, StartEtcd, UploadFile, UploadKeyPair, Usage,
+    VerifyEtcd,
 };
 use templates::{BootstrapState, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
 
@@ -178,7 +179,7 @@ fn unit(site: &Site) -> String {
 /// First all hosts are looked at, and members that are stopped are set going together. Then the members are settled one
 /// by one: the first founds the cluster if there can be no other, the others join as learners and are promoted, one
 /// that must be restarted waits for the others to be healthy; so quorum is never at risk. At last all are told that
-/// their cluster exists, and etcd proves that it is healthy.
+/// their cluster exists, and etcd proves that it serves: by its majority, or by all members where it was founded just now.
 ///
 /// Every member goes the same way, and a host that is down keeps the others from nothing that is safe without it; a
 /// learner that does not come up keeps new members waiting, for etcd takes in one at a time.
@@ -201,6 +202,7 @@ pub fn etcd_members(site: &Site) -> Task {
             .map(|host| (host.name.clone(), Slot::new(&host.name)))
             .collect(),
         halted: Halted::default(),
+        founded: Slot::new("the founding of etcd"),
     };
     let mut task = task;
     for (host, trace) in &members.traces {
@@ -211,15 +213,22 @@ pub fn etcd_members(site: &Site) -> Task {
             .then(Order::Settled)
             .on(&host.name, members.settle(host));
     }
-    task.then(Order::AllHosts)
-        .on_each(&names(hosts.iter().copied()), |_| vec![members.assembled()])
-        .then(Order::AllHosts)
-        .on(
-            &founder.name,
-            vec![Arc::new(VerifyEtcd {
+    task.then(majority(&hosts))
+        .on_each(&names(hosts.iter().copied()), |_| {
+            let verify = VerifyEtcd {
                 cluster: members.cluster.clone(),
-            })],
-        )
+                wanted: HealthyMembers::Majority(members.founded.clone()),
+            };
+            vec![members.assembled(), Arc::new(verify)]
+        })
+}
+
+/// The store serves as long as the majority of its members does.
+pub(crate) fn majority(hosts: &[&Host]) -> Order {
+    Order::Enough {
+        of: names(hosts.iter().copied()),
+        needed: hosts.len() / 2 + 1,
+    }
 }
 
 /// What the steps of all members have in common.
@@ -229,6 +238,7 @@ struct Members<'a> {
     founder: &'a str,
     traces: Vec<(String, Slot<EtcdTrace>)>,
     halted: Halted,
+    founded: Slot<()>,
 }
 
 impl Members<'_> {
@@ -279,6 +289,7 @@ impl Members<'_> {
                 bootstrap: BOOTSTRAP.into(),
                 data_dir: self.data_dir(),
                 settled: Slot::new("the way into etcd"),
+                founded: self.founded.clone(),
             }),
             Arc::new(RunEtcd {
                 service: service(),

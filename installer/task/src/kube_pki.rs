@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use cluster::{Host, KubernetesType};
+use cluster::{EtcdType, Host, KubernetesType};
 use engine::{Step, Task};
 use step::{
-    Certificate, CertificateAuthority, CertificateSpec, KeyPairFiles, ServiceAccountKey, Usage,
-    WriteKubeconfig,
+    Certificate, CertificateAuthority, CertificateSpec, KeptAuthority, KeyPairFiles,
+    ServiceAccountKey, Usage, WriteKubeconfig,
 };
 
+use crate::kube::PKI;
 use crate::{OPERATOR, Site};
 
 /// The authority of the apiservers, the kubelets and all their clients.
@@ -85,6 +86,32 @@ pub fn kube_pki(site: &Site) -> Task {
         }
     }
     task.on(OPERATOR, steps)
+}
+
+/// What the hosts of a cluster have of its authorities: no run may put others in their place.
+pub(crate) fn kept_authorities(site: &Site) -> Vec<KeptAuthority> {
+    let kept = |local: Utf8PathBuf, path: &str| KeptAuthority {
+        local,
+        path: path.into(),
+    };
+    let of_kubernetes = |name: &str| {
+        let path = format!("{PKI}/{name}.crt");
+        kept(site.kubernetes_files(name).certificate(), &path)
+    };
+    let mut all = vec![
+        of_kubernetes(CA),
+        of_kubernetes(FRONT_PROXY_CA),
+        kept(
+            site.service_account_key().public(),
+            &format!("{PKI}/{SERVICE_ACCOUNT}.pub"),
+        ),
+    ];
+    if site.cluster.spec.etcd.kind != EtcdType::External {
+        let local = KeyPairFiles::at(site.tree.certs("etcd").join("ca")).certificate();
+        all.push(kept(local.clone(), &format!("{PKI}/etcd/ca.crt")));
+        all.push(kept(local, "/etc/etcd/pki/ca.crt"));
+    }
+    all
 }
 
 /// What kubeadm would sign.

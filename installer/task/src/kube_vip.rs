@@ -7,6 +7,7 @@ use step::{
 };
 use templates::{KubeVipPod, KubeVipRole};
 
+use crate::control_plane::once;
 use crate::files::{directory, upload};
 use crate::kube::{KUBERNETES, MANIFESTS};
 use crate::kube_pki::CA;
@@ -59,16 +60,17 @@ pub fn kube_vip(site: &Site) -> Task {
     masters.fold(task, |task, host| task.on(&host.name, pod(site, host)))
 }
 
-/// What kube-vip may do in the cluster, given on the first master.
+/// What kube-vip may do in the cluster, given once.
 #[must_use]
 pub fn kube_vip_role(site: &Site) -> Task {
     let task = Task::new("kube-vip role");
-    let Some(master) = site.first_master().filter(|_| is_chosen(site)) else {
+    if !is_chosen(site) {
         return task;
-    };
+    }
     let user = USER.to_owned();
-    task.on(
-        &master.name,
+    once(
+        site,
+        task,
         vec![Arc::new(ApplyManifest {
             name: "kube-vip's role".to_owned(),
             content: Content::Text(rendered(&KubeVipRole { user })),

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use artifact::Sha256;
 use cluster::{EtcdType, Host, KubernetesType};
 use engine::{Order, Slot, Step, Task};
-use secrecy::SecretString;
 use step::{
-    BootstrapToken, Content, Halted, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane,
-    KubeadmEtcd, KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode, Membership, ResetNode,
-    RevokeTokens, RunKubeadmPhase,
+    BootstrapToken, Content, Halted, Invitation, Joining, JoiningEtcd, KeyPairFiles,
+    KubeadmControlPlane, KubeadmEtcd, KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode,
+    Membership, ResetNode, RevokeTokens, RunKubeadmPhase,
 };
 
 use crate::Site;
-use crate::control_plane::etcd_client;
+use crate::check::CONTROL_PLANE;
+use crate::control_plane::{etcd_client, once};
 use crate::files::{directory, key_pair, upload};
 use crate::kube::PKI;
 use crate::kube_pki::{CA, FRONT_PROXY_CA};
@@ -35,7 +35,7 @@ pub fn kubeadm_masters(site: &Site) -> Task {
     if site.cluster.spec.kubernetes.kind != KubernetesType::Kubeadm {
         return task;
     }
-    let joins = Joins::new(site, first, others);
+    let joins = Joins::new(site, others);
     let halted = Halted::default();
     let run = |host: &Host| -> Vec<Arc<dyn Step>> {
         let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(kubelet_service(site))];
@@ -50,24 +50,25 @@ pub fn kubeadm_masters(site: &Site) -> Task {
     for host in &masters {
         task = task.on(&host.name, master_files(site, host));
     }
-    let init: Arc<dyn Step> = Arc::new(KubeadmInit {
-        certificates: signed(site),
-        reset: reset(site),
-    });
-    let begin = [init]
-        .into_iter()
-        .chain(run(first))
-        .chain(phases(site, first));
-    task = task.on(&first.name, begin.collect());
     for host in others {
         task = task.on(&host.name, vec![joins.look(host)]);
     }
+    let init: Arc<dyn Step> = Arc::new(KubeadmInit {
+        certificates: signed(site),
+        reset: reset(site),
+        others: joins.nodes.clone(),
+        note: site.tree.certs("kubernetes").join("begun"),
+    });
+    let begin = [init].into_iter().chain(run(first));
+    task = task.then(Order::Settled).on(&first.name, begin.collect());
+    task = task.then(Order::Settled);
+    task = once(site, task, phases(site, first, &halted).into());
     task = joins.make_token(task);
     for host in others {
         let steps = [joins.join(host)].into_iter().chain(run(host));
         task = task.then(Order::Settled).on(&host.name, steps.collect());
     }
-    revoke_tokens(task, first)
+    revoke_tokens(task)
 }
 
 /// A master's own member of the store, where kubeadm runs it.
@@ -83,9 +84,9 @@ fn member(site: &Site, host: &Host, halted: &Halted) -> Option<Arc<dyn Step>> {
 }
 
 /// When everybody has joined, or could not.
-fn revoke_tokens(task: Task, first: &Host) -> Task {
+fn revoke_tokens(task: Task) -> Task {
     task.then(Order::Settled)
-        .on(&first.name, vec![Arc::new(RevokeTokens)])
+        .on(CONTROL_PLANE, vec![Arc::new(RevokeTokens)])
 }
 
 /// The workers that are no masters join side by side.
@@ -93,13 +94,10 @@ fn revoke_tokens(task: Task, first: &Host) -> Task {
 pub fn kubeadm_workers(site: &Site) -> Task {
     let mut task = Task::new("workers");
     let workers = site.plain_workers();
-    let Some(first) = site.first_master() else {
-        return task;
-    };
     if site.cluster.spec.kubernetes.kind != KubernetesType::Kubeadm {
         return task;
     }
-    let joins = Joins::new(site, first, &workers);
+    let joins = Joins::new(site, &workers);
     for host in &workers {
         let mut steps = kubelet_files(site, host);
         steps.push(joins.look(host));
@@ -113,25 +111,23 @@ pub fn kubeadm_workers(site: &Site) -> Task {
     if workers.is_empty() {
         return task;
     }
-    revoke_tokens(task, first)
+    revoke_tokens(task)
 }
 
 /// Nodes that join by one token.
 struct Joins<'a> {
     site: &'a Site,
-    first: &'a Host,
     nodes: Vec<(String, Slot<Membership>)>,
-    token: Slot<Option<SecretString>>,
+    invitation: Slot<Option<Invitation>>,
 }
 
 impl<'a> Joins<'a> {
-    fn new(site: &'a Site, first: &'a Host, nodes: &[&Host]) -> Self {
+    fn new(site: &'a Site, nodes: &[&Host]) -> Self {
         let slot = |host: &&Host| (host.name.clone(), Slot::new(&host.name));
         Self {
             site,
-            first,
             nodes: nodes.iter().map(slot).collect(),
-            token: Slot::new("the bootstrap token"),
+            invitation: Slot::new("the bootstrap token"),
         }
     }
 
@@ -170,21 +166,19 @@ impl<'a> Joins<'a> {
         let nodes = self.nodes.iter().map(|(_, slot)| slot.clone()).collect();
         let step = BootstrapToken {
             nodes,
-            token: self.token.clone(),
+            invitation: self.invitation.clone(),
         };
         task.then(Order::Settled)
-            .on(&self.first.name, vec![Arc::new(step)])
+            .on(CONTROL_PLANE, vec![Arc::new(step)])
     }
 
     fn join(&self, host: &Host) -> Arc<dyn Step> {
         let spec = &self.site.cluster.spec;
-        let address = self.first.internal_ips().into_iter().next();
-        let address = address.map_or_else(|| self.first.address.clone(), |ip| ip.to_string());
         let endpoint = self.is_master(host).then_some(host);
         Arc::new(KubeadmJoin {
             joining: self.joining(host),
-            config: join(self.site, host, self.first, endpoint, &self.token),
-            detour: format!("{address} {}", spec.control_plane_endpoint.domain),
+            config: join(self.site, host, endpoint, &self.invitation),
+            name: spec.control_plane_endpoint.domain.clone(),
             reset: reset(self.site),
         })
     }
@@ -244,7 +238,7 @@ fn signed(site: &Site) -> Vec<String> {
 }
 
 /// What the cluster itself keeps of all this.
-fn phases(site: &Site, first: &Host) -> [Arc<dyn Step>; 2] {
+fn phases(site: &Site, first: &Host, halted: &Halted) -> [Arc<dyn Step>; 2] {
     let version = site.kubernetes_version().with_v();
     let config = rendered(&kubeadm(site, first));
     let proxy = rendered(&kube_proxy(site)) + &version;
@@ -252,6 +246,7 @@ fn phases(site: &Site, first: &Host) -> [Arc<dyn Step>; 2] {
         Arc::new(RunKubeadmPhase {
             phase,
             digest: Sha256::of(text.as_bytes()).to_string(),
+            halted: halted.clone(),
         })
     };
     [

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use cluster::{Component, EtcdType, Host, KubeadmApi};
 use engine::{Slot, StepError};
-use secrecy::{ExposeSecret, SecretString};
-use step::{Content, KeyPairFiles, authority_hash};
+use secrecy::ExposeSecret;
+use step::{Content, Invitation, KeyPairFiles, authority_hash};
 use templates::{
     KubeProxy, Kubeadm, KubeadmCluster, KubeadmEndpoint, KubeadmEtcd, KubeadmEtcdTls, KubeadmForm,
     KubeadmJoin, KubeadmKubelet, KubeadmNode,
@@ -235,37 +235,36 @@ fn image_tag(site: &Site, name: &str) -> Option<String> {
 pub(crate) fn join(
     site: &Site,
     host: &Host,
-    first: &Host,
     endpoint_of: Option<&Host>,
-    token: &Slot<Option<SecretString>>,
+    invitation: &Slot<Option<Invitation>>,
 ) -> Content {
     let authority: KeyPairFiles = site.kubernetes_files(CA);
     let prepared: &[&str] = match endpoint_of {
         Some(_) => &[],
         None => &PREPARED,
     };
-    let port = site.cluster.spec.control_plane_endpoint.port;
     let join = KubeadmJoin {
         form: form(site),
         node: node(site, host, prepared),
         endpoint: endpoint_of.map(|host| endpoint(site, host)),
-        apiserver: format!("{}:{port}", url_address(first)),
+        apiserver: String::new(),
         token: String::new(),
         ca_hash: String::new(),
     };
-    let slot = token.clone();
+    let slot = invitation.clone();
     let render = move || -> Result<String, StepError> {
-        let Some(Some(token)) = slot.get() else {
+        let Some(Some(invitation)) = slot.get() else {
             return Ok(String::new());
         };
         rendered_late(&KubeadmJoin {
-            token: token.expose_secret().to_owned(),
+            apiserver: invitation.apiserver.clone(),
+            token: invitation.token.expose_secret().to_owned(),
             ca_hash: authority_hash(&authority)?,
             ..join.clone()
         })
     };
     Content::Late {
-        takes: vec![token.id()],
+        takes: vec![invitation.id()],
         render: std::sync::Arc::new(render),
     }
 }

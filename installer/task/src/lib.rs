@@ -40,7 +40,7 @@ pub use check::{
     prove_network,
 };
 pub use control_plane::{
-    after_etcd, after_first_master, cluster_roles, control_plane_files, control_plane_services,
+    after_control_plane, after_etcd, cluster_roles, control_plane_files, control_plane_services,
 };
 pub use dns::cluster_dns;
 pub use etcd::{etcd_config, etcd_members, etcd_pki};

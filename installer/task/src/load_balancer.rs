@@ -66,7 +66,7 @@ pub fn load_balancer(site: &Site) -> Task {
 pub fn prove_virtual_addresses(site: &Site) -> Task {
     let hosts = names(site.balancer_hosts());
     Task::new("virtual addresses")
-        .after(Order::AllHosts)
+        .after(Order::Settled)
         .on_each(&hosts, |_| {
             let reach = |address| -> Arc<dyn Step> { Arc::new(ReachAddress { address }) };
             site.virtual_sockets().into_iter().map(reach).collect()

@@ -8,6 +8,7 @@ use step::{MarkNodes, NodeMarks, Taint};
 use templates::NodeTaint;
 
 use crate::Site;
+use crate::control_plane::once;
 
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 const WORKER: &str = "node-role.kubernetes.io/worker";
@@ -57,9 +58,6 @@ impl Site {
 #[must_use]
 pub fn node_marks(site: &Site) -> Task {
     let task = Task::new("labels and taints").after(Order::AllSettled);
-    let Some(first) = site.first_master() else {
-        return task;
-    };
     let marks = site
         .runtime_hosts()
         .into_iter()
@@ -67,7 +65,7 @@ pub fn node_marks(site: &Site) -> Task {
     let step = MarkNodes {
         marks: marks.collect(),
     };
-    task.on(&first.name, vec![Arc::new(step)])
+    once(site, task, vec![Arc::new(step)])
 }
 
 #[cfg(test)]

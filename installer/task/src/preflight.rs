@@ -17,6 +17,7 @@ use crate::facts::{
     SELINUX_HAPROXY, SELINUX_KEEPALIVED, SELINUX_NGINX, SHARING_PROGRAMS, SYSTEMS, USER_PROGRAMS,
     forwarding_programs,
 };
+use crate::kube_pki::kept_authorities;
 use crate::packages::system_packages;
 use crate::{OPERATOR, Site, programs};
 
@@ -71,6 +72,7 @@ fn unique(cluster: &cluster::Cluster) -> Vec<Identity> {
 fn requirements(site: &Site, host: &Host) -> Requirements {
     let mut wanted = Requirements {
         cluster: site.cluster.name().to_owned(),
+        authorities: kept_authorities(site),
         kubernetes: site.kubernetes_version().with_v(),
         machine: host.arch.uname().to_owned(),
         systems: SYSTEMS.to_vec(),

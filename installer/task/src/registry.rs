@@ -165,6 +165,7 @@ pub fn push_images(site: &Site) -> Task {
         site.credentials.clone(),
         site.tree.images(),
         site.manifest.images.clone(),
+        site.pushed.clone(),
     );
     task.after(Order::Host(host.name.clone()))
         .on(&host.name, vec![Arc::new(push)])
@@ -210,7 +211,8 @@ fn node_images(site: &Site, arch: Arch) -> Vec<NodeImage> {
     site.manifest.images.iter().filter_map(of_arch).collect()
 }
 
-/// Has every node fetch the sandbox image by the name the world knows it by.
+/// Has every node fetch the sandbox image by the name the world knows it by, as soon as the site's registry holds all
+/// images. Whatever pulls later on a node comes behind it.
 #[must_use]
 pub fn prove_images(site: &Site) -> Task {
     let task = Task::new("pull");
@@ -221,6 +223,7 @@ pub fn prove_images(site: &Site) -> Task {
         vec![Arc::new(PullSandboxImage {
             reference: pause.reference.clone(),
             hosts_dir: REGISTRY_HOSTS.into(),
+            pushed: site.cluster.registry_host().map(|_| site.pushed.clone()),
         })]
     })
 }

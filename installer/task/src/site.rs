@@ -18,6 +18,8 @@ pub struct Site {
     pub registry_login: Option<RegistryCredentials>,
     /// The same for all tasks: filled by the one that prepares the registry's credentials.
     pub(crate) credentials: Slot<RegistryCredentials>,
+    /// Likewise: full once the site's registry holds every image.
+    pub(crate) pushed: Slot<()>,
 }
 
 impl Site {
@@ -35,6 +37,7 @@ impl Site {
             tree,
             registry_login,
             credentials,
+            pushed: Slot::new("the images in the registry"),
         }
     }
 

@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::objects::Pod;
 use super::{count, list};
-use crate::VerifyEtcd;
 use crate::etcdctl::{EtcdCluster, JOURNAL_OF_EACH, Member, leave_own_words};
 use crate::kubectl::ask_kubectl;
+use crate::{HealthyMembers, VerifyEtcd};
 
 /// Asked on a member's host, etcd has every expected member and no other, and all of them are healthy.
 pub struct ProveEtcd {
@@ -35,6 +35,7 @@ impl Step for ProveEtcd {
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let members = VerifyEtcd {
             cluster: self.cluster.clone(),
+            wanted: HealthyMembers::All,
         };
         if let State::Needed(why) = members.check(cx).await? {
             return Err(StepError::passing(why).with_hint(JOURNAL_OF_EACH));

@@ -96,7 +96,9 @@ fn node(pod: &Pod) -> &str {
 }
 
 fn trouble(pod: &Pod, now: Timestamp) -> Option<String> {
-    if pod.status.phase == "Succeeded" {
+    // A pod that was evicted, or ended as its host was shut down, stays Failed for good; what took its place is judged by
+    // itself.
+    if ["Succeeded", "Failed"].contains(&pod.status.phase.as_str()) {
         return None;
     }
     if !pod.is_ready() {

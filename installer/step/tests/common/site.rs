@@ -73,7 +73,13 @@ impl Site {
     }
 
     pub fn push(&self, layout: &Utf8Path, images: Vec<ImageEntry>) -> PushImages {
-        PushImages::new(self.registry(), self.credentials.clone(), layout, images)
+        PushImages::new(
+            self.registry(),
+            self.credentials.clone(),
+            layout,
+            images,
+            Slot::new("the images in the registry"),
+        )
     }
 
     /// As skopeo wants them.

@@ -13,6 +13,7 @@ use step::{
 use templates::{CniBridge, NetworkdRoutes, PodFamily, PodRoute, PodRoutes, PodRoutesUnit};
 
 use crate::Site;
+use crate::control_plane::once;
 use crate::os::{rendered, rendered_late};
 
 pub(super) const CONFIG: &str = "/etc/cni/net.d/10-kubexm.conflist";
@@ -33,9 +34,6 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
 };
 
 pub(super) fn nodes(site: &Site, task: Task) -> Task {
-    let Some(first) = site.first_master() else {
-        return task;
-    };
     let hosts = site.runtime_hosts();
     let links: Vec<(String, Slot<Link>)> = hosts
         .iter()
@@ -57,9 +55,7 @@ pub(super) fn nodes(site: &Site, task: Task) -> Task {
         families: pods.iter().count(),
         networks: networks.clone(),
     };
-    let asked = found
-        .then(Order::Settled)
-        .on(&first.name, vec![Arc::new(ask)]);
+    let asked = once(site, found.then(Order::Settled), vec![Arc::new(ask)]);
     links.iter().fold(asked, |task, (name, link)| {
         task.on(name, files(pods, name, link, &networks))
     })

@@ -8,6 +8,7 @@ use step::{AwaitCniNetwork, LinkProgram, PodNetworkTraces};
 use templates::CalicoctlConfig;
 
 use super::manifest::{self, Objects, Place};
+use crate::control_plane::once;
 use crate::files::{directory, text};
 use crate::os::rendered;
 use crate::site::names;
@@ -64,11 +65,7 @@ pub(super) fn apply(site: &Site, task: Task) -> Task {
         block_size: network.ippool.block_size,
     };
     let applied = manifest::apply(site, "calico", move |objects| settings.edit(objects));
-    let Some(first) = site.first_master() else {
-        return task;
-    };
-    task.on(&first.name, vec![Arc::new(applied)])
-        .on_each(&names(site.masters()), |_| calicoctl(site))
+    once(site, task, vec![Arc::new(applied)]).on_each(&names(site.masters()), |_| calicoctl(site))
 }
 
 pub(super) fn nodes(site: &Site, task: Task) -> Task {

@@ -9,6 +9,7 @@ use step::{AwaitCniNetwork, PodNetworkTraces};
 
 use super::manifest::{self, Objects};
 use crate::Site;
+use crate::control_plane::once;
 use crate::site::names;
 
 const CONFIG: &str = "/etc/cni/net.d/10-flannel.conflist";
@@ -30,10 +31,7 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
 pub(super) fn apply(site: &Site, task: Task) -> Task {
     let pods = site.cluster.spec.network.kube_pods_cidr;
     let applied = manifest::apply(site, "flannel", move |objects| edit(objects, pods));
-    match site.first_master() {
-        Some(first) => task.on(&first.name, vec![Arc::new(applied)]),
-        None => task,
-    }
+    once(site, task, vec![Arc::new(applied)])
 }
 
 pub(super) fn nodes(site: &Site, task: Task) -> Task {

@@ -1,0 +1,51 @@
+//! With what a cluster was made and cannot go on without: told before another is put in its place.
+
+use camino::Utf8PathBuf;
+use engine::{Cx, StepError};
+
+use super::{Finding, Requirements};
+use crate::local_file;
+use crate::pki::public_key;
+
+/// An authority, or the key of the service accounts, on the operator's machine and on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAuthority {
+    /// Its certificate or its public half on the operator's machine.
+    pub local: Utf8PathBuf,
+    /// And where a host of the cluster has it.
+    pub path: Utf8PathBuf,
+}
+
+/// Authorities of a cluster that runs, which the operator's machine has not, or has others in their place.
+pub(super) async fn find_replaced(
+    cx: &Cx,
+    wanted: &Requirements,
+) -> Result<Vec<Finding>, StepError> {
+    let mut findings = Vec::new();
+    for KeptAuthority { local, path } in &wanted.authorities {
+        let Some(theirs) = cx.host.read(path).await? else {
+            continue;
+        };
+        let ours = local_file::read(local)?;
+        let what = match ours {
+            Some(ours) if is_same(&ours, &theirs) => continue,
+            Some(_) => format!("its cluster was made with another {path} than {local}"),
+            None => format!("its cluster was made with {path}, and {local} is not there"),
+        };
+        let directory = local.parent().unwrap_or(local);
+        findings.push(Finding::new(
+            what,
+            format!(
+                "put {directory} in place as it is on the machine that installed the cluster, or in its backup; with \
+                 kubeadm the masters have the same files in /etc/kubernetes/pki"
+            ),
+        ));
+    }
+    Ok(findings)
+}
+
+/// A certificate that was made anew for the same key is the same authority.
+fn is_same(ours: &[u8], theirs: &[u8]) -> bool {
+    let keys = (public_key(ours), public_key(theirs));
+    ours == theirs || matches!(keys, (Ok(ours), Ok(theirs)) if ours == theirs)
+}
