@@ -175,7 +175,7 @@ impl BundleError {
             }
             Self::Client(error) => error.fault() == Fault::Integrity,
             Self::Packages { error, .. } => error.is_unverified(),
-            Self::Lock(LockError::Differs { .. }) => true,
+            Self::Lock(LockError::Differs { .. } | LockError::System { .. }) => true,
             _ => false,
         }
     }

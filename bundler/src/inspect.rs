@@ -75,7 +75,7 @@ pub(crate) fn programs(
     carries: &Carries,
 ) -> Result<Vec<Program>, InspectError> {
     match carries {
-        Carries::Manifest => manifest(file),
+        Carries::Manifest(kind) => manifest(file, kind),
         Carries::Nothing => Ok(Vec::new()),
         Carries::Program(name) => itself(file, name).map(|program| vec![program]),
         Carries::Members(members) => inside(file, members),
@@ -97,14 +97,16 @@ fn itself(file: &Inspected<'_>, name: &str) -> Result<Program, InspectError> {
 }
 
 /// A manifest has no program, but must be one.
-fn manifest(file: &Inspected<'_>) -> Result<Vec<Program>, InspectError> {
-    let text = std::fs::read_to_string(file.path).map_err(|e| read_error(file, &e))?;
-    match crate::manifest::images(&text) {
-        Ok(_) => Ok(Vec::new()),
-        Err(error) => Err(InspectError::NotAManifest {
-            path: file.shown.to_owned(),
-            cause: error.to_string(),
-        }),
+fn manifest(file: &Inspected<'_>, kind: &str) -> Result<Vec<Program>, InspectError> {
+    let not_one = |cause: String| InspectError::NotAManifest {
+        path: file.shown.to_owned(),
+        cause,
+    };
+    let bytes = std::fs::read(file.path).map_err(|e| read_error(file, &e))?;
+    let text = String::from_utf8(bytes).map_err(|_| not_one("it is not text".to_owned()))?;
+    match crate::manifest::check(&text, kind) {
+        Ok(()) => Ok(Vec::new()),
+        Err(error) => Err(not_one(error.to_string())),
     }
 }
 
@@ -298,6 +300,36 @@ mod tests {
             look(&whole[..whole.len() / 2], &members(&["bin/*"])),
             Err(InspectError::NotAnArchive { .. })
         ));
+    }
+
+    #[test]
+    fn what_is_no_manifest_of_the_workload_is_refused() {
+        let carries = Carries::Manifest("DaemonSet".into());
+        let said = |bytes: &[u8]| look(bytes, &carries).unwrap_err().to_string();
+        let wrong: [&[u8]; 8] = [
+            b"",
+            b"# nothing but a note\n---\n",
+            br#"{"error": "quota exceeded", "status": 429}"#,
+            br#"{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403}"#,
+            b"not found",
+            b"kind: Deployment\nspec: {containers: [{image: quay.io/a/main:1}]}\n",
+            b"kind: DaemonSet\nspec: {}\n",
+            b"\xff\xfe",
+        ];
+        insta::assert_snapshot!(wrong.map(said).join("\n"), @r"
+        example/v1.0.0/amd64/example.tgz: is not a manifest of Kubernetes: there is no object in it
+        example/v1.0.0/amd64/example.tgz: is not a manifest of Kubernetes: there is no object in it
+        example/v1.0.0/amd64/example.tgz: is not a manifest of Kubernetes: something in it is no object with a kind
+        example/v1.0.0/amd64/example.tgz: is not a manifest of Kubernetes: it has no DaemonSet with an image
+        example/v1.0.0/amd64/example.tgz: is not a manifest of Kubernetes: something in it is no object with a kind
+        example/v1.0.0/amd64/example.tgz: is not a manifest of Kubernetes: it has no DaemonSet with an image
+        example/v1.0.0/amd64/example.tgz: is not a manifest of Kubernetes: it has no DaemonSet with an image
+        example/v1.0.0/amd64/example.tgz: is not a manifest of Kubernetes: it is not text
+        ");
+        let right = b"kind: ConfigMap\n---\nkind: DaemonSet\nspec: {containers: [{image: quay.io/a/main:1}]}\n";
+        assert!(look(right, &carries).unwrap().is_empty());
+        let listed = b"kind: List\nitems:\n- kind: DaemonSet\n  spec: {containers: [{image: quay.io/a/main:1}]}\n";
+        assert!(look(listed, &carries).unwrap().is_empty());
     }
 
     #[test]

@@ -19,7 +19,9 @@ mod resolve;
 mod testing;
 
 pub use access::registry_access;
-pub use bundle::{Kubexm, OutputError, Prepared, Report, Request, plan, prepare};
+pub use bundle::{
+    Kubexm, OutputError, Prepared, Report, Request, Update, plan, prepare, prepare_tree,
+};
 pub use check::check;
 pub use error::{BundleError, Failed, Fault};
 pub use lock::{Difference, Lock, LockError, LockMode};

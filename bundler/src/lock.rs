@@ -2,21 +2,24 @@
 
 mod difference;
 mod error;
+mod system;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 
-use artifact::{PackageSet, PlatformEntry, Sha256};
-use camino::{Utf8Path, Utf8PathBuf};
+use artifact::{PlatformEntry, Sha256};
+use camino::Utf8Path;
 use cluster::Arch;
 use serde::{Deserialize, Serialize};
 
-use crate::packages::{Asked, Wishes};
+use crate::packages::Asked;
 use crate::resolve::{Wanted, title};
 
 pub use difference::Difference;
 pub use error::LockError;
+pub use system::{LockedPackage, LockedSystem};
+pub(crate) use system::{Outdated, Unlockable};
 
 /// The version of the lock file that this kubexm writes, and the newest it reads.
 const FORMAT: u32 = 1;
@@ -75,29 +78,6 @@ pub struct LockedImage {
     /// What is stored of it: the digest in the bundle's layout.
     pub stored: Sha256,
     pub platforms: Vec<PlatformEntry>,
-}
-
-/// The packages of a system for one architecture.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LockedSystem {
-    /// What was asked for when they were chosen.
-    pub wanted: Wishes,
-    /// What the bundle says of them.
-    pub set: PackageSet,
-    /// By path in the tree.
-    pub files: BTreeMap<Utf8PathBuf, LockedPackage>,
-}
-
-/// A package of an archive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LockedPackage {
-    pub url: String,
-    pub size: u64,
-    pub sha256: Sha256,
-    /// The signed index that gave the digest.
-    pub index: String,
 }
 
 impl Lock {
@@ -210,7 +190,14 @@ impl Lock {
                 found: format,
             });
         }
-        serde_json::from_str(&text).map(Some).map_err(malformed)
+        let lock: Self = serde_json::from_str(&text).map_err(malformed)?;
+        for (key, system) in &lock.systems {
+            system.check(key).map_err(|why| LockError::System {
+                path: path.to_owned(),
+                why,
+            })?;
+        }
+        Ok(Some(lock))
     }
 
     /// Writes it whole or not at all. The same lock always has the same bytes, and one that is right is left alone.

@@ -15,6 +15,49 @@ pub(crate) fn images(text: &str) -> Result<BTreeSet<String>, NotDocuments> {
     Ok(images)
 }
 
+/// Why a text cannot be the manifest that it should be. An answer of a proxy or of an API is YAML as well, and so is an
+/// empty file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotAManifest {
+    #[error(transparent)]
+    NotYaml(#[from] NotDocuments),
+    #[error("there is no object in it")]
+    Empty,
+    #[error("something in it is no object with a kind")]
+    NoKind,
+    #[error("it has no {kind} with an image")]
+    NoWorkload { kind: String },
+}
+
+/// Whether it is a manifest with a workload of this kind.
+pub(crate) fn check(text: &str, kind: &str) -> Result<(), NotAManifest> {
+    let documents = documents(text)?;
+    if documents.is_empty() {
+        return Err(NotAManifest::Empty);
+    }
+    if documents.iter().any(|document| kind_of(document).is_none()) {
+        return Err(NotAManifest::NoKind);
+    }
+    let listed = |document: &Value| document.get("items").and_then(Value::as_array).cloned();
+    let items = documents.iter().filter_map(listed).flatten();
+    let mut objects = documents.iter().cloned().chain(items);
+    let has_image = |object: &Value| {
+        let mut images = BTreeSet::new();
+        collect(object, &mut images);
+        !images.is_empty()
+    };
+    if objects.any(|object| kind_of(&object) == Some(kind) && has_image(&object)) {
+        return Ok(());
+    }
+    Err(NotAManifest::NoWorkload {
+        kind: kind.to_owned(),
+    })
+}
+
+fn kind_of(object: &Value) -> Option<&str> {
+    object.get("kind")?.as_str().filter(|kind| !kind.is_empty())
+}
+
 /// The lists of containers that a pod has, wherever in an object there is a pod.
 const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 

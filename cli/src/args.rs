@@ -25,7 +25,7 @@ use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use access::AccessArgs;
-pub use bundle::BundleArgs;
+pub use bundle::{BundleArgs, UpdateArg};
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};

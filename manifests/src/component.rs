@@ -51,8 +51,8 @@ pub enum Carries {
     Program(String),
     /// It is an archive with these programs.
     Members(Vec<Member>),
-    /// The file is a manifest of Kubernetes.
-    Manifest,
+    /// The file is a manifest of Kubernetes, with a workload of this kind.
+    Manifest(String),
     /// No program.
     Nothing,
 }
@@ -175,7 +175,7 @@ impl Component<'_> {
                         .map(|member| Member::parse(&expand(member)))
                         .collect(),
                 ),
-                CarriesRule::Manifest => Carries::Manifest,
+                CarriesRule::Manifest(kind) => Carries::Manifest(kind.clone()),
                 CarriesRule::Nothing => Carries::Nothing,
             },
         })
@@ -236,7 +236,7 @@ enum ChecksumRule {
 enum CarriesRule {
     Program(Pattern<Placeholder>),
     Members(Vec<Pattern<Placeholder>>),
-    Manifest,
+    Manifest(String),
     Nothing,
 }
 

@@ -57,7 +57,7 @@ pub struct Archive {
     pub components: Vec<String>,
 }
 
-/// What a bare installation has, beside what is marked as essential and what all this depends on.
+/// What the smallest installation has, beside what is marked as essential and what all this depends on without a choice.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebBase {

@@ -23,7 +23,10 @@ fn every_default_resolves_to_a_file_for_every_arch_and_to_its_images() {
             let chosen = defaults.version(component.name()).unwrap();
             for arch in component.arches() {
                 let file = component.resolve(&chosen, *arch).unwrap();
-                assert_eq!(file.arch.is_none(), file.carries == Carries::Manifest);
+                assert_eq!(
+                    file.arch.is_none(),
+                    matches!(file.carries, Carries::Manifest(_))
+                );
                 assert!(file.url.starts_with("https://"), "{}", file.url);
                 assert!(file.url.ends_with(file.file_name()), "{}", file.url);
             }
@@ -106,10 +109,36 @@ fn images_of_each_release_line() {
 fn etcd_of_the_image_is_the_etcd_of_the_program() {
     let catalogue = Catalogue::builtin();
     for kubernetes in minors(&catalogue) {
-        let defaults = catalogue.defaults(&kubernetes).unwrap();
+        // The last patches': earlier ones are listed apart.
+        let last = version(&format!("1.{}.99", kubernetes.minor().1));
+        let defaults = catalogue.defaults(&last).unwrap();
         let program = defaults.version("etcd").unwrap().without_v();
         let image = defaults.images("etcd").unwrap().remove(0);
         assert_eq!(image, format!("registry.k8s.io/etcd:{program}-0"));
+    }
+}
+
+#[test]
+fn early_patches_ask_for_the_older_etcd() {
+    let catalogue = Catalogue::builtin();
+    for (kubernetes, etcd) in [
+        ("1.28.5", "3.5.9-0"),
+        ("1.28.14", "3.5.15-0"),
+        ("1.29.10", "3.5.15-0"),
+        ("1.29.11", "3.5.16-0"),
+        ("1.31.0", "3.5.15-0"),
+        ("1.32.9", "3.5.16-0"),
+        ("1.32.10", "3.5.24-0"),
+        ("1.34.1", "3.6.4-0"),
+        ("1.34.2", "3.6.5-0"),
+    ] {
+        let images = catalogue.defaults(&version(kubernetes)).unwrap();
+        let images = images.images("etcd").unwrap();
+        assert_eq!(
+            images,
+            [format!("registry.k8s.io/etcd:{etcd}")],
+            "{kubernetes}"
+        );
     }
 }
 

@@ -5,6 +5,7 @@
 //! the repository that travels along.
 
 mod checksum;
+pub mod claims;
 pub mod filelists;
 pub mod header;
 mod metadata;

@@ -157,6 +157,30 @@ pub fn solve(
     }
 }
 
+/// The base without what these wishes are met by, and all that this needs in turn: for whoever wants to have it carried,
+/// since the systems at hand may lack it.
+pub fn without(
+    universe: &impl Universe,
+    base: &BTreeSet<PackageId>,
+    wishes: &[Wish],
+) -> BTreeSet<PackageId> {
+    let mut left = base.clone();
+    let first = |requirement: &Requirement| {
+        let mut any_of = requirement.any_of.iter();
+        any_of.find(|id| base.contains(id)).copied()
+    };
+    let mut open: Vec<PackageId> = wishes.iter().filter_map(|w| first(&w.wanted)).collect();
+    while let Some(id) = open.pop() {
+        if left.remove(&id) {
+            let requirements = universe.requirements(id);
+            let at_once = requirements.iter();
+            let at_once = at_once.filter(|r| r.applies(|id| base.contains(id)));
+            open.extend(at_once.filter_map(first));
+        }
+    }
+    left
+}
+
 /// The wishes that stand against each other, without those that have no part in it.
 fn fewest<'a>(
     universe: &impl Universe,

@@ -42,6 +42,7 @@ impl Prepared {
         let carrier = Carrier {
             systems: &Systems::builtin(),
             keyrings: &self.request.keyrings,
+            claims: &self.details.claims,
             tree: &self.tree,
         };
         for (asked, system) in self.details.asked.iter().zip(&self.details.systems) {

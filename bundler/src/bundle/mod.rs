@@ -29,7 +29,7 @@ use crate::lock::LockMode;
 use crate::mirror::Mirrors;
 
 pub use output::OutputError;
-pub use prepare::{plan, prepare};
+pub use prepare::{plan, prepare, prepare_tree};
 pub use run::Prepared;
 pub(crate) use run::on_thread;
 
@@ -43,6 +43,8 @@ pub struct Request {
     /// `kubexm.lock` beside the config.
     pub lock: Utf8PathBuf,
     pub lock_mode: LockMode,
+    /// What the lock pins and is to be chosen anew all the same.
+    pub update: BTreeSet<Update>,
     /// The bundle to write.
     pub out: Utf8PathBuf,
     pub mirrors: Mirrors,
@@ -56,6 +58,15 @@ pub struct Request {
     pub signer: Option<Signer>,
     /// The installer itself, which travels along: one program per architecture.
     pub kubexm: Vec<Kubexm>,
+}
+
+/// Pins that give way to what upstream has now. A file of a version is not among them: it does not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Update {
+    /// Packages of operating systems.
+    Systems,
+    /// What the references of images mean.
+    Images,
 }
 
 /// A kubexm program.

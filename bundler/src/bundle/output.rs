@@ -117,7 +117,8 @@ pub(super) fn directory_of(file: &Utf8Path) -> &Utf8Path {
         .unwrap_or(Utf8Path::new("."))
 }
 
-fn programs(request: &Request) -> Result<(), OutputError> {
+/// Fails where a kubexm that travels along is no program for the machines that it is for.
+pub(super) fn programs(request: &Request) -> Result<(), OutputError> {
     for kubexm in &request.kubexm {
         let mut head = Vec::new();
         let read = fs::File::open(&kubexm.path).and_then(|f| f.take(HEAD).read_to_end(&mut head));

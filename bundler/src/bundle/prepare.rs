@@ -8,17 +8,19 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{Arch, KubernetesType};
 use event::Events;
 use futures::StreamExt;
-use manifests::{Catalogue, Systems};
+use manifests::{Carries, Catalogue, Systems};
 use tokio_util::sync::CancellationToken;
 
 use super::guard::Guard;
-use super::{Prepared, Request, output};
+use super::{Prepared, Request, Update, output};
 use crate::error::{BundleError, Failed};
-use crate::fetch::{Checksum, FetchError, FetchOptions, Fetcher, FileJob, address};
+use crate::fetch::{
+    Checksum, DOCUMENT_LIMIT, FILE_LIMIT, FetchError, FetchOptions, Fetcher, FileJob, address,
+};
 use crate::images::{ImageJob, ImageOptions, Images, ResolvedImage};
 use crate::kubeadm;
 use crate::lock::{Lock, LockError, LockMode, LockedSystem};
-use crate::packages::{Asked, Chooser, asked};
+use crate::packages::{Asked, Chooser, Claims, asked};
 use crate::plan::Plan;
 use crate::resolve::{Wanted, WantedFile, resolve};
 
@@ -48,8 +50,26 @@ pub async fn prepare(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<Prepared, BundleError> {
-    let tree = request.work_dir.tree(request.cluster.name());
     output::check(&request)?;
+    worked_out(request, events, cancel).await
+}
+
+/// The same for whoever only fills the tree ([`Prepared::fill`]): where a bundle would go does not matter then.
+pub async fn prepare_tree(
+    request: Request,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Prepared, BundleError> {
+    output::programs(&request)?;
+    worked_out(request, events, cancel).await
+}
+
+async fn worked_out(
+    request: Request,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Prepared, BundleError> {
+    let tree = request.work_dir.tree(request.cluster.name());
     let held = Guard::take(&tree)?;
     let layout = tree.images();
     let desk = Desk {
@@ -79,6 +99,7 @@ pub(crate) struct Details {
     /// What is asked of each operating system's archives, and beside it the packages that are taken.
     pub asked: Vec<Asked>,
     pub systems: Vec<LockedSystem>,
+    pub claims: Claims,
     /// Of files, by address.
     pub sizes: HashMap<String, u64>,
     pub plan: Plan,
@@ -102,12 +123,18 @@ pub(crate) fn job(
         }
         (None, manifests::Checksum::Unpublished) => Checksum::FirstSeen,
     };
+    let limit = match (lock.files.get(&file.url), &file.carries) {
+        (Some(locked), _) => locked.size,
+        (None, Carries::Manifest(_)) => DOCUMENT_LIMIT,
+        (None, _) => FILE_LIMIT,
+    };
     Ok(FileJob {
         title: wanted.title(),
         url: address(&file.url)?,
         dest: tree.path(Utf8Path::new(&file.path)),
         checksum,
         size,
+        limit,
     })
 }
 
@@ -155,11 +182,12 @@ impl Desk<'_> {
         let chooser = Chooser {
             systems: &known,
             keyrings: &request.keyrings,
+            update: &request.update,
             fetcher: &fetcher,
             events: self.events,
             cancel: self.cancel,
         };
-        let systems = chooser.choose(&asked, &lock).await?;
+        let (systems, claims) = chooser.choose(&asked, &lock).await?;
         let images = Images::new(
             self.layout,
             ImageOptions {
@@ -193,6 +221,7 @@ impl Desk<'_> {
             wanted,
             asked,
             systems,
+            claims,
             sizes,
             plan,
         })
@@ -228,9 +257,11 @@ impl Desk<'_> {
             })
             .collect();
         let arches: Vec<Arch> = wanted.arches.iter().copied().collect();
+        let kept = !self.request.update.contains(&Update::Images);
         let pins = lock
             .images
             .iter()
+            .filter(|_| kept)
             .map(|(name, image)| (name.clone(), image.upstream))
             .collect();
         let resolved = images

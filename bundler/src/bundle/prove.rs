@@ -28,7 +28,7 @@ pub(crate) fn missing(
         missing.extend(image_missing(&image.reference, &by, wanted, manifest));
     }
     let carried = wanted.files.iter();
-    for file in carried.filter(|file| file.file.carries == Carries::Manifest) {
+    for file in carried.filter(|file| matches!(file.file.carries, Carries::Manifest(_))) {
         missing.extend(images_of_manifest_missing(file, wanted, manifest, tree));
     }
     for file in &wanted.files {

@@ -101,6 +101,7 @@ impl Prepared {
                         index: package.index.clone(),
                     },
                     size: Some(package.size),
+                    limit: package.size,
                 })
             })
         })

@@ -68,6 +68,7 @@ impl Site {
             work_dir: WorkDir::new(self.path(work)),
             lock: self.path("kubexm.lock"),
             lock_mode: LockMode::Pin,
+            update: BTreeSet::new(),
             out: self.path(work).join("example.tar.zst"),
             mirrors: self.upstream.mirrors(),
             http: HttpOptions {

@@ -8,7 +8,7 @@ use reqwest::{Method, Response, StatusCode};
 use super::client::Http;
 use super::digests::{Digests, Sums};
 use super::origin::Origin;
-use super::part::{Part, receive};
+use super::part::{Part, limited, receive};
 use super::published::Digest;
 use super::seen::Seen;
 use super::watch::{Patience, Shown, Watch};
@@ -28,6 +28,8 @@ pub(crate) struct Download<'a> {
     pub(crate) address: &'a Address,
     pub(crate) dest: &'a Utf8Path,
     pub(crate) expected: Option<&'a Expected>,
+    /// As many bytes may come.
+    pub(crate) limit: u64,
     /// Upstream's address, where what comes must be remembered as seen there.
     pub(crate) seen: Option<&'a Address>,
     pub(crate) watch: Watch<'a>,
@@ -154,11 +156,16 @@ impl Download<'_> {
                 total
             }
         };
+        if total.is_some_and(|total| total > self.limit) {
+            part.discard_all().await?;
+            return Err(self.too_large());
+        }
         let mut shown = Shown::on(self.watch.events.progress(self.watch.unit, total));
         let body = response
             .bytes_stream()
             .map_err(|error| self.http.fault(self.address, &error, Some((0, total))));
         let start = arrived.digests.clone();
+        let body = limited(body, start.len(), self.limit, self.address.to_string());
         let left = total.map(|total| total.saturating_sub(start.len()));
         let (digests, outcome) = receive(&self.watch, &mut shown, (part, start), body)
             .await
@@ -174,6 +181,10 @@ impl Download<'_> {
                 total,
                 cause,
             }),
+            Err(error @ FetchError::TooLarge { .. }) => {
+                part.discard_all().await?;
+                Err(error)
+            }
             Err(error) => Err(error),
             Ok(()) if total.is_some_and(|total| total != got) => Err(FetchError::Cut {
                 url: self.address.to_string(),
@@ -182,6 +193,13 @@ impl Download<'_> {
                 cause: "the connection was closed".to_owned(),
             }),
             Ok(()) => Ok(()),
+        }
+    }
+
+    fn too_large(&self) -> FetchError {
+        FetchError::TooLarge {
+            url: self.address.to_string(),
+            limit: self.limit,
         }
     }
 

@@ -54,6 +54,8 @@ pub enum FetchError {
     NotListed { document: String, file: String },
     #[error("{url}: larger than the {limit} bytes that a text may have here")]
     TooLong { url: String, limit: usize },
+    #[error("{url}: larger than the {limit} bytes that it may have")]
+    TooLarge { url: String, limit: u64 },
     #[error("{url}: a web page came in place of the file")]
     WebPage { url: String },
     #[error("{url}: is not text")]
@@ -86,7 +88,7 @@ impl FetchError {
                 "check that this version exists for this architecture; a mirror may not have it"
             }
             Self::Gone { .. } => {
-                "archives drop older packages: name a --mirror that keeps them, or take \"systems\" out of kubexm.lock to choose anew"
+                "archives drop older packages: choose anew with --update systems, or name a --mirror that keeps them"
             }
             Self::Refused { .. } => {
                 "a mirror's login is written into its address: --mirror HOST=https://USER:PASSWORD@MIRROR"
@@ -103,7 +105,7 @@ impl FetchError {
             | Self::Unresumable { .. } => {
                 "run again: what has come is kept, and the fetch continues there"
             }
-            Self::Mismatch { .. } => {
+            Self::Mismatch { .. } | Self::TooLarge { .. } => {
                 "upstream or a mirror serves something else than was published or locked; do not use it before you know why"
             }
             Self::NotListed { .. } => {
@@ -139,7 +141,7 @@ impl FetchError {
 
     pub(crate) const fn fault(&self) -> Fault {
         match self {
-            Self::Mismatch { .. } => Fault::Integrity,
+            Self::Mismatch { .. } | Self::TooLarge { .. } => Fault::Integrity,
             _ => Fault::Other,
         }
     }

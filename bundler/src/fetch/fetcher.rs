@@ -207,6 +207,7 @@ impl Fetcher {
             address: &address,
             dest: &job.dest,
             expected: expected.as_ref(),
+            limit: job.limit,
             seen: matches!(job.checksum, Checksum::FirstSeen).then_some(&job.url),
             watch,
         };

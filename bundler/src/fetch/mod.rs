@@ -51,7 +51,16 @@ pub struct FileJob {
     pub checksum: Checksum,
     /// Its size, where that is known beforehand.
     pub size: Option<u64>,
+    /// How many bytes it has at most: just as many where somebody vouches for that, otherwise a number by its kind.
+    pub limit: u64,
 }
+
+/// Ten times what the largest file of upstream has.
+pub(crate) const FILE_LIMIT: u64 = 8 << 30;
+/// Of a text that is read whole.
+pub(crate) const DOCUMENT_LIMIT: u64 = 16 << 20;
+/// Of a compressed list of packages whose size nobody tells.
+pub(crate) const INDEX_LIMIT: u64 = 1 << 30;
 
 /// What a file is compared with.
 #[derive(Clone, Debug)]

@@ -135,6 +135,25 @@ impl Writer {
     }
 }
 
+/// A body that fails as soon as it brings more than may come: a server must not fill the disk.
+pub(crate) fn limited<E: From<FetchError>>(
+    body: impl Stream<Item = Result<Bytes, E>>,
+    from: u64,
+    limit: u64,
+    url: String,
+) -> impl Stream<Item = Result<Bytes, E>> {
+    let mut len = from;
+    body.map(move |chunk| {
+        let chunk = chunk?;
+        len = len.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        if len <= limit {
+            return Ok(chunk);
+        }
+        let url = url.clone();
+        Err(FetchError::TooLarge { url, limit }.into())
+    })
+}
+
 /// Writes a body down. What has come is on disk and in the digests, whatever ended it.
 pub(crate) async fn receive<E: From<FetchError>>(
     watch: &Watch<'_>,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use cluster::Arch;
 
-use super::Lock;
+use super::{Lock, Outdated};
 use crate::packages::Asked;
 use crate::resolve::{Wanted, WantedFile};
 
@@ -32,8 +32,9 @@ pub enum Difference {
     SystemNotWanted {
         system: String,
     },
-    SystemChanged {
+    SystemOutdated {
         system: String,
+        why: Outdated,
     },
     Content {
         what: String,
@@ -66,9 +67,7 @@ impl fmt::Display for Difference {
             Self::SystemNotWanted { system } => {
                 write!(f, "packages of {system} are locked and not wanted")
             }
-            Self::SystemChanged { system } => {
-                write!(f, "other packages of {system} are wanted than are locked")
-            }
+            Self::SystemOutdated { system, why } => write!(f, "packages of {system}: {why}"),
             Self::Content { what } => write!(f, "{what} is not what was locked"),
             Self::Platforms {
                 reference,
@@ -158,10 +157,11 @@ impl Lock {
             let system = asked.key();
             match self.systems.get(&system) {
                 None => differences.push(Difference::SystemNotLocked { system }),
-                Some(locked) if locked.wanted != asked.wishes => {
-                    differences.push(Difference::SystemChanged { system });
+                Some(locked) => {
+                    let outdated = locked.outdated(asked);
+                    let outdated = outdated.map(|why| Difference::SystemOutdated { system, why });
+                    differences.extend(outdated);
                 }
-                Some(_) => {}
             }
         }
         let resting: BTreeSet<&String> = self

@@ -1,6 +1,6 @@
 use camino::Utf8PathBuf;
 
-use super::{Difference, FORMAT};
+use super::{Difference, FORMAT, Unlockable};
 
 /// Why the lock file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,8 @@ pub enum LockError {
     Malformed { path: Utf8PathBuf, cause: String },
     #[error("{path} has format {found}; this kubexm knows formats up to {FORMAT}")]
     TooNew { path: Utf8PathBuf, found: u32 },
+    #[error("{path} locks packages as no kubexm writes it: {why}")]
+    System { path: Utf8PathBuf, why: Unlockable },
     #[error("there is no lock file {path}, and --locked asks for one")]
     Absent { path: Utf8PathBuf },
     #[error("{path} does not fit the config:\n{}", lines(.differences))]
@@ -40,6 +42,9 @@ impl LockError {
         let hint = match self {
             Self::Malformed { .. } => {
                 "take it back from version control, or delete it: the next bundle writes it anew"
+            }
+            Self::System { .. } => {
+                "somebody has changed it by hand: find out who, and take it back from version control"
             }
             Self::TooNew { .. } => "use the kubexm that wrote it, or a newer one",
             Self::OtherCluster { .. } => {

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{Need, PackageName, What};
+use artifact::{Need, PackageName, Sha256, What};
 use cluster::{Arch, Cluster, Os, OsPackage};
-use manifests::{Source, System, Systems};
+use manifests::{Signed, Source, System, Systems};
 use serde::{Deserialize, Serialize};
 
 use super::PackageError;
@@ -15,8 +15,62 @@ pub(crate) struct Asked {
     pub os: Os,
     pub arch: Arch,
     pub wishes: Wishes,
+    /// Where its packages are, and what kubexm takes for granted of it.
+    pub known: Known,
     /// Who wants it, by the name that is asked for.
     wanted_by: BTreeMap<String, Vec<String>>,
+}
+
+/// What kubexm knows of a system for one architecture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The addresses of its archives, without a slash at the end.
+    archives: Vec<String>,
+    /// Changes with everything that an answer of the archives rests on beside the wishes.
+    pub digest: Sha256,
+}
+
+impl Known {
+    pub(crate) fn of(system: System<'_>, arch: Arch) -> Self {
+        let mut lines = Vec::new();
+        let archives: Vec<String> = match system.source(arch) {
+            Source::Deb { archives, base } => {
+                lines.push(format!("deb {:?} {:?}", base.priorities, base.names));
+                for archive in &archives {
+                    let (suites, components) = (&archive.suites, &archive.components);
+                    lines.push(format!("{} {suites:?} {components:?}", archive.at));
+                }
+                archives.iter().map(|archive| archive.at.clone()).collect()
+            }
+            Source::Rpm {
+                signed,
+                repositories,
+                base,
+            } => {
+                let signed = match signed {
+                    Signed::Metadata => "metadata",
+                    Signed::Packages => "packages",
+                };
+                lines.push(format!("rpm {signed} {base:?} {repositories:?}"));
+                repositories
+            }
+        };
+        lines.extend(system.keys().map(str::to_owned));
+        Self {
+            archives,
+            digest: Sha256::of(lines.join("\n").as_bytes()),
+        }
+    }
+
+    /// Whether an address is one of its archives'.
+    pub(crate) fn has(&self, url: &str) -> bool {
+        let below = |at: &String| url.strip_prefix(at.as_str())?.strip_prefix('/');
+        let mut paths = self.archives.iter().filter_map(below);
+        paths.any(|path| {
+            let plain = |part: &str| !matches!(part, "" | "." | "..");
+            path.split('/').all(plain) && !path.contains(['?', '#', '\\'])
+        })
+    }
 }
 
 /// The packages that somebody wants, by the names that are asked for.
@@ -72,6 +126,7 @@ pub(crate) fn asked(
                 os: os.clone(),
                 arch,
                 wishes: Wishes::default(),
+                known: Known::of(system, arch),
                 wanted_by: BTreeMap::new(),
             });
             asked.add(system, package, &need.wanted_by);

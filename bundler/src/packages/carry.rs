@@ -7,19 +7,21 @@ use artifact::{FileEntry, PackageFormat, PackageSet, Tree};
 use camino::Utf8Path;
 use jiff::Timestamp;
 use manifests::{Signed, Source, Systems};
+use packages::rpm::claims::{self, ClaimError};
 use packages::rpm::header::{HeaderError, PackageFile};
 use packages::{deb, rpm};
 
-use super::{Asked, PackageError, keyring};
+use super::{Asked, Claims, PackageError, keyring};
 use crate::bundle::write;
 use crate::error::BundleError;
-use crate::lock::LockedSystem;
+use crate::lock::{LockedPackage, LockedSystem};
 
 /// Takes packages into a bundle.
 pub(crate) struct Carrier<'a> {
     pub systems: &'a Systems,
     /// Armored keys that are trusted beside those of the table.
     pub keyrings: &'a [String],
+    pub claims: &'a Claims,
     pub tree: &'a Tree,
 }
 
@@ -129,8 +131,39 @@ impl Carrier<'_> {
                     hint: error.hint().map(str::to_owned),
                 })
             })?;
+            self.compare(asked, system, path, package)?;
         }
         Ok(())
+    }
+
+    /// A signed package says of itself what it is. It has to be the one that was chosen, and what was said of it then has
+    /// to be true: nobody has signed that.
+    fn compare(
+        &self,
+        asked: &Asked,
+        system: &LockedSystem,
+        path: &Utf8Path,
+        package: &LockedPackage,
+    ) -> Result<(), BundleError> {
+        let name = path.file_name().unwrap_or_default();
+        let untrusted = |error: &ClaimError| {
+            asked.fails(PackageError::Untrusted {
+                at: package.url.clone(),
+                cause: error.to_string(),
+                hint: Some(error.hint().to_owned()),
+            })
+        };
+        let file = PackageFile::read(name, self.open(path)?)
+            .map_err(|error| unusable(asked, path, &error, error.hint()))?;
+        let listed = system.set.packages.iter().find(|one| one.path == *path);
+        if let Some(listed) = listed {
+            let arch = system.set.arch.uname();
+            claims::is(&file, &listed.name, &listed.version, arch).map_err(|e| untrusted(&e))?;
+        }
+        match self.claims.get(path) {
+            Some(claimed) => claims::hold(claimed, &file).map_err(|e| untrusted(&e)),
+            None => Ok(()),
+        }
     }
 
     fn open(&self, path: &Utf8Path) -> Result<File, BundleError> {

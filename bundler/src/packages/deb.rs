@@ -1,11 +1,13 @@
 //! Packages of a system of Debian's kind.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use manifests::{Archive, DebBase};
 use packages::answer;
 use packages::deb::{BaseRule, IndexFile, Universe, resolve};
 use packages::openpgp::Keyring;
-use packages::solve::Unsatisfiable;
+use packages::solve::{self, Unsatisfiable};
 
 use super::index::{Indexes, Listed, sha256};
 use super::release::{self, Signed};
@@ -45,9 +47,10 @@ pub(super) async fn choose(
             })
         })
         .collect();
-    let mut listed = Vec::new();
+    let (mut listed, mut dates) = (Vec::new(), BTreeMap::new());
     for suite in &suites {
         let signed = release::fetch(indexes, &suite.at, &keyring, now).await?;
+        dates.insert(suite.at.clone(), signed.release.date);
         listed.extend(suite.indexes(indexes, &signed)?);
     }
     let stored = indexes
@@ -67,19 +70,24 @@ pub(super) async fn choose(
             .map_err(|error| indexes.untrusted(&index.listed.url, &error, error.hint()))?;
     }
     let (names, wishes) = indexes.wishes(|name, by| universe.wish(&relation(name), by))?;
+    let named = indexes.named(&names, &wishes);
     let rule = BaseRule {
         priorities: base.priorities.clone(),
         names: base.names.clone(),
     };
     let solved = on_thread(move || -> Result<answer::Answer, Unsatisfiable> {
         let base = universe.base(&rule)?;
+        let base = solve::without(&universe, &base, &named);
         resolve(&universe, &base, &wishes)
     });
     let answer = solved
         .await
         .map_err(|error| indexes.asked.fails(error.into()))?;
     let places: Vec<Place> = listed.iter().map(Index::place).collect();
-    answered(indexes, &places, names, answer)
+    Ok(Answer {
+        dates,
+        ..answered(indexes, &places, names, answer)?
+    })
 }
 
 impl Index<'_> {

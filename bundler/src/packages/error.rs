@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use packages::solve::Unsatisfiable;
 
 /// Why packages of a system cannot be had.
@@ -9,6 +10,12 @@ pub enum PackageError {
     NoRelease { at: String },
     #[error("{at}: Release is not signed: neither InRelease nor Release.gpg is there")]
     UnsignedRelease { at: String },
+    #[error("{at}: the index is of {date}, and kubexm.lock has seen one of {locked}")]
+    Older {
+        at: String,
+        date: Timestamp,
+        locked: Timestamp,
+    },
     /// It came, and is not what the distribution has signed.
     #[error("{at}: {cause}")]
     Untrusted {
@@ -48,6 +55,9 @@ impl PackageError {
             Self::NoRelease { .. } | Self::UnsignedRelease { .. } => {
                 "check that this release is still there; a mirror may not have it"
             }
+            Self::Older { .. } => {
+                "the mirror is behind, or keeps an old index back: use another one; to take the older one all the same, take this system out of \"systems\" in kubexm.lock"
+            }
             Self::Name { .. } => "give the name of a package, with =VERSION behind it if need be",
             Self::Unsatisfiable(_) => {
                 "look at what wants it: a package of system.debs or system.rpms may be called otherwise there, or be of an archive that kubexm does not ask"
@@ -64,6 +74,9 @@ impl PackageError {
     /// Whether something came that is not what was signed.
     #[must_use]
     pub const fn is_unverified(&self) -> bool {
-        matches!(self, Self::Untrusted { .. } | Self::UnsignedRelease { .. })
+        matches!(
+            self,
+            Self::Untrusted { .. } | Self::UnsignedRelease { .. } | Self::Older { .. }
+        )
     }
 }

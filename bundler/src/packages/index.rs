@@ -2,17 +2,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use artifact::{ParseDigestError, Sha256};
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
 use packages::solve::Wish;
 use tempfile::TempDir;
 
 use super::{Asked, Chooser, PackageError};
 use crate::error::BundleError;
-use crate::fetch::{Checksum, FetchError, FetchFailures, FileFailure, FileJob, address};
+use crate::fetch::{
+    Checksum, DOCUMENT_LIMIT, FetchError, FetchFailures, FileFailure, FileJob, INDEX_LIMIT, address,
+};
+use crate::lock::LockedSystem;
 
 /// Indexes of one system's archives, fetched as any other file is, and kept for as long as this lives.
 pub(super) struct Indexes<'a> {
     chooser: &'a Chooser<'a>,
     pub(super) asked: &'a Asked,
+    /// What was locked before.
+    before: Option<&'a LockedSystem>,
     dir: TempDir,
     next: AtomicUsize,
 }
@@ -27,19 +33,45 @@ pub(super) struct Listed {
 }
 
 impl<'a> Indexes<'a> {
-    pub(super) fn new(chooser: &'a Chooser<'a>, asked: &'a Asked) -> Result<Self, BundleError> {
+    pub(super) fn new(
+        chooser: &'a Chooser<'a>,
+        asked: &'a Asked,
+        before: Option<&'a LockedSystem>,
+    ) -> Result<Self, BundleError> {
         let dir = tempfile::tempdir().map_err(|e| BundleError::io("create", "a directory", &e))?;
         Ok(Self {
             chooser,
             asked,
+            before,
             dir,
             next: AtomicUsize::new(0),
         })
     }
 
+    /// Fails where an index is older than the one that was locked: not every archive says how long an index is good for,
+    /// and whoever keeps back a newer one keeps back what it mends.
+    pub(super) fn not_older(&self, at: &str, date: Timestamp) -> Result<(), BundleError> {
+        let locked = self.before.and_then(|before| before.dates.get(at));
+        match locked.filter(|locked| date < **locked) {
+            Some(locked) => Err(self.asked.fails(PackageError::Older {
+                at: at.to_owned(),
+                date,
+                locked: *locked,
+            })),
+            None => Ok(()),
+        }
+    }
+
+    /// Those of the wishes that the config names itself: they travel, whatever a bare system has.
+    pub(super) fn named(&self, names: &[String], wishes: &[Wish]) -> Vec<Wish> {
+        let own = names.iter().zip(wishes);
+        let own = own.filter(|(name, _)| self.asked.wishes.named.contains(*name));
+        own.map(|(_, wish)| wish.clone()).collect()
+    }
+
     /// A document that no index vouches for.
     pub(super) async fn document(&self, url: &str) -> Result<Vec<u8>, BundleError> {
-        let job = self.job(url, Checksum::FirstSeen, None)?;
+        let job = self.job(url, Checksum::FirstSeen, None, DOCUMENT_LIMIT)?;
         Ok(self.bytes(vec![job]).await?.concat())
     }
 
@@ -76,7 +108,7 @@ impl<'a> Indexes<'a> {
                     sha256: *sha256,
                     index,
                 };
-                self.job(url, checksum, *size)
+                self.job(url, checksum, *size, size.unwrap_or(INDEX_LIMIT))
             },
         );
         self.bytes(jobs.collect::<Result<_, _>>()?).await
@@ -98,6 +130,7 @@ impl<'a> Indexes<'a> {
         url: &str,
         checksum: Checksum,
         size: Option<u64>,
+        limit: u64,
     ) -> Result<FileJob, BundleError> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let dir = Utf8Path::from_path(self.dir.path()).unwrap_or(Utf8Path::new("."));
@@ -108,6 +141,7 @@ impl<'a> Indexes<'a> {
             dest,
             checksum,
             size,
+            limit,
         })
     }
 

@@ -12,16 +12,18 @@ mod rpm;
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{BasePackage, PackageEntry, PackageFormat, PackageSet, Sha256};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use event::Events;
 use jiff::Timestamp;
 use manifests::{Source, System, Systems};
 use packages::openpgp::Keyring;
+use packages::rpm::primary::Package;
 use tokio_util::sync::CancellationToken;
 
+use crate::bundle::Update;
 use crate::error::BundleError;
 use crate::fetch::Fetcher;
-use crate::lock::{Lock, LockedPackage, LockedSystem};
+use crate::lock::{Lock, LockedPackage, LockedSystem, Outdated};
 
 pub use asked::Wishes;
 pub(crate) use asked::{Asked, asked, unknown};
@@ -35,7 +37,15 @@ struct Answer {
     base: Vec<BasePackage>,
     /// Each name that was asked for, and the package that meets it.
     met: BTreeMap<String, String>,
+    /// When the signed indexes were made, by what they are of.
+    dates: BTreeMap<String, Timestamp>,
+    /// What the metadata say of packages, by the names of their files.
+    claims: Claims,
 }
+
+/// What metadata of RPM have claimed of the packages that were chosen just now, by their path in the tree. A locked package
+/// was compared when it was locked.
+pub(crate) type Claims = BTreeMap<Utf8PathBuf, Package>;
 
 /// A package of an archive.
 struct Chosen {
@@ -85,6 +95,8 @@ fn answered(
         packages: packages.collect::<Result<_, BundleError>>()?,
         base: base.collect(),
         met: names.into_iter().zip(answer.wishes).collect(),
+        dates: BTreeMap::new(),
+        claims: Claims::new(),
     })
 }
 
@@ -93,6 +105,7 @@ pub(crate) struct Chooser<'a> {
     pub systems: &'a Systems,
     /// Armored keys that are trusted beside those of the table.
     pub keyrings: &'a [String],
+    pub update: &'a BTreeSet<Update>,
     pub fetcher: &'a Fetcher,
     pub events: &'a Events,
     pub cancel: &'a CancellationToken,
@@ -104,26 +117,42 @@ impl Chooser<'_> {
         &self,
         all: &[Asked],
         lock: &Lock,
-    ) -> Result<Vec<LockedSystem>, BundleError> {
-        let mut chosen = Vec::new();
+    ) -> Result<(Vec<LockedSystem>, Claims), BundleError> {
+        let (mut chosen, mut claims) = (Vec::new(), Claims::new());
         for asked in all {
-            chosen.push(match lock.systems.get(&asked.key()) {
-                Some(locked) if locked.wanted == asked.wishes => locked.clone(),
-                _ => self.solve(asked).await?,
-            });
+            let before = lock.systems.get(&asked.key());
+            let outdated = before.and_then(|locked| locked.outdated(asked));
+            let system = match (before, &outdated) {
+                (Some(locked), None) if !self.update.contains(&Update::Systems) => locked.clone(),
+                _ => {
+                    if let Some(why) = outdated.filter(|why| *why != Outdated::Wishes) {
+                        let system = asked.key();
+                        self.events
+                            .note(format!("packages of {system} are chosen anew: {why}"));
+                    }
+                    let (system, claimed) = self.solve(asked, before).await?;
+                    claims.extend(claimed);
+                    system
+                }
+            };
+            chosen.push(system);
         }
-        Ok(chosen)
+        Ok((chosen, claims))
     }
 
-    async fn solve(&self, asked: &Asked) -> Result<LockedSystem, BundleError> {
+    async fn solve(
+        &self,
+        asked: &Asked,
+        before: Option<&LockedSystem>,
+    ) -> Result<(LockedSystem, Claims), BundleError> {
         let system = self
             .systems
             .system(&asked.os)
             .expect("what is asked for is known");
         let keyring = keyring(system, self.keyrings, asked)?;
-        let indexes = Indexes::new(self, asked)?;
+        let indexes = Indexes::new(self, asked, before)?;
         let now = Timestamp::now();
-        let (format, answer) = match system.source(asked.arch) {
+        let (format, mut answer) = match system.source(asked.arch) {
             Source::Deb { archives, base } => (
                 PackageFormat::Deb,
                 deb::choose(&indexes, &archives, base, keyring, now).await?,
@@ -137,7 +166,20 @@ impl Chooser<'_> {
                 rpm::choose(&indexes, signed, &repositories, base, keyring, now).await?,
             ),
         };
-        Ok(locked(asked, format, answer))
+        let claims = std::mem::take(&mut answer.claims);
+        let system = locked(asked, format, answer);
+        // Names of files are the archive's.
+        system.check(&asked.key()).map_err(|error| {
+            asked.fails(PackageError::Unusable {
+                at: "the archive".to_owned(),
+                cause: error.to_string(),
+                hint: None,
+            })
+        })?;
+        let directory = PackageSet::directory(&asked.os, asked.arch);
+        let placed = claims.into_iter();
+        let claims = placed.map(|(name, claim)| (directory.join(name), claim));
+        Ok((system, claims.collect()))
     }
 }
 
@@ -157,6 +199,8 @@ fn locked(asked: &Asked, format: PackageFormat, answer: Answer) -> LockedSystem 
         packages,
         base,
         met,
+        dates,
+        claims: _,
     } = answer;
     let directory = PackageSet::directory(&asked.os, asked.arch);
     let mut files = BTreeMap::new();
@@ -187,6 +231,8 @@ fn locked(asked: &Asked, format: PackageFormat, answer: Answer) -> LockedSystem 
     let own = asked.wishes.named.iter();
     LockedSystem {
         wanted: asked.wishes.clone(),
+        known: Some(asked.known.digest),
+        dates,
         set: PackageSet {
             os: asked.os.clone(),
             arch: asked.arch,

@@ -15,7 +15,7 @@ pub(super) struct Signed {
     pub release: Release,
 }
 
-/// The release of the suite at this address. The pair is asked for only where there is no `InRelease`, as on small
+/// The release of the suite at this address, whose last part is its name. The pair is asked for only where there is no `InRelease`, as on small
 /// mirrors: one that cannot be fetched, or whose signature does not fit, is told.
 pub(super) async fn fetch(
     indexes: &Indexes<'_>,
@@ -35,7 +35,12 @@ pub(super) async fn fetch(
     };
     let release = Release::parse(&text)
         .and_then(|release| release.fresh(now).map(|()| release))
+        .and_then(|release| {
+            let suite = at.rsplit_once("/dists/").map_or(at, |(_, suite)| suite);
+            release.is_of(suite).map(|()| release)
+        })
         .map_err(|error| indexes.untrusted(&url, &error, error.hint()))?;
+    indexes.not_older(at, release.date)?;
     Ok(Signed { url, release })
 }
 

@@ -8,9 +8,10 @@ use manifests::Signed;
 use packages::answer;
 use packages::openpgp::Keyring;
 use packages::rpm::modules::Modules;
+use packages::rpm::primary::Package;
 use packages::rpm::repomd::{self, Repomd};
 use packages::rpm::{MetadataError, Part, Universe, filelists, primary, resolve};
-use packages::solve::{Unsatisfiable, Wish};
+use packages::solve::{self, Unsatisfiable, Wish};
 
 use super::index::{Indexes, Listed, sha256};
 use super::{Answer, Place, answered};
@@ -44,16 +45,39 @@ pub(super) async fn choose(
         find(indexes, &repositories, &mut universe, &unknown).await?;
     }
     let (names, wishes) = indexes.wishes(wished(&universe))?;
+    let named = indexes.named(&names, &wishes);
     let base = base.to_vec();
-    let solved = on_thread(move || -> Result<answer::Answer, Unsatisfiable> {
-        let base = universe.base(&base)?;
-        resolve(&universe, &base, &wishes)
-    });
-    let answer = solved
+    let solved = on_thread(
+        move || -> Result<(answer::Answer, Vec<Package>), Unsatisfiable> {
+            let base = universe.base(&base)?;
+            let base = solve::without(&universe, &base, &named);
+            let answer = resolve(&universe, &base, &wishes)?;
+            let carried = answer.packages.iter();
+            let claimed = carried.filter_map(|one| universe.claimed(one)).cloned();
+            let claimed = claimed.collect();
+            Ok((answer, claimed))
+        },
+    );
+    let (answer, claimed) = solved
         .await
         .map_err(|error| indexes.asked.fails(error.into()))?;
     let places: Vec<Place> = repositories.iter().map(Repository::place).collect();
-    answered(indexes, &places, names, answer)
+    let answer = answered(indexes, &places, names, answer)?;
+    let dates = repositories.iter().filter_map(|repository| {
+        let date = repository
+            .repomd
+            .made()
+            .filter(|_| signed == Signed::Metadata);
+        Some((repository.at.clone(), date?))
+    });
+    Ok(Answer {
+        claims: claimed
+            .into_iter()
+            .map(|claim| (file_name(&claim.location).into(), claim))
+            .collect(),
+        dates: dates.collect(),
+        ..answer
+    })
 }
 
 async fn repository(
@@ -79,6 +103,9 @@ async fn repository(
         now,
     )
     .map_err(|error| wrong(indexes, at, &error))?;
+    if let (Signed::Metadata, Some(made)) = (signed, repomd.made()) {
+        indexes.not_older(at, made)?;
+    }
     Ok(Repository {
         at: at.to_owned(),
         repomd,
@@ -152,6 +179,10 @@ async fn find(
         universe.add_files(&found);
     }
     Ok(())
+}
+
+fn file_name(location: &str) -> &str {
+    location.rsplit('/').next().unwrap_or(location)
 }
 
 impl Repository {

@@ -69,7 +69,7 @@ fn every_program_that_is_asked_for_is_one_that_the_catalogue_demands_of_its_arch
                     Carries::Members(members) => members.iter().any(|member| {
                         matches!(member, Member::At(path) if path.rsplit('/').next() == Some(program))
                     }),
-                    Carries::Manifest | Carries::Nothing => false,
+                    Carries::Manifest(_) | Carries::Nothing => false,
                 };
                 assert!(promised, "{program} of {name}");
             }

@@ -80,6 +80,11 @@ impl Upstream {
         self.pages.lock().unwrap().insert(path.to_owned(), page);
     }
 
+    pub(crate) fn content(&self, end: &str) -> Vec<u8> {
+        let path = self.find(end);
+        self.pages.lock().unwrap()[&path].1.clone()
+    }
+
     pub(crate) fn remove(&self, end: &str) {
         let path = self.find(end);
         self.pages.lock().unwrap().remove(&path);
@@ -166,7 +171,7 @@ fn files(wanted: &Wanted, pages: &mut Pages) {
             bytes
         };
         let content = match &file.carries {
-            Carries::Manifest => manifest(&wanted_by(wanted, file)),
+            Carries::Manifest(_) => manifest(&wanted_by(wanted, file)),
             Carries::Nothing => b"an archive of images".to_vec(),
             Carries::Program(name) => program(name),
             Carries::Members(members) => {
@@ -225,7 +230,7 @@ pub(crate) fn manifest(images: &[&str]) -> Vec<u8> {
         .iter()
         .map(|image| json!({ "image": image }))
         .collect();
-    let object = json!({ "kind": "Pod", "spec": { "containers": containers } });
+    let object = json!({ "kind": "DaemonSet", "spec": { "containers": containers } });
     format!("# a stand-in\n---\n{object}\n").into_bytes()
 }
 

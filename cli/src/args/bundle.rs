@@ -1,10 +1,21 @@
 use std::num::NonZeroU16;
 
 use camino::Utf8PathBuf;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use cluster::Arch;
 
 use super::work_dir;
+
+/// Which pins give way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UpdateArg {
+    /// Packages of operating systems
+    Systems,
+    /// What the references of images mean
+    Images,
+    /// Both
+    All,
+}
 
 /// Fetch everything a cluster needs and pack it into one file
 ///
@@ -16,6 +27,7 @@ Examples:
   kubexm bundle -f config.yaml
   kubexm bundle -f config.yaml -o /media/usb/site.tar.zst --arch amd64,arm64
   kubexm bundle -f config.yaml --mirror docker.io=https://mirror.example.org
+  kubexm bundle -f config.yaml --update systems
   kubexm bundle -f config.yaml --locked --sign ~/.ssh/id_ed25519")]
 pub struct BundleArgs {
     /// The cluster's config; - reads stdin
@@ -43,6 +55,9 @@ pub struct BundleArgs {
     /// Fail if anything differs from kubexm.lock
     #[arg(long)]
     pub locked: bool,
+    /// Take what upstream has now in place of what kubexm.lock pins
+    #[arg(long, value_name = "WHAT", value_enum, conflicts_with = "locked")]
+    pub update: Option<UpdateArg>,
     /// Sign with this SSH private key; KUBEXM_SIGN_PASSPHRASE opens it
     #[arg(long, value_name = "KEY")]
     pub sign: Option<Utf8PathBuf>,

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use artifact::{Signer, WorkDir};
 use bundler::fetch::HttpOptions;
 use bundler::mirror::Mirrors;
-use bundler::{BundleError, Extent, Kubexm, LockMode, Plan, Report as Made, Request, RowKind};
+use bundler::{
+    BundleError, Extent, Kubexm, LockMode, Plan, Report as Made, Request, RowKind, Update,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use event::{Event, Events, Outcome, RunOutcome, Unit};
@@ -15,7 +17,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::BundleArgs;
+use crate::args::{BundleArgs, UpdateArg};
 use crate::config::{self, Config};
 use crate::error::{Exit, Failure};
 use crate::output::{Column, Format, Printer, Report, bytes, count, table};
@@ -149,6 +151,7 @@ pub(super) fn request(args: &BundleArgs, config: Config) -> Result<Request, Fail
         work_dir: WorkDir::new(args.work_dir.clone()),
         lock: config.name.with_file_name("kubexm.lock"),
         lock_mode,
+        update: args.update.map_or_else(BTreeSet::new, updates),
         out: out(args.out.as_deref(), cluster.name()),
         mirrors: flags.or(environment),
         http: HttpOptions::default(),
@@ -163,6 +166,14 @@ pub(super) fn request(args: &BundleArgs, config: Config) -> Result<Request, Fail
         kubexm: travelling(),
         cluster,
     })
+}
+
+fn updates(asked: UpdateArg) -> BTreeSet<Update> {
+    match asked {
+        UpdateArg::Systems => [Update::Systems].into(),
+        UpdateArg::Images => [Update::Images].into(),
+        UpdateArg::All => [Update::Systems, Update::Images].into(),
+    }
 }
 
 /// `<cluster>.tar.zst`, here or in the directory that is named.

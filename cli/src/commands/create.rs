@@ -58,7 +58,7 @@ async fn fetch(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<Manifest, Failure> {
-    let prepared = bundler::prepare(request, events, cancel).await?;
+    let prepared = bundler::prepare_tree(request, events, cancel).await?;
     prepared.fill(events, cancel).await.map_err(bundle::told)
 }
 
@@ -73,6 +73,7 @@ fn fetching(args: &CreateClusterArgs) -> BundleArgs {
         keyring: args.keyring.clone(),
         jobs: args.downloads,
         locked: args.locked,
+        update: None,
         sign: None,
         dry_run: false,
     }

@@ -17,6 +17,8 @@ const SKEW: SignedDuration = SignedDuration::from_mins(10);
 pub struct Release {
     /// `trixie-updates`, for messages.
     pub name: String,
+    codename: Option<String>,
+    suite: Option<String>,
     pub date: Timestamp,
     pub valid_until: Option<Timestamp>,
     by_hash: ByHash,
@@ -64,6 +66,8 @@ pub enum ReleaseError {
         date: Timestamp,
         now: Timestamp,
     },
+    #[error("it is the index of {found}, and not of {asked}")]
+    OtherSuite { found: String, asked: String },
     #[error("{release} has no packages of component {component:?} for {arch}")]
     NoIndex {
         release: String,
@@ -81,6 +85,9 @@ impl ReleaseError {
                 Some("the mirror is behind, or keeps an old index back: use another one")
             }
             Self::NotYet { .. } => Some("check this machine's clock"),
+            Self::OtherSuite { .. } => Some(
+                "the mirror serves another release under this address, though a signed one: use another mirror, and find out why",
+            ),
             _ => None,
         }
     }
@@ -102,9 +109,13 @@ impl Release {
                 })
                 .transpose()
         };
-        let name = paragraph.get("Codename").or(paragraph.get("Suite"));
+        let named = |field: &str| paragraph.get(field).map(str::to_owned);
+        let (codename, suite) = (named("Codename"), named("Suite"));
+        let name = codename.clone().or_else(|| suite.clone());
         Ok(Self {
-            name: name.unwrap_or("a release without a name").to_owned(),
+            name: name.unwrap_or_else(|| "a release without a name".to_owned()),
+            codename,
+            suite,
             date: date("Date")?.ok_or_else(|| malformed("it has no Date".to_owned()))?,
             valid_until: date("Valid-Until")?,
             by_hash: match paragraph.get("Acquire-By-Hash") {
@@ -113,6 +124,27 @@ impl Release {
             },
             files: files(paragraph.get("SHA256").unwrap_or_default())
                 .ok_or_else(|| malformed("its list of SHA256 is broken".to_owned()))?,
+        })
+    }
+
+    /// Whether it is of the suite that was asked for: one key signs many, and all of them are to be had by everybody.
+    pub fn is_of(&self, asked: &str) -> Result<(), ReleaseError> {
+        let (codename, suite) = (self.codename.as_deref(), self.suite.as_deref());
+        // Debian's codename names the part as well, as in `trixie-updates`, and its suite changes with the years. Ubuntu's
+        // codename is that of the whole release, and only the suite tells the part.
+        let part = suite
+            .zip(codename)
+            .and_then(|(suite, codename)| suite.strip_prefix(codename)?.strip_prefix('-'));
+        if suite == Some(asked) || (codename == Some(asked) && part.is_none()) {
+            return Ok(());
+        }
+        let found = match (suite, codename) {
+            (Some(suite), Some(codename)) if suite != codename => format!("{codename} ({suite})"),
+            _ => self.name.clone(),
+        };
+        Err(ReleaseError::OtherSuite {
+            found,
+            asked: asked.to_owned(),
         })
     }
 
@@ -238,6 +270,46 @@ mod tests {
         let early = release.fresh(at("2025-11-14T00:00:00Z")).unwrap_err();
         assert_snapshot!(early, @r"the index of trixie is of 2025-11-15T09:31:14Z, and it is 2025-11-14T00:00:00Z");
         assert!(early.hint().is_some());
+    }
+
+    #[test]
+    fn a_release_is_of_the_suite_that_was_asked_for() {
+        let of = |names: &str, asked: &str| {
+            let text = format!("{names}Date: Sat, 15 Nov 2025 09:31:14 UTC\n");
+            let judged = Release::parse(&text).unwrap().is_of(asked);
+            judged.map_err(|error| error.to_string())
+        };
+        for (names, asked) in [
+            ("Suite: stable\nCodename: trixie\n", "trixie"),
+            (
+                "Suite: oldstable-updates\nCodename: bookworm-updates\n",
+                "bookworm-updates",
+            ),
+            (
+                "Suite: oldstable-security\nCodename: bookworm-security\n",
+                "bookworm-security",
+            ),
+            ("Suite: jammy\nCodename: jammy\n", "jammy"),
+            ("Suite: jammy-updates\nCodename: jammy\n", "jammy-updates"),
+            ("Codename: trixie\n", "trixie"),
+        ] {
+            assert_eq!(of(names, asked), Ok(()), "{names}");
+        }
+        let refused = [
+            of("Suite: oldstable\nCodename: bookworm\n", "trixie"),
+            of("Suite: jammy-proposed\nCodename: jammy\n", "jammy"),
+            of(
+                "Suite: proposed-updates\nCodename: trixie-proposed-updates\n",
+                "trixie",
+            ),
+            of("", "trixie"),
+        ];
+        assert_snapshot!(refused.map(Result::unwrap_err).join("\n"), @r"
+        it is the index of bookworm (oldstable), and not of trixie
+        it is the index of jammy (jammy-proposed), and not of jammy
+        it is the index of trixie-proposed-updates (proposed-updates), and not of trixie
+        it is the index of a release without a name, and not of trixie
+        ");
     }
 
     #[test]

@@ -26,8 +26,8 @@ struct Provider {
     version: Option<Box<str>>,
 }
 
-/// Which packages a bare system has: what is essential, what has one of these priorities, what is named here, and whatever
-/// these need.
+/// Which packages every bare system has: what is essential, what has one of these priorities, what is named here, and
+/// whatever these need and nothing else could be in place of.
 #[derive(Clone, Debug, Default)]
 pub struct BaseRule {
     pub priorities: Vec<String>,
@@ -93,7 +93,8 @@ impl Universe {
         Ok(())
     }
 
-    /// The base that a rule describes, closed under what its packages need.
+    /// The base that a rule describes. Where its packages leave a choice, as `usrmerge | usr-is-merged` does, installations
+    /// differ: what would be chosen here is not in it, nor what that needs.
     pub fn base(&self, rule: &BaseRule) -> Result<BTreeSet<PackageId>, Unsatisfiable> {
         let mut wishes = Vec::new();
         let mut names: Vec<&str> = rule.names.iter().map(String::as_str).collect();
@@ -110,9 +111,9 @@ impl Universe {
         }
         names.sort_unstable();
         names.dedup();
-        for name in names {
+        for name in &names {
             let alternative = Alternative {
-                name: name.to_owned(),
+                name: (*name).to_owned(),
                 qualifier: None,
                 bound: None,
             };
@@ -122,7 +123,37 @@ impl Universe {
             });
         }
         let solution = solve::solve(self, &BTreeSet::new(), &wishes)?;
-        Ok(solution.chosen.into_keys().collect())
+        let chosen: BTreeSet<PackageId> = solution.chosen.into_keys().collect();
+        let asked = chosen.iter().copied();
+        let asked = asked.filter(|id| names.binary_search(&&*self.entry(*id).name).is_ok());
+        Ok(self.certain(&chosen, asked.collect()))
+    }
+
+    /// Those of the chosen ones that the given ones need, without any choice on the way.
+    fn certain(
+        &self,
+        chosen: &BTreeSet<PackageId>,
+        mut open: Vec<PackageId>,
+    ) -> BTreeSet<PackageId> {
+        let mut certain = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            if !certain.insert(id) {
+                continue;
+            }
+            for alternatives in self.relations(id) {
+                let [only] = alternatives.as_slice() else {
+                    continue;
+                };
+                let candidates = self.candidates(only);
+                let mut names = candidates.iter().map(|id| &self.entry(*id).name);
+                let first = names.next();
+                let one_name = names.all(|name| Some(name) == first);
+                let taken = candidates.iter().filter(|id| chosen.contains(id));
+                // A package of that very name is what a bare system has, whoever else may provide it.
+                open.extend(taken.filter(|id| one_name || self.is_real(**id, only)));
+            }
+        }
+        certain
     }
 
     /// A wish, said as in a package's relations: `chrony`, `iptables (>= 1.8)`, `a | b`.

@@ -216,12 +216,5 @@ fn capability(attributes: &Attributes<'_>) -> Result<Capability, String> {
 }
 
 fn relation(attributes: &Attributes<'_>) -> Result<Relation, String> {
-    let one = capability(attributes)?;
-    let rich = one
-        .name
-        .starts_with('(')
-        .then(|| Relation::parse(&one.name))
-        .flatten();
-    // What cannot be read is the name of something that no package has: who asks for it will be told.
-    Ok(rich.unwrap_or(Relation::One(one)))
+    Ok(Relation::of(capability(attributes)?))
 }

@@ -80,6 +80,16 @@ impl Relation {
         parser.rest.trim().is_empty().then_some(relation)
     }
 
+    /// As an entry of metadata or a header has it: a boolean relation is written as the name.
+    pub(super) fn of(entry: Capability) -> Self {
+        let rich = entry
+            .name
+            .starts_with('(')
+            .then(|| Self::parse(&entry.name));
+        // What cannot be read is the name of something that no package has: who asks for it will be told.
+        rich.flatten().unwrap_or(Self::One(entry))
+    }
+
     /// The clauses which all hold if and only if the relation does. `None` if they are beyond measure.
     pub(super) fn holds(&self) -> Option<Vec<Clause<'_>>> {
         match self {

@@ -24,6 +24,7 @@ pub enum Signed<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repomd {
     parts: BTreeMap<String, Part>,
+    made: Option<Timestamp>,
 }
 
 impl Repomd {
@@ -45,7 +46,14 @@ impl Repomd {
         })?;
         Ok(Self {
             parts: reader.parts,
+            made: reader.made,
         })
+    }
+
+    /// When the newest of its files was made, where it says so.
+    #[must_use]
+    pub fn made(&self) -> Option<Timestamp> {
+        self.made
     }
 
     /// Packages and their relations.
@@ -72,6 +80,7 @@ impl Repomd {
 #[derive(Default)]
 struct Reader {
     parts: BTreeMap<String, Part>,
+    made: Option<Timestamp>,
     kind: String,
     checksum_type: String,
     sha256: Option<Sha256>,
@@ -88,6 +97,7 @@ impl Visitor for Reader {
             "data" => {
                 *self = Self {
                     parts: std::mem::take(&mut self.parts),
+                    made: self.made,
                     kind: attributes.require("type")?.into_owned(),
                     ..Self::default()
                 };
@@ -113,6 +123,12 @@ impl Visitor for Reader {
         match name {
             "checksum" if self.checksum_type == "sha256" => self.sha256 = Some(text.parse()?),
             "open-checksum" if self.checksum_type == "sha256" => self.open = Some(text.parse()?),
+            // Some write it with a fraction.
+            "timestamp" => {
+                let seconds = text.split('.').next().and_then(|text| text.parse().ok());
+                let made = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+                self.made = self.made.max(made);
+            }
             "size" => self.size = number()?,
             "open-size" => self.open_size = number()?,
             // Files that nobody asks for here may be as they like.

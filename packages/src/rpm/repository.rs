@@ -11,7 +11,8 @@ use rpm::{Dependency, DependencyFlags, FileFlags, IndexTag, PackageMetadata};
 use super::checksum::Sha256;
 use super::header::{HeaderError, PackageFile};
 use super::primary::{is_rpm_feature, lists};
-use super::version::{EpochError, Evr};
+use super::relation::{Capability, Relation};
+use super::version::{EpochError, Evr, Operator, Range};
 
 /// A file of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,15 +124,15 @@ impl Compressed {
 }
 
 /// What a header says, checked and ready to be written.
-struct Described<'a> {
+pub(super) struct Described<'a> {
     package: &'a PackageFile,
-    name: &'a str,
-    arch: &'a str,
-    evr: Evr,
+    pub(super) name: &'a str,
+    pub(super) arch: &'a str,
+    pub(super) evr: Evr,
     built: u64,
     installed: u64,
     relations: Vec<(&'static str, Vec<Entry>)>,
-    files: Vec<(String, Kind)>,
+    pub(super) files: Vec<(String, Kind)>,
 }
 
 struct Entry {
@@ -141,14 +142,14 @@ struct Entry {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     File,
     Directory,
     Ghost,
 }
 
 impl<'a> Described<'a> {
-    fn of(package: &'a PackageFile) -> Result<Self, rpm::Error> {
+    pub(super) fn of(package: &'a PackageFile) -> Result<Self, rpm::Error> {
         let metadata = &package.metadata;
         let evr = metadata.get_evr()?;
         let (epoch, version, release) = evr.values();
@@ -172,6 +173,15 @@ impl<'a> Described<'a> {
             relations,
             files: files(metadata)?,
         })
+    }
+
+    /// Its relations of a kind, as metadata have them.
+    pub(super) fn relations_of(&self, kind: &str) -> Vec<Relation> {
+        let of_kind = self.relations.iter().filter(|(known, _)| *known == kind);
+        of_kind
+            .flat_map(|(_, entries)| entries)
+            .map(Entry::relation)
+            .collect()
     }
 
     fn primary(&self, out: &mut String) {
@@ -279,19 +289,34 @@ impl<'a> Described<'a> {
 }
 
 impl Entry {
+    fn operator(&self) -> Operator {
+        match self.flags & (DependencyFlags::LE | DependencyFlags::GE) {
+            DependencyFlags::LE => Operator::LessOrEqual,
+            DependencyFlags::GE => Operator::GreaterOrEqual,
+            DependencyFlags::LESS => Operator::Less,
+            DependencyFlags::GREATER => Operator::Greater,
+            _ => Operator::Equal,
+        }
+    }
+
+    fn relation(&self) -> Relation {
+        let range = self.bound.clone().map(|bound| Range {
+            operator: self.operator(),
+            bound,
+        });
+        Relation::of(Capability {
+            name: self.name.clone(),
+            range,
+        })
+    }
+
     fn write(&self, out: &mut String) {
         put(
             out,
             format_args!("      <rpm:entry name=\"{}\"", escaped(&self.name)),
         );
         if let Some(bound) = &self.bound {
-            let flags = match self.flags & (DependencyFlags::LE | DependencyFlags::GE) {
-                DependencyFlags::LE => "LE",
-                DependencyFlags::GE => "GE",
-                DependencyFlags::LESS => "LT",
-                DependencyFlags::GREATER => "GT",
-                _ => "EQ",
-            };
+            let flags = self.operator().flags();
             let (epoch, version) = (bound.epoch(), escaped(bound.version()));
             put(
                 out,

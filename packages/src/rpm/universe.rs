@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::answer::Carried;
 use crate::solve::{self, Conflict, PackageId, Requirement, Unsatisfiable, Wish};
 
 use super::checksum::Sha256;
@@ -194,6 +195,16 @@ impl Universe {
 
     fn is_unknown_file(&self, name: &str) -> bool {
         name.starts_with('/') && !self.files.contains_key(name) && !self.provides.contains_key(name)
+    }
+
+    /// What the metadata say of a package of an answer.
+    #[must_use]
+    pub fn claimed(&self, carried: &Carried) -> Option<&Package> {
+        let ids = self.names.get(&carried.name)?.iter();
+        let mut packages = ids.map(|id| self.package(*id));
+        packages.find(|package| {
+            package.evr.to_string() == carried.version && package.arch == carried.arch
+        })
     }
 
     pub(super) fn package(&self, id: PackageId) -> &Package {

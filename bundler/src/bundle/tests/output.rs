@@ -101,6 +101,19 @@ async fn what_no_image_leads_to_any_more_is_taken_out() {
     assert!(count() < before);
 }
 
+#[tokio::test]
+async fn a_tree_is_filled_wherever_a_bundle_could_not_go() {
+    let site = Site::new(SPEC).await;
+    let request = Request {
+        out: site.path("nowhere/example.tar.zst"),
+        ..site.request("work")
+    };
+    let (events, cancel) = (Events::nowhere(), CancellationToken::new());
+    let prepared = crate::bundle::prepare_tree(request, &events, &cancel);
+    let filled = prepared.await.unwrap().fill(&events, &cancel).await;
+    assert!(!filled.unwrap().files.is_empty());
+}
+
 #[test]
 fn layers_that_no_registry_holds_are_not_missed() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! Packages of operating systems, from a stand-in for Debian's archive.
 
 use super::*;
+use crate::bundle::Update;
 use crate::testing::{Debian, Form};
 
 const SPEC: &str = r#"{
@@ -116,7 +117,7 @@ async fn other_wishes_are_solved_anew_and_refused_under_locked() {
         .unwrap_err();
     insta::assert_snapshot!(site.said(&error), @r"
     DIR/kubexm.lock does not fit the config:
-      other packages of debian-13/amd64 are wanted than are locked
+      packages of debian-13/amd64: others are wanted than are locked
     hint: bundle once without --locked, look at what changed in the lock file, and keep it
     ");
     let report = bundle(&site, &debian, "other", LockMode::Pin)
@@ -137,7 +138,7 @@ async fn a_package_that_the_archive_dropped_is_told() {
     insta::assert_snapshot!(site.said(&error), @r#"
     one thing could not be fetched:
       socat 1.0-1 of debian-13 for amd64: http://UP/deb.debian.org/debian/pool/main/socat_1.0-1_amd64.deb: the archive does not have it any more (404)
-    hint: archives drop older packages: name a --mirror that keeps them, or take "systems" out of kubexm.lock to choose anew
+    hint: archives drop older packages: choose anew with --update systems, or name a --mirror that keeps them
     "#);
 }
 
@@ -337,4 +338,133 @@ async fn a_system_that_is_not_known_is_told_with_those_that_are() {
     kubexm does not know the operating system 'debian-14'
     hint: did you mean debian-13? known are almalinux-10, almalinux-8, almalinux-9, centos-10, centos-9, debian-12, debian-13, kylin-v10, openeuler-22.03, openeuler-24.03, rocky-10, rocky-8, rocky-9, ubuntu-22.04, ubuntu-24.04
     ");
+}
+
+/// The lock file with something in it replaced.
+fn tamper(site: &Site, from: &str, to: &str) {
+    let path = site.path("kubexm.lock");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    std::fs::write(&path, text.replace(from, to)).unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_that_writes_beside_the_packages_is_refused() {
+    let debian = debian();
+    let site = site(&debian).await;
+    bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
+    let there = "packages/debian-13/amd64/socat_1.0-1_amd64.deb";
+    tamper(&site, there, "../../victim.deb");
+    let error = bundle(&site, &debian, "other", LockMode::Pin)
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(site.said(&error), @r#"
+    DIR/kubexm.lock locks packages as no kubexm writes it: "../../victim.deb" is no place for a package of debian-13/amd64
+    hint: somebody has changed it by hand: find out who, and take it back from version control
+    "#);
+    assert!(error.is_unverified());
+    assert!(!site.path("other/victim.deb").exists());
+}
+
+#[tokio::test]
+async fn a_locked_address_beyond_the_archives_is_not_believed() {
+    let debian = debian();
+    let site = site(&debian).await;
+    bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
+    let right = std::fs::read_to_string(site.path("kubexm.lock")).unwrap();
+    let of = "https://deb.debian.org/debian/pool/main/socat";
+    tamper(&site, of, "https://evil.example.org/pool/main/socat");
+    let error = bundle(&site, &debian, "other", LockMode::Locked)
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(site.said(&error), @r"
+    DIR/kubexm.lock does not fit the config:
+      packages of debian-13/amd64: https://evil.example.org/pool/main/socat_1.0-1_amd64.deb is locked, and in none of the system's archives
+    hint: bundle once without --locked, look at what changed in the lock file, and keep it
+    ");
+    bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
+    let now = std::fs::read_to_string(site.path("kubexm.lock")).unwrap();
+    assert_eq!(now, right, "the archive's own index has been asked");
+}
+
+#[tokio::test]
+async fn a_lock_of_another_table_of_systems_is_not_used_as_it_is() {
+    let debian = debian();
+    let site = site(&debian).await;
+    bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
+    let lock = crate::lock::Lock::read(&site.path("kubexm.lock")).unwrap();
+    let known = lock.unwrap().systems["debian-13/amd64"].known.unwrap();
+    tamper(&site, &known.to_string(), &Sha256::of(b"").to_string());
+    let error = bundle(&site, &debian, "work", LockMode::Locked)
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(site.said(&error), @r"
+    DIR/kubexm.lock does not fit the config:
+      packages of debian-13/amd64: they were locked by a kubexm that knew other archives, keys or base packages of it
+    hint: bundle once without --locked, look at what changed in the lock file, and keep it
+    ");
+    bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
+    bundle(&site, &debian, "work", LockMode::Locked)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_index_older_than_the_locked_one_is_refused() {
+    let debian = debian();
+    let mut site = site(&debian).await;
+    bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
+    tamper(&site, "2025-11-15T09:31:14Z", "2025-11-16T09:31:14Z");
+    site.cluster.spec.system.debs.clear();
+    let error = bundle(&site, &debian, "other", LockMode::Pin)
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(site.said(&error), @r#"
+    packages of debian-13 for amd64: https://deb.debian.org/debian/dists/trixie: the index is of 2025-11-15T09:31:14Z, and kubexm.lock has seen one of 2025-11-16T09:31:14Z
+    hint: the mirror is behind, or keeps an old index back: use another one; to take the older one all the same, take this system out of "systems" in kubexm.lock
+    "#);
+    assert!(error.is_unverified());
+}
+
+#[tokio::test]
+async fn another_suite_under_the_address_is_refused() {
+    let debian = debian();
+    let site = site(&debian).await;
+    let other = site.upstream.content("trixie-updates/InRelease");
+    site.upstream.replace("dists/trixie/InRelease", &other);
+    let (said, unverified) = refused(&site, &debian).await;
+    insta::assert_snapshot!(said, @r"
+    packages of debian-13 for amd64: https://deb.debian.org/debian/dists/trixie/InRelease: it is the index of trixie-updates, and not of trixie
+    hint: the mirror serves another release under this address, though a signed one: use another mirror, and find out why
+    ");
+    assert!(unverified);
+}
+
+#[tokio::test]
+async fn locked_packages_give_way_where_that_is_asked_for() {
+    let debian = debian();
+    let site = site(&debian).await;
+    bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
+    let newer = debian.with("nfs-common", "Depends: libmnl0, nfs-more\n");
+    let newer = newer.with("nfs-more", "");
+    newer.publish(&site.upstream);
+    let lock = || std::fs::read_to_string(site.path("kubexm.lock")).unwrap();
+    assert!(!lock().contains("nfs-more"));
+    let request = Request {
+        keyrings: vec![newer.key()],
+        update: BTreeSet::from([Update::Systems]),
+        ..site.request("work")
+    };
+    run(request, &Events::nowhere()).await.unwrap();
+    assert!(lock().contains("nfs-more"));
+}
+
+#[tokio::test]
+async fn what_the_config_names_travels_though_a_bare_system_has_it() {
+    let debian = debian();
+    let mut site = site(&debian).await;
+    site.cluster.spec.system.debs = vec!["passwd".to_owned()];
+    let report = bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
+    let manifest = open(&report);
+    assert!(manifest.systems[0].package("passwd").is_some());
 }

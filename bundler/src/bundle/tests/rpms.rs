@@ -354,3 +354,84 @@ async fn metadata_that_are_none_are_told() {
     insta::assert_snapshot!(said, @"packages of openeuler-24.03 for amd64: https://repo.openeuler.org/openEuler-24.03-LTS-SP1/OS/x86_64: repomd.xml is malformed at byte 14: <data> has no type");
     assert!(!unverified);
 }
+
+#[tokio::test]
+async fn metadata_that_are_not_signed_must_tell_the_truth_of_packages() {
+    let mut redhat = redhat();
+    let signer = Signer::new();
+    let key = signer.key();
+    redhat.packages_signed = Some(signer);
+    for (from, to, expected) in [
+        (
+            "name=\"libmnl\"/>",
+            "name=\"glibc\"/>",
+            "conntrack-tools-1.0-1.noarch.rpm: its signed header says that it requires libmnl, and the repository does not",
+        ),
+        (
+            "<rpm:entry name=\"socat\" ",
+            "<rpm:entry name=\"other\" flags=\"EQ\" epoch=\"0\" ver=\"1\" rel=\"1\"/><rpm:entry name=\"socat\" ",
+            "socat-1.0-1.noarch.rpm: the repository says that it provides other = 1-1, and its signed header does not",
+        ),
+    ] {
+        let site = site(&redhat, OPENEULER).await;
+        rewrite(&site, |primary| primary.replace(from, to));
+        let (said, unverified) = refused(&site, vec![key.clone()]).await;
+        assert!(said.contains(expected), "{said}");
+        assert!(unverified);
+    }
+}
+
+#[tokio::test]
+async fn another_signed_package_in_place_of_the_chosen_one_is_refused() {
+    let mut redhat = redhat();
+    let signer = Signer::new();
+    let key = signer.key();
+    redhat.packages_signed = Some(signer);
+    let site = site(&redhat, OPENEULER).await;
+    // Under the name of socat now come the bytes of ethtool, with their own checksum.
+    let other = site.upstream.content("ethtool-1.0-1.noarch.rpm");
+    site.upstream.replace("socat-1.0-1.noarch.rpm", &other);
+    rewrite(&site, |primary| {
+        let package = |name: &str| {
+            let start = format!("<package type=\"rpm\">\n  <name>{name}</name>");
+            let start = primary.find(&start).unwrap();
+            let end = primary[start..].find("</package>").unwrap();
+            primary[start..start + end].to_owned()
+        };
+        let (socat, ethtool) = (package("socat"), package("ethtool"));
+        primary.replace(&socat, &ethtool.replace("ethtool", "socat"))
+    });
+    let (said, unverified) = refused(&site, vec![key]).await;
+    insta::assert_snapshot!(said, @r"
+    packages of openeuler-24.03 for amd64: https://repo.openeuler.org/openEuler-24.03-LTS-SP1/OS/x86_64/noarch/socat-1.0-1.noarch.rpm: it is ethtool-1.0-1.noarch, and not socat-1.0-1 for x86_64
+    hint: the mirror has changed its metadata, which this distribution does not sign: use another one
+    ");
+    assert!(unverified);
+}
+
+/// Changes the list of packages of the first repository, as a mirror can whose metadata nobody signs.
+fn rewrite(site: &Site, change: impl FnOnce(String) -> String) {
+    use std::io::{Read as _, Write as _};
+    let upstream = &site.upstream;
+    let path = upstream.path_with("/OS/x86_64/repodata/", "-primary.xml.gz");
+    let repomd = "/OS/x86_64/repodata/repomd.xml";
+    let packed = upstream.content(&path);
+    let mut text = String::new();
+    let mut reader = flate2::read::MultiGzDecoder::new(packed.as_slice());
+    reader.read_to_string(&mut text).unwrap();
+    let text = change(text);
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    writer.write_all(text.as_bytes()).unwrap();
+    let packed = writer.finish().unwrap();
+    let listed = String::from_utf8(upstream.content(repomd)).unwrap();
+    let start = listed.find("<data type=\"primary\">").unwrap();
+    let end = start + listed[start..].find("</data>").unwrap();
+    let location = path.rsplit('/').next().unwrap();
+    let primary = format!(
+        "<data type=\"primary\"><checksum type=\"sha256\">{}</checksum><location href=\"repodata/{location}\"/>",
+        Sha256::of(&packed)
+    );
+    let listed = format!("{}{primary}{}", &listed[..start], &listed[end..]);
+    upstream.replace(&path, &packed);
+    upstream.replace(repomd, listed.as_bytes());
+}

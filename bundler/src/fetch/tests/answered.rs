@@ -45,6 +45,30 @@ async fn what_lies_there_wrong_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_file_larger_than_it_may_be_is_refused_and_leaves_nothing() {
+    let case = Case::with(|_| Reply::ok(vec![7; (1 << 20) + 1])).await;
+    let error = case.fetch(Checksum::FirstSeen).await.unwrap_err();
+    insta::assert_snapshot!(case.said(&error), @r"
+    http://up/x.bin: larger than the 1048576 bytes that it may have
+    hint: upstream or a mirror serves something else than was published or locked; do not use it before you know why
+    ");
+    assert_eq!(case.files(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_body_without_an_announced_length_is_limited_as_well() {
+    let chunk = || Ok::<_, FetchError>(bytes::Bytes::from_static(b"1234"));
+    let body = futures::stream::iter([chunk(), chunk(), chunk()]);
+    let body = crate::fetch::part::limited(body, 2, 10, "http://up/x".to_owned());
+    let came: Vec<_> = futures::StreamExt::collect(body).await;
+    assert!(came[0].is_ok() && came[1].is_ok());
+    assert!(matches!(
+        came[2],
+        Err(FetchError::TooLarge { limit: 10, .. })
+    ));
+}
+
+#[tokio::test]
 async fn a_proxys_own_page_is_not_taken_for_a_file() {
     let case = Case::with(|_| Reply::ok("<html>log in").with("Content-Type", "text/html")).await;
     let error = case.fetch(Checksum::FirstSeen).await.unwrap_err();
@@ -159,6 +183,7 @@ async fn published_checksums_are_read_once_for_all_files() {
             file: name.to_owned(),
         },
         size: None,
+        limit: 1 << 20,
     };
     let fetcher = Fetcher::new(options()).unwrap();
     let cancel = CancellationToken::new();

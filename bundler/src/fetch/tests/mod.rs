@@ -72,6 +72,7 @@ impl Case {
             dest: self.dest(),
             checksum,
             size: None,
+            limit: 1 << 20,
         }
     }
 

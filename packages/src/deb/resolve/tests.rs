@@ -67,6 +67,61 @@ fn answer(lines: &[&str], wishes: &[&str]) -> Result<Answer, Unsatisfiable> {
     resolve(&universe, &base, &wishes.collect::<Vec<_>>())
 }
 
+/// The names of the base: of what is essential.
+fn base_of(lines: &[&str]) -> String {
+    let universe = universe(lines);
+    let base = universe.base(&BaseRule::default()).unwrap();
+    let names: BTreeSet<&str> = base.iter().map(|id| &*universe.entry(*id).name).collect();
+    names.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_installations_differ_in_is_not_of_the_base() {
+    let lines = [
+        "init-system-helpers 1; Essential: yes; Depends: usrmerge | usr-is-merged, libsystemd0",
+        "usrmerge 1; Depends: perl",
+        "usr-is-merged 1",
+        "perl 5; Depends: libperl5",
+        "libperl5 5",
+        "libsystemd0 252",
+        "libelogind0 252; Provides: libsystemd0 (= 252)",
+        "base-files 1; Essential: yes; Pre-Depends: awk",
+        "mawk 1; Provides: awk",
+        "gawk 1; Provides: awk",
+        "bash 5; Essential: yes; Depends: shells",
+        "login-shells 1; Provides: shells",
+        "tool 1; Depends: perl, libsystemd0",
+    ];
+    assert_snapshot!(base_of(&lines), @"base-files bash init-system-helpers libsystemd0 login-shells");
+    assert_snapshot!(chosen(&lines, &["tool"]), @"libperl5 5, perl 5, tool 1");
+}
+
+#[test]
+fn what_is_named_is_carried_with_what_it_needs_though_the_base_has_it() {
+    let lines = [
+        "systemd 252; Essential: yes; Depends: libsystemd-shared (= 252), libc6",
+        "libsystemd-shared 252; Depends: libc6 (>= 2)",
+        "libc6 2",
+        "bash 5; Essential: yes; Depends: libtinfo6",
+        "libtinfo6 6",
+        "tool 1; Depends: libtinfo6",
+    ];
+    let universe = universe(&lines);
+    let base = universe.base(&BaseRule::default()).unwrap();
+    let wish = |name: &str| universe.wish(name, "system.debs").unwrap();
+    let wishes = [wish("systemd"), wish("tool")];
+    let left = solve::without(&universe, &base, &wishes);
+    let answer = resolve(&universe, &left, &wishes).unwrap();
+    let names: Vec<&str> = answer
+        .packages
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["libc6", "libsystemd-shared", "systemd", "tool"]);
+    let base: Vec<&str> = answer.base.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(base, ["libtinfo6"]);
+}
+
 fn chosen(lines: &[&str], wishes: &[&str]) -> String {
     let packages = answer(lines, wishes).unwrap().packages;
     let labels = packages
