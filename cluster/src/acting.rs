@@ -209,10 +209,10 @@ spec:
   dns:
     coredns: {rewriteBlock: x}
     nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}
-  etcd: {dataDir: /x}
-  registry: {type: harbor, registryDataDir: /y}
+  etcd: {dataDir: /data/etcd}
+  registry: {type: harbor, registryDataDir: /data/registry}
   system: {setHostname: true, timezone: UTC}
-  storage: {openebs: {basePath: /x}}
+  storage: {openebs: {basePath: /data/volumes}}
 ",
         );
         assert_eq!(

@@ -1,11 +1,13 @@
 //! What no type can say: how the parts of a config must go together.
 
 mod arguments;
+mod directories;
 mod endpoint;
 mod etcd;
 mod hosts;
 mod kubernetes;
 mod network;
+mod ports;
 mod registry;
 mod roles;
 mod runtime;
@@ -37,6 +39,8 @@ pub(crate) fn validate(cluster: &Cluster, places: &Places) -> Vec<Finding> {
     etcd::check(&mut check);
     network::check(&mut check);
     registry::check(&mut check);
+    ports::check(&mut check);
+    directories::check(&mut check);
     check.findings
 }
 
