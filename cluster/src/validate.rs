@@ -4,6 +4,7 @@ mod arguments;
 mod directories;
 mod endpoint;
 mod etcd;
+mod files;
 mod hosts;
 mod kubernetes;
 mod network;
@@ -35,6 +36,7 @@ pub(crate) fn validate(cluster: &Cluster, places: &Places) -> Vec<Finding> {
     endpoint::check(&mut check);
     kubernetes::check(&mut check);
     arguments::check(&mut check);
+    files::check(&mut check);
     runtime::check(&mut check);
     etcd::check(&mut check);
     network::check(&mut check);
