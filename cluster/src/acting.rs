@@ -87,6 +87,9 @@ const ACTING_BY_DEFAULT: &[&str] = &[
 const ACTING_WITH_KUBEADM: &[&str] = &[
     "spec.kubernetes.autoRenewCerts",
     "spec.kubernetes.ignorePreflightErrors",
+    "spec.kubernetes.apiServer.extraVolumes",
+    "spec.kubernetes.controllerManager.extraVolumes",
+    "spec.kubernetes.scheduler.extraVolumes",
 ];
 
 /// What is said of a registry and does nothing where it is the site's own: that one always has TLS, by its own authority.
@@ -209,10 +212,10 @@ spec:
   dns:
     coredns: {rewriteBlock: x}
     nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}
-  etcd: {dataDir: /x}
-  registry: {type: harbor, registryDataDir: /y}
+  etcd: {dataDir: /data/etcd}
+  registry: {type: harbor, registryDataDir: /data/registry}
   system: {setHostname: true, timezone: UTC}
-  storage: {openebs: {basePath: /x}}
+  storage: {openebs: {basePath: /data/volumes}}
 ",
         );
         assert_eq!(
@@ -230,10 +233,19 @@ spec:
     fn what_is_about_kubeadm_acts_with_it_alone() {
         let of = |kind| {
             inert_of(&format!(
-                "  kubernetes: {{type: {kind}, autoRenewCerts: true, ignorePreflightErrors: [NumCPU]}}\n"
+                "  kubernetes:
+    type: {kind}
+    autoRenewCerts: true
+    ignorePreflightErrors: [NumCPU]
+    apiServer: &one {{extraVolumes: [{{name: a, hostPath: /a/b, mountPath: /a/b}}]}}
+    controllerManager: *one
+    scheduler: *one
+"
             ))
         };
-        assert_eq!(of("kubexm"), ACTING_WITH_KUBEADM);
+        let mut expected = ACTING_WITH_KUBEADM.to_vec();
+        expected.sort_unstable();
+        assert_eq!(of("kubexm"), expected);
         assert!(of("kubeadm").is_empty());
     }
 

@@ -78,21 +78,22 @@ impl CidrPair {
         v4.chain(self.v6.map(IpNet::V6)).map(Cidr)
     }
 
-    /// The address at this place of each network: the 1st of the services' is the apiservers', the 10th that of DNS.
+    /// The address at this place of each network that reaches so far: the 1st of the services' is the apiservers', the
+    /// 10th that of DNS.
     #[must_use]
     pub fn nth(&self, place: u8) -> Vec<IpAddr> {
-        let nth_v4 = |net: Ipv4Net| {
-            IpAddr::from(Ipv4Addr::from_bits(
-                net.network().to_bits().saturating_add(u32::from(place)),
-            ))
+        let nth = |net: IpNet| {
+            let ip = match net.network() {
+                IpAddr::V4(ip) => {
+                    Ipv4Addr::from_bits(ip.to_bits().checked_add(place.into())?).into()
+                }
+                IpAddr::V6(ip) => {
+                    Ipv6Addr::from_bits(ip.to_bits().checked_add(place.into())?).into()
+                }
+            };
+            net.contains(&ip).then_some(ip)
         };
-        let nth_v6 = |net: Ipv6Net| {
-            IpAddr::from(Ipv6Addr::from_bits(
-                net.network().to_bits().saturating_add(u128::from(place)),
-            ))
-        };
-        let v4 = self.v4.map(nth_v4).into_iter();
-        v4.chain(self.v6.map(nth_v6)).collect()
+        self.iter().filter_map(|cidr| nth(cidr.net())).collect()
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn check(root: &Node, extent: Extent) -> Checked {
         places: Places::default(),
         mistakes: Vec::new(),
         secrets: Vec::new(),
+        hosts_named: 0,
     };
     let at = At {
         typed: KeyPath::default(),
@@ -86,6 +87,8 @@ struct Checker<'s> {
     places: Places,
     mistakes: Vec<Mistake>,
     secrets: Vec<Span>,
+    /// How many hosts all patterns up to here stand for.
+    hosts_named: usize,
 }
 
 impl<'s> Checker<'s> {

@@ -5,8 +5,9 @@ mod forms;
 use std::str::FromStr;
 
 use self::forms::{
-    bracketed, is_host_key, is_hosts_line, is_http_url, is_image, is_ip, is_label, is_label_key,
-    is_label_word, is_name, is_path_part, is_taint, is_timezone, looks_like_ip, with_port,
+    LONGEST_LABEL, bracketed, is_absolute_path, is_host_key, is_hosts_line, is_http_url, is_image,
+    is_ip, is_label, is_label_key, is_label_word, is_login, is_name, is_path_part, is_taint,
+    is_timezone, looks_like_ip, with_port,
 };
 use crate::{Cidr, CidrPair, HostPattern, IpPair, Os, Tag, Version};
 
@@ -118,6 +119,23 @@ const RULES: &[(&str, Rule)] = &[
             holds: is_name,
             what: "a DNS name",
             hint: "use lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part",
+        },
+    ),
+    (
+        "node-name",
+        Rule {
+            holds: |text| is_name(text) && text.len() <= LONGEST_LABEL,
+            what: "the name of a node",
+            hint: "use lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part, and at most \
+                   63 characters: the name is a label of the node, too",
+        },
+    ),
+    (
+        "login",
+        Rule {
+            holds: is_login,
+            what: "the name of a login",
+            hint: "give the name alone, e.g. root or ubuntu; the address and the port have keys of their own",
         },
     ),
     (
@@ -265,13 +283,9 @@ const RULES: &[(&str, Rule)] = &[
     (
         "absolute-path",
         Rule {
-            holds: |text| {
-                text.starts_with('/')
-                    && !text.split('/').any(|part| part == "..")
-                    && !text.contains(['\0', '\n'])
-            },
+            holds: is_absolute_path,
             what: "an absolute path",
-            hint: "start it with '/' and leave '..' out",
+            hint: "start it with '/', leave '..' out, and take letters, digits and '.', '_', '-', '+', '@' alone",
         },
     ),
 ];
@@ -308,6 +322,27 @@ mod tests {
         assert!(found.contains(&"image") && found.contains(&"taint"));
         for format in found {
             assert!(is_known(format), "{format}");
+        }
+    }
+
+    #[test]
+    fn what_would_break_later_is_not() {
+        for (format, texts) in [
+            (
+                "login",
+                &["", "-oProxyCommand=x", "root@", "a b", "a:b", "a\nb"][..],
+            ),
+            (
+                "absolute-path",
+                &[
+                    "", "a/b", "/a/../b", "/a b", "/a:b", "/a%b", "/a\"b", "/a$b",
+                ],
+            ),
+            ("node-name", &[&"a".repeat(64), "a.", "A"]),
+        ] {
+            for text in texts {
+                assert!(check(format, text).1.is_err(), "{format}: {text}");
+            }
         }
     }
 
@@ -365,6 +400,22 @@ mod tests {
                     "https://etcd.example.com",
                 ],
             ),
+            (
+                "login",
+                &[
+                    "root",
+                    "ops-1",
+                    "_svc",
+                    "j.doe@corp.example",
+                    "CORP\\jdoe",
+                    "host$",
+                ],
+            ),
+            (
+                "absolute-path",
+                &["/var/lib/etcd", "/srv/disk-1/a_b.c/", "/mnt/x+y@z"],
+            ),
+            ("node-name", &["node1", "a.example.com", &"a".repeat(63)]),
             ("flag", &["--root-dir=/var/lib/kubelet", "--v=2"]),
         ] {
             for text in texts {

@@ -11,8 +11,8 @@ use crate::{Arch, Cluster, IpPair, Os, Secret};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Host {
-    /// The node's name.
-    #[schemars(extend("format" = "dns-name"))]
+    /// The node's name. At most 63 characters, since it is also a label of the node.
+    #[schemars(extend("format" = "node-name"))]
     pub name: String,
     /// Where SSH reaches it: an IP address or a name.
     #[schemars(extend("format" = "ip-or-name"))]
@@ -26,7 +26,7 @@ pub struct Host {
     pub port: u16,
     /// Who logs in. Anyone but root needs sudo.
     #[serde(default = "root")]
-    #[schemars(length(min = 1))]
+    #[schemars(extend("format" = "login"))]
     pub user: String,
     /// The password of that user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ pub struct Bastion {
     pub port: u16,
     /// Who logs in.
     #[serde(default = "root")]
-    #[schemars(length(min = 1))]
+    #[schemars(extend("format" = "login"))]
     pub user: String,
     /// The password of that user.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::hosts::is_false;
 use crate::{ContainerRuntime, KubeProxyConfiguration, ProxyMode, Traits, Version};
 
 /// Kubernetes itself.
@@ -93,6 +95,16 @@ impl Kubernetes {
         Traits::of(&self.version)
     }
 
+    /// Whether the kubelets are told to live with swap: then the hosts keep theirs.
+    #[must_use]
+    pub fn keeps_swap(&self) -> bool {
+        let by_flag = self
+            .kubelet_args
+            .iter()
+            .any(|arg| arg == "--fail-swap-on=false");
+        by_flag || self.kubelet_configuration.get("failSwapOn") == Some(&Value::Bool(false))
+    }
+
     /// How kube-proxy forwards to services, with the default filled in.
     #[must_use]
     pub fn proxy_mode(&self) -> ProxyMode {
@@ -147,12 +159,63 @@ pub struct Component {
     /// Arguments by name, without the dashes in front: `profiling: "false"`. They win over kubexm's own.
     #[schemars(extend("propertyNames" = { "format": "flag-name" }))]
     pub extra_args: BTreeMap<String, String>,
+    /// Files and directories of the masters that the component's pod gets to see, with `kubernetes.type: kubeadm`. They
+    /// must be on each master already, but for what `pathType` has made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extra_volumes: Vec<ExtraVolume>,
+}
+
+/// A file or directory of the host inside of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExtraVolume {
+    /// What the volume is called: `audit-policy`.
+    #[schemars(extend("format" = "dns-label"))]
+    pub name: String,
+    /// Where it is on the host.
+    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    pub host_path: Utf8PathBuf,
+    /// Where the pod sees it.
+    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    pub mount_path: Utf8PathBuf,
+    /// The pod cannot write to it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub read_only: bool,
+    /// What must be there, or is made. Absent: nobody looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_type: Option<PathType>,
+}
+
+/// What is at a path of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PathType {
+    /// A directory, made where it is missing.
+    DirectoryOrCreate,
+    Directory,
+    /// A file, made empty where it is missing.
+    FileOrCreate,
+    File,
+    Socket,
+}
+
+impl PathType {
+    /// The name that Kubernetes takes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DirectoryOrCreate => "DirectoryOrCreate",
+            Self::Directory => "Directory",
+            Self::FileOrCreate => "FileOrCreate",
+            Self::File => "File",
+            Self::Socket => "Socket",
+        }
+    }
 }
 
 impl Component {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.extra_args.is_empty()
+        self.extra_args.is_empty() && self.extra_volumes.is_empty()
     }
 }
 

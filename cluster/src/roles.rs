@@ -91,8 +91,8 @@ pub struct HostPattern {
 }
 
 impl HostPattern {
-    /// No range may name more hosts than this.
-    pub const MAX_RANGE: u32 = 10_000;
+    /// No range may name more hosts than this, nor all roles of a config together.
+    pub const MAX_RANGE: usize = 10_000;
 
     /// The names it stands for, in order.
     #[must_use]
@@ -160,7 +160,7 @@ impl FromStr for HostPattern {
         if from > to {
             return Err(InvalidPattern::Backwards(text));
         }
-        if to - from >= Self::MAX_RANGE {
+        if (to - from) as usize >= Self::MAX_RANGE {
             return Err(InvalidPattern::TooMany(text));
         }
         // `node[01:10]` keeps its leading zeros.

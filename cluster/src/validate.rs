@@ -1,11 +1,14 @@
 //! What no type can say: how the parts of a config must go together.
 
 mod arguments;
+mod directories;
 mod endpoint;
 mod etcd;
+mod files;
 mod hosts;
 mod kubernetes;
 mod network;
+mod ports;
 mod registry;
 mod roles;
 mod runtime;
@@ -33,10 +36,13 @@ pub(crate) fn validate(cluster: &Cluster, places: &Places) -> Vec<Finding> {
     endpoint::check(&mut check);
     kubernetes::check(&mut check);
     arguments::check(&mut check);
+    files::check(&mut check);
     runtime::check(&mut check);
     etcd::check(&mut check);
     network::check(&mut check);
     registry::check(&mut check);
+    ports::check(&mut check);
+    directories::check(&mut check);
     check.findings
 }
 

@@ -106,9 +106,28 @@ pub struct KubeadmCluster {
     pub etcd: KubeadmEtcd,
     /// The tag of the coredns image that the site has.
     pub dns_image_tag: Option<String>,
-    pub api_server: BTreeMap<String, String>,
-    pub controller_manager: BTreeMap<String, String>,
-    pub scheduler: BTreeMap<String, String>,
+    pub api_server: KubeadmComponent,
+    pub controller_manager: KubeadmComponent,
+    pub scheduler: KubeadmComponent,
+}
+
+/// A component of the control plane.
+#[derive(Clone, Debug, Default)]
+pub struct KubeadmComponent {
+    pub arguments: BTreeMap<String, String>,
+    pub volumes: Vec<KubeadmVolume>,
+}
+
+/// Something of the host that a component's pod gets to see.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KubeadmVolume {
+    pub name: String,
+    pub host_path: String,
+    pub mount_path: String,
+    pub read_only: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_type: Option<&'static str>,
 }
 
 /// The cluster's store.
@@ -151,6 +170,13 @@ fn registration(form: KubeadmForm, node: &KubeadmNode) -> NodeRegistration<'_> {
     }
 }
 
+fn component(form: KubeadmForm, component: &KubeadmComponent) -> Component<'_> {
+    Component {
+        extra_args: form.arguments(&component.arguments),
+        extra_volumes: &component.volumes,
+    }
+}
+
 impl Kubeadm {
     fn header(&self, kind: &'static str) -> Header {
         Header {
@@ -173,9 +199,7 @@ impl Kubeadm {
 
     fn cluster(&self) -> ClusterConfiguration<'_> {
         let cluster = &self.cluster;
-        let component = |arguments| Component {
-            extra_args: self.form.arguments(arguments),
-        };
+        let form = self.form;
         ClusterConfiguration {
             header: self.header("ClusterConfiguration"),
             cluster_name: &cluster.name,
@@ -195,10 +219,10 @@ impl Kubeadm {
             },
             api_server: ApiServer {
                 cert_sans: &cluster.cert_sans,
-                component: component(&cluster.api_server),
+                component: component(form, &cluster.api_server),
             },
-            controller_manager: component(&cluster.controller_manager),
-            scheduler: component(&cluster.scheduler),
+            controller_manager: component(form, &cluster.controller_manager),
+            scheduler: component(form, &cluster.scheduler),
         }
     }
 

@@ -19,6 +19,13 @@ fn arguments(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(pair).collect()
 }
 
+fn component(arguments: &[(&str, &str)]) -> KubeadmComponent {
+    KubeadmComponent {
+        arguments: self::arguments(arguments),
+        volumes: Vec::new(),
+    }
+}
+
 fn kube_proxy(mode: KubeProxyMode) -> KubeProxy {
     KubeProxy {
         kubeconfig: None,
@@ -65,9 +72,9 @@ fn kubeadm(form: KubeadmForm, etcd: KubeadmEtcd) -> Kubeadm {
             dns_domain: "cluster.local".into(),
             etcd,
             dns_image_tag: Some("v1.13.1".into()),
-            api_server: arguments(&[("bind-address", "0.0.0.0"), ("profiling", "false")]),
-            controller_manager: arguments(&[("allocate-node-cidrs", "true")]),
-            scheduler: arguments(&[("feature-gates", "RotateKubeletServerCertificate=true")]),
+            api_server: component(&[("bind-address", "0.0.0.0"), ("profiling", "false")]),
+            controller_manager: component(&[("allocate-node-cidrs", "true")]),
+            scheduler: component(&[("feature-gates", "RotateKubeletServerCertificate=true")]),
         },
         kube_proxy: kube_proxy(KubeProxyMode::Iptables {
             masquerade_all: true,
@@ -122,7 +129,7 @@ fn documents(form: KubeadmForm) -> Vec<(&'static str, String)> {
         dual.node.kubelet_args = arguments(&[("node-ip", "172.16.0.2,2022::2")]);
         dual.cluster.pod_subnet = "10.233.64.0/18,fd85::/112".into();
         dual.cluster.service_subnet = "10.233.0.0/18,fd86::/112".into();
-        dual.cluster.controller_manager = arguments(&[
+        dual.cluster.controller_manager = component(&[
             ("allocate-node-cidrs", "true"),
             ("node-cidr-mask-size-ipv4", "24"),
             ("node-cidr-mask-size-ipv6", "120"),
@@ -136,7 +143,29 @@ fn documents(form: KubeadmForm) -> Vec<(&'static str, String)> {
             .clone_from(&dual.cluster.pod_subnet);
         dual
     };
+    let audited = {
+        let mut audited = kubeadm(form, local());
+        let volume = |name: &str, path: &str, read_only, path_type| KubeadmVolume {
+            name: name.into(),
+            host_path: path.into(),
+            mount_path: path.into(),
+            read_only,
+            path_type,
+        };
+        audited.cluster.api_server = KubeadmComponent {
+            arguments: arguments(&[
+                ("audit-log-path", "/var/log/kubernetes/audit.log"),
+                ("audit-policy-file", "/etc/audit/policy.yaml"),
+            ]),
+            volumes: vec![
+                volume("policy", "/etc/audit/policy.yaml", true, Some("File")),
+                volume("log", "/var/log/kubernetes", false, None),
+            ],
+        };
+        audited
+    };
     vec![
+        ("volumes", audited.render().unwrap()),
         ("external", kubeadm(form, external()).render().unwrap()),
         ("stacked", kubeadm(form, local()).render().unwrap()),
         ("dual-stack", dual.render().unwrap()),

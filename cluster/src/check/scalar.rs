@@ -4,6 +4,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use super::mapping::nearest;
 use super::{At, Checker};
+use crate::HostPattern;
 use crate::formats::{self, Held, quoted};
 use crate::schema::aliases;
 use crate::tree::{Entry, Node, Value, boolean};
@@ -20,11 +21,35 @@ impl Checker<'_> {
         if (text.len() as u64) < least {
             return self.refuse(node, at, "the text is empty".to_owned(), None);
         }
-        if let Some(format) = schema.get("format").and_then(Json::as_str)
+        let format = schema.get("format").and_then(Json::as_str);
+        if format == Some("host-pattern") && self.hosts_named > HostPattern::MAX_RANGE {
+            // Told where it became too much; each further one would cost as much again.
+            return None;
+        }
+        if let Some(format) = format
             && let (held, Err(wrong)) = formats::check(format, text)
         {
             self.refuse(node, at, wrong.message, wrong.hint);
             return (held == Held::Anyway).then(|| text.into());
+        }
+        if format == Some("host-pattern") {
+            return self.pattern(node, text, at);
+        }
+        Some(text.into())
+    }
+
+    /// A pattern by itself is no larger than a range may be; all of them together must not be either.
+    fn pattern(&mut self, node: &Node, text: &str, at: &At) -> Option<Json> {
+        let named = text
+            .parse::<HostPattern>()
+            .map_or(0, |pattern| pattern.names().len());
+        self.hosts_named += named;
+        if self.hosts_named > HostPattern::MAX_RANGE {
+            let message = format!(
+                "the roles name more than {} hosts together",
+                HostPattern::MAX_RANGE
+            );
+            return self.refuse(node, at, message, Some("name fewer".to_owned()));
         }
         Some(text.into())
     }

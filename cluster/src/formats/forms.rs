@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 
+/// Of a label of DNS, and of the value of a label of Kubernetes.
+pub(super) const LONGEST_LABEL: usize = 63;
+
 pub(super) fn is_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
+    (1..=LONGEST_LABEL).contains(&text.len())
         && text
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -13,6 +16,24 @@ pub(super) fn is_label(text: &str) -> bool {
 
 pub(super) fn is_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// What `useradd` takes, and what directories make of it: `user@domain`, `DOMAIN\user`.
+pub(super) fn is_login(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || "_.@\\-".contains(c);
+    let name = text.strip_suffix('$').unwrap_or(text);
+    name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && !name.ends_with(['@', '\\'])
+        && name.chars().all(inner)
+}
+
+/// Paths stand in units of systemd, in mounts and in scripts, which take other characters for their own.
+pub(super) fn is_absolute_path(text: &str) -> bool {
+    text.starts_with('/')
+        && !text.split('/').any(|part| part == "..")
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c))
 }
 
 pub(super) fn is_ip(text: &str) -> bool {
@@ -97,7 +118,7 @@ pub(super) fn is_hosts_line(line: &str) -> bool {
 
 pub(super) fn is_label_word(text: &str) -> bool {
     let edge = |c: char| c.is_ascii_alphanumeric();
-    text.len() <= 63
+    text.len() <= LONGEST_LABEL
         && text.starts_with(edge)
         && text.ends_with(edge)
         && text.chars().all(|c| edge(c) || "-_.".contains(c))

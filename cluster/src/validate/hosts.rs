@@ -39,13 +39,6 @@ fn names(check: &mut Check<'_>) {
             continue;
         }
         first.insert(&host.name, at);
-        if host.name == check.cluster.metadata.name {
-            check.error(
-                path(at, "name"),
-                format!("the host '{}' is called as the cluster is", host.name),
-                "both have a folder of that name under .kubexm: rename one".to_owned(),
-            );
-        }
     }
 }
 

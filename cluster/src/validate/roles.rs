@@ -10,6 +10,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         members(check, role);
     }
     one_registry(check);
+    masters(check);
     etcd_members(check);
     idle(check);
 }
@@ -82,34 +83,91 @@ fn one_registry(check: &mut Check<'_>) {
     }
 }
 
+/// A worker joins masters, and a balancer stands before them.
+fn masters(check: &mut Check<'_>) {
+    let cluster = check.cluster;
+    if !check.sound(&["spec.roleGroups"]) || !cluster.spec.role_groups.master.is_empty() {
+        return;
+    }
+    let ours = cluster
+        .spec
+        .control_plane_endpoint
+        .external_load_balancer
+        .is_ours();
+    let worker = (Role::Worker, "workers, and no master that they can join");
+    let balancer = (
+        Role::LoadBalancer,
+        "load balancers, and no master behind them",
+    );
+    let needy = [Some(worker), ours.then_some(balancer)];
+    for (role, what) in needy.into_iter().flatten() {
+        if !cluster.spec.role_groups.of(role).is_empty() {
+            check.error(
+                path(role),
+                format!("there are {what}"),
+                "name one, three or five hosts under roleGroups.master".to_owned(),
+            );
+        }
+    }
+}
+
 fn etcd_members(check: &mut Check<'_>) {
     let groups = &check.cluster.spec.role_groups;
-    let names: BTreeSet<&String> = groups.etcd.iter().flat_map(HostPattern::names).collect();
-    let members = names.len();
-    if !check.sound(&["spec.etcd.type", "spec.roleGroups.etcd"]) {
+    let of = |role| -> BTreeSet<&str> {
+        let patterns = groups.of(role).iter();
+        patterns
+            .flat_map(HostPattern::names)
+            .map(String::as_str)
+            .collect()
+    };
+    let (members, masters) = (of(Role::Etcd), of(Role::Master));
+    if !check.sound(&["spec.etcd.type", "spec.roleGroups"]) {
         return;
     }
     match check.cluster.spec.etcd.kind {
-        EtcdType::External if members > 0 => check.warn(
+        EtcdType::External if !members.is_empty() => check.warn(
             path(Role::Etcd),
             "etcd is external: the hosts of this role are not used for it".to_owned(),
             "remove the role, or set etcd.type to kubexm".to_owned(),
         ),
-        EtcdType::Kubexm if members == 0 && !groups.master.is_empty() => check.error(
+        EtcdType::External => {}
+        EtcdType::Kubexm if members.is_empty() && !masters.is_empty() => check.error(
             path(Role::Etcd),
             "no host has the role etcd".to_owned(),
             "name one, three or five hosts".to_owned(),
         ),
-        EtcdType::Kubexm | EtcdType::Kubeadm if members > 0 && members.is_multiple_of(2) => check
-            .warn(
-                path(Role::Etcd),
-                format!(
-                    "{members} etcd members survive no more failures than {}",
-                    members - 1
-                ),
-                "take an odd number".to_owned(),
+        EtcdType::Kubexm => odd(check, Role::Etcd, "etcd members", members.len()),
+        EtcdType::Kubeadm => {
+            if let Some(unused) = members.difference(&masters).next() {
+                check.warn(
+                    path(Role::Etcd),
+                    format!(
+                        "kubeadm runs etcd on the masters alone, so there is none on '{unused}'"
+                    ),
+                    "remove the role, or set etcd.type to kubexm".to_owned(),
+                );
+            }
+            odd(
+                check,
+                Role::Master,
+                "masters, each a member of etcd,",
+                masters.len(),
+            );
+        }
+    }
+}
+
+/// A majority of an even number survives no more than one of the odd number below it.
+fn odd(check: &mut Check<'_>, role: Role, what: &str, members: usize) {
+    if members > 0 && members.is_multiple_of(2) {
+        check.warn(
+            path(role),
+            format!(
+                "{members} {what} survive no more failures than {}",
+                members - 1
             ),
-        EtcdType::Kubexm | EtcdType::Kubeadm | EtcdType::External => {}
+            "take an odd number".to_owned(),
+        );
     }
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cluster::{Component, EtcdType, Host, KubeadmApi};
+use cluster::{Component, EtcdType, Host, KubeadmApi, PathType};
 use engine::{Slot, StepError};
 use secrecy::ExposeSecret;
 use step::{Content, Invitation, KeyPairFiles, authority_hash};
 use templates::{
-    KubeProxy, Kubeadm, KubeadmCluster, KubeadmEndpoint, KubeadmEtcd, KubeadmEtcdTls, KubeadmForm,
-    KubeadmJoin, KubeadmKubelet, KubeadmNode,
+    KubeProxy, Kubeadm, KubeadmCluster, KubeadmComponent, KubeadmEndpoint, KubeadmEtcd,
+    KubeadmEtcdTls, KubeadmForm, KubeadmJoin, KubeadmKubelet, KubeadmNode, KubeadmVolume,
 };
 
 use crate::Site;
@@ -108,13 +108,31 @@ fn cluster(site: &Site) -> KubeadmCluster {
         dns_domain: kubernetes.cluster_name.clone(),
         etcd: etcd(site),
         dns_image_tag: image_tag(site, "coredns"),
-        api_server: arguments(site, [authority, stop], &kubernetes.api_server),
-        controller_manager: arguments(
+        api_server: component(site, [authority, stop], &kubernetes.api_server),
+        controller_manager: component(
             site,
             shares.chain([("allocate-node-cidrs", "true".to_owned())]),
             &kubernetes.controller_manager,
         ),
-        scheduler: arguments(site, [], &kubernetes.scheduler),
+        scheduler: component(site, [], &kubernetes.scheduler),
+    }
+}
+
+fn component(
+    site: &Site,
+    own: impl IntoIterator<Item = (&'static str, String)>,
+    component: &Component,
+) -> KubeadmComponent {
+    let volumes = component.extra_volumes.iter().map(|volume| KubeadmVolume {
+        name: volume.name.clone(),
+        host_path: volume.host_path.to_string(),
+        mount_path: volume.mount_path.to_string(),
+        read_only: volume.read_only,
+        path_type: volume.path_type.map(PathType::name),
+    });
+    KubeadmComponent {
+        arguments: arguments(site, own, component),
+        volumes: volumes.collect(),
     }
 }
 

@@ -91,7 +91,7 @@ pub fn kernel(site: &Site) -> Task {
     });
     // The last name of all wins at boot; /etc/sysctl.conf counts as 99-sysctl.conf.
     Task::new("kernel").on_each(&names(site.runtime_hosts()), |_| {
-        vec![
+        let mut steps: Vec<Arc<dyn Step>> = vec![
             text("/etc/modules-load.d/kubexm.conf", modules_conf.clone()),
             Arc::new(LoadModules {
                 modules: modules.clone(),
@@ -100,8 +100,11 @@ pub fn kernel(site: &Site) -> Task {
             Arc::new(ApplySysctls {
                 settings: settings.clone(),
             }),
-            Arc::new(DisableSwap),
-        ]
+        ];
+        if !site.cluster.spec.kubernetes.keeps_swap() {
+            steps.push(Arc::new(DisableSwap));
+        }
+        steps
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{KubeadmEndpoint, KubeadmEtcdTls, KubeadmNode};
+use super::{KubeadmEndpoint, KubeadmEtcdTls, KubeadmNode, KubeadmVolume};
 
 /// A map in the older form, a list in the newer.
 #[derive(Serialize)]
@@ -114,6 +114,8 @@ pub(super) enum Etcd<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Component<'a> {
     pub(super) extra_args: Arguments<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) extra_volumes: &'a [KubeadmVolume],
 }
 
 #[derive(Serialize)]
