@@ -73,7 +73,7 @@ async fn ask(inventory: &Inventory, work: &Work) -> DryState {
             because: format!("'{}' is not there yet", slot.name()),
         };
     }
-    let Some(host) = inventory.get(&work.host) else {
+    let Some(host) = inventory.get(work.host.as_str()) else {
         return DryState::Unknown {
             because: format!("no host is called '{}'", work.host),
         };

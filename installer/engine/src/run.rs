@@ -1,16 +1,14 @@
-use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use event::{Event, Events, Outcome, RunOutcome, StageOutcome, Unit, UnitId};
 use jiff::Timestamp;
-use petgraph::graph::NodeIndex;
 use tokio_util::sync::CancellationToken;
 
 use crate::drive::{Ended, Skipped, drive};
 use crate::graph::{Graph, Work};
-use crate::plan::When;
+use crate::proofs::Proofs;
 use crate::tally::Tally;
 use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError, Trace};
 
@@ -56,21 +54,21 @@ pub async fn run(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<RunReport, JournalError> {
-    let proven = journal.proven()?;
+    let proofs = Proofs::of(graph, &options.bundle, &journal.proven()?);
     journal.write(&Record::RunStarted {
         at: Timestamp::now(),
-        plan: graph.name.to_owned(),
+        plan: graph.name.to_string(),
         bundle: options.bundle.clone(),
     })?;
     let runner = Runner {
+        graph,
         inventory,
         options,
         journal,
-        proven,
         events,
         // A journal that cannot be written stops the run as Ctrl-C does, without being Ctrl-C.
         stop: cancel.child_token(),
-        tally: Mutex::new(Tally::of(graph)),
+        tally: Mutex::new(Tally::of(graph, proofs)),
     };
     drive(
         graph,
@@ -111,25 +109,18 @@ pub async fn run(
 fn because(graph: &Graph, why: Skipped) -> String {
     match why {
         Skipped::Interrupted => "the run was interrupted".to_owned(),
-        Skipped::Behind(cause) => match work_at(graph, cause) {
+        Skipped::Behind(cause) => match graph.work_at(cause) {
             Some(work) => format!("'{}' failed on {}", work.step.describe(), work.host),
             None => "something ahead of it failed".to_owned(),
         },
     }
 }
 
-fn work_at(graph: &Graph, index: NodeIndex) -> Option<&Work> {
-    graph
-        .work()
-        .find_map(|(at, work)| (at == index).then_some(work))
-}
-
 struct Runner<'a> {
+    graph: &'a Graph,
     inventory: &'a Inventory,
     options: &'a RunOptions,
     journal: &'a Journal,
-    /// What earlier runs have proven, by key.
-    proven: HashSet<String>,
     events: &'a Events,
     stop: CancellationToken,
     tally: Mutex<Tally>,
@@ -137,12 +128,12 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     async fn visit(&self, work: &Work) -> Ended {
-        self.begin_stage(work.stage);
+        self.begin_stage(work);
         let started = Instant::now();
         let unit = self.unit(work);
         let id = unit.id;
         self.events.emit(&Event::Started(unit));
-        let ended = if self.is_proven(work) {
+        let ended = if self.passes_over(work) {
             let seen = "as an earlier run has proven it; nothing has changed since";
             self.events.progress(id, None).seen(seen, None);
             Ok(Outcome::Satisfied)
@@ -162,13 +153,13 @@ impl Runner<'_> {
             }
         };
         let took = started.elapsed();
-        tracing::info!(node = work.path(), ?took, ?outcome);
+        tracing::info!(node = self.graph.path(work), ?took, ?outcome);
         self.events.emit(&Event::Finished {
             id,
             outcome: outcome.clone(),
             took,
         });
-        self.end_in_stage(work.stage, &outcome);
+        self.end_in_stage(work, &outcome);
         if matches!(outcome, Outcome::Failed { .. }) {
             Ended::Failed
         } else {
@@ -176,20 +167,35 @@ impl Runner<'_> {
         }
     }
 
-    /// Whether the step was done since anything was last touched, and only then would have to be done again.
-    fn is_proven(&self, work: &Work) -> bool {
-        work.when == When::AfterChanges
-            && !self.tally().touched
-            && self.proven.contains(&self.key(work))
+    fn passes_over(&self, work: &Work) -> bool {
+        let mut tally = self.tally();
+        let touched = tally.touched;
+        tally.proofs.passes_over(work, touched)
+    }
+
+    /// Notes that a task is proven, if that is the last of its steps to go well.
+    async fn prove(&self, work: &Work) -> Result<(), StepError> {
+        let key = {
+            let mut tally = self.tally();
+            let touched = tally.touched;
+            tally.proofs.went_well(work, touched).map(str::to_owned)
+        };
+        let Some(key) = key else { return Ok(()) };
+        let at = Timestamp::now();
+        self.record(Record::Proven { at, key }).await
     }
 
     fn key(&self, work: &Work) -> String {
-        Journal::key(&work.path(), &work.step.inputs(), &self.options.bundle)
+        Journal::key(
+            &self.graph.path(work),
+            &work.step.inputs(),
+            &self.options.bundle,
+        )
     }
 
     /// check → (satisfied | needed → apply → check again), with the retries that the step allows.
     async fn bring_about(&self, work: &Work, id: UnitId) -> Result<Outcome, StepError> {
-        let path = work.path();
+        let path = self.graph.path(work);
         if self.options.inject_error.as_deref() == Some(&path) {
             return Err(StepError::new(
                 "this error was asked for with --inject-error",
@@ -197,7 +203,7 @@ impl Runner<'_> {
         }
         let host = self
             .inventory
-            .get(&work.host)
+            .get(work.host.as_str())
             .ok_or_else(|| StepError::new(format!("no host is called '{}'", work.host)))?;
         let cx = Cx {
             host: Arc::clone(host),
@@ -220,12 +226,7 @@ impl Runner<'_> {
                     }
                 }
                 Ok(outcome) => {
-                    if work.when == When::AfterChanges {
-                        self.record(&Record::Proven {
-                            at: Timestamp::now(),
-                            key: self.key(work),
-                        })?;
-                    }
+                    self.prove(work).await?;
                     return Ok(outcome);
                 }
                 Err(error) => return Err(error),
@@ -246,24 +247,26 @@ impl Runner<'_> {
                 .map(|()| Outcome::Satisfied);
         }
         let (key, node) = (self.key(work), path.to_owned());
-        self.tally().touched = true;
-        self.record(&Record::Began {
+        self.tally().touched += 1;
+        self.record(Record::Began {
             at: Timestamp::now(),
             key: key.clone(),
             node: node.clone(),
             reason: reason.clone(),
-        })?;
+        })
+        .await?;
         let applied = self.apply(step.as_ref(), path, cx).await;
         let result = match &applied {
             Ok(()) => "changed".to_owned(),
             Err(error) => format!("failed: {error}"),
         };
-        self.record(&Record::Ended {
+        self.record(Record::Ended {
             at: Timestamp::now(),
             key,
             node,
             result,
-        })?;
+        })
+        .await?;
         applied.map(|()| Outcome::Changed { reason })
     }
 
@@ -275,8 +278,8 @@ impl Runner<'_> {
         }
     }
 
-    fn record(&self, record: &Record) -> Result<(), StepError> {
-        self.journal.write(record).map_err(|error| {
+    async fn record(&self, record: Record) -> Result<(), StepError> {
+        self.journal.record(record).await.map_err(|error| {
             let failure = StepError::new(error.to_string());
             self.tally().journal_error.get_or_insert(error);
             self.stop.cancel();
@@ -290,14 +293,14 @@ impl Runner<'_> {
             unit: self.unit(work),
             because: because.to_owned(),
         });
-        self.close_in_stage(work.stage, StageOutcome::Skipped);
+        self.close_in_stage(work, StageOutcome::Skipped);
     }
 
     fn unit(&self, work: &Work) -> Unit {
         Unit {
             id: self.events.next_id(),
-            stage: work.stage.to_owned(),
-            host: Some(work.host.clone()),
+            stage: self.graph.stage_of(work).to_string(),
+            host: Some(work.host.to_string()),
             title: work.step.describe(),
             bytes: work.step.bytes(),
         }
@@ -305,23 +308,23 @@ impl Runner<'_> {
 
     fn note_failure(&self, work: &Work, error: StepError) {
         self.tally().failures.push(Failure {
-            stage: work.stage.to_owned(),
-            host: work.host.clone(),
+            stage: self.graph.stage_of(work).to_string(),
+            host: work.host.to_string(),
             title: work.step.describe(),
             error,
         });
     }
 
-    fn begin_stage(&self, stage: &'static str) {
-        let begins = self.tally().begin(stage);
+    fn begin_stage(&self, work: &Work) {
+        let begins = self.tally().begin(self.graph.task_of(work).stage);
         if begins {
             self.events.emit(&Event::StageStarted {
-                stage: stage.to_owned(),
+                stage: self.graph.stage_of(work).to_string(),
             });
         }
     }
 
-    fn end_in_stage(&self, stage: &'static str, outcome: &Outcome) {
+    fn end_in_stage(&self, work: &Work, outcome: &Outcome) {
         let outcome = match outcome {
             Outcome::Satisfied => {
                 self.tally().satisfied += 1;
@@ -333,14 +336,15 @@ impl Runner<'_> {
             }
             Outcome::Failed { .. } | Outcome::Interrupted => StageOutcome::Failed,
         };
-        self.close_in_stage(stage, outcome);
+        self.close_in_stage(work, outcome);
     }
 
-    fn close_in_stage(&self, stage: &'static str, outcome: StageOutcome) {
+    fn close_in_stage(&self, work: &Work, outcome: StageOutcome) {
+        let stage = self.graph.task_of(work).stage;
         let finished = self.tally().close(stage, outcome);
         if let Some((outcome, took)) = finished {
             self.events.emit(&Event::StageFinished {
-                stage: stage.to_owned(),
+                stage: self.graph.stage_of(work).to_string(),
                 outcome,
                 took,
             });
