@@ -6,8 +6,9 @@ use petgraph::graph::NodeIndex;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::drive::{Ended, drive};
+use crate::drive::{Ended, Skipped, Visitor, drive};
 use crate::graph::{Graph, Work};
+use crate::rolls::Look;
 use crate::{Cx, Inventory, NodeView, State};
 
 /// A node of the plan and what the host says of it.
@@ -40,17 +41,15 @@ pub async fn dry_run(
     jobs: usize,
     cancel: &CancellationToken,
 ) -> Vec<DryNode> {
-    let states: Mutex<HashMap<NodeIndex, DryState>> = Mutex::default();
-    let visit = async |index: NodeIndex, work: &Work| {
-        let state = ask(inventory, work).await;
-        states
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(index, state);
-        Ended::Succeeded
+    let asker = Asker {
+        inventory,
+        states: Mutex::default(),
     };
-    drive(graph, jobs, cancel, visit, |_, _| {}).await;
-    let mut states = states.into_inner().unwrap_or_else(PoisonError::into_inner);
+    drive(graph, jobs, cancel, &asker).await;
+    let mut states = asker
+        .states
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     graph
         .view()
         .into_iter()
@@ -67,6 +66,28 @@ pub async fn dry_run(
         .collect()
 }
 
+struct Asker<'a> {
+    inventory: &'a Inventory,
+    states: Mutex<HashMap<NodeIndex, DryState>>,
+}
+
+impl Visitor for Asker<'_> {
+    async fn visit(&self, index: NodeIndex, work: &Work) -> Ended {
+        let state = ask(self.inventory, work).await;
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.insert(index, state);
+        Ended::Succeeded
+    }
+
+    async fn look(&self, _: &Work, _: &Work) -> Look {
+        Look::Open
+    }
+
+    fn pass(&self, _: NodeIndex, _: &Work) {}
+
+    fn skip(&self, _: &Work, _: Skipped) {}
+}
+
 async fn ask(inventory: &Inventory, work: &Work) -> DryState {
     if let Some(slot) = work.step.takes().into_iter().find(|slot| !slot.is_full()) {
         return DryState::Unknown {
@@ -78,10 +99,7 @@ async fn ask(inventory: &Inventory, work: &Work) -> DryState {
             because: format!("no host is called '{}'", work.host),
         };
     };
-    let cx = Cx {
-        host: Arc::clone(host),
-        progress: Progress::unseen(),
-    };
+    let cx = Cx::new(Arc::clone(host), Progress::unseen());
     match work.step.check(&cx).await {
         Ok(State::Satisfied) => DryState::Satisfied,
         Ok(State::Needed(reason)) => DryState::Needed { reason },

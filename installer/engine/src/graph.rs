@@ -7,6 +7,8 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Serialize, Serializer};
 
 use crate::plan::{Bond, Part, Plan, Stage, Task, When};
+use crate::rolling::{Batch, Rolling};
+use crate::rolls::Place;
 use crate::{Name, Order, Step};
 
 /// A plan, lowered: every step on every host, and what waits for what.
@@ -14,6 +16,7 @@ pub struct Graph {
     pub(crate) name: Name,
     pub(crate) stages: Vec<Name>,
     pub(crate) tasks: Vec<PlannedTask>,
+    pub(crate) rolls: Vec<Roll>,
     pub(crate) nodes: DiGraph<Node, ()>,
 }
 
@@ -23,6 +26,23 @@ pub(crate) struct PlannedTask {
     /// The position of its stage: a stage may occur twice.
     pub stage: usize,
     pub when: When,
+}
+
+/// Hosts that take turns.
+#[derive(Clone)]
+pub(crate) struct Roll {
+    pub batch: Batch,
+    /// How many must be up at any time.
+    pub needed: usize,
+    pub members: Vec<Member>,
+}
+
+/// A host of a roll: its nodes follow each other.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub first: NodeIndex,
+    pub act: NodeIndex,
+    pub last: NodeIndex,
 }
 
 pub(crate) enum Node {
@@ -45,6 +65,8 @@ pub(crate) struct Work {
     /// The position of its task.
     pub task: usize,
     pub host: Name,
+    /// Where it stands in a roll.
+    pub place: Option<Place>,
     pub step: Arc<dyn Step>,
 }
 
@@ -220,6 +242,7 @@ enum Level {
 struct Lowering {
     stages: Vec<Name>,
     tasks: Vec<PlannedTask>,
+    rolls: Vec<Roll>,
     nodes: DiGraph<Node, ()>,
     /// Work in plan order.
     added: Vec<NodeIndex>,
@@ -253,12 +276,14 @@ impl Lowering {
         for part in task.parts {
             match part {
                 Part::Wait(order) => self.wait(Level::Parts, order, start),
+                Part::Roll(rolling) => self.roll(at, rolling),
                 Part::Chain { host, steps } => {
                     for step in steps {
                         let host = host.clone();
                         let work = Work {
                             task: at,
                             host,
+                            place: None,
                             step,
                         };
                         match task.bond {
@@ -270,6 +295,36 @@ impl Lowering {
             }
         }
         self.leave(Level::Parts);
+    }
+
+    fn roll(&mut self, task: usize, rolling: Rolling) {
+        let mut members = Vec::new();
+        for (member, (host, turn)) in rolling.turns.into_iter().enumerate() {
+            let act_at = turn.act_at();
+            let mut nodes = Vec::new();
+            for (at, step) in turn.into_steps().into_iter().enumerate() {
+                let place = Place {
+                    roll: self.rolls.len(),
+                    member,
+                    is_act: at == act_at,
+                };
+                nodes.push(self.add(Work {
+                    task,
+                    host: host.clone(),
+                    place: Some(place),
+                    step,
+                }));
+            }
+            if let (Some(&first), Some(&last)) = (nodes.first(), nodes.last()) {
+                let act = nodes[act_at];
+                members.push(Member { first, act, last });
+            }
+        }
+        self.rolls.push(Roll {
+            batch: rolling.batch,
+            needed: rolling.needed,
+            members,
+        });
     }
 
     /// Puts a gate behind all work added since `start`.
@@ -334,6 +389,7 @@ impl Lowering {
         let Self {
             stages,
             tasks,
+            rolls,
             nodes,
             added,
             ..
@@ -342,6 +398,7 @@ impl Lowering {
             name,
             stages,
             tasks,
+            rolls,
             nodes,
         };
         graph.connect_slots(&added)?;
@@ -369,7 +426,10 @@ impl Graph {
                         taker: self.path(work),
                         slot: slot.name().to_owned(),
                     })?;
-                edges.push((*filler, index));
+                // An act is asked before its turn begins.
+                let asked = |place: Place| self.rolls[place.roll].members[place.member].first;
+                let place = work.place.filter(|place| place.is_act);
+                edges.push((*filler, place.map_or(index, asked)));
             }
         }
         // One that is there twice does no harm; to look for it costs more the more steps take from one.

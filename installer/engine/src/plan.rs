@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::{Data, Name, Step};
+use crate::{Data, Name, Rolling, Step};
 
 /// What waits for what where two pieces of work follow each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,10 +127,7 @@ impl Stage {
         let (mut hosts, mut at_last) = (Vec::new(), Vec::new());
         for task in self.tasks {
             let (mut on_hosts, mut on_last) = (Vec::new(), Vec::new());
-            for part in task.parts {
-                let Part::Chain { host, steps } = part else {
-                    continue;
-                };
+            for (host, steps) in task.parts.into_iter().flat_map(Part::chains) {
                 let counterparts = steps.iter().filter_map(|step| step.counterpart(data));
                 let mut steps: Vec<_> = counterparts
                     .filter(|step| seen.insert((host.clone(), step.id())))
@@ -197,7 +194,24 @@ pub(crate) enum Part {
         host: Name,
         steps: Vec<Arc<dyn Step>>,
     },
+    Roll(Rolling),
     Wait(Order),
+}
+
+impl Part {
+    /// Its steps by host, in order.
+    fn chains(self) -> Vec<(Name, Vec<Arc<dyn Step>>)> {
+        match self {
+            Self::Chain { host, steps } => vec![(host, steps)],
+            Self::Roll(rolling) => {
+                let turns = rolling.turns.into_iter();
+                turns
+                    .map(|(host, turn)| (host, turn.into_steps()))
+                    .collect()
+            }
+            Self::Wait(_) => Vec::new(),
+        }
+    }
 }
 
 impl Task {
@@ -258,6 +272,13 @@ impl Task {
             let chain = steps(host);
             task.on(host.as_ref(), chain)
         })
+    }
+
+    /// The same on several hosts, a few at a time where something that is at work changes.
+    #[must_use]
+    pub fn roll(mut self, rolling: Rolling) -> Self {
+        self.parts.push(Part::Roll(rolling));
+        self
     }
 
     /// What follows in this task waits for what is ahead in it.

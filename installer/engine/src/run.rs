@@ -1,14 +1,16 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use event::{Event, Events, Outcome, RunOutcome, StageOutcome, Unit, UnitId};
+use event::{Event, Events, Outcome, Progress, RunOutcome, StageOutcome, Unit, UnitId};
 use jiff::Timestamp;
+use petgraph::graph::NodeIndex;
 use tokio_util::sync::CancellationToken;
 
-use crate::drive::{Ended, Skipped, drive};
+use crate::drive::{Ended, Skipped, Visitor, drive};
 use crate::graph::{Graph, Work};
 use crate::proofs::Proofs;
+use crate::rolls::Look;
 use crate::tally::Tally;
 use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError, Trace};
 
@@ -70,14 +72,7 @@ pub async fn run(
         stop: cancel.child_token(),
         tally: Mutex::new(Tally::of(graph, proofs)),
     };
-    drive(
-        graph,
-        options.jobs,
-        &runner.stop,
-        |_, work| runner.visit(work),
-        |work, why| runner.skip(work, &because(graph, why)),
-    )
-    .await;
+    drive(graph, options.jobs, &runner.stop, &runner).await;
 
     let tally = runner
         .tally
@@ -86,7 +81,7 @@ pub async fn run(
     if let Some(error) = tally.journal_error {
         return Err(error);
     }
-    let outcome = if cancel.is_cancelled() && tally.skipped > 0 {
+    let outcome = if cancel.is_cancelled() && (tally.interrupted || tally.skipped > 0) {
         RunOutcome::Interrupted
     } else if tally.failures.is_empty() {
         RunOutcome::Done
@@ -107,13 +102,22 @@ pub async fn run(
 }
 
 fn because(graph: &Graph, why: Skipped) -> String {
-    match why {
-        Skipped::Interrupted => "the run was interrupted".to_owned(),
-        Skipped::Behind(cause) => match graph.work_at(cause) {
-            Some(work) => format!("'{}' failed on {}", work.step.describe(), work.host),
-            None => "something ahead of it failed".to_owned(),
-        },
-    }
+    let failed = |cause| {
+        let work = graph.work_at(cause)?;
+        Some(format!(
+            "'{}' failed on {}",
+            work.step.describe(),
+            work.host
+        ))
+    };
+    let (before, cause) = match why {
+        Skipped::Interrupted => return "the run was interrupted".to_owned(),
+        Skipped::Behind(cause) => ("", cause),
+        Skipped::Halted(cause) => ("it is left as it is: ", cause),
+        Skipped::TooFew(cause) => ("it is left as it is, for too few others are up: ", cause),
+    };
+    let failed = failed(cause).unwrap_or_else(|| "something ahead of it failed".to_owned());
+    format!("{before}{failed}")
 }
 
 struct Runner<'a> {
@@ -126,22 +130,67 @@ struct Runner<'a> {
     tally: Mutex<Tally>,
 }
 
+impl Visitor for Runner<'_> {
+    async fn visit(&self, _: NodeIndex, work: &Work) -> Ended {
+        self.unit_of(work, async |id| {
+            if self.passes_over(work) {
+                let seen = "as an earlier run has proven it; nothing has changed since";
+                self.events.progress(id, None).seen(seen, None);
+                return Ok(Outcome::Satisfied);
+            }
+            self.bring_about(work, id).await
+        })
+        .await
+    }
+
+    async fn look(&self, first: &Work, act: &Work) -> Look {
+        match self.looked(act).await {
+            Ok(look) => look,
+            Err(error) => {
+                self.unit_of(first, async |_| Err(error)).await;
+                Look::Lost
+            }
+        }
+    }
+
+    fn pass(&self, _: NodeIndex, work: &Work) {
+        self.begin_stage(work);
+        let unit = self.unit(work);
+        let id = unit.id;
+        self.events.emit(&Event::Started(unit));
+        self.events.emit(&Event::Finished {
+            id,
+            outcome: Outcome::Satisfied,
+            took: Duration::ZERO,
+        });
+        self.end_in_stage(work, &Outcome::Satisfied);
+    }
+
+    fn skip(&self, work: &Work, why: Skipped) {
+        self.tally().skipped += 1;
+        self.events.emit(&Event::Skipped {
+            unit: self.unit(work),
+            because: because(self.graph, why),
+        });
+        self.close_in_stage(work, StageOutcome::Skipped);
+    }
+}
+
 impl Runner<'_> {
-    async fn visit(&self, work: &Work) -> Ended {
+    /// Tells how a unit begins and ends, and what came of it.
+    async fn unit_of(
+        &self,
+        work: &Work,
+        act: impl AsyncFnOnce(UnitId) -> Result<Outcome, StepError>,
+    ) -> Ended {
         self.begin_stage(work);
         let started = Instant::now();
         let unit = self.unit(work);
         let id = unit.id;
         self.events.emit(&Event::Started(unit));
-        let ended = if self.passes_over(work) {
-            let seen = "as an earlier run has proven it; nothing has changed since";
-            self.events.progress(id, None).seen(seen, None);
-            Ok(Outcome::Satisfied)
-        } else {
-            self.bring_about(work, id).await
-        };
-        let outcome = match ended {
+        let outcome = match act(id).await {
             Ok(outcome) => outcome,
+            Err(error) if error.is_interrupted() => Outcome::Interrupted,
             Err(error) => {
                 let hint = error.hint().map(ToOwned::to_owned);
                 let outcome = Outcome::Failed {
@@ -160,11 +209,26 @@ impl Runner<'_> {
             took,
         });
         self.end_in_stage(work, &outcome);
-        if matches!(outcome, Outcome::Failed { .. }) {
-            Ended::Failed
-        } else {
-            Ended::Succeeded
+        match outcome {
+            Outcome::Satisfied | Outcome::Changed { .. } => Ended::Succeeded,
+            Outcome::Failed { .. } => Ended::Failed,
+            Outcome::Interrupted => Ended::Interrupted,
         }
+    }
+
+    /// Asks for an act of a roll whether it is needed, and whether it has to wait for its turn.
+    async fn looked(&self, act: &Work) -> Result<Look, StepError> {
+        let path = self.graph.path(act);
+        let cx = self.cx(act, Progress::unseen())?;
+        let step = act.step.as_ref();
+        self.retried(act, None, async || {
+            if let State::Satisfied = timed(&path, "look", step.check(&cx)).await? {
+                return filled(step).map(|()| Look::Idle);
+            }
+            let at_work = timed(&path, "look", step.at_work(&cx)).await?;
+            Ok(if at_work { Look::Due } else { Look::Fresh })
+        })
+        .await
     }
 
     fn passes_over(&self, work: &Work) -> bool {
@@ -201,38 +265,57 @@ impl Runner<'_> {
                 "this error was asked for with --inject-error",
             ));
         }
-        let host = self
-            .inventory
-            .get(work.host.as_str())
-            .ok_or_else(|| StepError::new(format!("no host is called '{}'", work.host)))?;
-        let cx = Cx {
-            host: Arc::clone(host),
-            progress: self.events.progress(id, work.step.bytes()),
-        };
+        let cx = self.cx(work, self.events.progress(id, work.step.bytes()))?;
+        let outcome = self
+            .retried(work, Some(id), async || {
+                self.attempt(work, &path, &cx).await
+            })
+            .await?;
+        self.prove(work).await?;
+        Ok(outcome)
+    }
+
+    fn cx(&self, work: &Work, progress: Progress) -> Result<Cx, StepError> {
+        let host = self.inventory.get(work.host.as_str());
+        let host =
+            host.ok_or_else(|| StepError::new(format!("no host is called '{}'", work.host)))?;
+        Ok(Cx::stopped_by(
+            Arc::clone(host),
+            progress,
+            self.stop.clone(),
+        ))
+    }
+
+    /// Tries as often as the step allows.
+    async fn retried<T>(
+        &self,
+        work: &Work,
+        id: Option<UnitId>,
+        act: impl AsyncFn() -> Result<T, StepError>,
+    ) -> Result<T, StepError> {
         let retry = work.step.retry();
         let mut delay = retry.first_delay;
-        for attempt in 1.. {
-            match self.attempt(work, &path, &cx).await {
+        let mut attempt = 1;
+        loop {
+            match act().await {
                 Err(error) if error.may_pass() && attempt < retry.attempts => {
-                    self.events.emit(&Event::Retrying {
-                        id,
-                        attempt,
-                        error: error.to_string(),
-                        delay,
-                    });
+                    if let Some(id) = id {
+                        self.events.emit(&Event::Retrying {
+                            id,
+                            attempt,
+                            error: error.to_string(),
+                            delay,
+                        });
+                    }
                     tokio::select! {
                         () = tokio::time::sleep(delay) => delay = retry.next_delay(delay),
                         () = self.stop.cancelled() => return Err(error),
                     }
                 }
-                Ok(outcome) => {
-                    self.prove(work).await?;
-                    return Ok(outcome);
-                }
-                Err(error) => return Err(error),
+                ended => return ended,
             }
+            attempt += 1;
         }
-        unreachable!("the last attempt returns")
     }
 
     async fn attempt(&self, work: &Work, path: &str, cx: &Cx) -> Result<Outcome, StepError> {
@@ -287,15 +370,6 @@ impl Runner<'_> {
         })
     }
 
-    fn skip(&self, work: &Work, because: &str) {
-        self.tally().skipped += 1;
-        self.events.emit(&Event::Skipped {
-            unit: self.unit(work),
-            because: because.to_owned(),
-        });
-        self.close_in_stage(work, StageOutcome::Skipped);
-    }
-
     fn unit(&self, work: &Work) -> Unit {
         Unit {
             id: self.events.next_id(),
@@ -334,7 +408,11 @@ impl Runner<'_> {
                 self.tally().changed += 1;
                 StageOutcome::Changed
             }
-            Outcome::Failed { .. } | Outcome::Interrupted => StageOutcome::Failed,
+            Outcome::Failed { .. } => StageOutcome::Failed,
+            Outcome::Interrupted => {
+                self.tally().interrupted = true;
+                StageOutcome::Skipped
+            }
         };
         self.close_in_stage(work, outcome);
     }

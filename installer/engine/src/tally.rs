@@ -14,6 +14,8 @@ pub(crate) struct Tally {
     pub(crate) changed: u64,
     pub(crate) satisfied: u64,
     pub(crate) skipped: u64,
+    /// Whether a step was cut short.
+    pub(crate) interrupted: bool,
     pub(crate) failures: Vec<Failure>,
     pub(crate) journal_error: Option<JournalError>,
     /// By position.
@@ -43,6 +45,7 @@ impl Tally {
             changed: 0,
             satisfied: 0,
             skipped: 0,
+            interrupted: false,
             failures: Vec::new(),
             journal_error: None,
             stages,
