@@ -125,6 +125,12 @@ impl Step for RunService {
         })
     }
 
+    /// One that was never started with known files is still being set up.
+    async fn at_work(&self, cx: &Cx) -> Result<bool, StepError> {
+        let noted = Command::new(["test", "-e", &format!("{NOTES}/{}", self.unit)]);
+        Ok(ask(cx, noted).await?.ok() && self.is_active(cx).await?)
+    }
+
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         self.bring_up(cx, "restart").await
     }
