@@ -79,11 +79,17 @@ impl Visitor for Asker<'_> {
         Ended::Succeeded
     }
 
-    async fn look(&self, _: &Work, _: &Work) -> Look {
-        Look::Open
+    async fn look(&self, _: &Work, act: &Work) -> Look {
+        match ask(self.inventory, act).await {
+            DryState::Satisfied => Look::Idle,
+            DryState::Needed { .. } | DryState::Unknown { .. } => Look::Open,
+        }
     }
 
-    fn pass(&self, _: NodeIndex, _: &Work) {}
+    fn pass(&self, index: NodeIndex, _: &Work) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.insert(index, DryState::Satisfied);
+    }
 
     fn skip(&self, _: &Work, _: Skipped) {}
 }

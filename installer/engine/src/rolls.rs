@@ -25,7 +25,7 @@ pub(crate) enum Look {
     Fresh,
     /// Something that is at work is to be changed.
     Due,
-    /// Nothing will be changed: everything can be asked at once.
+    /// Nothing will be changed, whatever is to do: everything can be asked at once.
     Open,
     Lost,
 }

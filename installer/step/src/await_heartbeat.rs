@@ -7,13 +7,13 @@ use host::Command;
 use jiff::Timestamp;
 
 use crate::run_service::NOTES;
-use crate::shell::{ask, must};
+use crate::shell::ask;
 use crate::{RunService, kubectl};
 
 /// Waits, when a kubelet was started anew, until its node has told the cluster since then that it lives, and is no less ready
 /// than before. That a service runs says little: a kubelet that does not like its configuration ends seconds later.
 ///
-/// Where that does not happen, the note of what the kubelet was started with goes: the next run begins with this node again.
+/// Where that does not happen, it is noted that the kubelet is not well: the next run starts it anew and asks again.
 pub struct AwaitHeartbeat {
     pub node: String,
     pub unit: &'static str,
@@ -115,13 +115,12 @@ impl Step for AwaitHeartbeat {
         let State::Needed(reason) = cx.wait_until(PATIENCE, ASK_EVERY, look).await? else {
             return Ok(());
         };
-        let forget = Command::script(format!("rm -f {}", self.note()));
-        must(cx, "forget what the kubelet was started with", forget).await?;
         let error = format!("the kubelet of {} is not well: {reason}", self.node);
         let service = RunService {
             unit: self.unit,
             reads: Vec::new(),
         };
+        service.note_unwell(cx).await?;
         Err(service.with_last_lines(cx, error).await)
     }
 

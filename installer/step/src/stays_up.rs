@@ -6,13 +6,12 @@ use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::RunService;
-use crate::run_service::NOTES;
-use crate::shell::{ask, must};
+use crate::shell::ask;
 
 /// Waits, when a service was started anew, until it has stayed up for a while and answers. One that dies of its configuration
 /// is up for a moment each time it is started.
 ///
-/// Where it does not, the note of what it was started with goes: the next run begins with this host again.
+/// Where it does not, it is noted that the service is not well: the next run starts it anew and asks again.
 pub struct StaysUp {
     pub unit: &'static str,
     /// A command of the host that ends well when the service answers; none where it answers to nobody.
@@ -64,14 +63,12 @@ impl Step for StaysUp {
         let State::Needed(reason) = cx.wait_until(PATIENCE, ASK_EVERY, look).await? else {
             return Ok(());
         };
-        let note = format!("{NOTES}/{}", self.unit);
-        let forget = Command::new(["rm", "-f", &note]);
-        must(cx, "forget what the service was started with", forget).await?;
         let error = format!("{} does not stay up: {reason}", self.unit);
         let service = RunService {
             unit: self.unit,
             reads: Vec::new(),
         };
+        service.note_unwell(cx).await?;
         Err(service.with_last_lines(cx, error).await)
     }
 
