@@ -224,22 +224,30 @@ impl Cluster {
     pub fn roles_of(&self, host: &str) -> BTreeSet<Role> {
         Role::ALL
             .into_iter()
-            .filter(|role| {
-                let mut names = self
-                    .spec
-                    .role_groups
-                    .of(*role)
-                    .iter()
-                    .flat_map(HostPattern::names);
-                names.any(|name| name == host)
-            })
+            .filter(|role| self.is_in(host, *role))
             .collect()
+    }
+
+    /// Whether this host has the role.
+    #[must_use]
+    pub fn is_in(&self, host: &str, role: Role) -> bool {
+        let patterns = self.spec.role_groups.of(role).iter();
+        let mut names = patterns.flat_map(HostPattern::names);
+        names.any(|name| name == host)
     }
 
     /// The node with the image registry, if there is one.
     #[must_use]
     pub fn registry_host(&self) -> Option<&Host> {
-        self.hosts_in(Role::Registry).into_iter().next()
+        self.first_in(Role::Registry)
+    }
+
+    /// The first host of a role, without looking at the others.
+    #[must_use]
+    pub fn first_in(&self, role: Role) -> Option<&Host> {
+        let patterns = self.spec.role_groups.of(role).iter();
+        let mut names = patterns.flat_map(HostPattern::names);
+        names.find_map(|name| self.host(name))
     }
 }
 

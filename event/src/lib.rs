@@ -40,6 +40,8 @@ pub enum Event {
         done: u64,
         total: Option<u64>,
     },
+    /// What a unit waits for: the latest of them counts.
+    Waiting { id: UnitId, for_what: String },
     /// What a unit that proves something has seen, before it ends.
     Seen {
         id: UnitId,
@@ -244,6 +246,16 @@ impl Progress {
                 id,
                 what: what.into(),
                 warning,
+            });
+        }
+    }
+
+    /// Tells what the unit waits for.
+    pub fn waits(&self, for_what: impl Into<String>) {
+        if let Some(id) = self.id {
+            self.events.emit(&Event::Waiting {
+                id,
+                for_what: for_what.into(),
             });
         }
     }

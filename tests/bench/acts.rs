@@ -152,10 +152,10 @@ async fn pushing(
 
 /// The machine that acts.
 pub fn operator() -> Cx {
-    Cx {
-        host: Arc::new(LocalHost::new("operator", Redactor::default())),
-        progress: Progress::unseen(),
-    }
+    Cx::new(
+        Arc::new(LocalHost::new("operator", Redactor::default())),
+        Progress::unseen(),
+    )
 }
 
 fn upload(file: &Utf8Path, login: &Utf8Path, known_hosts: &Utf8Path, to: &[String]) -> Result<()> {

@@ -46,9 +46,6 @@ pub struct InstallArgs {
 
 /// A stage by its name.
 pub(super) fn stage() -> impl TypedValueParser<Value = InstallStage> {
-    let stages = InstallStage::ALL;
-    PossibleValuesParser::new(stages.iter().map(|stage| stage.name())).map(|name| {
-        let stage = stages.iter().find(|stage| stage.name() == name);
-        *stage.expect("clap has compared it with their names")
-    })
+    PossibleValuesParser::new(InstallStage::all().map(InstallStage::name))
+        .map(|name| InstallStage::named(&name).expect("clap has compared it with their names"))
 }

@@ -30,9 +30,9 @@ pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
         printer.warning(text);
     }
     match (printer.format(), args.format) {
-        (Format::Json, _) | (_, PlanFormat::Json) => printer.file(&graph.linked())?,
-        (Format::Text, PlanFormat::Tree) => printer.raw(graph.tree().as_bytes())?,
-        (Format::Text, PlanFormat::Dot) => printer.raw(graph.dot().as_bytes())?,
+        (Format::Json, _) | (_, PlanFormat::Json) => printer.file(&graph)?,
+        (Format::Text, PlanFormat::Tree) => printer.text(graph.tree())?,
+        (Format::Text, PlanFormat::Dot) => printer.text(graph.dot())?,
     }
     Ok(())
 }

@@ -97,6 +97,12 @@ impl Sink for Bars {
                     }
                 }
             }
+            Event::Waiting { id, for_what } => {
+                if let Some(running) = state.units.get(id) {
+                    let title = titled(&running.unit);
+                    running.bar.set_message(format!("{title} ({for_what})"));
+                }
+            }
             Event::Retrying {
                 id,
                 attempt,
@@ -131,6 +137,14 @@ impl Sink for Bars {
             Event::Warning { .. } | Event::Note { .. } => state.remark(event, self.paint),
             Event::RunFinished { .. } => state.end_run(),
         }
+    }
+}
+
+/// A unit as its bar calls it.
+fn titled(unit: &Unit) -> String {
+    match &unit.host {
+        Some(host) if !unit.title.contains(host.as_str()) => format!("{host}: {}", unit.title),
+        _ => unit.title.clone(),
     }
 }
 
@@ -171,10 +185,7 @@ impl State {
     fn begin_unit(&mut self, unit: Unit) {
         let bar = hidden(unit.bytes);
         bar.set_style(style(unit.bytes));
-        bar.set_message(match &unit.host {
-            Some(host) if !unit.title.contains(host.as_str()) => format!("{host}: {}", unit.title),
-            _ => unit.title.clone(),
-        });
+        bar.set_message(titled(&unit));
         self.with_stage(&unit.stage, |stage| stage.running += 1);
         let id = unit.id;
         self.units.insert(id, Running { unit, bar });

@@ -1,5 +1,5 @@
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::Arc;
 
 use clap::ColorChoice;
@@ -71,28 +71,48 @@ impl Printer {
 
     /// The result, as text.
     pub fn result(&self, text: impl Display) -> io::Result<()> {
-        self.raw(format!("{text}\n").as_bytes())
+        self.write(|out| writeln!(out, "{text}"))
     }
 
     /// The result as data: one JSON document on one line, whatever events went before it.
     pub fn document(&self, value: &impl Serialize) -> io::Result<()> {
-        self.result(serde_json::to_string(value)?)
+        self.write(|out| {
+            serde_json::to_writer(&mut *out, value)?;
+            writeln!(out)
+        })
     }
 
     /// The result as a JSON file that people read as well; one line where the output is to be that.
     pub fn file(&self, value: &impl Serialize) -> io::Result<()> {
         match self.format {
             Format::Json => self.document(value),
-            Format::Text => self.result(serde_json::to_string_pretty(value)?),
+            Format::Text => self.write(|out| {
+                serde_json::to_writer_pretty(&mut *out, value)?;
+                writeln!(out)
+            }),
         }
+    }
+
+    /// The result as text with its own ends of lines, for people and programs.
+    pub fn text(&self, text: impl Display) -> io::Result<()> {
+        self.write(|out| write!(out, "{text}"))
     }
 
     /// The result, as bytes that another program reads.
     pub fn raw(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
+        self.write(|out| out.write_all(bytes))
+    }
+
+    /// Writes the result as it comes: it may be larger than what anybody wants to hold.
+    fn write(&self, what: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        match what(&mut out).and_then(|()| out.flush()) {
             // `kubexm check ... | head` has what it wanted. How the command ended is for its exit code all the same.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                // What is left of it has nowhere to go.
+                let _ = out.into_parts();
+                Ok(())
+            }
             written => written,
         }
     }

@@ -180,6 +180,7 @@ impl State {
             }
             Event::StageStarted { .. }
             | Event::Progress { .. }
+            | Event::Waiting { .. }
             | Event::Retrying { .. }
             | Event::Note { .. } => {}
         }

@@ -7,12 +7,15 @@ use petgraph::graph::NodeIndex;
 use tokio_util::sync::CancellationToken;
 
 use crate::graph::{Gate, Graph, Node, Work};
+use crate::rolls::{Look, Mode, Next, Rolls};
 
 /// How a visit to a node ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Succeeded,
     Failed,
+    /// It was cut short: what is behind it is not begun.
+    Interrupted,
 }
 
 /// Why a node was never visited.
@@ -20,42 +23,74 @@ pub(crate) enum Ended {
 pub(crate) enum Skipped {
     /// This node, somewhere ahead, failed.
     Behind(NodeIndex),
+    /// Its roll has halted at this node, on another host.
+    Halted(NodeIndex),
+    /// With this node too few hosts of its roll are up.
+    TooFew(NodeIndex),
     Interrupted,
 }
 
-/// Visits every node of the graph once everything ahead of it has ended: a ready queue by in-degree. `skip` hears of
-/// each node that cannot be visited any more. After `cancel`, what runs is finished and nothing new is started.
-pub(crate) async fn drive<'g, Visit, Visiting>(
-    graph: &'g Graph,
+/// What becomes of the nodes of a graph.
+pub(crate) trait Visitor {
+    fn visit(&self, index: NodeIndex, work: &Work) -> impl Future<Output = Ended>;
+
+    /// Asks, before the first node of a turn, whether its act is needed. A host that cannot say has failed at that node.
+    fn look(&self, first: &Work, act: &Work) -> impl Future<Output = Look>;
+
+    /// The node need not be visited: its turn has nothing to do.
+    fn pass(&self, index: NodeIndex, work: &Work);
+
+    /// The node cannot be visited any more.
+    fn skip(&self, work: &Work, why: Skipped);
+}
+
+/// Visits every node of the graph once everything ahead of it has ended: a ready queue by in-degree. Hosts of a roll take
+/// turns. After `cancel`, what runs is finished and nothing new is started.
+pub(crate) async fn drive(
+    graph: &Graph,
     jobs: usize,
     cancel: &CancellationToken,
-    visit: Visit,
-    mut skip: impl FnMut(&'g Work, Skipped),
-) where
-    Visit: Fn(NodeIndex, &'g Work) -> Visiting,
-    Visiting: Future<Output = Ended>,
-{
-    let mut queue = Queue::new(graph);
+    visitor: &impl Visitor,
+) {
+    let mut queue = Queue::new(graph, visitor);
     let mut running = FuturesUnordered::new();
     loop {
         while !cancel.is_cancelled() && running.len() < jobs.max(1) {
-            let Some((index, work)) = queue.pop() else {
+            let Some(job) = queue.next(running.is_empty()) else {
                 break;
             };
-            let visiting = visit(index, work);
-            running.push(async move { (index, visiting.await) });
+            running.push(async move {
+                match job {
+                    Job::Visit(index, work) => Done::Visit(index, visitor.visit(index, work).await),
+                    Job::Look(index, first, act) => {
+                        Done::Look(index, visitor.look(first, act).await)
+                    }
+                }
+            });
         }
-        let Some((index, ended)) = running.next().await else {
-            break;
-        };
-        queue.end(index, (ended == Ended::Failed).then_some(index), &mut skip);
+        match running.next().await {
+            Some(Done::Visit(index, ended)) => queue.visited(index, ended),
+            Some(Done::Look(index, look)) => queue.looked(index, look),
+            None => break,
+        }
     }
-    queue.abandon(&mut skip);
+    queue.abandon();
+}
+
+enum Job<'g> {
+    Visit(NodeIndex, &'g Work),
+    Look(NodeIndex, &'g Work, &'g Work),
+}
+
+enum Done {
+    Visit(NodeIndex, Ended),
+    Look(NodeIndex, Look),
 }
 
 /// What may be visited next.
-struct Queue<'g> {
+struct Queue<'g, V> {
     graph: &'g Graph,
+    visitor: &'g V,
     /// How many nodes ahead have not ended.
     waiting: Vec<usize>,
     /// The failure ahead that a node cannot get past.
@@ -64,10 +99,11 @@ struct Queue<'g> {
     succeeded: Vec<usize>,
     ended: Vec<bool>,
     ready: VecDeque<NodeIndex>,
+    rolls: Rolls,
 }
 
-impl<'g> Queue<'g> {
-    fn new(graph: &'g Graph) -> Self {
+impl<'g, V: Visitor> Queue<'g, V> {
+    fn new(graph: &'g Graph, visitor: &'g V) -> Self {
         let count = graph.nodes.node_count();
         let waiting: Vec<usize> = graph
             .nodes
@@ -81,33 +117,92 @@ impl<'g> Queue<'g> {
             .collect();
         Self {
             graph,
+            visitor,
             waiting,
             blocked: vec![None; count],
             succeeded: vec![0; count],
             ended: vec![false; count],
             ready,
+            rolls: Rolls::of(graph),
         }
     }
 
-    fn pop(&mut self) -> Option<(NodeIndex, &'g Work)> {
-        // Gates are never in the queue: they end with what is ahead of them.
-        let index = self.ready.pop_front()?;
-        match &self.graph.nodes[index] {
-            Node::Work(work) => Some((index, work)),
-            Node::Gate(_) => None,
+    /// What to start now. `idle` says that nothing runs: who has not come to its roll by then does not come before others
+    /// have had their turns.
+    fn next(&mut self, idle: bool) -> Option<Job<'g>> {
+        loop {
+            while let Some(index) = self.ready.pop_front() {
+                if let Some(job) = self.begin(index) {
+                    return Some(job);
+                }
+            }
+            match self.rolls.next(idle)? {
+                Next::Turn(first) => self.ready.push_back(first),
+                Next::Skip(first, why, cause) => {
+                    if let Some(work) = self.graph.work_at(first) {
+                        self.visitor.skip(work, why);
+                    }
+                    self.end(first, Some(cause));
+                }
+            }
         }
+    }
+
+    /// What is to be done at a node that is ready. None where that is nothing, and what is behind it is ready instead.
+    fn begin(&mut self, index: NodeIndex) -> Option<Job<'g>> {
+        // Gates are never ready: they end with what is ahead of them.
+        let work = self.graph.work_at(index)?;
+        let Some(place) = work.place else {
+            return Some(Job::Visit(index, work));
+        };
+        match self.rolls.mode(place) {
+            Mode::Absent => {
+                let act = self.graph.work_at(self.rolls.act(place))?;
+                self.rolls.set(place, Mode::Looking);
+                Some(Job::Look(index, work, act))
+            }
+            Mode::Fresh if place.is_act => Some(Job::Visit(index, work)),
+            Mode::Turn | Mode::Open => Some(Job::Visit(index, work)),
+            Mode::Idle | Mode::Fresh => {
+                self.visitor.pass(index, work);
+                self.end(index, None);
+                None
+            }
+            Mode::Looking | Mode::Waiting | Mode::Lost | Mode::Failed | Mode::Done => None,
+        }
+    }
+
+    fn visited(&mut self, index: NodeIndex, ended: Ended) {
+        match ended {
+            Ended::Succeeded => self.end(index, None),
+            Ended::Failed => self.end(index, Some(index)),
+            // What waits for it is abandoned with all the rest.
+            Ended::Interrupted => self.ended[index.index()] = true,
+        }
+    }
+
+    fn looked(&mut self, index: NodeIndex, look: Look) {
+        let Some(place) = self.graph.work_at(index).and_then(|work| work.place) else {
+            return;
+        };
+        match look {
+            Look::Lost => return self.end(index, Some(index)),
+            Look::Idle => self.rolls.set(place, Mode::Idle),
+            Look::Fresh => self.rolls.set(place, Mode::Fresh),
+            Look::Open => self.rolls.set(place, Mode::Open),
+            Look::Due => return self.rolls.set(place, Mode::Waiting),
+        }
+        self.ready.push_front(index);
     }
 
     /// A node ended, well or blocked by a failure; so do the gates and the unreachable nodes behind it.
-    fn end(
-        &mut self,
-        index: NodeIndex,
-        failure: Option<NodeIndex>,
-        skip: &mut impl FnMut(&'g Work, Skipped),
-    ) {
+    fn end(&mut self, index: NodeIndex, failure: Option<NodeIndex>) {
         let mut open = vec![(index, failure)];
         while let Some((index, failure)) = open.pop() {
             self.ended[index.index()] = true;
+            if let Some(place) = self.graph.work_at(index).and_then(|work| work.place) {
+                self.rolls.ended(place, index, failure);
+            }
             for behind in self.graph.nodes.neighbors(index) {
                 let at = behind.index();
                 self.waiting[at] -= 1;
@@ -125,7 +220,7 @@ impl<'g> Queue<'g> {
                         open.push((behind, blocked));
                     }
                     (Node::Work(work), Some(cause)) => {
-                        skip(work, Skipped::Behind(cause));
+                        self.visitor.skip(work, Skipped::Behind(cause));
                         open.push((behind, Some(cause)));
                     }
                     (Node::Work(_), None) => self.ready.push_back(behind),
@@ -134,10 +229,10 @@ impl<'g> Queue<'g> {
         }
     }
 
-    fn abandon(self, skip: &mut impl FnMut(&'g Work, Skipped)) {
+    fn abandon(self) {
         for (index, work) in self.graph.work() {
             if !self.ended[index.index()] {
-                skip(work, Skipped::Interrupted);
+                self.visitor.skip(work, Skipped::Interrupted);
             }
         }
     }

@@ -6,8 +6,9 @@ use petgraph::graph::NodeIndex;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::drive::{Ended, drive};
+use crate::drive::{Ended, Skipped, Visitor, drive};
 use crate::graph::{Graph, Work};
+use crate::rolls::Look;
 use crate::{Cx, Inventory, NodeView, State};
 
 /// A node of the plan and what the host says of it.
@@ -40,17 +41,15 @@ pub async fn dry_run(
     jobs: usize,
     cancel: &CancellationToken,
 ) -> Vec<DryNode> {
-    let states: Mutex<HashMap<NodeIndex, DryState>> = Mutex::default();
-    let visit = async |index: NodeIndex, work: &Work| {
-        let state = ask(inventory, work).await;
-        states
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(index, state);
-        Ended::Succeeded
+    let asker = Asker {
+        inventory,
+        states: Mutex::default(),
     };
-    drive(graph, jobs, cancel, visit, |_, _| {}).await;
-    let mut states = states.into_inner().unwrap_or_else(PoisonError::into_inner);
+    drive(graph, jobs, cancel, &asker).await;
+    let mut states = asker
+        .states
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     graph
         .view()
         .into_iter()
@@ -67,21 +66,46 @@ pub async fn dry_run(
         .collect()
 }
 
+struct Asker<'a> {
+    inventory: &'a Inventory,
+    states: Mutex<HashMap<NodeIndex, DryState>>,
+}
+
+impl Visitor for Asker<'_> {
+    async fn visit(&self, index: NodeIndex, work: &Work) -> Ended {
+        let state = ask(self.inventory, work).await;
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.insert(index, state);
+        Ended::Succeeded
+    }
+
+    async fn look(&self, _: &Work, act: &Work) -> Look {
+        match ask(self.inventory, act).await {
+            DryState::Satisfied => Look::Idle,
+            DryState::Needed { .. } | DryState::Unknown { .. } => Look::Open,
+        }
+    }
+
+    fn pass(&self, index: NodeIndex, _: &Work) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.insert(index, DryState::Satisfied);
+    }
+
+    fn skip(&self, _: &Work, _: Skipped) {}
+}
+
 async fn ask(inventory: &Inventory, work: &Work) -> DryState {
     if let Some(slot) = work.step.takes().into_iter().find(|slot| !slot.is_full()) {
         return DryState::Unknown {
             because: format!("'{}' is not there yet", slot.name()),
         };
     }
-    let Some(host) = inventory.get(&work.host) else {
+    let Some(host) = inventory.get(work.host.as_str()) else {
         return DryState::Unknown {
             because: format!("no host is called '{}'", work.host),
         };
     };
-    let cx = Cx {
-        host: Arc::clone(host),
-        progress: Progress::unseen(),
-    };
+    let cx = Cx::new(Arc::clone(host), Progress::unseen());
     match work.step.check(&cx).await {
         Ok(State::Satisfied) => DryState::Satisfied,
         Ok(State::Needed(reason)) => DryState::Needed { reason },

@@ -1,20 +1,48 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
-use serde::Serialize;
-use tokio_util::sync::CancellationToken;
+use serde::{Serialize, Serializer};
 
-use crate::drive::{Ended, drive};
-use crate::plan::{Bond, Part, Plan, When};
-use crate::{Order, Step};
+use crate::plan::{Bond, Part, Plan, Stage, Task, When};
+use crate::rolling::{Batch, Rolling};
+use crate::rolls::Place;
+use crate::{Name, Order, Step};
 
 /// A plan, lowered: every step on every host, and what waits for what.
 pub struct Graph {
-    pub(crate) name: &'static str,
+    pub(crate) name: Name,
+    pub(crate) stages: Vec<Name>,
+    pub(crate) tasks: Vec<PlannedTask>,
+    pub(crate) rolls: Vec<Roll>,
     pub(crate) nodes: DiGraph<Node, ()>,
+}
+
+/// A task of the plan, to which its steps point.
+pub(crate) struct PlannedTask {
+    pub name: Name,
+    /// The position of its stage: a stage may occur twice.
+    pub stage: usize,
+    pub when: When,
+}
+
+/// Hosts that take turns.
+#[derive(Clone)]
+pub(crate) struct Roll {
+    pub batch: Batch,
+    /// How many must be up at any time.
+    pub needed: usize,
+    pub members: Vec<Member>,
+}
+
+/// A host of a roll: its nodes follow each other.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub first: NodeIndex,
+    pub act: NodeIndex,
+    pub last: NodeIndex,
 }
 
 pub(crate) enum Node {
@@ -23,35 +51,25 @@ pub(crate) enum Node {
     Gate(Gate),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// Opens when all ahead succeeded.
+/// When a gate opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// When all ahead succeeded.
     Succeeded,
-    /// Opens when all ahead ended.
+    /// When all ahead ended.
     Ended,
-    /// Opens when all ahead ended and so many of them succeeded.
+    /// When all ahead ended and so many of them succeeded.
     Enough(usize),
 }
 
 pub(crate) struct Work {
-    pub stage: &'static str,
-    pub task: &'static str,
-    pub host: String,
-    pub when: When,
+    /// The position of its task.
+    pub task: usize,
+    pub host: Name,
+    /// Where it stands in a roll.
+    pub place: Option<Place>,
     pub step: Arc<dyn Step>,
-}
-
-impl Work {
-    /// Names the node in the whole graph: `etcd/join/node2/start etcd.service`.
-    pub fn path(&self) -> String {
-        format!(
-            "{}/{}/{}/{}",
-            self.stage,
-            self.task,
-            self.host,
-            self.step.id()
-        )
-    }
 }
 
 /// Why a plan makes no graph. Always a mistake in a layer, never of the operator.
@@ -76,13 +94,22 @@ pub struct NodeView {
     pub title: String,
 }
 
-/// A node and what it waits for. All of them together grow with the square of the hosts.
+/// A node of the graph as it is written down: a step or a gate, and what it waits for. A gate stands for all that is ahead
+/// of it, so that the whole grows with the steps and not with the square of the hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LinkedNode {
-    #[serde(flatten)]
-    pub node: NodeView,
-    /// The nodes that it waits for.
-    pub after: Vec<usize>,
+#[serde(untagged)]
+pub enum LinkedNode {
+    Step {
+        #[serde(flatten)]
+        node: NodeView,
+        /// The steps and gates that it waits for.
+        after: Vec<usize>,
+    },
+    Gate {
+        id: usize,
+        gate: Gate,
+        after: Vec<usize>,
+    },
 }
 
 impl Graph {
@@ -90,50 +117,35 @@ impl Graph {
     pub fn of(plan: Plan) -> Result<Self, GraphError> {
         let mut lowering = Lowering::default();
         for stage in plan.stages {
-            lowering.wait(Level::Stages, stage.order, 0);
-            let stage_start = lowering.added.len();
-            for task in stage.tasks {
-                lowering.wait(Level::Tasks, task.order, stage_start);
-                let task_start = lowering.added.len();
-                for part in task.parts {
-                    match part {
-                        Part::Wait(order) => lowering.wait(Level::Parts, order, task_start),
-                        Part::Chain { host, steps } => {
-                            for step in steps {
-                                let host = host.clone();
-                                let work = Work {
-                                    stage: stage.name,
-                                    task: task.name,
-                                    host,
-                                    when: task.when,
-                                    step,
-                                };
-                                match task.bond {
-                                    Bond::Chained => lowering.add(work),
-                                    Bond::Apart => lowering.add_apart(work),
-                                }
-                            }
-                        }
-                    }
-                }
-                lowering.leave(Level::Parts);
-            }
-            lowering.leave(Level::Tasks);
+            lowering.stage(stage);
         }
-        let nodes = lowering.finish()?;
-        Ok(Self {
-            name: plan.name,
-            nodes,
-        })
+        lowering.finish(plan.name)
+    }
+
+    pub(crate) fn task_of(&self, work: &Work) -> &PlannedTask {
+        &self.tasks[work.task]
+    }
+
+    pub(crate) fn stage_of(&self, work: &Work) -> &Name {
+        &self.stages[self.task_of(work).stage]
+    }
+
+    /// Names a step in the whole graph: `etcd/join/node2/start etcd.service`.
+    pub(crate) fn path(&self, work: &Work) -> String {
+        let (stage, task) = (self.stage_of(work), &self.task_of(work).name);
+        format!("{stage}/{task}/{}/{}", work.host, work.step.id())
+    }
+
+    pub(crate) fn work_at(&self, index: NodeIndex) -> Option<&Work> {
+        match &self.nodes[index] {
+            Node::Work(work) => Some(work),
+            Node::Gate(_) => None,
+        }
     }
 
     pub(crate) fn work(&self) -> impl Iterator<Item = (NodeIndex, &Work)> {
-        self.nodes
-            .node_indices()
-            .filter_map(|index| match &self.nodes[index] {
-                Node::Work(work) => Some((index, work)),
-                Node::Gate(_) => None,
-            })
+        let indices = self.nodes.node_indices();
+        indices.filter_map(|index| Some((index, self.work_at(index)?)))
     }
 
     /// How many steps there are.
@@ -151,27 +163,37 @@ impl Graph {
     #[must_use]
     pub fn view(&self) -> Vec<NodeView> {
         self.work()
-            .map(|(index, work)| NodeView {
-                id: index.index(),
-                stage: work.stage.to_owned(),
-                task: work.task.to_owned(),
-                host: work.host.clone(),
-                step: work.step.id(),
-                title: work.step.describe(),
-            })
+            .map(|(index, work)| self.viewed(index, work))
             .collect()
     }
 
-    /// Every step in plan order, with the steps that it waits for.
-    #[must_use]
-    pub fn linked(&self) -> Vec<LinkedNode> {
-        let nodes = self.view().into_iter();
-        nodes
-            .map(|node| LinkedNode {
-                after: self.ahead_of(node.id),
-                node,
-            })
-            .collect()
+    /// Every step and gate in plan order, with what it waits for. One after another: a plan of many hosts is long.
+    pub fn linked(&self) -> impl Iterator<Item = LinkedNode> {
+        self.nodes.node_indices().map(|index| {
+            let after = self.after(index);
+            match &self.nodes[index] {
+                Node::Work(work) => LinkedNode::Step {
+                    node: self.viewed(index, work),
+                    after,
+                },
+                Node::Gate(gate) => LinkedNode::Gate {
+                    id: index.index(),
+                    gate: *gate,
+                    after,
+                },
+            }
+        })
+    }
+
+    pub(crate) fn viewed(&self, index: NodeIndex, work: &Work) -> NodeView {
+        NodeView {
+            id: index.index(),
+            stage: self.stage_of(work).to_string(),
+            task: self.task_of(work).name.to_string(),
+            host: work.host.to_string(),
+            step: work.step.id(),
+            title: work.step.describe(),
+        }
     }
 
     /// The steps that the step with this id waits for. Looks through gates.
@@ -190,25 +212,23 @@ impl Graph {
         ahead
     }
 
-    /// The steps that are still done where each step on this host fails.
-    pub async fn without(&self, host: &str) -> Vec<NodeView> {
-        let done: Mutex<HashSet<usize>> = Mutex::default();
-        let visit = async |index: NodeIndex, work: &Work| {
-            if work.host == host {
-                return Ended::Failed;
-            }
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            done.insert(index.index());
-            Ended::Succeeded
-        };
-        drive(self, 1, &CancellationToken::new(), visit, |_, _| {}).await;
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let nodes = self.view().into_iter();
-        nodes.filter(|node| done.contains(&node.id)).collect()
+    /// What stands right ahead, each once.
+    pub(crate) fn after(&self, index: NodeIndex) -> Vec<usize> {
+        let mut after: Vec<usize> = self.ahead(index).map(NodeIndex::index).collect();
+        after.sort_unstable();
+        after.dedup();
+        after
     }
 
     pub(crate) fn ahead(&self, index: NodeIndex) -> impl Iterator<Item = NodeIndex> {
         self.nodes.neighbors_directed(index, Direction::Incoming)
+    }
+}
+
+/// As the list of its steps and gates.
+impl Serialize for Graph {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.linked())
     }
 }
 
@@ -222,17 +242,93 @@ enum Level {
 
 #[derive(Default)]
 struct Lowering {
+    stages: Vec<Name>,
+    tasks: Vec<PlannedTask>,
+    rolls: Vec<Roll>,
     nodes: DiGraph<Node, ()>,
     /// Work in plan order.
     added: Vec<NodeIndex>,
     /// The last work on each host.
-    tail: BTreeMap<String, NodeIndex>,
+    tail: HashMap<Name, NodeIndex>,
     /// The gates of each level: what is added now must pass all of them.
     gates: [Vec<NodeIndex>; 3],
-    passed: HashSet<(String, NodeIndex)>,
+    passed: HashSet<(Name, NodeIndex)>,
 }
 
 impl Lowering {
+    fn stage(&mut self, stage: Stage) {
+        self.wait(Level::Stages, stage.order, 0);
+        self.stages.push(stage.name);
+        let start = self.added.len();
+        for task in stage.tasks {
+            self.wait(Level::Tasks, task.order.clone(), start);
+            self.task(task);
+        }
+        self.leave(Level::Tasks);
+    }
+
+    fn task(&mut self, task: Task) {
+        let at = self.tasks.len();
+        self.tasks.push(PlannedTask {
+            name: task.name,
+            stage: self.stages.len() - 1,
+            when: task.when,
+        });
+        let start = self.added.len();
+        for part in task.parts {
+            match part {
+                Part::Wait(order) => self.wait(Level::Parts, order, start),
+                Part::Roll(rolling) => self.roll(at, rolling),
+                Part::Chain { host, steps } => {
+                    for step in steps {
+                        let host = host.clone();
+                        let work = Work {
+                            task: at,
+                            host,
+                            place: None,
+                            step,
+                        };
+                        match task.bond {
+                            Bond::Chained => self.add(work),
+                            Bond::Apart => self.add_apart(work),
+                        };
+                    }
+                }
+            }
+        }
+        self.leave(Level::Parts);
+    }
+
+    fn roll(&mut self, task: usize, rolling: Rolling) {
+        let mut members = Vec::new();
+        for (member, (host, turn)) in rolling.turns.into_iter().enumerate() {
+            let act_at = turn.act_at();
+            let mut nodes = Vec::new();
+            for (at, step) in turn.into_steps().into_iter().enumerate() {
+                let place = Place {
+                    roll: self.rolls.len(),
+                    member,
+                    is_act: at == act_at,
+                };
+                nodes.push(self.add(Work {
+                    task,
+                    host: host.clone(),
+                    place: Some(place),
+                    step,
+                }));
+            }
+            if let (Some(&first), Some(&last)) = (nodes.first(), nodes.last()) {
+                let act = nodes[act_at];
+                members.push(Member { first, act, last });
+            }
+        }
+        self.rolls.push(Roll {
+            batch: rolling.batch,
+            needed: rolling.needed,
+            members,
+        });
+    }
+
     /// Puts a gate behind all work added since `start`.
     fn wait(&mut self, level: Level, order: Order, start: usize) {
         let since_start = &self.added[start..];
@@ -243,10 +339,14 @@ impl Lowering {
             Order::AllSettled => (Gate::Ended, self.added.clone()),
             Order::Host(host) => (
                 Gate::Succeeded,
-                self.tail.get(&host).copied().into_iter().collect(),
+                self.tail
+                    .get(&Name::from(host))
+                    .copied()
+                    .into_iter()
+                    .collect(),
             ),
             Order::Enough { of, needed } => {
-                let tails = of.iter().filter_map(|host| self.tail.get(host).copied());
+                let tails = of.into_iter().filter_map(|host| self.tail.get(&Name::from(host)).copied());
                 (Gate::Enough(needed), tails.collect())
             }
         };
@@ -265,7 +365,7 @@ impl Lowering {
         self.gates[level as usize].clear();
     }
 
-    fn add(&mut self, work: Work) {
+    fn add(&mut self, work: Work) -> NodeIndex {
         let host = work.host.clone();
         let index = self.nodes.add_node(Node::Work(work));
         for &gate in self.gates.iter().flatten() {
@@ -277,60 +377,83 @@ impl Lowering {
             self.nodes.add_edge(tail, index, ());
         }
         self.added.push(index);
+        index
     }
 
     /// Behind what is ahead on its host, and ahead of nothing there.
-    fn add_apart(&mut self, work: Work) {
+    fn add_apart(&mut self, work: Work) -> NodeIndex {
         let tail = self.tail.get(&work.host).copied();
         let index = self.nodes.add_node(Node::Work(work));
         for ahead in self.gates.iter().flatten().copied().chain(tail) {
             self.nodes.add_edge(ahead, index, ());
         }
         self.added.push(index);
+        index
     }
 
-    fn finish(mut self) -> Result<DiGraph<Node, ()>, GraphError> {
-        self.connect_slots()?;
-        self.refuse_twins()?;
-        self.refuse_cycles()?;
-        Ok(self.nodes)
+    fn finish(self, name: Name) -> Result<Graph, GraphError> {
+        let Self {
+            stages,
+            tasks,
+            rolls,
+            nodes,
+            added,
+            ..
+        } = self;
+        let mut graph = Graph {
+            name,
+            stages,
+            tasks,
+            rolls,
+            nodes,
+        };
+        graph.connect_slots(&added)?;
+        graph.refuse_twins()?;
+        graph.refuse_cycles()?;
+        Ok(graph)
     }
+}
 
-    fn connect_slots(&mut self) -> Result<(), GraphError> {
+impl Graph {
+    fn connect_slots(&mut self, added: &[NodeIndex]) -> Result<(), GraphError> {
+        let works = || added.iter().filter_map(|&at| Some((at, self.work_at(at)?)));
         let mut fillers = HashMap::new();
-        for &index in &self.added {
-            for slot in self.step(index).step.fills() {
+        for (index, work) in works() {
+            for slot in work.step.fills() {
                 fillers.insert(slot.key(), index);
             }
         }
         let mut edges = Vec::new();
-        for &index in &self.added {
-            let work = self.step(index);
+        for (index, work) in works() {
             for slot in work.step.takes() {
                 let filler = fillers
                     .get(&slot.key())
                     .ok_or_else(|| GraphError::NobodyFills {
-                        taker: work.path(),
+                        taker: self.path(work),
                         slot: slot.name().to_owned(),
                     })?;
-                edges.push((*filler, index));
+                // An act is asked before its turn begins.
+                let asked = |place: Place| self.rolls[place.roll].members[place.member].first;
+                let place = work.place.filter(|place| place.is_act);
+                edges.push((*filler, place.map_or(index, asked)));
             }
         }
+        // One that is there twice does no harm; to look for it costs more the more steps take from one.
         for (filler, taker) in edges {
-            self.nodes.update_edge(filler, taker, ());
+            self.nodes.add_edge(filler, taker, ());
         }
         Ok(())
     }
 
     fn refuse_twins(&self) -> Result<(), GraphError> {
-        let mut paths: Vec<String> = self
-            .added
-            .iter()
-            .map(|&index| self.step(index).path())
-            .collect();
-        paths.sort_unstable();
-        match paths.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(GraphError::Twice(pair[0].clone())),
+        let mut known = HashSet::new();
+        let twin = self.work().find(|(_, work)| {
+            let task = self.task_of(work);
+            let place = (self.stage_of(work), &task.name, &work.host);
+            !known.insert((place, work.step.id()))
+        });
+        match twin {
+            Some((_, work)) => Err(GraphError::Twice(self.path(work))),
             None => Ok(()),
         }
     }
@@ -342,22 +465,12 @@ impl Lowering {
         match circle {
             Some(mut group) => {
                 group.sort_unstable();
-                let paths = group
-                    .into_iter()
-                    .filter_map(|index| match &self.nodes[index] {
-                        Node::Work(work) => Some(work.path()),
-                        Node::Gate(_) => None,
-                    });
-                Err(GraphError::Cycle(paths.collect()))
+                let works = group.into_iter().filter_map(|index| self.work_at(index));
+                Err(GraphError::Cycle(
+                    works.map(|work| self.path(work)).collect(),
+                ))
             }
             None => Ok(()),
-        }
-    }
-
-    fn step(&self, index: NodeIndex) -> &Work {
-        match &self.nodes[index] {
-            Node::Work(work) => work,
-            Node::Gate(_) => unreachable!("`added` holds work only"),
         }
     }
 }

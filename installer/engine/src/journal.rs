@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
-use std::sync::Mutex;
+use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
@@ -10,9 +10,29 @@ use sha2::{Digest, Sha256};
 
 /// What was done, in order. One JSON object a line, appended and synced before the run goes on; a line torn by a crash
 /// is cut off by the next run.
+///
+/// Steps of many hosts write at the same time: what has come together while the disk was busy is synced at once.
+#[derive(Clone)]
 pub struct Journal {
     path: Utf8PathBuf,
-    file: Mutex<File>,
+    lines: Arc<Mutex<Lines>>,
+    disk: Arc<Mutex<Disk>>,
+}
+
+/// Lines that are not on disk yet.
+#[derive(Default)]
+struct Lines {
+    waiting: Vec<u8>,
+    /// How many there were in all.
+    count: u64,
+}
+
+struct Disk {
+    file: File,
+    /// How many lines are on it.
+    count: u64,
+    /// What became of the first write that failed: nothing is written after it.
+    broken: Option<(ErrorKind, String)>,
 }
 
 /// One line of the journal.
@@ -37,7 +57,7 @@ pub enum Record {
         node: String,
         result: String,
     },
-    /// A step that need not be done again before something changes went well.
+    /// A task that need not be done again before something changes went well, with all its steps.
     Proven {
         at: Timestamp,
         key: String,
@@ -79,7 +99,12 @@ impl Journal {
         tracing::debug!(%path, whole, "journal opened");
         Ok(Self {
             path: path.to_owned(),
-            file: Mutex::new(file),
+            lines: Arc::default(),
+            disk: Arc::new(Mutex::new(Disk {
+                file,
+                count: 0,
+                broken: None,
+            })),
         })
     }
 
@@ -92,7 +117,7 @@ impl Journal {
         };
         let file = match File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed(error)),
         };
         let mut records = Vec::new();
@@ -118,27 +143,67 @@ impl Journal {
         Ok(proven)
     }
 
+    /// Appends a record and syncs it, on a thread that may wait for the disk.
+    pub(crate) async fn record(&self, record: Record) -> Result<(), JournalError> {
+        let journal = self.clone();
+        let written = tokio::task::spawn_blocking(move || journal.write(&record)).await;
+        written.unwrap_or_else(|lost| Err(self.failed("write", std::io::Error::other(lost))))
+    }
+
     /// Appends a record and syncs it.
     pub fn write(&self, record: &Record) -> Result<(), JournalError> {
-        let failed = |source| JournalError {
-            act: "write",
+        let line =
+            serde_json::to_vec(record).map_err(|error| self.failed("write", error.into()))?;
+        tracing::trace!(?record, "journal");
+        let mine = {
+            let mut lines = locked(&self.lines);
+            lines.waiting.extend(line);
+            lines.waiting.push(b'\n');
+            lines.count += 1;
+            lines.count
+        };
+        let mut disk = locked(&self.disk);
+        if disk.count < mine {
+            self.sync(&mut disk);
+        }
+        match &disk.broken {
+            Some((kind, words)) if disk.count < mine => {
+                Err(self.failed("write", std::io::Error::new(*kind, words.clone())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts all lines that wait onto the disk.
+    fn sync(&self, disk: &mut Disk) {
+        if disk.broken.is_some() {
+            return;
+        }
+        let (waiting, count) = {
+            let mut lines = locked(&self.lines);
+            (std::mem::take(&mut lines.waiting), lines.count)
+        };
+        let file = &mut disk.file;
+        let written = file.metadata().and_then(|before| {
+            let written = file.write_all(&waiting).and_then(|()| file.sync_data());
+            if written.is_err() {
+                // Half a line would swallow the one behind it; if it stays, the next run cuts it off.
+                let _ = file.set_len(before.len());
+            }
+            written
+        });
+        match written {
+            Ok(()) => disk.count = count,
+            Err(error) => disk.broken = Some((error.kind(), error.to_string())),
+        }
+    }
+
+    fn failed(&self, act: &'static str, source: std::io::Error) -> JournalError {
+        JournalError {
+            act,
             path: self.path.clone(),
             source,
-        };
-        let mut line = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
-        line.push(b'\n');
-        tracing::trace!(?record, "journal");
-        let mut file = self
-            .file
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let whole = file.metadata().map_err(failed)?.len();
-        let written = file.write_all(&line).and_then(|()| file.sync_data());
-        if written.is_err() {
-            // Half a line would swallow the one behind it; if it stays, the next run cuts it off.
-            let _ = file.set_len(whole);
         }
-        written.map_err(failed)
     }
 
     /// The key of an act: its name, what it depends on, where, and from which bundle.
@@ -151,6 +216,10 @@ impl Journal {
         }
         hex::encode(&hasher.finalize()[..16])
     }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn whole_lines(file: &mut File) -> std::io::Result<u64> {
@@ -244,6 +313,24 @@ mod tests {
         proven("new");
         journal.write(&record("Done")).unwrap();
         assert_eq!(journal.proven().unwrap(), HashSet::from(["new".to_owned()]));
+    }
+
+    #[test]
+    fn what_many_write_at_once_is_all_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("journal");
+        let journal = Journal::open(&path).unwrap();
+        let names: Vec<String> = (0..8).map(|number| number.to_string()).collect();
+        std::thread::scope(|scope| {
+            for name in &names {
+                scope.spawn(|| (0..20).for_each(|_| journal.write(&record(name)).unwrap()));
+            }
+        });
+        let records = Journal::read(&path).unwrap();
+        for name in &names {
+            let own = records.iter().filter(|written| **written == record(name));
+            assert_eq!(own.count(), 20);
+        }
     }
 
     #[test]

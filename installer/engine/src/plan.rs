@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::{Data, Step};
+use crate::{Data, Name, Rolling, Step};
 
 /// What waits for what where two pieces of work follow each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,14 +22,34 @@ pub enum Order {
 
 /// What a person asked for: stages one after another.
 pub struct Plan {
-    pub(crate) name: &'static str,
+    pub(crate) name: Name,
     pub(crate) stages: Vec<Stage>,
 }
 
 impl Plan {
     #[must_use]
-    pub fn new(name: &'static str, stages: Vec<Stage>) -> Self {
-        Self { name, stages }
+    pub fn new(name: impl Into<Name>, stages: Vec<Stage>) -> Self {
+        Self {
+            name: name.into(),
+            stages,
+        }
+    }
+
+    /// The same plan as a part of a larger one, under whose name its stages go: `v1.35/workers`.
+    #[must_use]
+    pub fn within(scope: impl Into<Name>, mut plan: Self) -> Self {
+        let scope = scope.into();
+        for stage in &mut plan.stages {
+            stage.name = stage.name.within(&scope);
+        }
+        plan
+    }
+
+    /// Another plan behind this one. Host by host, as far as that one's first stage does not ask for more.
+    #[must_use]
+    pub fn then(mut self, next: Self) -> Self {
+        self.stages.extend(next.stages);
+        self
     }
 
     /// Puts a stage before all others.
@@ -47,7 +67,7 @@ impl Plan {
     /// Where several steps have the same counterpart on a host, it stands where the first of them is taken back: only
     /// then is nothing left that was built upon it.
     #[must_use]
-    pub fn reversed(self, name: &'static str, data: Data, last: &str) -> Self {
+    pub fn reversed(self, name: impl Into<Name>, data: Data, last: &str) -> Self {
         let mut seen = BTreeSet::new();
         let (mut hosts, mut at_last) = (Vec::new(), Vec::new());
         for stage in self.stages {
@@ -64,13 +84,16 @@ impl Plan {
             first.order = Order::AllHosts;
         }
         stages.append(&mut at_last);
-        Self { name, stages }
+        Self {
+            name: name.into(),
+            stages,
+        }
     }
 }
 
 /// A stage of a plan: tasks one after another.
 pub struct Stage {
-    pub(crate) name: &'static str,
+    pub(crate) name: Name,
     pub(crate) order: Order,
     pub(crate) tasks: Vec<Task>,
 }
@@ -78,9 +101,9 @@ pub struct Stage {
 impl Stage {
     /// Follows the stage before it host by host.
     #[must_use]
-    pub fn new(name: &'static str, tasks: Vec<Task>) -> Self {
+    pub fn new(name: impl Into<Name>, tasks: Vec<Task>) -> Self {
         Self {
-            name,
+            name: name.into(),
             order: Order::SameHost,
             tasks,
         }
@@ -101,21 +124,18 @@ impl Stage {
         self,
         data: Data,
         last: &str,
-        seen: &mut BTreeSet<(String, String)>,
+        seen: &mut BTreeSet<(Name, String)>,
     ) -> (Self, Self) {
         let (mut hosts, mut at_last) = (Vec::new(), Vec::new());
         for task in self.tasks {
             let (mut on_hosts, mut on_last) = (Vec::new(), Vec::new());
-            for part in task.parts {
-                let Part::Chain { host, steps } = part else {
-                    continue;
-                };
+            for (host, steps) in task.parts.into_iter().flat_map(Part::chains) {
                 let counterparts = steps.iter().filter_map(|step| step.counterpart(data));
                 let mut steps: Vec<_> = counterparts
                     .filter(|step| seen.insert((host.clone(), step.id())))
                     .collect();
                 steps.reverse();
-                let on = if host == last {
+                let on = if *host == *last {
                     &mut on_last
                 } else {
                     &mut on_hosts
@@ -128,7 +148,7 @@ impl Stage {
                 parts.reverse();
                 if !parts.is_empty() {
                     tasks.push(Task {
-                        name: task.name,
+                        name: task.name.clone(),
                         order: Order::SameHost,
                         bond: task.bond,
                         when: task.when,
@@ -139,7 +159,7 @@ impl Stage {
         }
         let stage = |mut tasks: Vec<Task>| {
             tasks.reverse();
-            Self::new(self.name, tasks)
+            Self::new(self.name.clone(), tasks)
         };
         (stage(hosts), stage(at_last))
     }
@@ -147,7 +167,7 @@ impl Stage {
 
 /// One piece of work: steps on hosts.
 pub struct Task {
-    pub(crate) name: &'static str,
+    pub(crate) name: Name,
     pub(crate) order: Order,
     pub(crate) bond: Bond,
     pub(crate) when: When,
@@ -173,18 +193,35 @@ pub(crate) enum When {
 
 pub(crate) enum Part {
     Chain {
-        host: String,
+        host: Name,
         steps: Vec<Arc<dyn Step>>,
     },
+    Roll(Rolling),
     Wait(Order),
+}
+
+impl Part {
+    /// Its steps by host, in order.
+    fn chains(self) -> Vec<(Name, Vec<Arc<dyn Step>>)> {
+        match self {
+            Self::Chain { host, steps } => vec![(host, steps)],
+            Self::Roll(rolling) => {
+                let turns = rolling.turns.into_iter();
+                turns
+                    .map(|(host, turn)| (host, turn.into_steps()))
+                    .collect()
+            }
+            Self::Wait(_) => Vec::new(),
+        }
+    }
 }
 
 impl Task {
     /// Follows the task before it host by host.
     #[must_use]
-    pub fn new(name: &'static str) -> Self {
+    pub fn new(name: impl Into<Name>) -> Self {
         Self {
-            name,
+            name: name.into(),
             order: Order::SameHost,
             bond: Bond::Chained,
             when: When::Always,
@@ -206,7 +243,8 @@ impl Task {
         self
     }
 
-    /// Its steps need not be done again as long as no run has changed anything.
+    /// It need not be done again as long as no run has changed anything since all its steps went well. All of it is done
+    /// again, or nothing.
     #[must_use]
     pub fn after_changes(mut self) -> Self {
         self.when = When::AfterChanges;
@@ -218,7 +256,7 @@ impl Task {
     pub fn on(mut self, host: &str, steps: Vec<Arc<dyn Step>>) -> Self {
         if !steps.is_empty() {
             self.parts.push(Part::Chain {
-                host: host.to_owned(),
+                host: host.into(),
                 steps,
             });
         }
@@ -236,6 +274,13 @@ impl Task {
             let chain = steps(host);
             task.on(host.as_ref(), chain)
         })
+    }
+
+    /// The same on several hosts, a few at a time where something that is at work changes.
+    #[must_use]
+    pub fn roll(mut self, rolling: Rolling) -> Self {
+        self.parts.push(Part::Roll(rolling));
+        self
     }
 
     /// What follows in this task waits for what is ahead in it.

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::collections::hash_map::Entry;
+use std::fmt::{self, Display, Write};
 
 use crate::NodeView;
 use crate::graph::{Graph, Node, Work};
@@ -13,26 +14,27 @@ impl Graph {
 
     /// The plan for Graphviz.
     #[must_use]
-    pub fn dot(&self) -> String {
-        let mut out = format!(
-            "digraph \"{}\" {{\n  rankdir=LR; node [shape=box];\n",
-            self.name
-        );
+    pub fn dot(&self) -> impl Display {
+        fmt::from_fn(|f| self.draw(f))
+    }
+
+    fn draw(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "digraph \"{}\" {{", self.name)?;
+        writeln!(f, "  rankdir=LR; node [shape=box];")?;
         for index in self.nodes.node_indices() {
             let id = index.index();
-            let _ = match &self.nodes[index] {
+            match &self.nodes[index] {
                 Node::Work(Work { step, host, .. }) => {
                     let label = format!("{}\\n{host}", step.describe()).replace('"', "\\\"");
-                    writeln!(out, "  n{id} [label=\"{label}\"];")
+                    writeln!(f, "  n{id} [label=\"{label}\"];")?;
                 }
-                Node::Gate(_) => writeln!(out, "  n{id} [shape=point];"),
-            };
-            for ahead in self.ahead(index) {
-                let _ = writeln!(out, "  n{} -> n{id};", ahead.index());
+                Node::Gate(_) => writeln!(f, "  n{id} [shape=point];")?,
+            }
+            for ahead in self.after(index) {
+                writeln!(f, "  n{ahead} -> n{id};")?;
             }
         }
-        out.push_str("}\n");
-        out
+        writeln!(f, "}}")
     }
 }
 
@@ -41,22 +43,9 @@ pub fn tree(nodes: &[NodeView], note: impl Fn(&NodeView) -> String) -> String {
     let mut out = String::new();
     for (stage, in_stage) in groups(nodes, |node| &node.stage) {
         let _ = writeln!(out, "{stage}");
-        for (task, in_task) in groups(&in_stage, |node| &node.task) {
+        for (task, in_task) in groups(in_stage, |node| &node.task) {
             let _ = writeln!(out, "  {task}");
-            let lines = |of: &[NodeView]| -> Vec<String> {
-                of.iter()
-                    .map(|node| format!("{}{}", node.title, note(node)))
-                    .collect()
-            };
-            let mut sharing: Vec<(Vec<String>, Vec<String>)> = Vec::new();
-            for (host, on_host) in groups(&in_task, |node| &node.host) {
-                let lines = lines(&on_host);
-                match sharing.iter_mut().find(|(_, known)| *known == lines) {
-                    Some((hosts, _)) => hosts.push(host),
-                    None => sharing.push((vec![host], lines)),
-                }
-            }
-            for (hosts, lines) in sharing {
+            for (hosts, lines) in sharing(in_task, &note) {
                 let _ = writeln!(out, "    {}", hosts.join(", "));
                 for line in lines {
                     let _ = writeln!(out, "      {line}");
@@ -67,17 +56,41 @@ pub fn tree(nodes: &[NodeView], note: impl Fn(&NodeView) -> String) -> String {
     out
 }
 
+/// The lines of a task, each with the hosts that have the same.
+fn sharing<'a>(
+    in_task: Vec<&'a NodeView>,
+    note: &impl Fn(&NodeView) -> String,
+) -> Vec<(Vec<&'a str>, Vec<String>)> {
+    let mut sharing: Vec<(Vec<&str>, Vec<String>)> = Vec::new();
+    let mut known: HashMap<Vec<String>, usize> = HashMap::new();
+    for (host, on_host) in groups(in_task, |node| &node.host) {
+        let line = |node: &&NodeView| format!("{}{}", node.title, note(node));
+        let lines: Vec<String> = on_host.iter().map(line).collect();
+        match known.entry(lines) {
+            Entry::Occupied(at) => sharing[*at.get()].0.push(host),
+            Entry::Vacant(new) => {
+                sharing.push((vec![host], new.key().clone()));
+                new.insert(sharing.len() - 1);
+            }
+        }
+    }
+    sharing
+}
+
 /// Groups by a name, each group where its name first occurs.
-fn groups(nodes: &[NodeView], name: impl Fn(&NodeView) -> &String) -> Vec<(String, Vec<NodeView>)> {
-    let mut groups: Vec<(String, Vec<NodeView>)> = Vec::new();
-    let mut known: HashMap<&String, usize> = HashMap::new();
+fn groups<'a>(
+    nodes: impl IntoIterator<Item = &'a NodeView>,
+    name: impl Fn(&NodeView) -> &String,
+) -> Vec<(&'a str, Vec<&'a NodeView>)> {
+    let mut groups: Vec<(&str, Vec<&NodeView>)> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
     for node in nodes {
-        let name = name(node);
+        let name = name(node).as_str();
         let at = *known.entry(name).or_insert_with(|| {
-            groups.push((name.clone(), Vec::new()));
+            groups.push((name, Vec::new()));
             groups.len() - 1
         });
-        groups[at].1.push(node.clone());
+        groups[at].1.push(node);
     }
     groups
 }

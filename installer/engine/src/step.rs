@@ -4,6 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use event::Progress;
 use host::{Host, HostError};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::SlotId;
 
@@ -48,6 +50,12 @@ pub trait Step: Send + Sync {
     /// Brings the host there.
     async fn apply(&self, cx: &Cx) -> Result<(), StepError>;
 
+    /// Whether something is at work on the host that `apply` would disturb. In a [`crate::Rolling`], what is not can be set up
+    /// without a turn. Asked only where `check` has found something to do.
+    async fn at_work(&self, _: &Cx) -> Result<bool, StepError> {
+        Ok(true)
+    }
+
     /// What `apply` leaves behind.
     fn trace(&self) -> Trace {
         Trace::Lasting
@@ -78,6 +86,63 @@ pub enum Data {
 pub struct Cx {
     pub host: Arc<dyn Host>,
     pub progress: Progress,
+    /// Cancelled when the run is to end: nothing that has not begun is begun then.
+    pub stop: CancellationToken,
+}
+
+impl Cx {
+    /// For a run that nobody interrupts.
+    #[must_use]
+    pub fn new(host: Arc<dyn Host>, progress: Progress) -> Self {
+        Self::stopped_by(host, progress, CancellationToken::new())
+    }
+
+    /// For a run that ends when this is cancelled.
+    #[must_use]
+    pub fn stopped_by(host: Arc<dyn Host>, progress: Progress, stop: CancellationToken) -> Self {
+        Self {
+            host,
+            progress,
+            stop,
+        }
+    }
+
+    /// Ends when the run is to end: nothing that has not begun is begun then.
+    pub async fn cancelled(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Looks every so often until nothing is lacking any more, or patience is over: then it gives what was lacking last.
+    /// Tells what it waits for. When the run is interrupted it ends at once, as nothing that went wrong.
+    pub async fn wait_until<Looking>(
+        &self,
+        patience: Duration,
+        every: Duration,
+        mut look: impl FnMut() -> Looking,
+    ) -> Result<State, StepError>
+    where
+        Looking: Future<Output = Result<State, StepError>>,
+    {
+        let deadline = Instant::now() + patience;
+        let mut told = String::new();
+        loop {
+            let State::Needed(lacking) = look().await? else {
+                return Ok(State::Satisfied);
+            };
+            if Instant::now() >= deadline {
+                return Ok(State::Needed(lacking));
+            }
+            if lacking != told {
+                self.progress.waits(&lacking);
+                told.clone_from(&lacking);
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(StepError::interrupted(&lacking)),
+                () = sleep(every) => {}
+            }
+        }
+    }
 }
 
 /// What a check found.
@@ -123,7 +188,14 @@ impl Retry {
 pub struct StepError {
     what: String,
     hint: Option<String>,
-    may_pass: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Lasting,
+    Passing,
+    Interrupted,
 }
 
 impl StepError {
@@ -132,15 +204,26 @@ impl StepError {
         Self {
             what: what.into(),
             hint: None,
-            may_pass: false,
+            kind: Kind::Lasting,
         }
     }
 
     /// A fault that may be gone the next time.
     pub fn passing(what: impl Into<String>) -> Self {
         Self {
-            may_pass: true,
+            kind: Kind::Passing,
             ..Self::new(what)
+        }
+    }
+
+    /// No fault: the run was interrupted while the step waited for something.
+    #[must_use]
+    pub fn interrupted(lacking: &str) -> Self {
+        Self {
+            kind: Kind::Interrupted,
+            ..Self::new(format!(
+                "the run was interrupted while it waited: {lacking}"
+            ))
         }
     }
 
@@ -157,7 +240,12 @@ impl StepError {
 
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        self.may_pass
+        self.kind == Kind::Passing
+    }
+
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.kind == Kind::Interrupted
     }
 }
 
@@ -166,7 +254,11 @@ impl From<HostError> for StepError {
         Self {
             what: error.to_string(),
             hint: error.hint(),
-            may_pass: error.may_pass(),
+            kind: if error.may_pass() {
+                Kind::Passing
+            } else {
+                Kind::Lasting
+            },
         }
     }
 }

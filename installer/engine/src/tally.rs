@@ -1,22 +1,26 @@
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use event::StageOutcome;
 
-use crate::JournalError;
 use crate::graph::Graph;
+use crate::proofs::Proofs;
 use crate::run::Failure;
+use crate::{JournalError, Name};
 
 /// The counts of a run.
 pub(crate) struct Tally {
-    /// Whether anything was as much as begun.
-    pub(crate) touched: bool,
+    /// How often something was as much as begun.
+    pub(crate) touched: u64,
     pub(crate) changed: u64,
     pub(crate) satisfied: u64,
     pub(crate) skipped: u64,
+    /// Whether a step was cut short.
+    pub(crate) interrupted: bool,
     pub(crate) failures: Vec<Failure>,
     pub(crate) journal_error: Option<JournalError>,
-    stages: BTreeMap<&'static str, StageTally>,
+    /// By position.
+    stages: Vec<StageTally>,
+    pub(crate) proofs: Proofs,
 }
 
 struct StageTally {
@@ -26,47 +30,44 @@ struct StageTally {
 }
 
 impl Tally {
-    pub(crate) fn of(graph: &Graph) -> Self {
-        let mut stages: BTreeMap<&'static str, StageTally> = BTreeMap::new();
+    pub(crate) fn of(graph: &Graph, proofs: Proofs) -> Self {
+        let stage = |_: &Name| StageTally {
+            open: 0,
+            started: None,
+            worst: StageOutcome::Satisfied,
+        };
+        let mut stages: Vec<StageTally> = graph.stages.iter().map(stage).collect();
         for (_, work) in graph.work() {
-            stages
-                .entry(work.stage)
-                .or_insert(StageTally {
-                    open: 0,
-                    started: None,
-                    worst: StageOutcome::Satisfied,
-                })
-                .open += 1;
+            stages[graph.task_of(work).stage].open += 1;
         }
         Self {
-            touched: false,
+            touched: 0,
             changed: 0,
             satisfied: 0,
             skipped: 0,
+            interrupted: false,
             failures: Vec::new(),
             journal_error: None,
             stages,
+            proofs,
         }
     }
 
     /// Whether the stage begins with this.
-    pub(crate) fn begin(&mut self, stage: &str) -> bool {
-        match self.stages.get_mut(stage) {
-            Some(tally) if tally.started.is_none() => {
-                tally.started = Some(Instant::now());
-                true
-            }
-            _ => false,
-        }
+    pub(crate) fn begin(&mut self, stage: usize) -> bool {
+        let tally = &mut self.stages[stage];
+        let begins = tally.started.is_none();
+        tally.started.get_or_insert_with(Instant::now);
+        begins
     }
 
     /// How the stage ended, if this was its last unit.
     pub(crate) fn close(
         &mut self,
-        stage: &str,
+        stage: usize,
         outcome: StageOutcome,
     ) -> Option<(StageOutcome, Duration)> {
-        let tally = self.stages.get_mut(stage)?;
+        let tally = &mut self.stages[stage];
         tally.open -= 1;
         if rank(outcome) > rank(tally.worst) {
             tally.worst = outcome;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use camino::Utf8Path;
 use engine::{
-    Cx, Data, DryState, Graph, GraphError, Inventory, Journal, Order, Plan, Record, Retry,
-    RunOptions, RunReport, Slot, SlotId, Stage, State, Step, StepError, Task, Trace, dry_run, run,
+    Cx, Data, DryState, Graph, GraphError, Inventory, Journal, LinkedNode, Order, Plan, Record,
+    Retry, RunOptions, RunReport, Slot, SlotId, Stage, State, Step, StepError, Task, Trace,
+    dry_run, run,
 };
 use event::{Event, Events, Outcome, RunOutcome, Sink};
 use host::fake::FakeHost;
@@ -219,13 +220,12 @@ async fn barriers_wait_for_all_hosts_and_same_host_edges_do_not() {
             .after(Order::AllHosts)
             .on("c", steps(&world, &["all"])),
     ]);
-    let (view, linked) = (graph.view(), graph.linked());
+    let view = graph.view();
     let after = |step: &str, host: &str| {
-        let node = linked
-            .iter()
-            .find(|linked| linked.node.step == step && linked.node.host == host)
-            .unwrap();
-        let ahead = view.iter().filter(|other| node.after.contains(&other.id));
+        let mut nodes = view.iter();
+        let node = nodes.find(|node| node.step == step && node.host == host);
+        let after = graph.ahead_of(node.unwrap().id);
+        let ahead = view.iter().filter(|other| after.contains(&other.id));
         ahead
             .map(|other| format!("{}@{}", other.step, other.host))
             .collect::<Vec<_>>()
@@ -250,10 +250,10 @@ fn what_waits_for_all_waits_beyond_its_stage() {
     ];
     let stages = vec![Stage::new("one", vec![first]), Stage::new("two", second)];
     let graph = Graph::of(Plan::new("test", stages)).unwrap();
-    let (view, linked) = (graph.view(), graph.linked());
-    let all = linked.iter().find(|linked| linked.node.step == "all");
-    let all = all.unwrap();
-    let ahead = view.iter().filter(|node| all.after.contains(&node.id));
+    let view = graph.view();
+    let all = view.iter().find(|node| node.step == "all").unwrap();
+    let after = graph.ahead_of(all.id);
+    let ahead = view.iter().filter(|node| after.contains(&node.id));
     let ahead: Vec<&str> = ahead.map(|node| node.step.as_str()).collect();
     assert_eq!(ahead, ["first", "slow", "second"]);
 }
@@ -659,6 +659,85 @@ fn the_tree_shows_hosts_that_do_the_same_once() {
     "#);
 }
 
+/// The same stage for two versions, one after the other.
+#[tokio::test]
+async fn a_stage_may_occur_twice_in_a_plan_of_plans() {
+    let world = World::default();
+    let hop = |version: &'static str, act: &str| {
+        let task = Task::new("t").on("a", steps(&world, &[act]));
+        let plan = Plan::new("hop", vec![Stage::new("workers", vec![task])]);
+        Plan::within(version, plan)
+    };
+    let whole = hop("v1.35", "drain").then(hop("v1.36", "drain"));
+    let graph = Graph::of(whole).unwrap();
+    insta::assert_snapshot!(graph.tree(), @r"
+    v1.35/workers
+      t
+        a
+          do drain
+    v1.36/workers
+      t
+        a
+          do drain
+    ");
+    let said = Arc::new(Said::default());
+    let events = Events::to(vec![said.clone()]);
+    go_with(&graph, events, CancellationToken::new(), None).await;
+    let said = said.0.lock().unwrap();
+    let ended: Vec<&str> = said
+        .iter()
+        .filter_map(|event| match event {
+            Event::StageFinished { stage, .. } => Some(stage.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ended, ["v1.35/workers", "v1.36/workers"]);
+
+    let again = Graph::of(hop("v1.35", "drain").then(hop("v1.35", "drain")));
+    let twice = GraphError::Twice("v1.35/workers/t/a/drain".into());
+    assert_eq!(again.err(), Some(twice));
+}
+
+/// Gates are not multiplied out: of a plan with one gate the edges are as many as the steps, twice.
+#[test]
+fn a_plan_that_is_written_down_grows_with_its_steps() {
+    let world = World::default();
+    let names: Vec<String> = (0..100).map(|number| format!("node{number}")).collect();
+    let graph = plan(vec![
+        Task::new("first").on_each(&names, |_| steps(&world, &["one"])),
+        Task::new("all")
+            .after(Order::AllHosts)
+            .on_each(&names, |_| steps(&world, &["two"])),
+    ]);
+    let edges: usize = graph
+        .linked()
+        .map(|node| match node {
+            LinkedNode::Step { after, .. } | LinkedNode::Gate { after, .. } => after.len(),
+        })
+        .sum();
+    assert_eq!(edges, 100 + 100 + 100);
+
+    let two = plan(vec![
+        Task::new("first").on("a", steps(&world, &["one"])),
+        Task::new("all")
+            .after(Order::Settled)
+            .on("b", steps(&world, &["two"])),
+    ]);
+    let written: Vec<String> = two
+        .linked()
+        .map(|node| serde_json::to_string(&node).unwrap())
+        .collect();
+    insta::assert_snapshot!(written.join("\n"), @r#"
+    {"id":0,"stage":"stage","task":"first","host":"a","step":"one","title":"do one","after":[]}
+    {"id":1,"gate":"ended","after":[0]}
+    {"id":2,"stage":"stage","task":"all","host":"b","step":"two","title":"do two","after":[1]}
+    "#);
+    assert_eq!(
+        serde_json::to_string(&two).unwrap(),
+        format!("[{}]", written.join(","))
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -685,9 +764,9 @@ proptest! {
             let node = view.iter().find(|node| node.id == id).unwrap();
             format!("{}@{}", node.step, node.host)
         };
-        for linked in graph.linked() {
-            for ahead in &linked.after {
-                prop_assert!(position(&world, &act(*ahead)) < position(&world, &act(linked.node.id)));
+        for node in &view {
+            for ahead in graph.ahead_of(node.id) {
+                prop_assert!(position(&world, &act(ahead)) < position(&world, &act(node.id)));
             }
         }
     }
@@ -736,12 +815,15 @@ fn a_plan_is_taken_back_from_its_end_and_the_last_host_waits_for_all_others() {
           do no key
           do no ca
     ");
-    let (view, linked) = (graph.view(), graph.linked());
+    let view = graph.view();
     let after = |host: &str| -> Vec<(&str, Vec<&str>)> {
-        let of = |id: &usize| &*view.iter().find(|node| node.id == *id).unwrap().host;
-        let on_host = linked.iter().filter(|linked| linked.node.host == host);
+        let of = |id: usize| &*view.iter().find(|node| node.id == id).unwrap().host;
+        let on_host = view.iter().filter(|node| node.host == host);
         on_host
-            .map(|linked| (&*linked.node.step, linked.after.iter().map(of).collect()))
+            .map(|node| {
+                let after = graph.ahead_of(node.id).into_iter();
+                (&*node.step, after.map(of).collect())
+            })
             .collect()
     };
     assert_eq!(after("b"), [("no service", vec![]), ("no file", vec!["b"])]);

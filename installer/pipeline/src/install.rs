@@ -3,78 +3,45 @@ use module::{Occasion, Site};
 
 use crate::PipelineError;
 
-/// The stages of an install, in their order.
+/// An install, as people read it: its stages in their order, by the names that they have on a command line.
+const STAGES: &[(&str, fn(&Site) -> Stage)] = &[
+    ("preflight", module::preflight),
+    ("prepare", module::prepare),
+    ("os", module::os),
+    ("registry", module::registry),
+    ("runtime", module::runtime),
+    ("etcd", module::etcd),
+    ("load-balancer", module::load_balancer),
+    ("images", module::images),
+    ("control-plane", module::control_plane),
+    ("network", module::network),
+    ("workers", module::workers),
+    ("node-network", module::node_network),
+    ("proof", |site| module::proof(site, Occasion::Install)),
+];
+
+/// One of the stages of an install.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum InstallStage {
-    Preflight,
-    Prepare,
-    Os,
-    Registry,
-    Runtime,
-    Etcd,
-    LoadBalancer,
-    Images,
-    ControlPlane,
-    Network,
-    Workers,
-    NodeNetwork,
-    Proof,
-}
+pub struct InstallStage(usize);
 
 impl InstallStage {
-    pub const ALL: &[Self] = &[
-        Self::Preflight,
-        Self::Prepare,
-        Self::Os,
-        Self::Registry,
-        Self::Runtime,
-        Self::Etcd,
-        Self::LoadBalancer,
-        Self::Images,
-        Self::ControlPlane,
-        Self::Network,
-        Self::Workers,
-        Self::NodeNetwork,
-        Self::Proof,
-    ];
-    pub const LAST: Self = Self::Proof;
+    pub const LAST: Self = Self(STAGES.len() - 1);
+
+    /// All of them, in their order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..STAGES.len()).map(Self)
+    }
 
     /// As it is called on a command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Preflight => "preflight",
-            Self::Prepare => "prepare",
-            Self::Os => "os",
-            Self::Registry => "registry",
-            Self::Runtime => "runtime",
-            Self::Etcd => "etcd",
-            Self::LoadBalancer => "load-balancer",
-            Self::Images => "images",
-            Self::ControlPlane => "control-plane",
-            Self::Network => "network",
-            Self::Workers => "workers",
-            Self::NodeNetwork => "node-network",
-            Self::Proof => "proof",
-        }
+        STAGES[self.0].0
     }
 
-    fn of(self, site: &Site) -> Stage {
-        match self {
-            Self::Preflight => module::preflight(site),
-            Self::Prepare => module::prepare(site),
-            Self::Os => module::os(site),
-            Self::Registry => module::registry(site),
-            Self::Runtime => module::runtime(site),
-            Self::Etcd => module::etcd(site),
-            Self::LoadBalancer => module::load_balancer(site),
-            Self::Images => module::images(site),
-            Self::ControlPlane => module::control_plane(site),
-            Self::Network => module::network(site),
-            Self::Workers => module::workers(site),
-            Self::NodeNetwork => module::node_network(site),
-            Self::Proof => module::proof(site, Occasion::Install),
-        }
+    /// The stage that is called so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|stage| stage.name() == name)
     }
 }
 
@@ -93,6 +60,6 @@ pub fn install(site: &Site, until: InstallStage) -> Result<Graph, PipelineError>
 
 /// The stages in their order. `delete` is the same list backwards.
 pub(crate) fn plan(site: &Site, until: InstallStage) -> Plan {
-    let wanted = InstallStage::ALL.iter().filter(|stage| **stage <= until);
-    Plan::new("install", wanted.map(|stage| stage.of(site)).collect())
+    let wanted = STAGES[..=until.0].iter().map(|(_, of)| of(site));
+    Plan::new("install", wanted.collect())
 }

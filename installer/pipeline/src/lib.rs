@@ -11,9 +11,7 @@ mod session;
 pub use access::{Access, AccessError, inventory};
 pub use check::{check, nodes};
 pub use delete::delete;
-pub use engine::{
-    Data, DryNode, DryState, Failure, Graph, Inventory, LinkedNode, NodeView, RunReport, tree,
-};
+pub use engine::{Data, DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, tree};
 pub use error::PipelineError;
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};

@@ -113,10 +113,7 @@ mod tests {
                 stderr: Vec::new(),
             }))
         }));
-        let cx = Cx {
-            host: host.clone(),
-            progress: Progress::unseen(),
-        };
+        let cx = Cx::new(host.clone(), Progress::unseen());
         let step = ApplyManifest {
             name: "coredns".into(),
             content: Content::Text("kind: Deployment\n".into()),

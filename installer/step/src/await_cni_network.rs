@@ -16,6 +16,7 @@ pub struct AwaitCniNetwork {
 
 /// The plugin's images are pulled on every node at the same time.
 const PATIENCE: Duration = Duration::from_mins(10);
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl Step for AwaitCniNetwork {
@@ -38,16 +39,11 @@ impl Step for AwaitCniNetwork {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let (config, seconds) = (host::quote(self.config), PATIENCE.as_secs());
-        let wait = format!(
-            "left={seconds}; while [ ! -s {config} ]; do \
-             [ $left -gt 0 ] || exit 1; left=$((left - 1)); sleep 1; done"
-        );
-        let margin = Duration::from_mins(2);
-        let output = ask(cx, Command::script(wait).timeout(PATIENCE + margin)).await?;
-        if output.ok() {
+        let look = || self.check(cx);
+        if cx.wait_until(PATIENCE, ASK_EVERY, look).await? == State::Satisfied {
             return Ok(());
         }
+        let seconds = PATIENCE.as_secs();
         let name = self.plugin;
         let error = format!(
             "{name} did not come up within {seconds} s: it has not written {}",

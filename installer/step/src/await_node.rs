@@ -46,19 +46,16 @@ impl Step for AwaitNode {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while let State::Needed(reason) = self.check(cx).await? {
-            if tokio::time::Instant::now() > deadline {
-                let error = format!("{} does not become a node: {reason}", self.name);
-                let service = RunService {
-                    unit: "kubelet.service",
-                    reads: Vec::new(),
-                };
-                return Err(service.with_last_lines(cx, error).await);
-            }
-            tokio::time::sleep(ASK_EVERY).await;
-        }
-        Ok(())
+        let look = || self.check(cx);
+        let State::Needed(reason) = cx.wait_until(PATIENCE, ASK_EVERY, look).await? else {
+            return Ok(());
+        };
+        let error = format!("{} does not become a node: {reason}", self.name);
+        let service = RunService {
+            unit: "kubelet.service",
+            reads: Vec::new(),
+        };
+        Err(service.with_last_lines(cx, error).await)
     }
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {

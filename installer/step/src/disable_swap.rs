@@ -80,10 +80,7 @@ mod tests {
     const LISTS: &str = "list-unit-files";
 
     fn cx(host: &Arc<FakeHost>) -> Cx {
-        Cx {
-            host: host.clone(),
-            progress: Progress::unseen(),
-        }
+        Cx::new(host.clone(), Progress::unseen())
     }
 
     #[tokio::test]

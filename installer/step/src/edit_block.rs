@@ -14,7 +14,7 @@ pub struct EditBlock {
     pub path: Utf8PathBuf,
     /// Tells this block from others, e.g. the cluster's name.
     pub owner: String,
-    pub lines: String,
+    pub lines: Arc<str>,
     /// How a missing file is begun.
     pub preface: &'static str,
 }
@@ -79,7 +79,7 @@ impl Step for EditBlock {
     }
 
     fn inputs(&self) -> String {
-        self.lines.clone()
+        self.lines.to_string()
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

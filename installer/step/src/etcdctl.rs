@@ -1,11 +1,11 @@
 //! How steps talk to etcd: `etcdctl` on a member's own host, with its healthcheck certificate.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{Cx, StepError};
+use engine::{Cx, State, StepError};
 use host::{Command, Output};
 use serde::Deserialize;
-use tokio::time::{Instant, sleep};
 
 use crate::shell::{ask, refused};
 
@@ -135,15 +135,21 @@ impl EtcdCluster {
         arguments: &[&str],
         excuse: &str,
     ) -> Result<Output, StepError> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        let last = Mutex::new(None);
+        let look = || async {
             let output = self.etcdctl(cx, &self.endpoints(), arguments).await?;
-            let excused = output.last_words().contains(excuse);
-            if output.ok() || !excused || Instant::now() > deadline {
-                return Ok(output);
-            }
-            sleep(ASK_EVERY).await;
-        }
+            let words = output.last_words();
+            let done = output.ok() || !words.contains(excuse);
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
+            Ok(if done {
+                State::Satisfied
+            } else {
+                State::Needed(words)
+            })
+        };
+        cx.wait_until(PATIENCE, ASK_EVERY, look).await?;
+        let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        last.ok_or_else(|| StepError::new("etcd was not asked"))
     }
 
     /// Asks for the members, for callers to whom silence is an answer as well.

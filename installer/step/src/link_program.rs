@@ -63,10 +63,7 @@ mod tests {
     #[tokio::test]
     async fn what_bore_the_name_is_noted_before_and_given_back() {
         let host = Arc::new(FakeHost::new("node1"));
-        let cx = Cx {
-            host: host.clone(),
-            progress: Progress::unseen(),
-        };
+        let cx = Cx::new(host.clone(), Progress::unseen());
         let step = LinkProgram {
             path: "/usr/local/bin/kubectl-calico".into(),
             target: "calicoctl",

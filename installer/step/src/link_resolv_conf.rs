@@ -86,10 +86,10 @@ mod tests {
         let step = LinkResolvConf {
             path: path.to_str().unwrap().into(),
         };
-        let cx = Cx {
-            host: Arc::new(LocalHost::new("here", Redactor::default())),
-            progress: Progress::unseen(),
-        };
+        let cx = Cx::new(
+            Arc::new(LocalHost::new("here", Redactor::default())),
+            Progress::unseen(),
+        );
         symlink("/nowhere", &path).unwrap();
         assert_ne!(step.check(&cx).await.unwrap(), State::Satisfied);
         step.link(&cx).await.unwrap();

@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use ipnet::IpNet;
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use crate::Link;
 use crate::kubectl::get_json;
@@ -140,22 +139,18 @@ impl Step for AskNodeNetworks {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let deadline = Instant::now() + PATIENCE;
-        while let Given::NotYet(nodes) = self.ask(cx).await? {
-            if Instant::now() >= deadline {
-                let error = format!(
-                    "no share of the pods' network was given to {} within {} s",
-                    nodes.join(", "),
-                    PATIENCE.as_secs()
-                );
-                return Err(StepError::new(error).with_hint(
-                    "the controller manager gives them: see its log, and whether kubePodsCIDR and nodeCidrMaskSize leave \
-                     room for all nodes",
-                ));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(())
+        let look = || self.check(cx);
+        let State::Needed(lacking) = cx.wait_until(PATIENCE, PAUSE, look).await? else {
+            return Ok(());
+        };
+        let error = format!(
+            "no share of the pods' network was given within {} s: {lacking}",
+            PATIENCE.as_secs()
+        );
+        Err(StepError::new(error).with_hint(
+            "the controller manager gives them: see its log, and whether kubePodsCIDR and nodeCidrMaskSize leave room for \
+             all nodes",
+        ))
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

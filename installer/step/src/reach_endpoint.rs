@@ -6,23 +6,27 @@ use async_trait::async_trait;
 use engine::{Cx, Data, Retry, State, Step, StepError};
 use host::Command;
 
-use crate::shell::{ask, must};
+use crate::shell::ask;
 
 /// Proves that somebody answers at a virtual address, waiting until hosts have agreed on who has it.
 pub struct ReachAddress {
     pub address: SocketAddr,
+    pub patience: Duration,
 }
 
 /// Proves that this node reaches a ready apiserver as its kubelet does: by the endpoint's name, with its own certificate.
 pub struct ReachApiserver {
     /// For sentences.
     pub endpoint: String,
+    pub patience: Duration,
 }
 
-/// VRRP takes a few seconds to agree.
-const WAIT_SECONDS: u32 = 30;
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 impl ReachAddress {
+    /// VRRP takes a few seconds to agree.
+    pub const PATIENCE: Duration = Duration::from_secs(30);
+
     fn attempt(&self) -> String {
         let connect = format!(": </dev/tcp/{}/{}", self.address.ip(), self.address.port());
         format!("timeout 2 bash -c {} 2>/dev/null", host::quote(&connect))
@@ -55,11 +59,8 @@ impl Step for ReachAddress {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let attempt = self.attempt();
-        let wait = format!(
-            "left={WAIT_SECONDS}\nuntil {attempt}; do left=$((left - 1)); [ $left -gt 0 ] || exit 1; sleep 1; done"
-        );
-        if ask(cx, Command::script(wait)).await?.ok() {
+        let look = || self.check(cx);
+        if cx.wait_until(self.patience, ASK_EVERY, look).await? == State::Satisfied {
             return Ok(());
         }
         let error = format!("{} does not answer", self.address);
@@ -94,29 +95,28 @@ impl Step for ReachApiserver {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        Ok(if ask(cx, Command::new(READY)).await?.ok() {
+        let output = ask(cx, Command::new(READY)).await?;
+        Ok(if output.ok() {
             State::Satisfied
         } else {
-            State::needed("does not answer")
+            State::needed(output.last_words())
         })
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let once = Command::new(READY);
-        let wait = format!(
-            "left={WAIT_SECONDS}\nuntil {0} >/dev/null 2>&1; do left=$((left - 1)); [ $left -gt 0 ] || exec {0}; sleep 1; \
-             done",
-            once.text()
-        );
-        let trying = format!("reach the apiserver through {}", self.endpoint);
-        must(cx, &trying, Command::script(wait))
-            .await
-            .map(drop)
-            .map_err(|error| {
-                error.with_hint(
+        let look = || self.check(cx);
+        match cx.wait_until(self.patience, ASK_EVERY, look).await? {
+            State::Satisfied => Ok(()),
+            State::Needed(lacking) => {
+                let error = format!(
+                    "cannot reach the apiserver through {}: {lacking}",
+                    self.endpoint
+                );
+                Err(StepError::new(error).with_hint(
                     "on the host: getent hosts, and the log of the load balancer it leads to",
-                )
-            })
+                ))
+            }
+        }
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

@@ -115,10 +115,7 @@ mod tests {
             host.with_file(path, format!("{cluster}\n"), 0o644)
         };
         let host = Arc::new(files.iter().fold(plain, with));
-        let cx = Cx {
-            host,
-            progress: Progress::unseen(),
-        };
+        let cx = Cx::new(host, Progress::unseen());
         let cluster = "demo".to_owned();
         let checked = RecogniseHost { cluster, data }.check(&cx).await;
         checked.err().map(|error| error.to_string())

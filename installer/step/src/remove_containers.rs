@@ -91,10 +91,7 @@ mod tests {
     async fn containers_of_a_host_that_was_left_are_not_stopped() {
         for (mark, stops) in [(MARKER, true), (KEPT, false)] {
             let host = Arc::new(FakeHost::new("node1").with_file(mark, "demo\n", 0o644));
-            let cx = Cx {
-                host: host.clone(),
-                progress: Progress::unseen(),
-            };
+            let cx = Cx::new(host.clone(), Progress::unseen());
             let remove = RemoveContainers {
                 unit: Former::Unit("containerd.service".to_owned()),
                 data_dir: "/var/lib/containerd".into(),

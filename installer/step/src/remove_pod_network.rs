@@ -159,10 +159,7 @@ mod tests {
         let marked = plugin().with_file(MARKER, "demo\n", 0o644);
         let needed = State::needed("/var/lib/calico is there");
         for (host, state) in [(plugin(), State::Satisfied), (marked, needed)] {
-            let cx = Cx {
-                host: Arc::new(host),
-                progress: Progress::unseen(),
-            };
+            let cx = Cx::new(Arc::new(host), Progress::unseen());
             assert_eq!(remove().check(&cx).await.unwrap(), state);
         }
     }

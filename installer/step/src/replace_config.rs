@@ -117,10 +117,7 @@ mod tests {
         let left = right().on("keepalived.conf.kubexm-new ]", 0, "another was cut short\n");
         let needed = State::needed("another was cut short");
         for (host, state) in [(left, needed), (right(), State::Satisfied)] {
-            let cx = Cx {
-                host: Arc::new(host),
-                progress: Progress::unseen(),
-            };
+            let cx = Cx::new(Arc::new(host), Progress::unseen());
             assert_eq!(step.check(&cx).await.unwrap(), state);
         }
     }

@@ -114,10 +114,7 @@ mod tests {
     use crate::preflight::MARKER;
 
     fn cx(host: &Arc<FakeHost>) -> Cx {
-        Cx {
-            host: host.clone(),
-            progress: Progress::unseen(),
-        }
+        Cx::new(host.clone(), Progress::unseen())
     }
 
     #[tokio::test]

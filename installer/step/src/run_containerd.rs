@@ -72,6 +72,10 @@ impl Step for RunContainerd {
         self.service.check(cx).await
     }
 
+    async fn at_work(&self, cx: &Cx) -> Result<bool, StepError> {
+        self.service.at_work(cx).await
+    }
+
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let mut former = Self::leaves();
         former.push(Former::Data(self.data_dir.clone()));

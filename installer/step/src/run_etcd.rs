@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
-use tokio::time::{Instant, sleep};
 
 use crate::etcdctl::{EtcdCluster, EtcdPeer, JOURNAL_OF_EACH};
 use crate::{Halted, RunService};
@@ -69,22 +68,21 @@ impl RunEtcd {
     }
 
     async fn recover(&self, cx: &Cx) -> Result<(), StepError> {
-        let deadline = Instant::now() + RECOVERY;
-        while !self
-            .cluster
-            .unhealthy(cx, std::slice::from_ref(&self.me))
-            .await?
-            .is_empty()
-        {
-            if Instant::now() > deadline {
-                return Err(
-                    StepError::new("etcd was restarted and does not become healthy")
-                        .with_hint("on the host: journalctl -u etcd"),
-                );
-            }
-            sleep(ASK_EVERY).await;
+        let look = || async {
+            let me = std::slice::from_ref(&self.me);
+            Ok(if self.cluster.unhealthy(cx, me).await?.is_empty() {
+                State::Satisfied
+            } else {
+                State::needed("etcd is not healthy yet")
+            })
+        };
+        match cx.wait_until(RECOVERY, ASK_EVERY, look).await? {
+            State::Satisfied => Ok(()),
+            State::Needed(_) => Err(StepError::new(
+                "etcd was restarted and does not become healthy",
+            )
+            .with_hint("on the host: journalctl -u etcd")),
         }
-        Ok(())
     }
 
     async fn restart(&self, cx: &Cx) -> Result<(), StepError> {
@@ -135,8 +133,9 @@ impl Step for RunEtcd {
         } else {
             self.service.apply(cx).await
         };
-        match done {
+        match &done {
             Ok(()) => self.halted.lift(&self.me.name),
+            Err(error) if error.is_interrupted() => {}
             Err(_) => self.halted.set(&self.me.name),
         }
         done

@@ -8,7 +8,7 @@ use host::{Command, HostError};
 
 use crate::TakeBack;
 use crate::before::{self, Former};
-use crate::shell::{ask, refused};
+use crate::shell::{ask, must, refused};
 
 /// Enables a systemd unit and has it running with the files that are on the host now. A digest of those files, noted
 /// when the service was last started, tells whether it must be restarted: so a run killed between a new file and the
@@ -76,6 +76,19 @@ impl RunService {
         ))
     }
 
+    /// Notes that the service is not well with what it was started with: it is to be started anew, before any other.
+    pub(crate) async fn note_unwell(&self, cx: &Cx) -> Result<(), StepError> {
+        let note = host::quote(&format!("{NOTES}/{}", self.unit));
+        let script = format!("echo unwell > {note}");
+        must(
+            cx,
+            "note that the service is not well",
+            Command::script(script),
+        )
+        .await
+        .map(drop)
+    }
+
     /// Has systemd do this with the unit; a failure comes with what the service said last.
     pub(crate) async fn bring_up(&self, cx: &Cx, verb: &str) -> Result<(), StepError> {
         self.note_former(cx).await?;
@@ -123,6 +136,13 @@ impl Step for RunService {
             reason if reason.is_empty() => State::Satisfied,
             reason => State::needed(reason),
         })
+    }
+
+    /// One that was never started with known files is still being set up. One that was, and is down, takes its turn: it may be
+    /// the one that what is new has brought down.
+    async fn at_work(&self, cx: &Cx) -> Result<bool, StepError> {
+        let noted = Command::new(["test", "-e", &format!("{NOTES}/{}", self.unit)]);
+        Ok(ask(cx, noted).await?.ok())
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use engine::{Cx, StepError};
+use engine::{Cx, State, StepError};
 use host::Command;
-use tokio::time::{Instant, sleep};
 
 use crate::Halted;
 use crate::kubeadm::{KUBECTL, NOTES, with_last_seen};
@@ -63,19 +62,20 @@ pub(crate) fn apiserver_is_ready(port: u16) -> String {
 /// Waits until a script has nothing left to complain about.
 pub(crate) async fn settled(cx: &Cx, what: &str, complaints: &str) -> Result<(), StepError> {
     let script = format!("export PATH=\"/usr/local/bin:$PATH\"; {complaints}");
-    let deadline = Instant::now() + RECOVERY;
-    loop {
+    let look = || async {
         let lacking = ask(cx, Command::script(&*script)).await?.text();
-        if lacking.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            let seconds = RECOVERY.as_secs();
-            let error = format!("{what} did not settle within {seconds} s: {lacking}");
-            return Err(with_last_seen(cx, StepError::new(error)).await);
-        }
-        sleep(ASK_EVERY).await;
-    }
+        Ok(if lacking.is_empty() {
+            State::Satisfied
+        } else {
+            State::Needed(lacking)
+        })
+    };
+    let State::Needed(lacking) = cx.wait_until(RECOVERY, ASK_EVERY, look).await? else {
+        return Ok(());
+    };
+    let seconds = RECOVERY.as_secs();
+    let error = format!("{what} did not settle within {seconds} s: {lacking}");
+    Err(with_last_seen(cx, StepError::new(error)).await)
 }
 
 /// Masters follow each other: after one that did not come up, this one is left as it is.
@@ -89,8 +89,9 @@ pub(crate) async fn in_turn(
         return Err(not_touched(what, &other));
     }
     let done = roll.await;
-    match done {
+    match &done {
         Ok(()) => halted.lift(node),
+        Err(error) if error.is_interrupted() => {}
         Err(_) => halted.set(node),
     }
     done

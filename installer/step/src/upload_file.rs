@@ -126,6 +126,12 @@ impl Step for UploadFile {
         })
     }
 
+    /// A file that is not there yet is nobody's.
+    async fn at_work(&self, cx: &Cx) -> Result<bool, StepError> {
+        let there = Command::new(["test", "-e", self.path.as_str()]);
+        Ok(ask(cx, there).await?.ok())
+    }
+
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         before::note(cx, &[Former::File(self.path.clone())]).await?;
         self.put(cx).await

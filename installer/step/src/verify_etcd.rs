@@ -78,17 +78,14 @@ impl Step for VerifyEtcd {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let deadline = tokio::time::Instant::now() + SETTLE;
-        while let State::Needed(reason) = self.check(cx).await? {
-            if tokio::time::Instant::now() > deadline {
-                return Err(
-                    StepError::new(format!("etcd does not become healthy: {reason}"))
-                        .with_hint(JOURNAL_OF_EACH),
-                );
-            }
-            tokio::time::sleep(ASK_EVERY).await;
+        let look = || self.check(cx);
+        match cx.wait_until(SETTLE, ASK_EVERY, look).await? {
+            State::Satisfied => Ok(()),
+            State::Needed(reason) => Err(StepError::new(format!(
+                "etcd does not become healthy: {reason}"
+            ))
+            .with_hint(JOURNAL_OF_EACH)),
         }
-        Ok(())
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

@@ -88,19 +88,16 @@ impl Step for WaitReady {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while let State::Needed(reason) = self.check(cx).await? {
-            if tokio::time::Instant::now() > deadline {
-                let error = format!("{} does not become ready: {reason}", self.component());
-                let service = RunService {
-                    unit: self.unit,
-                    reads: Vec::new(),
-                };
-                return Err(service.with_last_lines(cx, error).await);
-            }
-            tokio::time::sleep(ASK_EVERY).await;
-        }
-        Ok(())
+        let look = || self.check(cx);
+        let State::Needed(reason) = cx.wait_until(PATIENCE, ASK_EVERY, look).await? else {
+            return Ok(());
+        };
+        let error = format!("{} does not become ready: {reason}", self.component());
+        let service = RunService {
+            unit: self.unit,
+            reads: Vec::new(),
+        };
+        Err(service.with_last_lines(cx, error).await)
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

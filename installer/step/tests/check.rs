@@ -31,10 +31,7 @@ impl Sink for Heard {
 async fn told(host: FakeHost, step: &dyn Step) -> String {
     let heard = Arc::new(Heard::default());
     let events = Events::to(vec![heard.clone()]);
-    let cx = Cx {
-        host: Arc::new(host),
-        progress: events.progress(events.next_id(), None),
-    };
+    let cx = Cx::new(Arc::new(host), events.progress(events.next_id(), None));
     match step.check(&cx).await {
         Ok(State::Satisfied) => heard.0.lock().unwrap().join("\n"),
         Ok(State::Needed(why)) => format!("needed: {why}"),

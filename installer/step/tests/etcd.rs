@@ -83,10 +83,7 @@ fn silent(host: FakeHost) -> FakeHost {
 
 /// One pass over a step as the engine does it, in words.
 async fn pass(step: &dyn Step, host: &Arc<FakeHost>) -> String {
-    let cx = Cx {
-        host: Arc::clone(host) as Arc<dyn host::Host>,
-        progress: Progress::unseen(),
-    };
+    let cx = Cx::new(Arc::clone(host) as Arc<dyn host::Host>, Progress::unseen());
     match step.check(&cx).await {
         Err(error) => told(&error),
         Ok(State::Satisfied) => "satisfied".to_owned(),

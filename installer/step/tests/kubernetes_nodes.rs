@@ -31,10 +31,7 @@ fn nodes(names: &[&str]) -> String {
 
 fn cx(host: FakeHost) -> (Arc<FakeHost>, Cx) {
     let host = Arc::new(host);
-    let cx = Cx {
-        host: host.clone(),
-        progress: Progress::unseen(),
-    };
+    let cx = Cx::new(host.clone(), Progress::unseen());
     (host, cx)
 }
 

@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use common::{converge, reason, told};
@@ -20,10 +21,7 @@ const NEW: &str = "/etc/haproxy/haproxy.cfg.kubexm-new";
 
 fn cx(host: FakeHost) -> (Arc<FakeHost>, Cx) {
     let host = Arc::new(host);
-    let cx = Cx {
-        host: host.clone(),
-        progress: Progress::unseen(),
-    };
+    let cx = Cx::new(host.clone(), Progress::unseen());
     (host, cx)
 }
 
@@ -116,11 +114,12 @@ async fn an_apiserver_that_no_worker_reaches() {
     };
     let step = ReachApiserver {
         endpoint: "https://lb.kubexm.local:6443".into(),
+        patience: Duration::ZERO,
     };
     let (_, cx) = cx(FakeHost::new("worker1").on_command(refuse));
     assert_eq!(
         step.check(&cx).await.unwrap(),
-        State::needed("does not answer")
+        State::needed("dial tcp 127.0.0.1:6443: connect: connection refused")
     );
     insta::assert_snapshot!(told(&step.apply(&cx).await.unwrap_err()), @r"
     cannot reach the apiserver through https://lb.kubexm.local:6443: dial tcp 127.0.0.1:6443: connect: connection refused
@@ -132,6 +131,7 @@ async fn an_apiserver_that_no_worker_reaches() {
 async fn a_virtual_address_that_nobody_takes() {
     let step = ReachAddress {
         address: "172.16.0.100:6443".parse().unwrap(),
+        patience: Duration::ZERO,
     };
     let (_, cx) = cx(FakeHost::new("lb1").on("/dev/tcp/172.16.0.100/6443", 1, ""));
     assert_eq!(

@@ -20,10 +20,7 @@ lo mtu 65536
 ";
 
 fn on(host: FakeHost) -> Cx {
-    Cx {
-        host: Arc::new(host),
-        progress: Progress::unseen(),
-    }
+    Cx::new(Arc::new(host), Progress::unseen())
 }
 
 fn with_links() -> FakeHost {

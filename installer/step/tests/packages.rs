@@ -95,10 +95,7 @@ fn debian() -> Facts {
 fn on(host: FakeHost) -> (Arc<FakeHost>, Cx) {
     let host = Arc::new(host);
     let progress = Progress::unseen();
-    let cx = Cx {
-        host: host.clone(),
-        progress,
-    };
+    let cx = Cx::new(host.clone(), progress);
     (host, cx)
 }
 

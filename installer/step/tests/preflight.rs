@@ -118,7 +118,7 @@ async fn judged_by(requirements: &Requirements, hosts: Vec<FakeHost>) -> String 
         };
         let progress = Progress::unseen();
         // A host that cannot be asked fails by itself.
-        let _ = step.check(&Cx { host, progress }).await;
+        let _ = step.check(&Cx::new(host, progress)).await;
     }
     let judge = JudgeSurveys {
         surveys,
@@ -128,13 +128,7 @@ async fn judged_by(requirements: &Requirements, hosts: Vec<FakeHost>) -> String 
     };
     let operator = Arc::new(FakeHost::new("(operator)"));
     let progress = Progress::unseen();
-    match judge
-        .check(&Cx {
-            host: operator,
-            progress,
-        })
-        .await
-    {
+    match judge.check(&Cx::new(operator, progress)).await {
         Ok(State::Satisfied) => "fit".to_owned(),
         Ok(State::Needed(_)) => unreachable!("there is nothing to apply"),
         Err(error) => error.to_string(),
@@ -551,7 +545,7 @@ async fn a_firewall_is_warned_of_before_the_first_installation() {
             survey: Slot::new("node1"),
         };
         let host: Arc<dyn host::Host> = Arc::new(host);
-        step.check(&Cx { host, progress }).await.unwrap();
+        step.check(&Cx::new(host, progress)).await.unwrap();
         let warnings = warnings.0.lock().unwrap();
         warnings.join("\n")
     };
@@ -604,7 +598,7 @@ async fn survey_here(requirements: Requirements) -> Slot<Survey> {
     let host = host::local::LocalHost::new("here", host::Redactor::default());
     let progress = Progress::unseen();
     let host = Arc::new(host);
-    step.check(&Cx { host, progress }).await.unwrap();
+    step.check(&Cx::new(host, progress)).await.unwrap();
     survey
 }
 

@@ -22,10 +22,7 @@ impl Sink for Heard {
 fn on(host: FakeHost) -> (Arc<FakeHost>, Cx, Arc<Heard>) {
     let (host, heard) = (Arc::new(host), Arc::new(Heard::default()));
     let events = Events::to(vec![heard.clone()]);
-    let cx = Cx {
-        host: host.clone(),
-        progress: events.progress(events.next_id(), None),
-    };
+    let cx = Cx::new(host.clone(), events.progress(events.next_id(), None));
     (host, cx, heard)
 }
 

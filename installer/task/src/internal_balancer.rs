@@ -3,7 +3,7 @@ use std::sync::Arc;
 use artifact::{ImageEntry, Sha256};
 use cluster::Host;
 use engine::{Step, Task};
-use step::{Content, ReachApiserver};
+use step::{Content, ReachAddress, ReachApiserver};
 use templates::{BalancerHome, BalancerPod, BalancerProgram, HaproxyConfig, NginxConfig};
 
 use crate::Site;
@@ -34,7 +34,10 @@ pub fn internal_balancer(site: &Site) -> Task {
 pub fn reach_endpoint(site: &Site) -> Task {
     Task::new("endpoint").on_each(&names(site.plain_workers()), |_| {
         let endpoint = site.apiserver_url();
-        vec![Arc::new(ReachApiserver { endpoint }) as Arc<dyn Step>]
+        vec![Arc::new(ReachApiserver {
+            endpoint,
+            patience: ReachAddress::PATIENCE,
+        }) as Arc<dyn Step>]
     })
 }
 

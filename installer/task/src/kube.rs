@@ -33,12 +33,12 @@ impl Site {
 
     /// The master that begins the cluster, and on which everything that is done once is done.
     pub(crate) fn first_master(&self) -> Option<&Host> {
-        self.masters().into_iter().next()
+        self.cluster.first_in(Role::Master)
     }
 
     /// The nodes that are workers only.
     pub(crate) fn plain_workers(&self) -> Vec<&Host> {
-        let is_master = |host: &&Host| self.cluster.roles_of(&host.name).contains(&Role::Master);
+        let is_master = |host: &&Host| self.cluster.is_in(&host.name, Role::Master);
         let workers = self.cluster.hosts_in(Role::Worker).into_iter();
         workers.filter(|host| !is_master(host)).collect()
     }

@@ -2,12 +2,13 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use cluster::{Host, InternalLoadBalancer, ProxyMode};
-use engine::Step;
+use engine::{Rolling, Step, Turn};
 use serde_json::{Map, Value};
-use step::{Content, RunService};
+use step::{Content, RunService, StaysUp};
 use templates::{KubeProxy, KubeProxyMode, KubeProxyUnit};
 
 use crate::files::upload;
+use crate::nodes::ROLL;
 use crate::os::rendered;
 use crate::{Site, programs};
 
@@ -58,18 +59,30 @@ fn config(site: &Site, host: &Host) -> String {
     })
 }
 
-/// kube-proxy as a service of a node.
-pub(crate) fn kube_proxy(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+/// Everything of kube-proxy on a node but the running service.
+pub(crate) fn kube_proxy_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     let kubeconfig = site.kubeconfig("kube-proxy");
-    let reads = [UNIT_FILE, CONFIG, KUBECONFIG, PROGRAM].map(Utf8PathBuf::from);
     vec![
         programs::install(site, "kube-proxy", "/usr/local/bin"),
         upload(KUBECONFIG, Content::Local(kubeconfig), 0o600),
         upload(CONFIG, Content::Text(config(site, host)), 0o644),
         upload(UNIT_FILE, Content::Text(rendered(&KubeProxyUnit {})), 0o644),
-        Arc::new(RunService {
+    ]
+}
+
+/// kube-proxy as a service of these nodes.
+pub(crate) fn kube_proxies(hosts: &[&Host]) -> Rolling {
+    hosts.iter().fold(Rolling::new(ROLL), |rolling, host| {
+        let reads = [UNIT_FILE, CONFIG, KUBECONFIG, PROGRAM].map(Utf8PathBuf::from);
+        let run = RunService {
             unit: UNIT,
             reads: reads.into(),
-        }),
-    ]
+        };
+        let steady = StaysUp {
+            unit: UNIT,
+            answers: None,
+        };
+        let turn = Turn::new(Arc::new(run)).healthy(vec![Arc::new(steady)]);
+        rolling.on(&host.name, turn)
+    })
 }

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
+use camino::Utf8PathBuf;
 use cluster::{Host, InternalLoadBalancer};
-use engine::{Slot, Step, StepError, Task};
+use engine::{Batch, Rolling, Slot, Step, StepError, Task, Turn};
 use step::{
-    ApplyManifest, Certificate, CertificateSpec, Content, FindLink, Link, Usage, WriteKubeconfig,
+    ApplyManifest, AwaitStaticPod, Certificate, CertificateSpec, Content, FindLink, Link, Usage,
+    WriteKubeconfig,
 };
 use templates::{KubeVipPod, KubeVipRole};
 
@@ -56,8 +58,20 @@ pub fn kube_vip(site: &Site) -> Task {
     if !is_chosen(site) {
         return task;
     }
-    let masters = site.masters().into_iter();
-    masters.fold(task, |task, host| task.on(&host.name, pod(site, host)))
+    let mut rolling = Rolling::new(Batch::One);
+    let mut task = task;
+    for host in site.masters() {
+        let Some((files, pod)) = pod(site, host) else {
+            continue;
+        };
+        task = task.on(&host.name, files);
+        let runs = AwaitStaticPod {
+            name: "kube-vip",
+            manifest: manifest_file(),
+        };
+        rolling = rolling.on(&host.name, Turn::new(pod).healthy(vec![Arc::new(runs)]));
+    }
+    task.roll(rolling)
 }
 
 /// What kube-vip may do in the cluster, given once.
@@ -87,10 +101,13 @@ fn manifest(pod: &KubeVipPod, link: &Link, kubeconfig: &Content) -> Result<Strin
     })
 }
 
-fn pod(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let Some(address) = host.internal_ips().into_iter().next() else {
-        return Vec::new();
-    };
+fn manifest_file() -> Utf8PathBuf {
+    format!("{MANIFESTS}/kube-vip.yaml").into()
+}
+
+/// What the pod reads, and its manifest, which starts it.
+fn pod(site: &Site, host: &Host) -> Option<(Vec<Arc<dyn Step>>, Arc<dyn Step>)> {
+    let address = host.internal_ips().into_iter().next()?;
     let link: Slot<Link> = Slot::new("the interface of the master");
     let context = KubeVipPod {
         image: site.endpoint_image().unwrap_or_default().to_owned(),
@@ -112,20 +129,17 @@ fn pod(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         };
         manifest(&context, link, &read)
     };
-    vec![
+    let files: Vec<Arc<dyn Step>> = vec![
         Arc::new(FindLink { address, link }),
         directory(KUBERNETES),
         directory(MANIFESTS),
         upload(KUBECONFIG, kubeconfig(), 0o600),
-        upload(
-            format!("{MANIFESTS}/kube-vip.yaml"),
-            Content::Late {
-                takes,
-                render: Arc::new(render),
-            },
-            0o600,
-        ),
-    ]
+    ];
+    let content = Content::Late {
+        takes,
+        render: Arc::new(render),
+    };
+    Some((files, upload(manifest_file(), content, 0o600)))
 }
 
 #[cfg(test)]

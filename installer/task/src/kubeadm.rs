@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use artifact::Sha256;
-use cluster::{EtcdType, Host, KubernetesType};
+use cluster::{EtcdType, Host, KubernetesType, Role};
 use engine::{Order, Slot, Step, Task};
 use step::{
     BootstrapToken, Content, Halted, Invitation, Joining, JoiningEtcd, KeyPairFiles,
@@ -18,7 +18,7 @@ use crate::files::{directory, key_pair, upload};
 use crate::kube::PKI;
 use crate::kube_pki::{CA, FRONT_PROXY_CA};
 use crate::kubeadm_config::{join, kube_proxy, kubeadm};
-use crate::kubelet::{kubelet_files, kubelet_service};
+use crate::kubelet::{kubelet_files, kubelet_service, kubelets};
 use crate::os::rendered;
 
 const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";
@@ -105,13 +105,12 @@ pub fn kubeadm_workers(site: &Site) -> Task {
     }
     task = joins.make_token(task);
     for host in &workers {
-        let steps: Vec<Arc<dyn Step>> = vec![joins.join(host), Arc::new(kubelet_service(site))];
-        task = task.on(&host.name, steps);
+        task = task.on(&host.name, vec![joins.join(host)]);
     }
     if workers.is_empty() {
         return task;
     }
-    revoke_tokens(task)
+    revoke_tokens(task.roll(kubelets(site, &workers)))
 }
 
 /// Nodes that join by one token.
@@ -132,8 +131,7 @@ impl<'a> Joins<'a> {
     }
 
     fn is_master(&self, host: &Host) -> bool {
-        let masters = self.site.masters();
-        masters.iter().any(|master| master.name == host.name)
+        self.site.cluster.is_in(&host.name, Role::Master)
     }
 
     fn joining(&self, host: &Host) -> Joining {

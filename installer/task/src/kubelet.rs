@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use cluster::{Host, KubernetesType};
-use engine::{Step, Task};
-use step::{Content, LinkResolvConf, RunService};
+use engine::{Rolling, Step, Task, Turn};
+use step::{AwaitHeartbeat, Content, LinkResolvConf, RunService};
 use templates::{KubeletConfig, KubeletDropIn, KubeletUnit};
 
 use crate::files::{directory, key_pair, text, upload};
 use crate::kube::{KUBERNETES, MANIFESTS, PKI};
 use crate::kube_pki::CA;
+use crate::nodes::ROLL;
 use crate::os::rendered;
 use crate::{Site, programs};
 
@@ -116,6 +117,18 @@ pub(crate) fn kubelet_service(site: &Site) -> RunService {
         unit: UNIT,
         reads: reads.map(Utf8PathBuf::from).into(),
     }
+}
+
+/// The kubelets of these nodes. One that does not come up with what is new keeps all others as they are.
+pub(crate) fn kubelets(site: &Site, hosts: &[&Host]) -> Rolling {
+    hosts.iter().fold(Rolling::new(ROLL), |rolling, host| {
+        let heartbeat = AwaitHeartbeat {
+            node: host.name.clone(),
+            unit: UNIT,
+        };
+        let turn = Turn::new(Arc::new(kubelet_service(site)));
+        rolling.on(&host.name, turn.healthy(vec![Arc::new(heartbeat)]))
+    })
 }
 
 pub(crate) fn config(site: &Site, host: &Host) -> String {

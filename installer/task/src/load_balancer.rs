@@ -68,7 +68,8 @@ pub fn prove_virtual_addresses(site: &Site) -> Task {
     Task::new("virtual addresses")
         .after(Order::Settled)
         .on_each(&hosts, |_| {
-            let reach = |address| -> Arc<dyn Step> { Arc::new(ReachAddress { address }) };
+            let patience = ReachAddress::PATIENCE;
+            let reach = |address| -> Arc<dyn Step> { Arc::new(ReachAddress { address, patience }) };
             site.virtual_sockets().into_iter().map(reach).collect()
         })
 }

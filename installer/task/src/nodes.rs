@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use cluster::{Host, KubernetesType};
-use engine::{Step, Task};
+use engine::{Batch, Step, Task};
 use step::AwaitNode;
 
 use crate::Site;
-use crate::kube_proxy::kube_proxy;
-use crate::kubelet::{kubelet_files, kubelet_service};
+use crate::kube_proxy::{kube_proxies, kube_proxy_files};
+use crate::kubelet::{kubelet_files, kubelets};
+
+/// How many nodes at once, behind the first, what runs on all of them is changed.
+pub(crate) const ROLL: Batch = Batch::Percent(10);
 
 /// The masters as nodes.
 #[must_use]
@@ -27,18 +30,17 @@ fn on_each(site: &Site, task: Task, hosts: &[&Host]) -> Task {
     if site.cluster.spec.kubernetes.kind != KubernetesType::Kubexm {
         return task;
     }
-    hosts
-        .iter()
-        .fold(task, |task, host| task.on(&host.name, node(site, host)))
-}
-
-fn node(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let mut steps = kubelet_files(site, host);
-    steps.push(Arc::new(kubelet_service(site)));
-    steps.push(Arc::new(AwaitNode {
-        name: host.name.clone(),
-    }));
+    let task = hosts.iter().fold(task, |task, host| {
+        task.on(&host.name, kubelet_files(site, host))
+    });
+    let task = task.roll(kubelets(site, hosts));
     // Behind it: taken back, kube-proxy is gone before its rules are, or it would write them again.
-    steps.extend(kube_proxy(site, host));
-    steps
+    let task = hosts.iter().fold(task, |task, host| {
+        let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(AwaitNode {
+            name: host.name.clone(),
+        })];
+        steps.extend(kube_proxy_files(site, host));
+        task.on(&host.name, steps)
+    });
+    task.roll(kube_proxies(hosts))
 }

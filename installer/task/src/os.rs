@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use cluster::Host;
@@ -17,6 +19,8 @@ use crate::site::names;
 #[must_use]
 pub fn host_files(site: &Site) -> Task {
     let mut task = Task::new("host files");
+    // Most hosts have the same, and on each it is as long as all hosts are many.
+    let mut blocks: HashMap<Vec<IpAddr>, Arc<str>> = HashMap::new();
     for host in &site.cluster.spec.hosts {
         let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(MarkHost {
             cluster: site.cluster.name().to_owned(),
@@ -26,10 +30,14 @@ pub fn host_files(site: &Site) -> Task {
                 name: host.name.clone(),
             }));
         }
+        let endpoint = site.endpoint_on(host);
+        let block = blocks
+            .entry(endpoint)
+            .or_insert_with_key(|endpoint| hosts_block(site, endpoint).into());
         steps.push(Arc::new(EditBlock {
             path: "/etc/hosts".into(),
             owner: site.cluster.name().to_owned(),
-            lines: hosts_block(site, host),
+            lines: Arc::clone(block),
             preface: "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
         }));
         task = task.on(&host.name, steps);
@@ -37,7 +45,8 @@ pub fn host_files(site: &Site) -> Task {
     task
 }
 
-fn hosts_block(site: &Site, host: &Host) -> String {
+/// `endpoint` is where the control plane's name leads.
+fn hosts_block(site: &Site, endpoint: &[IpAddr]) -> String {
     let registry = site.cluster.registry_host().map(|host| host.name.as_str());
     let names = |host: &Host| {
         let mut names = vec![host.name.clone()];
@@ -56,7 +65,7 @@ fn hosts_block(site: &Site, host: &Host) -> String {
             })
     });
     let domain = &site.cluster.spec.control_plane_endpoint.domain;
-    let endpoint = site.endpoint_on(host).into_iter().map(|address| HostEntry {
+    let endpoint = endpoint.iter().map(|address| HostEntry {
         address: address.to_string(),
         names: vec![domain.clone()],
     });
@@ -90,22 +99,16 @@ pub fn kernel(site: &Site) -> Task {
         settings: settings.clone(),
     });
     // The last name of all wins at boot; /etc/sysctl.conf counts as 99-sysctl.conf.
-    Task::new("kernel").on_each(&names(site.runtime_hosts()), |_| {
-        let mut steps: Vec<Arc<dyn Step>> = vec![
-            text("/etc/modules-load.d/kubexm.conf", modules_conf.clone()),
-            Arc::new(LoadModules {
-                modules: modules.clone(),
-            }),
-            text("/etc/sysctl.d/99-zz-kubexm.conf", sysctl_conf.clone()),
-            Arc::new(ApplySysctls {
-                settings: settings.clone(),
-            }),
-        ];
-        if !site.cluster.spec.kubernetes.keeps_swap() {
-            steps.push(Arc::new(DisableSwap));
-        }
-        steps
-    })
+    let mut steps: Vec<Arc<dyn Step>> = vec![
+        text("/etc/modules-load.d/kubexm.conf", modules_conf),
+        Arc::new(LoadModules { modules }),
+        text("/etc/sysctl.d/99-zz-kubexm.conf", sysctl_conf),
+        Arc::new(ApplySysctls { settings }),
+    ];
+    if !site.cluster.spec.kubernetes.keeps_swap() {
+        steps.push(Arc::new(DisableSwap));
+    }
+    Task::new("kernel").on_each(&names(site.runtime_hosts()), |_| steps.clone())
 }
 
 /// A template's text. That it renders with every context of its type is what the templates' tests prove.

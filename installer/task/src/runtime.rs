@@ -4,14 +4,15 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use camino::Utf8PathBuf;
-use engine::{Step, StepError, Task};
+use engine::{Rolling, Step, StepError, Task, Turn};
 
 use secrecy::ExposeSecret;
-use step::{Content, RunContainerd, RunService};
+use step::{Content, RunContainerd, RunService, StaysUp};
 use templates::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
 
 use crate::facts::minor;
 use crate::files::{directory, text, upload};
+use crate::nodes::ROLL;
 use crate::os::{rendered, rendered_late};
 use crate::site::names;
 use crate::{Site, programs};
@@ -23,33 +24,46 @@ const CONFIG: &str = "/etc/containerd/config.toml";
 pub(crate) const REGISTRY_HOSTS: &str = "/etc/containerd/certs.d";
 const CA: &str = "/etc/containerd/certs.d/kubexm-ca.crt";
 
+/// Whether containerd answers those who run pods by it.
+const ANSWERS: &str = "/usr/local/bin/crictl info";
+
 /// containerd with runc, the CNI plugins and crictl, on every host that runs containers.
 #[must_use]
 pub fn containerd(site: &Site) -> Task {
-    Task::new("containerd").on_each(&names(site.runtime_hosts()), |_| {
-        let mut steps: Vec<Arc<dyn Step>> = vec![
-            programs::install(site, "containerd", "/usr/local/bin"),
-            programs::install(site, "runc", "/usr/local/sbin"),
-            programs::install(site, "cni-plugins", "/opt/cni/bin"),
-            programs::install(site, "crictl", "/usr/local/bin"),
-            directory("/etc/containerd"),
-            directory(REGISTRY_HOSTS),
-            directory("/etc/cni/net.d"),
-            text(CONFIG, config(site)),
-        ];
-        steps.extend(registry_hosts(site));
-        let endpoint = "unix:///run/containerd/containerd.sock".to_owned();
-        steps.push(text("/etc/crictl.yaml", rendered(&Crictl { endpoint })));
-        steps.push(text(UNIT_FILE, rendered(&ContainerdUnit {})));
-        let reads: Vec<Utf8PathBuf> = [CONFIG, UNIT_FILE, "/usr/local/bin/containerd"]
-            .map(Utf8PathBuf::from)
-            .into();
-        steps.push(Arc::new(RunContainerd {
-            service: RunService { unit: UNIT, reads },
-            data_dir: site.cluster.spec.registry.containerd_data_dir.clone(),
-        }));
-        steps
-    })
+    let mut steps: Vec<Arc<dyn Step>> = vec![
+        programs::install(site, "containerd", "/usr/local/bin"),
+        programs::install(site, "runc", "/usr/local/sbin"),
+        programs::install(site, "cni-plugins", "/opt/cni/bin"),
+        programs::install(site, "crictl", "/usr/local/bin"),
+        directory("/etc/containerd"),
+        directory(REGISTRY_HOSTS),
+        directory("/etc/cni/net.d"),
+        text(CONFIG, config(site)),
+    ];
+    steps.extend(registry_hosts(site));
+    let endpoint = "unix:///run/containerd/containerd.sock".to_owned();
+    steps.push(text("/etc/crictl.yaml", rendered(&Crictl { endpoint })));
+    steps.push(text(UNIT_FILE, rendered(&ContainerdUnit {})));
+    let reads = [CONFIG, UNIT_FILE, "/usr/local/bin/containerd"].map(Utf8PathBuf::from);
+    let run: Arc<dyn Step> = Arc::new(RunContainerd {
+        service: RunService {
+            unit: UNIT,
+            reads: reads.into(),
+        },
+        data_dir: site.cluster.spec.registry.containerd_data_dir.clone(),
+    });
+    let steady: Arc<dyn Step> = Arc::new(StaysUp {
+        unit: UNIT,
+        answers: Some(ANSWERS),
+    });
+    let hosts = names(site.runtime_hosts());
+    let rolling = hosts.iter().fold(Rolling::new(ROLL), |rolling, host| {
+        let turn = Turn::new(run.clone()).healthy(vec![steady.clone()]);
+        rolling.on(host, turn)
+    });
+    Task::new("containerd")
+        .on_each(&hosts, |_| steps.clone())
+        .roll(rolling)
 }
 
 /// The `config.toml` for the version that the bundle holds, with the config's own settings merged into it.

@@ -14,10 +14,10 @@ use host::local::LocalHost;
 
 /// The operator's machine.
 pub fn operator() -> Cx {
-    Cx {
-        host: Arc::new(LocalHost::new("operator", Redactor::default())),
-        progress: Progress::unseen(),
-    }
+    Cx::new(
+        Arc::new(LocalHost::new("operator", Redactor::default())),
+        Progress::unseen(),
+    )
 }
 
 /// As the engine does it: check, apply where needed, check again. Says why there was something to do.

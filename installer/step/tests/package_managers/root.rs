@@ -82,10 +82,7 @@ impl Root {
     }
 
     pub fn cx(&self) -> Cx {
-        Cx {
-            host: self.host.clone(),
-            progress: Progress::unseen(),
-        }
+        Cx::new(self.host.clone(), Progress::unseen())
     }
 
     /// Runs a script that must succeed, and gives what it printed.
