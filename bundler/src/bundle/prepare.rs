@@ -41,7 +41,7 @@ pub async fn plan(
         events,
         cancel,
     };
-    Ok(desk.work_out().await?.plan)
+    Ok(Box::pin(desk.work_out()).await?.plan)
 }
 
 /// Works out every detail, and keeps every other kubexm off the cluster's tree until the bundle is made.
@@ -80,7 +80,8 @@ async fn worked_out(
         events,
         cancel,
     };
-    let details = desk.work_out().await?;
+    // It is large, and every caller would hold it.
+    let details = Box::pin(desk.work_out()).await?;
     Ok(Prepared {
         request,
         tree,

@@ -117,10 +117,9 @@ impl Site {
 
 async fn run(request: Request, events: &Events) -> Result<Report, BundleError> {
     let cancel = CancellationToken::new();
-    prepare(request, events, &cancel)
-        .await?
-        .run(events, &cancel)
-        .await
+    // Both are large, and every test would hold them.
+    let prepared = Box::pin(prepare(request, events, &cancel)).await?;
+    Box::pin(prepared.run(events, &cancel)).await
 }
 
 fn open(report: &Report) -> Manifest {

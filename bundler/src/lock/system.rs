@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use artifact::{PackageFormat, PackageSet, Sha256};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -70,14 +70,14 @@ pub(super) async fn choose(
             .map_err(|error| indexes.untrusted(&index.listed.url, &error, error.hint()))?;
     }
     let (names, wishes) = indexes.wishes(|name, by| universe.wish(&relation(name), by))?;
-    let named = indexes.named(&names, &wishes);
+    let own = indexes.named(&names, &wishes);
     let rule = BaseRule {
         priorities: base.priorities.clone(),
         names: base.names.clone(),
     };
     let solved = on_thread(move || -> Result<answer::Answer, Unsatisfiable> {
         let base = universe.base(&rule)?;
-        let base = solve::without(&universe, &base, &named);
+        let base = solve::without(&universe, &base, &own);
         resolve(&universe, &base, &wishes)
     });
     let answer = solved

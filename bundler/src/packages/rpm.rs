@@ -45,12 +45,12 @@ pub(super) async fn choose(
         find(indexes, &repositories, &mut universe, &unknown).await?;
     }
     let (names, wishes) = indexes.wishes(wished(&universe))?;
-    let named = indexes.named(&names, &wishes);
+    let own = indexes.named(&names, &wishes);
     let base = base.to_vec();
     let solved = on_thread(
         move || -> Result<(answer::Answer, Vec<Package>), Unsatisfiable> {
             let base = universe.base(&base)?;
-            let base = solve::without(&universe, &base, &named);
+            let base = solve::without(&universe, &base, &own);
             let answer = resolve(&universe, &base, &wishes)?;
             let carried = answer.packages.iter();
             let claimed = carried.filter_map(|one| universe.claimed(one)).cloned();

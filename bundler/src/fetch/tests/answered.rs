@@ -59,7 +59,7 @@ async fn a_file_larger_than_it_may_be_is_refused_and_leaves_nothing() {
 async fn a_body_without_an_announced_length_is_limited_as_well() {
     let chunk = || Ok::<_, FetchError>(bytes::Bytes::from_static(b"1234"));
     let body = futures::stream::iter([chunk(), chunk(), chunk()]);
-    let body = crate::fetch::part::limited(body, 2, 10, "http://up/x".to_owned());
+    let body = part::limited(body, 2, 10, "http://up/x".to_owned());
     let came: Vec<_> = futures::StreamExt::collect(body).await;
     assert!(came[0].is_ok() && came[1].is_ok());
     assert!(matches!(

@@ -1,4 +1,5 @@
 use artifact::PackageEntry;
+use camino::Utf8Path;
 use cluster::Arch;
 
 use super::*;
