@@ -14,7 +14,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     service_sizes(check);
 }
 
-/// kubeadm's PodSubnetNodeMaskMaxDiff.
+/// kubeadm's `PodSubnetNodeMaskMaxDiff`.
 const MOST_SHARE_BITS: u8 = 16;
 
 /// Each node takes a share of the pods' IPv4 network.
