@@ -21,10 +21,13 @@ pub(super) struct Guards {
     pub findings: Vec<Finding>,
     /// Firewalls that are at work. Whether they let through what they must is not for us to tell.
     pub firewalls: Vec<String>,
+    /// What lets run only programs that it knows, likewise.
+    pub gatekeepers: Vec<String>,
 }
 
 const LOOK: &str = r#"PATH=$PATH:/usr/sbin:/sbin
 systemctl is-active --quiet firewalld 2>/dev/null && echo firewall firewalld
+systemctl is-active --quiet fapolicyd 2>/dev/null && echo gatekeeper fapolicyd
 ufw status 2>/dev/null | grep -q '^Status: active' && echo firewall ufw
 [ "$(getenforce 2>/dev/null)" = Enforcing ] || exit 0
 off() { case $(getsebool "$1" 2>/dev/null) in *off) echo "boolean $1" ;; esac; }
@@ -57,20 +60,34 @@ pub(super) async fn look(cx: &Cx, wanted: &Requirements) -> Result<Guards, StepE
     });
     Ok(Guards {
         findings: findings.collect(),
-        firewalls: named("firewall").into_iter().map(str::to_owned).collect(),
+        firewalls: owned(named("firewall")),
+        gatekeepers: owned(named("gatekeeper")),
     })
 }
 
+fn owned(names: Vec<&str>) -> Vec<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
 /// A word before it is too late to look for the reason.
-pub(super) fn warn(cx: &Cx, firewalls: &[String]) {
-    if firewalls.is_empty() {
-        return;
+pub(super) fn warn(cx: &Cx, guards: &Guards) {
+    let demands = [
+        (
+            &guards.firewalls,
+            "it must let nodes and their pods reach each other; the ports are in docs/installing.md",
+        ),
+        (
+            &guards.gatekeepers,
+            "it must let programs of /usr/local, /opt/cni/bin and of containers run; the rules are in docs/installing.md",
+        ),
+    ];
+    for (names, demand) in demands {
+        if !names.is_empty() {
+            let active = format!("{} is active", names.join(" and "));
+            let warning = format!("{active}: {demand}");
+            cx.progress.seen(active, Some(warning));
+        }
     }
-    let active = format!("{} is active", firewalls.join(" and "));
-    let warning = format!(
-        "{active}: it must let nodes and their pods reach each other; the ports are in docs/installing.md"
-    );
-    cx.progress.seen(active, Some(warning));
 }
 
 #[cfg(test)]
@@ -120,5 +137,10 @@ mod tests {
         assert_eq!(answer(&[idle, ("ufw", &ufw("inactive"))]), "");
         let firewalld = "[ \"$*\" = 'is-active --quiet firewalld' ]";
         assert_eq!(answer(&[("systemctl", firewalld)]), "firewall firewalld\n");
+        let fapolicyd = "[ \"$*\" = 'is-active --quiet fapolicyd' ]";
+        assert_eq!(
+            answer(&[("systemctl", fapolicyd)]),
+            "gatekeeper fapolicyd\n"
+        );
     }
 }
