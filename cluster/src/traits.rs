@@ -38,6 +38,8 @@ pub struct Traits {
     pub fail_cgroup_v1_key: bool,
     /// The kubelet refuses hosts with cgroup v1 unless it is told otherwise.
     pub refuses_cgroup_v1: bool,
+    /// Major and minor of the oldest kernel that its kubeadm accepts. None: one that every system has is enough.
+    pub kubeadm_kernel: Option<(u32, u32)>,
     /// The keys of the taints that masters have.
     pub control_plane_taints: &'static [&'static str],
     /// Apiserver and kubelet stream `kubectl exec` in a way that cri-dockerd does not, unless a gate is off.
@@ -58,6 +60,7 @@ const OLDEST: Traits = Traits {
     runtime_endpoint_in_config: false,
     fail_cgroup_v1_key: false,
     refuses_cgroup_v1: false,
+    kubeadm_kernel: None,
     control_plane_taints: &[
         "node-role.kubernetes.io/master",
         "node-role.kubernetes.io/control-plane",
@@ -88,6 +91,9 @@ const CHANGES: &[Change] = &[
     (31, |it| it.kubeadm_api = KubeadmApi::V1Beta4),
     (31, |it| it.fail_cgroup_v1_key = true),
     (32, |it| it.conntrack_program = false),
+    (32, |it| it.kubeadm_kernel = Some((4, 19))),
+    // It warns of older ones.
+    (34, |it| it.kubeadm_kernel = None),
     (35, |it| it.sandbox_image_flag = false),
     (35, |it| it.refuses_cgroup_v1 = true),
     (35, |it| it.ipvs = ModeSupport::Deprecated),
@@ -148,14 +154,14 @@ mod tests {
     #[test]
     fn every_release_line_has_its_traits() {
         let mut table = vec![
-            "minor kubeadm  pause admins endpoint cgroup refuses taints wsock track ipvs nft  default  containerd"
+            "minor kubeadm  pause admins endpoint cgroup refuses taints wsock track ipvs nft  default  kernel containerd"
                 .to_owned(),
         ];
         for minor in (24..=37).chain([40, 43]) {
             let it = Traits::of(&Version::new(1, minor, 0));
             let (major, least) = it.oldest_containerd;
             table.push(format!(
-                "1.{minor}  {:8} {:5} {:6} {:8} {:6} {:7} {:<6} {:5} {:5} {:4} {:4} {:8} {major}.{least}",
+                "1.{minor}  {:8} {:5} {:6} {:8} {:6} {:7} {:<6} {:5} {:5} {:4} {:4} {:8} {:6} {major}.{least}",
                 format!("{:?}", it.kubeadm_api).to_lowercase(),
                 mark(it.sandbox_image_flag),
                 mark(it.cluster_admins_group),
@@ -168,26 +174,27 @@ mod tests {
                 support(it.ipvs),
                 support(it.nftables),
                 it.default_proxy_mode().name(),
+                it.kubeadm_kernel.map_or("-".to_owned(), |(major, minor)| format!("{major}.{minor}")),
             ));
         }
         insta::assert_snapshot!(table.join("\n"), @"
-        minor kubeadm  pause admins endpoint cgroup refuses taints wsock track ipvs nft  default  containerd
-        1.24  v1beta3  yes   -      -        -      -       2      -     yes   yes  -    ipvs     1.5
-        1.25  v1beta3  yes   -      -        -      -       1      -     yes   yes  -    ipvs     1.5
-        1.26  v1beta3  yes   -      -        -      -       1      -     yes   yes  -    ipvs     1.6
-        1.27  v1beta3  yes   -      yes      -      -       1      -     yes   yes  -    ipvs     1.6
-        1.28  v1beta3  yes   -      yes      -      -       1      -     yes   yes  -    ipvs     1.6
-        1.29  v1beta3  yes   yes    yes      -      -       1      -     yes   yes  gate ipvs     1.6
-        1.30  v1beta3  yes   yes    yes      -      -       1      -     yes   yes  gate ipvs     1.6
-        1.31  v1beta4  yes   yes    yes      yes    -       1      -     yes   yes  yes  ipvs     1.6
-        1.32  v1beta4  yes   yes    yes      yes    -       1      -     -     yes  yes  ipvs     1.6
-        1.33  v1beta4  yes   yes    yes      yes    -       1      -     -     yes  yes  ipvs     1.6
-        1.34  v1beta4  yes   yes    yes      yes    -       1      -     -     yes  yes  ipvs     1.6
-        1.35  v1beta4  -     yes    yes      yes    yes     1      -     -     old  yes  iptables 1.6
-        1.36  v1beta4  -     yes    yes      yes    yes     1      yes   -     old  yes  iptables 2.0
-        1.37  v1beta4  -     yes    yes      yes    yes     1      yes   -     old  yes  iptables 2.0
-        1.40  v1beta4  -     yes    yes      yes    yes     1      yes   -     gate yes  iptables 2.0
-        1.43  v1beta4  -     yes    yes      yes    yes     1      yes   -     -    yes  iptables 2.0
+        minor kubeadm  pause admins endpoint cgroup refuses taints wsock track ipvs nft  default  kernel containerd
+        1.24  v1beta3  yes   -      -        -      -       2      -     yes   yes  -    ipvs     -      1.5
+        1.25  v1beta3  yes   -      -        -      -       1      -     yes   yes  -    ipvs     -      1.5
+        1.26  v1beta3  yes   -      -        -      -       1      -     yes   yes  -    ipvs     -      1.6
+        1.27  v1beta3  yes   -      yes      -      -       1      -     yes   yes  -    ipvs     -      1.6
+        1.28  v1beta3  yes   -      yes      -      -       1      -     yes   yes  -    ipvs     -      1.6
+        1.29  v1beta3  yes   yes    yes      -      -       1      -     yes   yes  gate ipvs     -      1.6
+        1.30  v1beta3  yes   yes    yes      -      -       1      -     yes   yes  gate ipvs     -      1.6
+        1.31  v1beta4  yes   yes    yes      yes    -       1      -     yes   yes  yes  ipvs     -      1.6
+        1.32  v1beta4  yes   yes    yes      yes    -       1      -     -     yes  yes  ipvs     4.19   1.6
+        1.33  v1beta4  yes   yes    yes      yes    -       1      -     -     yes  yes  ipvs     4.19   1.6
+        1.34  v1beta4  yes   yes    yes      yes    -       1      -     -     yes  yes  ipvs     -      1.6
+        1.35  v1beta4  -     yes    yes      yes    yes     1      -     -     old  yes  iptables -      1.6
+        1.36  v1beta4  -     yes    yes      yes    yes     1      yes   -     old  yes  iptables -      2.0
+        1.37  v1beta4  -     yes    yes      yes    yes     1      yes   -     old  yes  iptables -      2.0
+        1.40  v1beta4  -     yes    yes      yes    yes     1      yes   -     gate yes  iptables -      2.0
+        1.43  v1beta4  -     yes    yes      yes    yes     1      yes   -     -    yes  iptables -      2.0
         ");
     }
 

@@ -88,11 +88,18 @@ impl Step for KubeadmInit {
             self.refuse_a_second_cluster()?;
         }
         note_kubelet(cx).await?;
+        // A disk of its own has this in it, and kubeadm begins a store in an empty directory alone. If need be, fsck
+        // makes it anew.
+        let remains = self.reset.data.iter().map(|data| {
+            let path = host::quote(data.join("lost+found").as_str());
+            format!("rmdir {path} 2>/dev/null || true; ")
+        });
+        let remains: String = remains.collect();
         let script = format!(
             "missing=$({STATE})
 if [ -e {NOTES}/init ]; then {signed}
 elif [ -z \"$missing\" ]; then exit 0
-else quietly kubeadm init phase preflight --config {CONFIG}; : > {NOTES}/init; fi
+else {remains}quietly kubeadm init phase preflight --config {CONFIG}; : > {NOTES}/init; fi
 quietly kubeadm init --config {CONFIG} --skip-phases preflight --skip-token-print
 rm -f {NOTES}/init \"$log\"",
             signed = without_signed(&self.certificates),

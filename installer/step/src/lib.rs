@@ -33,6 +33,7 @@ mod in_turn;
 mod install_packages;
 mod install_programs;
 mod keep_etcd_authority;
+mod keep_sysctls;
 mod kubeadm;
 mod kubeadm_control_plane;
 mod kubeadm_etcd;
@@ -92,7 +93,7 @@ mod wait_ready;
 mod write_kubeconfig;
 
 pub use apply_manifest::ApplyManifest;
-pub use apply_sysctls::ApplySysctls;
+pub use apply_sysctls::{ApplySysctls, Sysctl, Wanted};
 pub use authority_hash::authority_hash;
 pub use await_cni_network::AwaitCniNetwork;
 pub use await_heartbeat::AwaitHeartbeat;
@@ -128,6 +129,7 @@ pub use in_turn::InTurn;
 pub use install_packages::InstallPackages;
 pub use install_programs::{InstallPrograms, LocalProgram};
 pub use keep_etcd_authority::KeepEtcdAuthority;
+pub use keep_sysctls::KeepSysctls;
 pub use kubeadm_control_plane::KubeadmControlPlane;
 pub use kubeadm_etcd::KubeadmEtcd;
 pub use kubeadm_init::KubeadmInit;
@@ -147,9 +149,9 @@ pub use packages::{LocalPackage, RepositoryFile, SystemPackages};
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use pod_network::PodNetwork;
 pub use preflight::{
-    Bringer, FOUNDATION, Finding, Held, Identity, JudgeSurveys, KeptAuthority, Leftover, MARKER,
-    Memory, Neighbour, Port, Program, ProgramFeature, Requirements, SelinuxBoolean, SharedAddress,
-    Space, Survey, SurveyHost, System,
+    Bringer, CgroupV1, Eviction, FOUNDATION, Finding, Held, Identity, JudgeSurveys, KeptAuthority, KernelSince,
+    Leftover, MARKER, Memory, Neighbour, Observed, Port, Program, ProgramFeature, Requirements,
+    Rival, SelinuxBoolean, SharedAddress, SiteName, Socket, Space, Survey, SurveyHost, System,
 };
 pub use prepare_vrrp::{PrepareVrrp, Vrrp};
 pub use promote_etcd_member::PromoteEtcdMember;

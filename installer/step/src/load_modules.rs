@@ -20,6 +20,8 @@ pub struct KernelModule {
 pub enum Feature {
     Path(&'static str),
     Filesystem(&'static str),
+    /// Nowhere but in the lists of modules that are loaded, and of those that are built in.
+    Module,
 }
 
 /// Loads kernel modules now; a file under `/etc/modules-load.d` does it at boot. A feature that is built in has no
@@ -35,6 +37,13 @@ impl KernelModule {
             Feature::Path(path) => format!("[ -e {} ]", host::quote(path)),
             Feature::Filesystem(name) => {
                 format!("grep -qw {} /proc/filesystems", host::quote(name))
+            }
+            Feature::Module => {
+                let name = self.name;
+                format!(
+                    "{{ [ -e /sys/module/{name} ] || \
+                     grep -qs '/{name}\\.ko' \"/lib/modules/$(uname -r)/modules.builtin\"; }}"
+                )
             }
         }
     }

@@ -3,9 +3,15 @@
 
 mod ask;
 mod authorities;
+mod disks;
 mod guards;
 mod judge;
+mod kernel;
+mod names;
+mod observed;
+mod others;
 mod packages;
+mod routes;
 mod running;
 mod shared;
 mod together;
@@ -17,13 +23,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use camino::Utf8Path;
 use engine::{Cx, Data, Slot, State, Step, StepError};
+use ipnet::IpNet;
 
 use crate::KernelModule;
 use crate::before;
 use crate::packages::SystemPackages;
 
 pub use authorities::KeptAuthority;
+pub use disks::Eviction;
 pub use guards::SelinuxBoolean;
+pub use kernel::{CgroupV1, KernelSince};
+pub use names::SiteName;
+pub use observed::Observed;
+pub use others::{Rival, Socket};
 pub use shared::{Held, SharedAddress};
 pub use together::{Identity, JudgeSurveys};
 
@@ -47,6 +59,21 @@ pub struct Requirements {
     /// Directories that programs are run from.
     pub executable: Vec<String>,
     pub memory: Option<Memory>,
+    /// What becomes of it with cgroup v1.
+    pub cgroup_v1: CgroupV1,
+    pub kernels: Vec<KernelSince>,
+    /// Networks that its programs must have a route to.
+    pub routed: Vec<IpNet>,
+    /// It will forward IPv6 packets.
+    pub forwards_v6: bool,
+    /// The names that it must know others by.
+    pub names: Vec<SiteName>,
+    /// What cannot be at work beside kubexm's own.
+    pub rivals: Vec<Rival>,
+    pub sockets: Vec<Socket>,
+    /// Where file systems of containers are laid over each other.
+    pub overlay: Option<String>,
+    pub evictions: Vec<Eviction>,
     /// Controllers of cgroups, v1 or v2.
     pub controllers: Vec<&'static str>,
     /// What the kernel must have, or be able to load.
@@ -132,17 +159,11 @@ pub struct ProgramFeature {
     pub package: &'static str,
 }
 
-/// A path, and what it is a sign of.
+/// A path, or a pattern with one star, and what it is a sign of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
     pub path: String,
     pub of: &'static str,
-}
-
-impl Leftover {
-    fn is_in(&self, directory: &Utf8Path) -> bool {
-        Utf8Path::new(&self.path).starts_with(directory)
-    }
 }
 
 /// Something that is wrong, and what to do about it.
@@ -170,6 +191,7 @@ pub struct Survey {
     pub clock_ahead_ms: i64,
     pub round_trip_ms: u64,
     pub shared: Vec<SharedAddress>,
+    pub observed: Observed,
     pub findings: Vec<Finding>,
 }
 
@@ -198,7 +220,13 @@ impl Step for SurveyHost {
         let facts = cx.host.facts().await?;
         let marker = cx.host.read(MARKER.into()).await?;
         let marker = marker.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+        let seen = observed::look(cx, &self.requirements).await?;
         let mut findings = judge::judge_facts(&self.requirements, &facts);
+        findings.extend(kernel::judge(&self.requirements, &facts));
+        findings.extend(disks::judge_noexec(&self.requirements, &facts, &seen));
+        findings.extend(disks::judge_overlay(&self.requirements, &seen));
+        findings.extend(routes::judge(&self.requirements, &seen));
+        findings.extend(names::judge(&self.requirements, &seen));
         findings.extend(ask::find_lacks(cx, &self.requirements, &facts).await?);
         findings.extend(packages::find_lacks(cx, &self.requirements, &facts).await?);
         findings.extend(ask::find_distant(cx, &self.requirements).await?);
@@ -219,12 +247,15 @@ impl Step for SurveyHost {
             None => {
                 // On a cluster that works it does let them through.
                 guards::warn(cx, &guards);
-                findings.extend(judge::judge_room(&self.requirements, &facts));
+                findings.extend(judge::judge_ports(&self.requirements, &facts));
+                findings.extend(disks::judge_space(&self.requirements, &facts, &seen));
+                findings.extend(others::judge_rivals(&self.requirements, &seen));
                 findings.extend(shared::judge_held(&shared));
                 let kept = before::kept_data(cx, &self.requirements.cluster).await?;
-                let mut leftovers = self.requirements.leftovers.clone();
-                leftovers.retain(|leftover| !kept.iter().any(|dir| leftover.is_in(dir)));
-                findings.extend(ask::find_leftovers(cx, &leftovers).await?);
+                let is_kept =
+                    |path: &str| kept.iter().any(|dir| Utf8Path::new(path).starts_with(dir));
+                let left = others::judge_leftovers(&self.requirements, &seen, is_kept);
+                findings.extend(left);
             }
         }
         self.survey.fill(Survey {
@@ -233,6 +264,7 @@ impl Step for SurveyHost {
             clock_ahead_ms: facts.clock_ahead_ms,
             round_trip_ms: facts.round_trip_ms,
             shared,
+            observed: seen,
             findings,
         });
         Ok(State::Satisfied)

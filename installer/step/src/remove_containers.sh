@@ -11,22 +11,34 @@ containers() {
 	if command -v crictl >/dev/null; then
 		timeout 300 crictl --runtime-endpoint "unix://$socket" rmp --all --force >/dev/null 2>&1 || true
 	fi
-	for namespace in $(timeout 30 ctr namespaces ls -q 2>/dev/null); do
-		for task in $(timeout 30 ctr -n "$namespace" tasks ls -q 2>/dev/null); do
-			timeout 30 ctr -n "$namespace" tasks rm --force "$task" >/dev/null 2>&1 || true
-		done
-		for container in $(timeout 30 ctr -n "$namespace" containers ls -q 2>/dev/null); do
-			timeout 30 ctr -n "$namespace" containers rm "$container" >/dev/null 2>&1 || true
-		done
+	for task in $(timeout 30 ctr -n k8s.io tasks ls -q 2>/dev/null); do
+		timeout 30 ctr -n k8s.io tasks rm --force "$task" >/dev/null 2>&1 || true
 	done
+	for container in $(timeout 30 ctr -n k8s.io containers ls -q 2>/dev/null); do
+		timeout 30 ctr -n k8s.io containers rm "$container" >/dev/null 2>&1 || true
+	done
+	# Other namespaces are others': they would lose their containerd.
+	others=
+	for namespace in $(timeout 30 ctr namespaces ls -q 2>/dev/null); do
+		[ "$namespace" != k8s.io ] || continue
+		[ -z "$(timeout 30 ctr -n "$namespace" tasks ls -q 2>/dev/null)" ] || others="$others $namespace"
+	done
+	if [ -n "$others" ]; then
+		echo "containers that are not of Kubernetes run in containerd, in its namespaces$others: stop them first" >&2
+		return 1
+	fi
 }
 
+# Those of Kubernetes alone.
 shims() {
 	for program in /proc/[0-9]*/exe; do
 		case $(readlink "$program" 2>/dev/null) in
 		"$shim" | "$shim (deleted)")
 			pid=${program#/proc/}
-			echo "${pid%/exe}"
+			pid=${pid%/exe}
+			if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -e '-namespace k8s\.io '; then
+				echo "$pid"
+			fi
 			;;
 		esac
 	done

@@ -23,6 +23,11 @@ if [ "$what" = data ]; then
 	exit
 fi
 
+# Its unit says where the kubelet keeps pods, if elsewhere than usual: of its flags the last one counts.
+root=$(sed -n 's/.*--root-dir=\([^" ]*\).*/\1/p' /etc/systemd/system/kubelet.service \
+	/etc/systemd/system/kubelet.service.d/*.conf 2>/dev/null | tail -n 1)
+root=${root:-/var/lib/kubelet}
+
 systemctl disable --now kubelet 2>/dev/null
 
 if crictl info >/dev/null 2>&1; then
@@ -40,11 +45,19 @@ for group in /sys/fs/cgroup/kubepods* /sys/fs/cgroup/*/kubepods*; do
 done
 
 # Deepest first. The directory itself may be a disk of its own, and stays one.
-kubelet=$(place /var/lib/kubelet)
+kubelet=$(place "$root")
 cut -d' ' -f2 /proc/self/mounts | LC_ALL=C sort -r | while IFS= read -r mount; do
 	mount=$(printf '%b' "$mount")
 	case $mount in "$kubelet"/*) umount "$mount" 2>/dev/null || umount -l "$mount" ;; esac
 done
+# Somebody may have named a directory that holds more than the kubelet's.
+if [ "$root" != /var/lib/kubelet ]; then
+	for name in actuated_pods_state allocated_pods_state checkpoints cpu_manager_state device-plugins \
+		dra_manager_state memory_manager_state pki plugins plugins_registry pod-resources pods usernamespaces; do
+		if [ -d "$root/$name" ]; then empty "$root/$name"; else rm -f "$root/$name"; fi
+	done
+	rmdir "$root" 2>/dev/null
+fi
 for directory in /var/lib/kubelet /etc/kubernetes /var/lib/cni /var/log/pods /var/log/containers \
 	/var/lib/calico /var/run/calico /run/flannel /var/lib/kubexm/kubeadm "$@"; do
 	empty "$directory"

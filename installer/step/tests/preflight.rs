@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use engine::{Cx, Slot, State, Step};
 use event::{Event, Events, Progress, Sink};
-use host::Facts;
 use host::fake::{FakeHost, facts};
+use host::{Cgroup, Facts};
 use jiff::Timestamp;
 use step::{
-    Bringer, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KeptAuthority, KernelModule,
-    Leftover, MARKER, Memory, Port, Program, ProgramFeature, Requirements, SelinuxBoolean, Space,
-    Survey, SurveyHost, System,
+    Bringer, CgroupV1, Eviction, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KeptAuthority, KernelModule,
+    KernelSince, Leftover, MARKER, Memory, Port, Program, ProgramFeature, Requirements, Rival,
+    SelinuxBoolean, SiteName, Socket, Space, Survey, SurveyHost, System,
 };
 
 fn requirements() -> Requirements {
@@ -78,9 +78,24 @@ fn requirements() -> Requirements {
             package: "systemd",
             bringer: Bringer::System,
         }],
-        leftovers: vec![Leftover {
-            path: "/etc/kubernetes".into(),
-            of: "another Kubernetes",
+        leftovers: [
+            ("/etc/kubernetes", "another Kubernetes"),
+            ("/sys/class/net/cali*", "another pods' network"),
+        ]
+        .map(|(path, of)| Leftover {
+            path: path.into(),
+            of,
+        })
+        .into(),
+        rivals: vec![Rival {
+            unit: "docker.service",
+            why: "it would be Docker's containerd no more",
+            fix: "remove it",
+        }],
+        sockets: vec![Socket {
+            path: "/run/containerd/containerd.sock",
+            of: "containerd",
+            unit: "containerd.service",
         }],
         addresses: vec!["10.0.0.1".parse::<IpAddr>().unwrap()],
         ..Requirements::default()
@@ -260,13 +275,248 @@ async fn what_the_host_lacks_when_it_is_asked() {
     ");
 }
 
+/// A host that says this of itself where it is asked by name.
+fn telling(asked: &str) -> FakeHost {
+    host("node1", |_| ()).on("observe ", 0, format!("@@kubexm asked\n{asked}"))
+}
+
 #[tokio::test]
 async fn what_another_installation_left_behind() {
-    let host = host("node1", |_| ()).on("ls -A /etc/kubernetes", 0, "y\n");
+    let host = telling("trace\t/etc/kubernetes\ntrace\t/sys/class/net/cali12\n");
     insta::assert_snapshot!(judged(vec![host]).await, @r"
-    1 finding; nothing was touched
+    2 findings; nothing was touched
       node1: /etc/kubernetes is there, left behind by another Kubernetes
           fix: remove it with its own tool, or move /etc/kubernetes away
+      node1: the interface cali12 is there, left behind by another pods' network
+          fix: remove it with its own tool, or: ip link delete cali12
+    ");
+}
+
+#[tokio::test]
+async fn others_that_are_at_work() {
+    let docker = "unit\tdocker.service\tActiveState=active\n\
+                  unit\tdocker.service\tFragmentPath=/lib/systemd/system/docker.service\n\
+                  socket\t/run/containerd/containerd.sock\n";
+    insta::assert_snapshot!(judged(vec![telling(docker)]).await, @r"
+    2 findings; nothing was touched
+      node1: docker.service is at work (/lib/systemd/system/docker.service): it would be Docker's containerd no more
+          fix: remove it
+      node1: somebody listens at /run/containerd/containerd.sock, where containerd will be
+          fix: find out who, and stop it: ss -lxp src /run/containerd/containerd.sock
+    ");
+    let idle = "unit\tdocker.service\tActiveState=inactive\nunit\tdocker.service\tUnitFileState=disabled\n";
+    assert_eq!(judged(vec![telling(idle)]).await, "fit");
+}
+
+#[tokio::test]
+async fn cgroup_v1_where_kubernetes_refuses_it() {
+    let of = async |cgroup_v1: CgroupV1, cgroup: Cgroup| {
+        let wanted = Requirements {
+            cgroup_v1,
+            ..requirements()
+        };
+        let host = host("node1", |facts| facts.cgroup = cgroup);
+        judged_by(&wanted, vec![host]).await
+    };
+    assert_eq!(of(CgroupV1::Works, Cgroup::V1).await, "fit");
+    assert_eq!(of(CgroupV1::EndsKubelet, Cgroup::V2).await, "fit");
+    insta::assert_snapshot!(of(CgroupV1::EndsKubelet, Cgroup::V1).await, @r"
+    1 finding; nothing was touched
+      node1: it has cgroup v1, and the kubelet of v1.36.2 does not start there
+          fix: boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1 on the kernel's command line), or set spec.kubernetes.kubeletConfiguration: {failCgroupV1: false}
+    ");
+    insta::assert_snapshot!(of(CgroupV1::EndsKubeadm, Cgroup::V1).await, @r"
+    1 finding; nothing was touched
+      node1: it has cgroup v1, and the kubeadm of v1.36.2 refuses that
+          fix: boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1 on the kernel's command line), or set spec.kubernetes.ignorePreflightErrors: [SystemVerification]
+    ");
+}
+
+#[tokio::test]
+async fn a_kernel_that_is_too_old() {
+    let wanted = Requirements {
+        kernels: vec![KernelSince {
+            release: (5, 13),
+            of: "proxyMode nftables",
+            or: "set spec.kubernetes.proxyMode: iptables",
+        }],
+        ..requirements()
+    };
+    let of = async |kernel: &str| {
+        let host = host("node1", |facts| facts.kernel = kernel.to_owned());
+        judged_by(&wanted, vec![host]).await
+    };
+    assert_eq!(of("5.13.0-rc1").await, "fit");
+    insta::assert_snapshot!(of("4.18.0-553.el8.x86_64").await, @r"
+    1 finding; nothing was touched
+      node1: its kernel is 4.18.0-553.el8.x86_64, and proxyMode nftables asks for 5.13 or newer
+          fix: boot a newer kernel, or set spec.kubernetes.proxyMode: iptables
+    ");
+}
+
+#[tokio::test]
+async fn services_that_no_route_leads_to() {
+    let wanted = Requirements {
+        routed: vec!["10.233.0.0/18".parse().unwrap()],
+        forwards_v6: true,
+        ..requirements()
+    };
+    let of = async |routes: &str| {
+        let told = format!("@@kubexm routes4\nIface Destination\n{routes}\n");
+        let host = host("node1", |_| ()).on("observe ", 0, told);
+        judged_by(&wanted, vec![host]).await
+    };
+    let own = "eth0 0000000A 00000000 0001 0 0 0 00FFFFFF 0 0 0";
+    insta::assert_snapshot!(of(own).await, @r"
+    1 finding; nothing was touched
+      node1: it has no default route, and none to 10.233.0.0/18: its programs would reach no service
+          fix: give it a default route, or one for services alone (ip route add 10.233.0.0/18 dev INTERFACE), also for the next boot
+    ");
+    let default = "eth0 00000000 0100000A 0003 0 0 0 00000000 0 0 0";
+    assert_eq!(of(default).await, "fit");
+    let services = "eth0 0000E90A 00000000 0001 0 0 0 00C0FFFF 0 0 0";
+    assert_eq!(of(services).await, "fit");
+    // What it does not tell is not held against it.
+    assert_eq!(judged_by(&wanted, vec![host("node1", |_| ())]).await, "fit");
+
+    let zeros = "0".repeat(32);
+    let advertised = |accepts: &str| {
+        format!(
+            "{default}\n@@kubexm routes6\n{zeros} 00 {zeros} 00 {zeros} 00000400 2 0 00450003 eth0\n\
+             @@kubexm accept_ra\n/proc/sys/net/ipv6/conf/eth0/accept_ra:{accepts}"
+        )
+    };
+    insta::assert_snapshot!(of(&advertised("1")).await, @r"
+    1 finding; nothing was touched
+      node1: its IPv6 default route on eth0 is a router's advertisement, which the kernel no longer takes once it forwards
+          fix: set net.ipv6.conf.eth0.accept_ra = 2, also for the next boot, or give it a route of its own
+    ");
+    assert_eq!(of(&advertised("2")).await, "fit");
+}
+
+#[tokio::test]
+async fn names_that_lead_elsewhere_or_do_not_stay() {
+    let wanted = Requirements {
+        names: vec![SiteName {
+            name: "lb.site".into(),
+            of: "the control plane",
+            addresses: vec!["10.0.0.2".parse().unwrap()],
+        }],
+        ..requirements()
+    };
+    let of = async |told: &str| {
+        let host = host("node1", |_| ()).on("observe ", 0, told);
+        judged_by(&wanted, vec![host]).await
+    };
+    insta::assert_snapshot!(of("@@kubexm hosts\n127.0.1.1 node1\n10.1.1.1 LB.site\n").await, @r"
+    1 finding; nothing was touched
+      node1: line 2 of /etc/hosts leads lb.site, the name of the control plane, to 10.1.1.1
+          fix: take the name out of it: the first line with a name counts, and kubexm's stand behind
+    ");
+    assert_eq!(of("@@kubexm hosts\n10.0.0.2 lb.site\n").await, "fit");
+    let behind = "@@kubexm hosts\n# BEGIN kubexm demo\n# END kubexm demo\n10.1.1.1 lb.site\n";
+    assert_eq!(of(behind).await, "fit");
+    let cloud = "@@kubexm cloud\n/etc/cloud/cloud.cfg:manage_etc_hosts: true\n";
+    insta::assert_snapshot!(of(cloud).await, @r"
+    1 finding; nothing was touched
+      node1: cloud-init writes /etc/hosts anew at each boot, without the names of the site (manage_etc_hosts in /etc/cloud/cloud.cfg)
+          fix: set manage_etc_hosts: false there; a file that comes later, /etc/cloud/cloud.cfg.d/99-kubexm.cfg, outweighs all but the machine's own user data
+    ");
+    let off = format!("{cloud}/etc/cloud/cloud.cfg.d/99-kubexm.cfg:manage_etc_hosts: false\n");
+    assert_eq!(of(&off).await, "fit");
+}
+
+#[tokio::test]
+async fn a_disk_that_the_kubelet_would_find_too_full() {
+    let eviction = |path: &str, percent, signal| Eviction {
+        path: path.into(),
+        percent,
+        signal,
+    };
+    let wanted = Requirements {
+        evictions: vec![
+            eviction("/var/lib/kubelet", 10, "nodefs.available"),
+            eviction("/var/lib/containerd", 15, "imagefs.available"),
+        ],
+        ..requirements()
+    };
+    let of = async |free: u64| {
+        let host = host("node1", |facts| {
+            facts.disks.get_mut("/").unwrap().free = free << 30
+        });
+        judged_by(&wanted, vec![host]).await
+    };
+    insta::assert_snapshot!(of(17).await, @r"
+    1 finding; nothing was touched
+      node1: / would have 14336 of 102400 MiB free, and with less than 15 % the kubelet evicts pods (imagefs.available)
+          fix: make room there, mount a larger disk, or lower spec.kubernetes.kubeletConfiguration.evictionHard
+    ");
+    assert_eq!(of(18).await, "fit");
+}
+
+#[tokio::test]
+async fn disks_are_judged_where_links_lead() {
+    let wanted = Requirements {
+        overlay: Some("/var/lib/containerd".into()),
+        ..requirements()
+    };
+    let of = async |kind: &str| {
+        let told = format!(
+            "@@kubexm asked\nplace\t/var/lib/etcd\t/data/etcd\text2/ext3\n\
+             place\t/usr/local/bin\t/data/bin\text2/ext3\nplace\t/var/lib/containerd\t/data/c\t{kind}\n"
+        );
+        let change = |facts: &mut Facts| {
+            let mut disk = facts.disks["/"].clone();
+            disk.noexec = true;
+            disk.free = 1 << 30;
+            facts.disks.insert("/data".into(), disk);
+        };
+        let host = host("node1", change).on("observe ", 0, told);
+        judged_by(&wanted, vec![host]).await
+    };
+    insta::assert_snapshot!(of("nfs").await, @r"
+    3 findings; nothing was touched
+      node1: /data is mounted noexec, and programs must run from /usr/local/bin
+          fix: mount -o remount,exec /data, and the same in /etc/fstab
+      node1: /var/lib/containerd is on nfs, on which containers' file systems cannot be laid over each other
+          fix: put spec.registry.containerdDataDir on a local disk with ext4, or with xfs of mkfs.xfs -n ftype=1
+      node1: /data has 1024 MiB free, 3072 MiB are needed for etcd, etcd's data
+          fix: make room there, or mount a larger disk
+    ");
+    assert!(!of("xfs").await.contains("containerd"));
+}
+
+#[tokio::test]
+async fn the_machine_that_kubexm_runs_on_is_no_node() {
+    let survey = Slot::new("node1");
+    let node = Arc::new(host("node1", |_| ()));
+    let step = SurveyHost {
+        requirements: requirements(),
+        survey: survey.clone(),
+    };
+    let cx = |host: Arc<FakeHost>| Cx {
+        host,
+        progress: Progress::unseen(),
+    };
+    step.check(&cx(node)).await.unwrap();
+    let judge = JudgeSurveys {
+        surveys: vec![("node1".to_owned(), survey)],
+        unique: Vec::new(),
+        skew: Duration::from_secs(2),
+        off: Duration::from_mins(30),
+    };
+    let operator = |name: &str| {
+        let operator = FakeHost::new("(operator)");
+        let operator = operator.with_file("/etc/machine-id", healthy("node1").machine_id, 0o444);
+        Arc::new(operator.with_file("/proc/sys/kernel/hostname", format!("{name}\n"), 0o644))
+    };
+    let clone = judge.check(&cx(operator("tools"))).await.unwrap();
+    assert_eq!(clone, State::Satisfied);
+    let same = judge.check(&cx(operator("node1"))).await.unwrap_err();
+    insta::assert_snapshot!(same, @r"
+    1 finding; nothing was touched
+      node1: it is the machine that kubexm runs on, whose services and files it would change under itself
+          fix: run kubexm on another machine
     ");
 }
 
@@ -275,7 +525,7 @@ async fn data_that_stayed_when_this_cluster_left_is_no_leftover() {
     let with_data_of = |cluster: &str| {
         host("node1", |_| ())
             .on("@data", 0, "/etc/kubernetes/@data\n")
-            .on("ls -A /etc/kubernetes", 0, "y\n")
+            .on("observe ", 0, "@@kubexm asked\ntrace\t/etc/kubernetes\n")
             .with_file("/var/lib/kubexm/cluster", format!("{cluster}\n"), 0o600)
     };
     assert_eq!(judged(vec![with_data_of("demo")]).await, "fit");
@@ -300,9 +550,9 @@ async fn on_a_host_of_this_cluster_ports_disk_and_data_are_its_own() {
         facts.disks.get_mut("/").unwrap().free = 0;
     };
     let host = host("node1", change).with_file(MARKER, "demo\n", 0o644).on(
-        "ls -A /etc/kubernetes",
+        "observe ",
         0,
-        "y\n",
+        "@@kubexm asked\ntrace\t/etc/kubernetes\nunit\tdocker.service\tActiveState=active\n",
     );
     assert_eq!(judged(vec![host]).await, "fit");
 }

@@ -2,7 +2,8 @@
 
 use cluster::ProxyMode;
 use step::{
-    Bringer, Feature, KernelModule, Memory, Port, Program, ProgramFeature, SelinuxBoolean, System,
+    Bringer, Feature, KernelModule, KernelSince, Memory, Port, Program, ProgramFeature, Rival,
+    SelinuxBoolean, Socket, System, Wanted,
 };
 use templates::CorruptionCheck;
 
@@ -100,6 +101,106 @@ pub(crate) const CONTROL_PLANE_PORTS: &[Port] = &[
         number: 10259,
         of: "kube-scheduler",
     },
+];
+
+/// Where Calico tells other nodes of its pods, unless tunnels do without.
+pub(crate) const BGP_PORT: Port = Port {
+    number: 179,
+    of: "calico",
+};
+
+/// What kube-proxy needs for rules of nftables.
+pub(crate) const NFTABLES_KERNEL: KernelSince = KernelSince {
+    release: (5, 13),
+    of: "proxyMode nftables",
+    or: "set spec.kubernetes.proxyMode: iptables",
+};
+
+const OTHER_RUNTIME: &str = "install it on a host of its own, or remove it with its containers";
+const OTHER_KUBERNETES: &str = "take the host out of that cluster with its own tool first";
+
+const fn runtime(unit: &'static str, why: &'static str) -> Rival {
+    Rival {
+        unit,
+        why,
+        fix: OTHER_RUNTIME,
+    }
+}
+
+const fn kubernetes(unit: &'static str, why: &'static str) -> Rival {
+    Rival {
+        unit,
+        why,
+        fix: OTHER_KUBERNETES,
+    }
+}
+
+const fn cloud_setup(unit: &'static str) -> Rival {
+    Rival {
+        unit,
+        why: "its routing rules lead pods' packets astray",
+        fix: "systemctl disable --now nm-cloud-setup.timer nm-cloud-setup.service, then reboot",
+    }
+}
+
+/// What cannot be at work on a node before it is one.
+pub(crate) const RIVALS: &[Rival] = &[
+    runtime(
+        "containerd.service",
+        "kubexm's containerd takes its name, its socket and its data",
+    ),
+    runtime(
+        "docker.service",
+        "its containers would lose their containerd to kubexm's",
+    ),
+    runtime("cri-docker.service", "another runtime for a kubelet"),
+    runtime(
+        "crio.service",
+        "another runtime, with pods' networks of its own",
+    ),
+    runtime(
+        "isulad.service",
+        "another runtime, with pods' networks of its own",
+    ),
+    kubernetes("kubelet.service", "a kubelet of another Kubernetes"),
+    kubernetes("k3s.service", "another Kubernetes"),
+    kubernetes("k3s-agent.service", "another Kubernetes"),
+    kubernetes("rke2-server.service", "another Kubernetes"),
+    kubernetes("rke2-agent.service", "another Kubernetes"),
+    kubernetes("k0scontroller.service", "another Kubernetes"),
+    kubernetes("k0sworker.service", "another Kubernetes"),
+    kubernetes(
+        "snap.microk8s.daemon-kubelite.service",
+        "another Kubernetes",
+    ),
+    cloud_setup("nm-cloud-setup.service"),
+    cloud_setup("nm-cloud-setup.timer"),
+];
+
+/// Where containerd of kubexm will listen.
+pub(crate) const SOCKETS: &[Socket] = &[Socket {
+    path: "/run/containerd/containerd.sock",
+    of: "containerd",
+    unit: "containerd.service",
+}];
+
+/// What others leave on a node, by patterns with one star at most. A configuration of a network counts before that of the
+/// plugin is there, and an old certificate more than a new way to get one.
+pub(crate) const LEFTOVERS: &[(&str, &str)] = &[
+    ("/etc/containerd/config.toml", "another containerd"),
+    ("/etc/kubernetes", "another Kubernetes"),
+    ("/etc/rancher", "another Kubernetes (RKE2 or k3s)"),
+    ("/var/lib/kubelet/pki", "another kubelet"),
+    ("/etc/cni/net.d/*.conf", "another pods' network"),
+    ("/etc/cni/net.d/*.conflist", "another pods' network"),
+    ("/etc/cni/net.d/*.json", "another pods' network"),
+    ("/var/lib/cni/networks", "another pods' network"),
+    ("/sys/class/net/cni0", "another pods' network"),
+    ("/sys/class/net/flannel.*", "flannel"),
+    ("/sys/class/net/cali*", "calico"),
+    ("/sys/class/net/vxlan.calico", "calico"),
+    ("/sys/class/net/cilium_*", "cilium"),
+    ("/sys/class/net/kube-ipvs0", "another kube-proxy"),
 ];
 
 /// What kubeadm asks of a master as well.
@@ -265,21 +366,42 @@ pub(crate) const MODULES: &[KernelModule] = &[
     },
 ];
 
+/// And where kube-proxy forwards by ipvs: the switch itself, and its ways to choose.
+pub(crate) const IPVS_MODULES: &[KernelModule] = &[
+    KernelModule {
+        name: "ip_vs",
+        shows: Feature::Path("/proc/sys/net/ipv4/vs"),
+    },
+    KernelModule {
+        name: "ip_vs_rr",
+        shows: Feature::Module,
+    },
+    KernelModule {
+        name: "ip_vs_wrr",
+        shows: Feature::Module,
+    },
+    KernelModule {
+        name: "ip_vs_sh",
+        shows: Feature::Module,
+    },
+];
+
 /// The kernel parameters of a host that runs containers.
-pub(crate) const SYSCTLS: &[(&str, &str)] = &[
-    ("net.bridge.bridge-nf-call-iptables", "1"),
-    ("net.bridge.bridge-nf-call-ip6tables", "1"),
-    ("net.ipv4.ip_forward", "1"),
-    ("fs.inotify.max_user_instances", "8192"),
-    ("fs.inotify.max_user_watches", "524288"),
-    ("vm.max_map_count", "262144"),
-    ("vm.overcommit_memory", "1"),
-    ("kernel.panic", "10"),
-    ("kernel.panic_on_oops", "1"),
+pub(crate) const SYSCTLS: &[(&str, Wanted)] = &[
+    ("net.bridge.bridge-nf-call-iptables", Wanted::Exactly(1)),
+    ("net.bridge.bridge-nf-call-ip6tables", Wanted::Exactly(1)),
+    ("net.ipv4.ip_forward", Wanted::Exactly(1)),
+    ("fs.inotify.max_user_instances", Wanted::AtLeast(8192)),
+    ("fs.inotify.max_user_watches", Wanted::AtLeast(524_288)),
+    ("vm.max_map_count", Wanted::AtLeast(262_144)),
+    ("vm.overcommit_memory", Wanted::Exactly(1)),
+    ("kernel.panic", Wanted::Exactly(10)),
+    ("kernel.panic_on_oops", Wanted::Exactly(1)),
 ];
 
 /// And where pods have IPv6 addresses.
-pub(crate) const SYSCTLS_V6: &[(&str, &str)] = &[("net.ipv6.conf.all.forwarding", "1")];
+pub(crate) const SYSCTLS_V6: &[(&str, Wanted)] =
+    &[("net.ipv6.conf.all.forwarding", Wanted::Exactly(1))];
 
 /// The first two numbers of a version, with or without its v.
 pub(crate) fn minor(version: &str) -> (u32, u32) {

@@ -2,16 +2,16 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use cluster::Host;
+use cluster::{Host, ProxyMode};
 use engine::{Step, StepError, Task};
-
 use step::{
-    ApplySysctls, DisableSwap, EditBlock, KernelModule, LoadModules, MarkHost, SetHostname,
+    ApplySysctls, DisableSwap, EditBlock, KeepSysctls, KernelModule, LoadModules, MarkHost,
+    SetHostname, Sysctl,
 };
-use templates::{HostEntry, HostsBlock, Modules, Sysctls, Template};
+use templates::{HostEntry, HostsBlock, Modules, Template};
 
 use crate::Site;
-use crate::facts::{MODULES, SYSCTLS, SYSCTLS_V6};
+use crate::facts::{IPVS_MODULES, MODULES, SYSCTLS, SYSCTLS_V6};
 use crate::files::text;
 use crate::site::names;
 
@@ -79,15 +79,23 @@ fn hosts_block(site: &Site, endpoint: &[IpAddr]) -> String {
     lines
 }
 
-/// What hosts that run containers need of their kernel: modules, parameters, no swap. Now and at boot.
+/// What hosts that run containers need of their kernel: modules, parameters, no swap unless their kubelets bear it. Now
+/// and at boot.
 #[must_use]
 pub fn kernel(site: &Site) -> Task {
-    let modules: Vec<KernelModule> = MODULES.to_vec();
+    Task::new("kernel").on_each(&names(site.runtime_hosts()), |_| kernel_steps(site))
+}
+
+fn kernel_steps(site: &Site) -> Vec<Arc<dyn Step>> {
+    let modules = site.modules();
     let dual = site.cluster.spec.network.kube_pods_cidr.v6.is_some();
-    let settings: Vec<(String, String)> = SYSCTLS
+    let settings: Vec<Sysctl> = SYSCTLS
         .iter()
         .chain(SYSCTLS_V6.iter().filter(|_| dual))
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .map(|(key, wanted)| Sysctl {
+            key: (*key).to_owned(),
+            wanted: *wanted,
+        })
         .collect();
     let modules_conf = rendered(&Modules {
         names: modules
@@ -95,20 +103,31 @@ pub fn kernel(site: &Site) -> Task {
             .map(|module| module.name.to_owned())
             .collect(),
     });
-    let sysctl_conf = rendered(&Sysctls {
-        settings: settings.clone(),
-    });
-    // The last name of all wins at boot; /etc/sysctl.conf counts as 99-sysctl.conf.
     let mut steps: Vec<Arc<dyn Step>> = vec![
         text("/etc/modules-load.d/kubexm.conf", modules_conf),
         Arc::new(LoadModules { modules }),
-        text("/etc/sysctl.d/99-zz-kubexm.conf", sysctl_conf),
+        // The last name of all wins at boot; /etc/sysctl.conf counts as 99-sysctl.conf.
+        Arc::new(KeepSysctls {
+            path: "/etc/sysctl.d/99-zz-kubexm.conf".into(),
+            settings: settings.clone(),
+        }),
         Arc::new(ApplySysctls { settings }),
     ];
     if !site.cluster.spec.kubernetes.keeps_swap() {
         steps.push(Arc::new(DisableSwap));
     }
-    Task::new("kernel").on_each(&names(site.runtime_hosts()), |_| steps.clone())
+    steps
+}
+
+impl Site {
+    /// The modules that the kernel of a host with containers must have: those of its own, and of the way to services.
+    pub(crate) fn modules(&self) -> Vec<KernelModule> {
+        let forwarding = match self.cluster.spec.kubernetes.proxy_mode() {
+            ProxyMode::Ipvs => IPVS_MODULES,
+            ProxyMode::Iptables | ProxyMode::Nftables => &[],
+        };
+        MODULES.iter().chain(forwarding).copied().collect()
+    }
 }
 
 /// A template's text. That it renders with every context of its type is what the templates' tests prove.
@@ -123,4 +142,32 @@ pub(crate) fn rendered_late(template: &impl Template) -> Result<String, StepErro
     template
         .render()
         .map_err(|error| StepError::new(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::site;
+
+    fn steps(kubernetes: &str) -> Vec<String> {
+        let site = site(&format!("kubernetes: {{{kubernetes}}}"));
+        let steps = kernel_steps(&site);
+        steps.iter().map(|step| step.describe()).collect()
+    }
+
+    #[test]
+    fn swap_stays_on_where_the_kubelets_bear_it() {
+        let off = "turn swap off".to_owned();
+        assert!(steps("proxyMode: iptables").contains(&off));
+        assert!(steps("kubeletConfiguration: {failSwapOn: true}").contains(&off));
+        assert!(!steps("kubeletConfiguration: {failSwapOn: false}").contains(&off));
+    }
+
+    #[test]
+    fn what_forwards_to_services_is_loaded() {
+        let iptables = "load kernel modules overlay, br_netfilter, nf_conntrack";
+        assert_eq!(steps("proxyMode: iptables")[1], iptables);
+        let ipvs = format!("{iptables}, ip_vs, ip_vs_rr, ip_vs_wrr, ip_vs_sh");
+        assert_eq!(steps("proxyMode: ipvs")[1], ipvs);
+    }
 }

@@ -3,19 +3,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use artifact::ImageEntry;
-use cluster::{Arch, EtcdType, ExternalLoadBalancer, Host, KubernetesType, NetworkPlugin, Role};
+use cluster::{
+    Arch, EtcdType, ExternalLoadBalancer, Host, KubernetesType, NetworkPlugin, ProxyMode, Role,
+    TunnelMode,
+};
 use engine::{Order, Slot, Step, Task};
 use step::{
-    Identity, JudgeSurveys, Leftover, Neighbour, Port, Requirements, Space, Survey, SurveyHost,
-    SystemPackages,
+    CgroupV1, Eviction, Identity, JudgeSurveys, KernelSince, Leftover, Neighbour, Port,
+    Requirements, SiteName, Space, Survey, SurveyHost, SystemPackages,
 };
 
 use crate::balancer::HEALTH_PORT;
 use crate::facts::{
-    CONNTRACK, CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, DIFF, ETCD_PORTS, FLOCK,
-    KEEPALIVED, MODULES, NGINX_STREAM, NODE_PORTS, NODE_PROGRAMS, PROGRAMS, ROUTE_PROGRAMS,
-    SELINUX_HAPROXY, SELINUX_KEEPALIVED, SELINUX_NGINX, SHARING_PROGRAMS, SYSTEMS, USER_PROGRAMS,
-    forwarding_programs,
+    BGP_PORT, CONNTRACK, CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, CONTROLLERS, DIFF, ETCD_PORTS,
+    FLOCK, KEEPALIVED, LEFTOVERS, NFTABLES_KERNEL, NGINX_STREAM, NODE_PORTS, NODE_PROGRAMS,
+    PROGRAMS, RIVALS, ROUTE_PROGRAMS, SELINUX_HAPROXY, SELINUX_KEEPALIVED, SELINUX_NGINX,
+    SHARING_PROGRAMS, SOCKETS, SYSTEMS, USER_PROGRAMS, forwarding_programs,
 };
 use crate::kube_pki::kept_authorities;
 use crate::packages::system_packages;
@@ -26,6 +29,9 @@ const SKEW: Duration = Duration::from_secs(2);
 
 /// Certificates are made valid from an hour ago.
 const OFF: Duration = Duration::from_mins(30);
+
+/// The check by which kubeadm refuses kernels and cgroups.
+const SYSTEM_VERIFICATION: &str = "SystemVerification";
 
 /// Looks at every host, then judges all that was found in one report. A host that is down fails by itself and keeps
 /// nobody from going on.
@@ -53,10 +59,19 @@ pub fn survey(site: &Site) -> Task {
         vec![Arc::new(JudgeSurveys {
             surveys,
             unique: unique(&site.cluster),
-            skew: SKEW,
+            skew: skew(&site.cluster),
             off: OFF,
         })],
     )
+}
+
+/// Clocks that chrony will set need not agree yet: it does so before anything else goes by them.
+fn skew(cluster: &cluster::Cluster) -> Duration {
+    if cluster.spec.system.ntp_servers.is_empty() {
+        SKEW
+    } else {
+        OFF
+    }
 }
 
 /// Names that are given anew may be the same before.
@@ -80,6 +95,7 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
         programs: PROGRAMS.to_vec(),
         packages: system_packages(site, host),
         timezone: site.cluster.spec.system.timezone.clone(),
+        names: site_names(site, host),
         ..Requirements::default()
     };
     let is = |hosts: &[&Host]| hosts.iter().any(|other| other.name == host.name);
@@ -180,12 +196,13 @@ fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
         path.clone(),
     ]);
     wanted.space.push(Space {
-        path,
+        path: path.clone(),
         bytes,
         of: "containerd's images",
     });
     wanted.controllers.extend_from_slice(CONTROLLERS);
-    wanted.modules.extend_from_slice(MODULES);
+    wanted.modules.extend(site.modules());
+    of_kubernetes(site, wanted);
     wanted.ports.extend_from_slice(NODE_PORTS);
     wanted.programs.extend_from_slice(NODE_PROGRAMS);
     if spec.kubernetes.kind == KubernetesType::Kubeadm {
@@ -197,21 +214,107 @@ fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
     wanted
         .programs
         .extend_from_slice(forwarding_programs(spec.kubernetes.proxy_mode()));
-    wanted.leftovers.extend(
-        [
-            ("/etc/containerd/config.toml", "another containerd"),
-            ("/etc/kubernetes", "another Kubernetes"),
-            ("/etc/rancher", "another Kubernetes (RKE2 or k3s)"),
-        ]
-        .map(|(path, of)| Leftover {
-            path: path.to_owned(),
+    wanted
+        .leftovers
+        .extend(LEFTOVERS.iter().map(|(path, of)| Leftover {
+            path: (*path).to_owned(),
             of,
-        }),
-    );
+        }));
+    wanted.rivals.extend_from_slice(RIVALS);
+    wanted.sockets.extend_from_slice(SOCKETS);
+    wanted.overlay = Some(path);
+    wanted.evictions = evictions(site);
     if spec.network.plugin == NetworkPlugin::Bridge {
         wanted.programs.extend_from_slice(ROUTE_PROGRAMS);
         wanted.neighbours = neighbours(site, host);
     }
+}
+
+/// What this version of Kubernetes, its network and its way to services ask of kernel and routes.
+fn of_kubernetes(site: &Site, wanted: &mut Requirements) {
+    let (spec, traits) = (&site.cluster.spec, site.traits());
+    let kubernetes = &spec.kubernetes;
+    let settings = &kubernetes.kubelet_configuration;
+    let by_kubeadm = kubernetes.kind == KubernetesType::Kubeadm;
+    let ignored = &kubernetes.ignore_preflight_errors;
+    let judges = by_kubeadm
+        && !ignored
+            .iter()
+            .any(|name| name == SYSTEM_VERIFICATION || name == "all");
+    let told = settings
+        .get("failCgroupV1")
+        .and_then(serde_json::Value::as_bool);
+    wanted.cgroup_v1 = match told {
+        Some(true) => CgroupV1::EndsKubelet,
+        None if traits.refuses_cgroup_v1 => CgroupV1::EndsKubelet,
+        Some(false) | None if traits.refuses_cgroup_v1 && judges => CgroupV1::EndsKubeadm,
+        Some(false) | None => CgroupV1::Works,
+    };
+    if judges && let Some(release) = traits.kubeadm_kernel {
+        wanted.kernels.push(KernelSince {
+            release,
+            of: "kubeadm",
+            or: "set spec.kubernetes.ignorePreflightErrors: [SystemVerification]",
+        });
+    }
+    let services = spec.network.kube_service_cidr.iter();
+    match kubernetes.proxy_mode() {
+        // Every node has the addresses of services itself.
+        ProxyMode::Ipvs => {}
+        ProxyMode::Iptables => wanted.routed.extend(services.map(cluster::Cidr::net)),
+        ProxyMode::Nftables => {
+            wanted.routed.extend(services.map(cluster::Cidr::net));
+            wanted.kernels.push(NFTABLES_KERNEL);
+        }
+    }
+    wanted.forwards_v6 = spec.network.kube_pods_cidr.v6.is_some();
+    if spec.network.plugin == NetworkPlugin::Calico
+        && spec.network.calico.vxlan() == TunnelMode::Never
+    {
+        wanted.ports.push(BGP_PORT);
+    }
+}
+
+/// The names that the block in a host's `/etc/hosts` has for what others must find there.
+fn site_names(site: &Site, host: &Host) -> Vec<SiteName> {
+    let cluster = &site.cluster;
+    let endpoint = SiteName {
+        name: cluster.spec.control_plane_endpoint.domain.clone(),
+        of: "the control plane",
+        addresses: site.endpoint_on(host),
+    };
+    let registry = cluster.registry_host().map(|registry| SiteName {
+        name: cluster.registry_domain().to_owned(),
+        of: "the registry",
+        addresses: registry.internal_ips(),
+    });
+    let names = [Some(endpoint), registry].into_iter().flatten();
+    names.filter(|name| !name.addresses.is_empty()).collect()
+}
+
+/// How full disks may be for the kubelet. What is said in bytes is left to it.
+fn evictions(site: &Site) -> Vec<Eviction> {
+    let spec = &site.cluster.spec;
+    let hard = spec.kubernetes.kubelet_configuration.get("evictionHard");
+    let percent = |signal: &str, default: &str| {
+        let told = hard.and_then(|hard| hard.get(signal)?.as_str());
+        let percent = told.unwrap_or(default).strip_suffix('%')?;
+        percent.parse::<u64>().ok()
+    };
+    let of = |path: String, signal: &'static str, default: &str| {
+        let percent = percent(signal, default)?;
+        Some(Eviction {
+            path,
+            percent,
+            signal,
+        })
+    };
+    let images = spec.registry.containerd_data_dir.to_string();
+    let evictions = [
+        of("/var/lib/kubelet".to_owned(), "nodefs.available", "10%"),
+        of(images, "imagefs.available", "15%"),
+    ];
+    evictions.into_iter().flatten().collect()
 }
 
 fn balancer_ports(site: &Site) -> [Port; 2] {
@@ -400,7 +503,7 @@ mod tests {
     #[test]
     fn a_master_with_etcd_must_bear_the_control_plane() {
         let wanted = of("node1");
-        let expected = [2379, 2380, 2381, 10250, 10256, 6443, 10257, 10259];
+        let expected = [2379, 2380, 2381, 179, 10250, 10256, 6443, 10257, 10259];
         assert_eq!(ports(&wanted), expected);
         let elsewhere = of_spec("node1", |spec| spec.control_plane_endpoint.port = 8443);
         assert!(ports(&elsewhere).contains(&8443) && !ports(&elsewhere).contains(&6443));
@@ -432,10 +535,14 @@ mod tests {
         let (worker, registry) = (of("worker1"), of("registry1"));
         assert_eq!(
             (ports(&worker), ports(&registry)),
-            (vec![10250, 10256, 6443, 10242], vec![5000])
+            (vec![179, 10250, 10256, 6443, 10242], vec![5000])
         );
         assert_eq!((worker.memory, registry.memory), (None, None));
-        assert_eq!(worker.modules, MODULES);
+        let modules: Vec<&str> = worker.modules.iter().map(|module| module.name).collect();
+        assert_eq!(
+            modules[..4],
+            ["overlay", "br_netfilter", "nf_conntrack", "ip_vs"]
+        );
         assert!(registry.modules.is_empty() && registry.controllers.is_empty());
         assert_eq!(registry.executable, ["/usr/local/bin"]);
     }
@@ -451,6 +558,101 @@ mod tests {
             paths.any(|path| path == "/var/lib/etcd")
         };
         assert!(store(&master) && !store(&worker));
+    }
+
+    /// Of a worker of a cluster with these settings of Kubernetes.
+    fn kubernetes(version: &str, change: impl FnOnce(&mut cluster::Kubernetes)) -> Requirements {
+        of_spec("worker1", |spec| {
+            spec.kubernetes.version = version.parse().unwrap();
+            change(&mut spec.kubernetes);
+        })
+    }
+
+    #[test]
+    fn cgroup_v1_is_refused_where_kubernetes_refuses_it() {
+        let fails = |kubernetes: &mut cluster::Kubernetes, fails: bool| {
+            let settings = &mut kubernetes.kubelet_configuration;
+            settings.insert("failCgroupV1".to_owned(), fails.into());
+        };
+        let of = |version, change: &dyn Fn(&mut cluster::Kubernetes)| {
+            kubernetes(version, change).cgroup_v1
+        };
+        assert_eq!(of("v1.34.2", &|_| ()), CgroupV1::Works);
+        assert_eq!(of("v1.35.0", &|_| ()), CgroupV1::EndsKubelet);
+        assert_eq!(of("v1.34.2", &|it| fails(it, true)), CgroupV1::EndsKubelet);
+        assert_eq!(of("v1.35.0", &|it| fails(it, false)), CgroupV1::Works);
+        let by_kubeadm = |ignored: &[&str]| {
+            let ignored: Vec<String> = ignored.iter().map(ToString::to_string).collect();
+            of("v1.35.0", &|it| {
+                it.kind = KubernetesType::Kubeadm;
+                it.ignore_preflight_errors.clone_from(&ignored);
+                fails(it, false);
+            })
+        };
+        assert_eq!(by_kubeadm(&[]), CgroupV1::EndsKubeadm);
+        assert_eq!(by_kubeadm(&["SystemVerification"]), CgroupV1::Works);
+    }
+
+    #[test]
+    fn kernel_and_routes_go_by_the_way_to_services() {
+        let of = |mode: ProxyMode| {
+            let wanted = kubernetes("v1.35.0", |it| it.proxy_mode = Some(mode));
+            (wanted.routed.len(), wanted.kernels.len())
+        };
+        assert_eq!(of(ProxyMode::Ipvs), (0, 0));
+        assert_eq!(of(ProxyMode::Iptables), (1, 0));
+        assert_eq!(of(ProxyMode::Nftables), (1, 1));
+        let by_kubeadm = |version| {
+            let wanted = kubernetes(version, |it| it.kind = KubernetesType::Kubeadm);
+            wanted.kernels.first().map(|kernel| kernel.release)
+        };
+        let asked = ["v1.31.0", "v1.32.4", "v1.33.1", "v1.34.2"].map(by_kubeadm);
+        assert_eq!(asked, [None, Some((4, 19)), Some((4, 19)), None]);
+    }
+
+    #[test]
+    fn how_full_a_disk_may_be_is_for_the_config_to_say() {
+        let of = |hard: serde_json::Value| {
+            let wanted = kubernetes("v1.34.2", |it| {
+                it.kubelet_configuration
+                    .insert("evictionHard".to_owned(), hard);
+            });
+            let evictions = wanted.evictions.iter();
+            let told = evictions.map(|eviction| format!("{} {}", eviction.path, eviction.percent));
+            told.collect::<Vec<_>>().join(", ")
+        };
+        let default = "/var/lib/kubelet 10, /var/lib/containerd 15";
+        assert_eq!(of(serde_json::json!({})), default);
+        let own = serde_json::json!({ "nodefs.available": "1%", "imagefs.available": "2Gi" });
+        assert_eq!(of(own), "/var/lib/kubelet 1");
+    }
+
+    #[test]
+    fn names_are_those_of_the_block_in_the_hosts_file() {
+        let names = |host: &str| -> Vec<String> {
+            let wanted = of(host);
+            let names = wanted.names.iter();
+            names
+                .map(|name| format!("{}: {:?}", name.of, name.addresses))
+                .collect()
+        };
+        assert_eq!(
+            names("node1"),
+            [
+                "the control plane: [172.16.0.11]",
+                "the registry: [172.16.0.10]"
+            ]
+        );
+    }
+
+    #[test]
+    fn clocks_that_will_be_set_need_not_agree_yet() {
+        let text = include_str!("../../../examples/three-etcd.yaml");
+        let mut cluster = cluster::parse("config.yaml", text).unwrap().cluster;
+        cluster.spec.system.ntp_servers.clear();
+        assert_eq!(skew(&cluster), SKEW);
+        cluster.spec.system.ntp_servers = vec!["node1".to_owned()];
+        assert_eq!(skew(&cluster), OFF);
     }
 
     fn shared(wanted: &Requirements) -> Vec<String> {

@@ -3,7 +3,7 @@
 use engine::{Cx, StepError};
 use host::{Command, Facts};
 
-use super::{Finding, Leftover, Neighbour, Program, ProgramFeature, Requirements, packages};
+use super::{Finding, Neighbour, Program, ProgramFeature, Requirements, packages};
 use crate::KernelModule;
 use crate::find_link::ask_links;
 use crate::shell::ask;
@@ -132,31 +132,6 @@ pub(super) async fn find_distant(
             Finding::new(
                 format!("{name} ({address}) is not in its own network ({networks})"),
                 "network.plugin: bridge routes from node to node without a router between; take calico or flannel",
-            )
-        })
-        .collect())
-}
-
-/// What another installation left behind; asked only before the first run.
-pub(super) async fn find_leftovers(
-    cx: &Cx,
-    leftovers: &[Leftover],
-) -> Result<Vec<Finding>, StepError> {
-    let tests: Vec<String> = leftovers
-        .iter()
-        .map(|leftover| {
-            let path = host::quote(&leftover.path);
-            format!("[ -f {path} ] || [ -n \"$(ls -A {path} 2>/dev/null)\" ] && echo y || echo n")
-        })
-        .collect();
-    let found = ask(cx, Command::script(tests.join("; "))).await?.text();
-    let found = leftovers.iter().zip(found.lines());
-    Ok(found
-        .filter(|(_, found)| *found == "y")
-        .map(|(Leftover { path, of }, _)| {
-            Finding::new(
-                format!("{path} is there, left behind by {of}"),
-                format!("remove it with its own tool, or move {path} away"),
             )
         })
         .collect())

@@ -23,10 +23,13 @@ pub(super) struct Guards {
     pub firewalls: Vec<String>,
     /// Variables by which systemd gives every service a proxy. They are the owner's.
     pub proxies: Vec<String>,
+    /// What lets run only programs that it knows, likewise.
+    pub gatekeepers: Vec<String>,
 }
 
 const LOOK: &str = r#"PATH=$PATH:/usr/sbin:/sbin
 systemctl is-active --quiet firewalld 2>/dev/null && echo firewall firewalld
+systemctl is-active --quiet fapolicyd 2>/dev/null && echo gatekeeper fapolicyd
 ufw status 2>/dev/null | grep -q '^Status: active' && echo firewall ufw
 systemctl show-environment 2>/dev/null | sed -n 's/^\([A-Za-z_]*_[Pp][Rr][Oo][Xx][Yy]\)=..*/proxy \1/p'
 [ "$(getenforce 2>/dev/null)" = Enforcing ] || exit 0
@@ -60,31 +63,51 @@ pub(super) async fn look(cx: &Cx, wanted: &Requirements) -> Result<Guards, StepE
     });
     Ok(Guards {
         findings: findings.collect(),
-        firewalls: named("firewall").into_iter().map(str::to_owned).collect(),
-        proxies: named("proxy").into_iter().map(str::to_owned).collect(),
+        firewalls: owned(named("firewall")),
+        gatekeepers: owned(named("gatekeeper")),
+        proxies: owned(named("proxy")),
     })
+}
+
+fn owned(names: Vec<&str>) -> Vec<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+fn is_active(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| format!("{} is active", names.join(" and ")))
+}
+
+fn given(variables: &[String]) -> Option<String> {
+    (!variables.is_empty())
+        .then(|| format!("systemd gives every service {}", variables.join(" and ")))
 }
 
 /// A word before it is too late to look for the reason.
 pub(super) fn warn(cx: &Cx, guards: &Guards) {
-    let (mut active, mut warnings) = (Vec::new(), Vec::new());
-    if !guards.firewalls.is_empty() {
-        let firewall = format!("{} is active", guards.firewalls.join(" and "));
-        warnings.push(format!(
-            "{firewall}: it must let nodes and their pods reach each other; the ports are in docs/installing.md"
-        ));
-        active.push(firewall);
-    }
-    if !guards.proxies.is_empty() {
-        let names = guards.proxies.join(" and ");
-        let proxy = format!("systemd gives every service {names}");
-        warnings.push(format!(
-            "{proxy}: what goes to the site's registry and to the control plane must not go through a proxy; see \
-             DefaultEnvironment in /etc/systemd/system.conf"
-        ));
-        active.push(proxy);
-    }
-    if !warnings.is_empty() {
+    let demands = [
+        (
+            is_active(&guards.firewalls),
+            "it must let nodes and their pods reach each other; the ports are in docs/installing.md",
+        ),
+        (
+            is_active(&guards.gatekeepers),
+            "it must let programs of /usr/local, /opt/cni/bin and of containers run; the rules are in docs/installing.md",
+        ),
+        (
+            given(&guards.proxies),
+            "what goes to the site's registry and to the control plane must not go through a proxy; see \
+             DefaultEnvironment in /etc/systemd/system.conf",
+        ),
+    ];
+    let (active, warnings): (Vec<String>, Vec<String>) = demands
+        .into_iter()
+        .filter_map(|(active, demand)| {
+            let active = active?;
+            let warning = format!("{active}: {demand}");
+            Some((active, warning))
+        })
+        .unzip();
+    if !active.is_empty() {
         cx.progress
             .seen(active.join("; "), Some(warnings.join("\n")));
     }
@@ -137,6 +160,11 @@ mod tests {
         assert_eq!(answer(&[idle, ("ufw", &ufw("inactive"))]), "");
         let firewalld = "[ \"$*\" = 'is-active --quiet firewalld' ]";
         assert_eq!(answer(&[("systemctl", firewalld)]), "firewall firewalld\n");
+        let fapolicyd = "[ \"$*\" = 'is-active --quiet fapolicyd' ]";
+        assert_eq!(
+            answer(&[("systemctl", fapolicyd)]),
+            "gatekeeper fapolicyd\n"
+        );
     }
 
     #[test]

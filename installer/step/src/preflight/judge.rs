@@ -1,7 +1,5 @@
 //! What is wrong with one host, out of what it tells of itself.
 
-use std::collections::BTreeMap;
-
 use host::Facts;
 
 use super::{Finding, Memory, Requirements, System};
@@ -51,7 +49,6 @@ pub(super) fn judge_facts(wanted: &Requirements, facts: &Facts) -> Vec<Finding> 
         }
     }
     findings.extend(judge_memory(wanted, facts));
-    findings.extend(judge_noexec(wanted, facts));
     findings
 }
 
@@ -66,32 +63,10 @@ fn judge_memory(wanted: &Requirements, facts: &Facts) -> Option<Finding> {
     })
 }
 
-fn judge_noexec(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
-    let mut mounts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for path in &wanted.executable {
-        if let Some(mount) = mount_of(path, facts)
-            && facts.disks[mount].noexec
-        {
-            mounts.entry(mount).or_default().push(path);
-        }
-    }
-    let finding = |(mount, paths): (&str, Vec<&str>)| {
-        Finding::new(
-            format!(
-                "{mount} is mounted noexec, and programs must run from {}",
-                paths.join(", ")
-            ),
-            format!("mount -o remount,exec {mount}, and the same in /etc/fstab"),
-        )
-    };
-    mounts.into_iter().map(finding).collect()
-}
-
-/// What holds only before the first run: later the space is taken and the ports are in use by us.
-pub(super) fn judge_room(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = wanted
-        .ports
-        .iter()
+/// What holds only before the first run: later the ports are in use by us.
+pub(super) fn judge_ports(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
+    let ports = wanted.ports.iter();
+    ports
         .filter(|port| facts.listening.contains(&port.number))
         .map(|port| {
             Finding::new(
@@ -99,45 +74,7 @@ pub(super) fn judge_room(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
                 format!("find out by whom: ss -ltnp 'sport = :{}'", port.number),
             )
         })
-        .collect();
-    let mut needs: BTreeMap<&str, (u64, Vec<&str>)> = BTreeMap::new();
-    for space in &wanted.space {
-        if let Some(mount) = mount_of(&space.path, facts) {
-            let (bytes, of) = needs.entry(mount).or_default();
-            *bytes += space.bytes;
-            of.push(space.of);
-        }
-    }
-    for (mount, (bytes, of)) in needs {
-        let free = facts.disks[mount].free;
-        if free < bytes {
-            findings.push(Finding::new(
-                format!(
-                    "{mount} has {} MiB free, {} MiB are needed for {}",
-                    free >> 20,
-                    bytes.div_ceil(1 << 20),
-                    of.join(", ")
-                ),
-                "make room there, or mount a larger disk",
-            ));
-        }
-    }
-    findings
-}
-
-/// The mount point that a path lies on.
-fn mount_of<'a>(path: &str, facts: &'a Facts) -> Option<&'a str> {
-    let below = |mount: &str| {
-        let mount = mount.trim_end_matches('/');
-        path.strip_prefix(mount)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    facts
-        .disks
-        .keys()
-        .map(String::as_str)
-        .filter(|mount| below(mount))
-        .max_by_key(|mount| mount.len())
+        .collect()
 }
 
 fn ids(systems: &[System]) -> String {
@@ -146,7 +83,7 @@ fn ids(systems: &[System]) -> String {
 }
 
 /// The first two numbers of a release: "V10" and "10" are (10, 0), "24.03" is (24, 3).
-fn release(version: &str) -> (u32, u32) {
+pub(super) fn release(version: &str) -> (u32, u32) {
     let mut numbers = version
         .split(|c: char| !c.is_ascii_digit())
         .filter(|digits| !digits.is_empty())

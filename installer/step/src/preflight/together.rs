@@ -55,7 +55,7 @@ impl Step for JudgeSurveys {
         "judge what was found on all hosts".to_owned()
     }
 
-    async fn check(&self, _: &Cx) -> Result<State, StepError> {
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let surveys: Vec<(&str, &Survey)> = self
             .surveys
             .iter()
@@ -73,6 +73,7 @@ impl Step for JudgeSurveys {
         );
         lines.extend(self.skewed(&surveys));
         lines.extend(self.far_from_here(&surveys));
+        lines.extend(here(cx, &surveys).await?);
         // A host that could not be looked at may be the one that answers.
         if surveys.len() == self.surveys.len() {
             lines.extend(shared::judge_foreign(&surveys));
@@ -153,6 +154,26 @@ impl JudgeSurveys {
             (last.0.to_owned(), Finding::new(what, fix))
         })
     }
+}
+
+/// Hosts that are this machine. A clone of it has another name.
+async fn here(cx: &Cx, surveys: &[(&str, &Survey)]) -> Result<Vec<(String, Finding)>, StepError> {
+    let mut own = Vec::new();
+    for path in ["/etc/machine-id", "/proc/sys/kernel/hostname"] {
+        let bytes = cx.host.read(path.into()).await?.unwrap_or_default();
+        own.push(String::from_utf8_lossy(&bytes).trim().to_owned());
+    }
+    let is_here = |survey: &Survey| {
+        !survey.machine_id.is_empty() && own == [survey.machine_id.as_str(), &survey.hostname]
+    };
+    let found = surveys.iter().filter(|(_, survey)| is_here(survey));
+    Ok(found
+        .map(|(host, _)| {
+            let what = "it is the machine that kubexm runs on, whose services and files it would change under itself";
+            let fix = "run kubexm on another machine";
+            ((*host).to_owned(), Finding::new(what, fix))
+        })
+        .collect())
 }
 
 fn millis(duration: Duration) -> u64 {

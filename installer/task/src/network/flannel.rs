@@ -1,5 +1,6 @@
 //! Flannel by its manifest, with the pods' networks of the config.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use cluster::CidrPair;
@@ -7,7 +8,7 @@ use engine::{StepError, Task};
 use serde_json::Value;
 use step::{AwaitCniNetwork, PodNetworkTraces};
 
-use super::manifest::{self, Objects};
+use super::manifest::{self, Objects, Place};
 use crate::Site;
 use crate::control_plane::once;
 use crate::site::names;
@@ -30,7 +31,11 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
 
 pub(super) fn apply(site: &Site, task: Task) -> Task {
     let pods = site.cluster.spec.network.kube_pods_cidr;
-    let applied = manifest::apply(site, "flannel", move |objects| edit(objects, pods));
+    let way = Way::of(site);
+    let applied = manifest::apply(site, "flannel", move |objects| {
+        edit(objects, pods)?;
+        way.edit(objects)
+    });
     once(site, task, vec![Arc::new(applied)])
 }
 
@@ -41,6 +46,50 @@ pub(super) fn nodes(site: &Site, task: Task) -> Task {
             plugin: TRACES.name,
         })]
     })
+}
+
+/// How flannel finds the interface that leads to the other nodes. By itself it takes that of the default route, which may
+/// be another one, or not there at all.
+enum Way {
+    /// The one with the address that Kubernetes knows the node by: the manifest stays as it is when nodes come.
+    NodeAddress,
+    /// The one with one of these addresses. Where pods have IPv6 addresses flannel must be told that of the node as well,
+    /// and Kubernetes tells a pod only the first.
+    AnyOf(Vec<IpAddr>),
+}
+
+/// The variable of flannel's environment that holds its node's address.
+const NODE_ADDRESS: &str = "KUBEXM_NODE_ADDRESS";
+
+impl Way {
+    fn of(site: &Site) -> Self {
+        if site.cluster.spec.network.kube_pods_cidr.v6.is_none() {
+            return Self::NodeAddress;
+        }
+        let hosts = site.runtime_hosts().into_iter();
+        Self::AnyOf(hosts.flat_map(|host| site.node_ips(host)).collect())
+    }
+
+    fn edit(&self, objects: &mut Objects) -> Result<(), StepError> {
+        let told = match self {
+            Self::NodeAddress => {
+                flanneld(objects)?.set_env_of_field(NODE_ADDRESS, "status.hostIP")?;
+                format!("--iface=$({NODE_ADDRESS})")
+            }
+            Self::AnyOf(addresses) => {
+                let texts = addresses.iter().map(ToString::to_string);
+                let patterns: Vec<String> = texts.map(|text| text.replace('.', "\\.")).collect();
+                format!("--iface-regex=^({})$", patterns.join("|"))
+            }
+        };
+        flanneld(objects)?.at(&["args"])?.with(&told)
+    }
+}
+
+fn flanneld(objects: &mut Objects) -> Result<Place<'_>, StepError> {
+    objects
+        .object("DaemonSet", "kube-flannel-ds")?
+        .container("kube-flannel")
 }
 
 fn edit(objects: &mut Objects, pods: CidrPair) -> Result<(), StepError> {
@@ -68,7 +117,13 @@ mod tests {
 
     fn edited(pods: &str, text: &str) -> Result<String, StepError> {
         let mut objects = Objects::read("kube-flannel.yml".into(), text)?;
-        edit(&mut objects, pods.parse().unwrap())?;
+        let pods: CidrPair = pods.parse().unwrap();
+        edit(&mut objects, pods)?;
+        let way = match pods.v6 {
+            None => Way::NodeAddress,
+            Some(_) => Way::AnyOf(["10.0.0.1", "fd00::1"].map(|ip| ip.parse().unwrap()).into()),
+        };
+        way.edit(&mut objects)?;
         Ok(objects.into_list())
     }
 
@@ -81,6 +136,8 @@ mod tests {
             "{dual}"
         );
         assert!(dual.contains(r#"\"EnableIPv6\": true"#), "{dual}");
+        let regex = r#""--iface-regex=^(10\\.0\\.0\\.1|fd00::1)$""#;
+        assert!(dual.contains(regex), "{dual}");
     }
 
     #[test]
@@ -92,5 +149,6 @@ mod tests {
         insta::assert_snapshot!(said("kube-flannel-cfg"), @"kube-flannel.yml has no ConfigMap kube-flannel-cfg");
         insta::assert_snapshot!(said("net-conf.json"), @"kube-flannel.yml has no data.net-conf.json in ConfigMap kube-flannel-cfg");
         insta::assert_snapshot!(said("\"Type\""), @"kube-flannel.yml has no Backend.Type in data.net-conf.json in ConfigMap kube-flannel-cfg");
+        insta::assert_snapshot!(said("args"), @"kube-flannel.yml has no args in container kube-flannel in DaemonSet kube-flannel-ds");
     }
 }

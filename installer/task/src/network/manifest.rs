@@ -151,12 +151,31 @@ impl<'m> Place<'m> {
 
     /// Sets a variable of a container's environment, whether it is there or not.
     pub(super) fn set_env(self, name: &str, value: &str) -> Result<(), StepError> {
+        self.set_variable(name, json!({ "name": name, "value": value }))
+    }
+
+    /// The same, to what Kubernetes knows of the pod.
+    pub(super) fn set_env_of_field(self, name: &str, field: &str) -> Result<(), StepError> {
+        let from = json!({ "fieldRef": { "fieldPath": field } });
+        self.set_variable(name, json!({ "name": name, "valueFrom": from }))
+    }
+
+    fn set_variable(self, name: &str, variable: Value) -> Result<(), StepError> {
         let env = self.below(&["env"])?;
         let Some(variables) = env.value.as_array_mut() else {
             return Err(lacks(&env.of, &env.name));
         };
         variables.retain(|variable| variable["name"].as_str() != Some(name));
-        variables.push(json!({ "name": name, "value": value }));
+        variables.push(variable);
+        Ok(())
+    }
+
+    /// Adds a word to a list.
+    pub(super) fn with(self, word: &str) -> Result<(), StepError> {
+        let Some(items) = self.value.as_array_mut() else {
+            return Err(lacks(&self.of, &self.name));
+        };
+        items.push(word.into());
         Ok(())
     }
 
