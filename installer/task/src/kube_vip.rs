@@ -68,7 +68,10 @@ pub fn kube_vip(site: &Site) -> Task {
             name: "kube-vip",
             manifest: manifest_file(),
         };
-        rolling = rolling.on(&host.name, Turn::new(pod.manifest).healthy(vec![Arc::new(runs)]));
+        rolling = rolling.on(
+            &host.name,
+            Turn::new(pod.manifest).healthy(vec![Arc::new(runs)]),
+        );
     }
     task.roll(rolling)
 }
