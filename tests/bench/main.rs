@@ -10,6 +10,7 @@ mod data;
 mod images;
 mod machine;
 mod measure;
+mod scale;
 mod services;
 mod table;
 
@@ -50,6 +51,12 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Tells how plans and runs grow with the hosts: 100, 1,000 and 5,000 of them.
+    Scale {
+        /// The program whose plans are measured.
+        #[arg(long, default_value = "target/release/kubexm")]
+        kubexm: Utf8PathBuf,
+    },
     /// Does one act of kubexm, to be measured.
     #[command(subcommand, hide = true)]
     Act(Act),
@@ -69,6 +76,17 @@ fn main() -> Result<()> {
     let args = Args::parse();
     match &args.command {
         Some(Command::Act(act)) => act.run(),
+        Some(Command::Scale { kubexm }) => {
+            let work = args.dir.join("scale");
+            fs::create_dir_all(&args.dir)?;
+            emptied(&work)?;
+            println!(
+                "{}\n\n{}",
+                machine::describe(),
+                scale::table(kubexm, &work)?
+            );
+            remove(&work)
+        }
         None => compare(&args),
     }
 }

@@ -346,7 +346,9 @@ impl Lowering {
                     .collect(),
             ),
             Order::Enough { of, needed } => {
-                let tails = of.into_iter().filter_map(|host| self.tail.get(&Name::from(host)).copied());
+                let tails = of
+                    .into_iter()
+                    .filter_map(|host| self.tail.get(&Name::from(host)).copied());
                 (Gate::Enough(needed), tails.collect())
             }
         };

@@ -114,12 +114,12 @@ impl Step for Part {
         let is_host = |name: &&str| *name == cx.host.name();
         let world = self.world.lock().unwrap();
         let done = match self.act {
-            Act::Reach if world.down.iter().any(|name| is_host(&name)) => {
+            Act::Reach if world.down.iter().any(is_host) => {
                 return Err(StepError::new("no route to host"));
             }
             Act::Reach => true,
             Act::Start => world.runs.get(cx.host.name()) == Some(&NEW),
-            Act::Heartbeat => !world.dies.iter().any(|name| is_host(&name)),
+            Act::Heartbeat => !world.dies.iter().any(is_host),
             Act::Drain | Act::Uncordon | Act::Next => {
                 drop(world);
                 self.logged(cx)

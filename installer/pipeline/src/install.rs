@@ -3,8 +3,11 @@ use module::{Occasion, Site};
 
 use crate::PipelineError;
 
+/// A stage by its name, and how it is made.
+type Named = (&'static str, fn(&Site) -> Stage);
+
 /// An install, as people read it: its stages in their order, by the names that they have on a command line.
-const STAGES: &[(&str, fn(&Site) -> Stage)] = &[
+const STAGES: &[Named] = &[
     ("preflight", module::preflight),
     ("prepare", module::prepare),
     ("os", module::os),

@@ -73,7 +73,7 @@ impl<'a> Said<'a> {
 
 impl AwaitHeartbeat {
     fn script(&self) -> String {
-        let (node, note) = (host::quote(&self.node), self.note());
+        let (name, note) = (host::quote(&self.node), self.note());
         let unit = host::quote(self.unit);
         let kubectl = format!(
             "/usr/local/bin/kubectl {} --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout 5s",
@@ -82,8 +82,8 @@ impl AwaitHeartbeat {
         format!(
             "stat -c %Y {note} || echo 0
 systemctl is-active {unit}
-{kubectl} get lease --namespace kube-node-lease {node} --output 'jsonpath={{.spec.renewTime}}'; echo
-{kubectl} get node {node} --output \
+{kubectl} get lease --namespace kube-node-lease {name} --output 'jsonpath={{.spec.renewTime}}'; echo
+{kubectl} get node {name} --output \
              'jsonpath={{range .status.conditions[?(@.type==\"Ready\")]}}{{.status}} {{.lastTransitionTime}}{{end}}'; echo"
         )
     }

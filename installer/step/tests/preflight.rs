@@ -10,9 +10,9 @@ use host::fake::{FakeHost, facts};
 use host::{Cgroup, Facts};
 use jiff::Timestamp;
 use step::{
-    Bringer, CgroupV1, Eviction, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KeptAuthority, KernelModule,
-    KernelSince, Leftover, MARKER, Memory, Port, Program, ProgramFeature, Requirements, Rival,
-    SelinuxBoolean, SiteName, Socket, Space, Survey, SurveyHost, System,
+    Bringer, CgroupV1, Eviction, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KeptAuthority,
+    KernelModule, KernelSince, Leftover, MARKER, Memory, Port, Program, ProgramFeature,
+    Requirements, Rival, SelinuxBoolean, SiteName, Socket, Space, Survey, SurveyHost, System,
 };
 
 fn requirements() -> Requirements {
@@ -494,10 +494,7 @@ async fn the_machine_that_kubexm_runs_on_is_no_node() {
         requirements: requirements(),
         survey: survey.clone(),
     };
-    let cx = |host: Arc<FakeHost>| Cx {
-        host,
-        progress: Progress::unseen(),
-    };
+    let cx = |host: Arc<FakeHost>| Cx::new(host, Progress::unseen());
     step.check(&cx(node)).await.unwrap();
     let judge = JudgeSurveys {
         surveys: vec![("node1".to_owned(), survey)],
@@ -605,10 +602,7 @@ async fn an_authority_of_a_cluster_is_not_replaced() {
             requirements: asks(),
             survey: survey.clone(),
         };
-        let cx = Cx {
-            host: Arc::new(host),
-            progress: Progress::unseen(),
-        };
+        let cx = Cx::new(Arc::new(host), Progress::unseen());
         step.check(&cx).await.unwrap();
         let findings: Vec<String> = survey
             .get()

@@ -61,15 +61,18 @@ pub fn kube_vip(site: &Site) -> Task {
     let mut rolling = Rolling::new(Batch::One);
     let mut task = task;
     for host in site.masters() {
-        let Some((files, pod)) = pod(site, host) else {
+        let Some(pod) = pod(site, host) else {
             continue;
         };
-        task = task.on(&host.name, files);
+        task = task.on(&host.name, pod.files);
         let runs = AwaitStaticPod {
             name: "kube-vip",
             manifest: manifest_file(),
         };
-        rolling = rolling.on(&host.name, Turn::new(pod).healthy(vec![Arc::new(runs)]));
+        rolling = rolling.on(
+            &host.name,
+            Turn::new(pod.manifest).healthy(vec![Arc::new(runs)]),
+        );
     }
     task.roll(rolling)
 }
@@ -105,8 +108,15 @@ fn manifest_file() -> Utf8PathBuf {
     format!("{MANIFESTS}/kube-vip.yaml").into()
 }
 
-/// What the pod reads, and its manifest, which starts it.
-fn pod(site: &Site, host: &Host) -> Option<(Vec<Arc<dyn Step>>, Arc<dyn Step>)> {
+/// What is written on a master.
+struct Pod {
+    /// What the pod reads.
+    files: Vec<Arc<dyn Step>>,
+    /// It starts the pod.
+    manifest: Arc<dyn Step>,
+}
+
+fn pod(site: &Site, host: &Host) -> Option<Pod> {
     let address = host.internal_ips().into_iter().next()?;
     let link: Slot<Link> = Slot::new("the interface of the master");
     let context = KubeVipPod {
@@ -135,11 +145,12 @@ fn pod(site: &Site, host: &Host) -> Option<(Vec<Arc<dyn Step>>, Arc<dyn Step>)> 
         directory(MANIFESTS),
         upload(KUBECONFIG, kubeconfig(), 0o600),
     ];
-    let content = Content::Late {
+    let late = Content::Late {
         takes,
         render: Arc::new(render),
     };
-    Some((files, upload(manifest_file(), content, 0o600)))
+    let manifest = upload(manifest_file(), late, 0o600);
+    Some(Pod { files, manifest })
 }
 
 #[cfg(test)]

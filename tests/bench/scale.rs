@@ -1,0 +1,202 @@
+//! How plans and runs grow with the hosts. What kubexm plans is measured as a process, what its engine costs a step over
+//! hosts that answer at once.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use artifact::{
+    FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, What, needs,
+};
+use camino::Utf8Path;
+use cluster::{Arch, Cluster};
+use engine::{Graph, Inventory, Journal, Order, Plan, RunOptions, Stage, Step, Task};
+use event::Events;
+use host::fake::FakeHost;
+use step::AwaitCniNetwork;
+use tokio::runtime::Runtime;
+
+use crate::acts::operator;
+use crate::measure::{Cost, measure};
+
+const HOSTS: [usize; 3] = [100, 1000, 5000];
+const FORMATS: [&str; 3] = ["tree", "json", "dot"];
+/// How many steps the engine is given on each host.
+const STEPS: usize = 20;
+
+/// A line for each number of hosts.
+pub fn table(kubexm: &Utf8Path, work: &Utf8Path) -> Result<String> {
+    let mut table = String::from("hosts  plan as    time    memory   output  a step of a run\n");
+    for hosts in HOSTS {
+        let scheduled = scheduled(hosts, work)?;
+        for format in FORMATS {
+            let (cost, output) = planned(kubexm, work, hosts, format)?;
+            writeln!(
+                table,
+                "{hosts:>5}  {format:7} {:>6.2} s {:>5} MiB {:>5} MB  {:>6.1} us",
+                cost.wall.as_secs_f64(),
+                cost.memory >> 20,
+                output / 1_000_000,
+                scheduled.as_secs_f64() * 1e6,
+            )?;
+        }
+    }
+    Ok(table)
+}
+
+/// What `kubexm plan` costs, and how much it says.
+fn planned(kubexm: &Utf8Path, work: &Utf8Path, hosts: usize, format: &str) -> Result<(Cost, u64)> {
+    let config = work.join(format!("{hosts}.yaml"));
+    let text = config_of(hosts);
+    let cluster = cluster::parse(config.as_str(), &text)
+        .map_err(|problems| anyhow::anyhow!("{problems:?}"))?
+        .cluster;
+    fs::write(&config, text)?;
+    let tree = work.join(".kubexm").join(cluster.name());
+    fs::create_dir_all(&tree)?;
+    let manifest = serde_json::to_vec(&complete(&cluster))?;
+    fs::write(tree.join("bundle.json"), manifest)?;
+    let log = work.join("plan.log");
+    let command = [
+        kubexm.as_str(),
+        "plan",
+        "--config",
+        config.as_str(),
+        "--work-dir",
+        work.as_str(),
+        "--format",
+        format,
+    ];
+    let cost = measure(&command.map(str::to_owned), &log)?;
+    Ok((cost, fs::metadata(&log)?.len()))
+}
+
+fn config_of(hosts: usize) -> String {
+    let mut text = String::from(
+        "apiVersion: kubexm.mensylisir.io/v1alpha1\nkind: Cluster\nmetadata: {name: many}\nspec:\n  hosts:\n",
+    );
+    for host in 1..=hosts {
+        let (high, low) = (host / 250, host % 250 + 1);
+        let _ = writeln!(
+            text,
+            "    - {{name: node{host}, address: 10.1.{high}.{low}, user: root, password: secret}}"
+        );
+    }
+    let _ = write!(
+        text,
+        "  roleGroups:
+    registry: [node4]
+    etcd: [\"node[1:3]\"]
+    master: [\"node[1:3]\"]
+    worker: [\"node[4:{hosts}]\"]
+  controlPlaneEndpoint: {{internalLoadbalancer: haproxy, domain: lb.kubexm.local}}
+  network: {{kubePodsCIDR: 100.64.0.0/10}}
+  kubernetes: {{version: v1.34.2, type: kubexm}}
+  etcd: {{type: kubexm}}
+"
+    );
+    text
+}
+
+/// A bundle that holds everything the config asks for.
+fn complete(cluster: &Cluster) -> Manifest {
+    let arch = Arch::Amd64;
+    let (mut files, mut images) = (Vec::new(), Vec::new());
+    for need in needs(cluster) {
+        match need.what {
+            What::Component { name, programs } => files.push(component(cluster, name, programs)),
+            What::Images { set } => {
+                images.push(image(format!("registry.k8s.io/{set}:1"), &need.wanted_by));
+            }
+            What::Image { reference } => images.push(image(reference, &need.wanted_by)),
+            What::Package { .. } => {}
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+    Manifest {
+        format: FORMAT,
+        cluster: cluster.name().into(),
+        kubexm: "0.1.0".into(),
+        arches: vec![arch],
+        files,
+        images,
+        systems: Vec::new(),
+    }
+}
+
+fn component(cluster: &Cluster, name: &str, programs: &[&str]) -> FileEntry {
+    let version = match name {
+        "kubelet" => cluster.spec.kubernetes.version.with_v(),
+        _ => "v1.2.3".to_owned(),
+    };
+    let program = |program: &&str| Program {
+        name: (*program).into(),
+        member: None,
+        size: 1 << 20,
+        sha256: Sha256::of(program.as_bytes()),
+    };
+    FileEntry {
+        path: format!("{name}/{version}/amd64/{name}.tar.gz").into(),
+        size: 1 << 20,
+        mode: 0o644,
+        sha256: Sha256::of(name.as_bytes()),
+        component: Some(name.into()),
+        version: Some(version),
+        arch: Some(Arch::Amd64),
+        origin: None,
+        checksum_from: None,
+        programs: programs.iter().map(program).collect(),
+    }
+}
+
+fn image(reference: String, wanted_by: &str) -> ImageEntry {
+    let digest = Sha256::of(reference.as_bytes());
+    ImageEntry {
+        digest,
+        platforms: vec![PlatformEntry {
+            arch: Arch::Amd64,
+            digest,
+            size: 1 << 20,
+        }],
+        reference,
+        wanted_by: vec![wanted_by.into()],
+    }
+}
+
+/// What a step costs the engine.
+fn scheduled(hosts: usize, work: &Utf8Path) -> Result<Duration> {
+    let names: Vec<String> = (0..hosts).map(|host| format!("node{host}")).collect();
+    // It has nothing to do: of whatever a fake host is asked, it says that it is so.
+    let step: Arc<dyn Step> = Arc::new(AwaitCniNetwork {
+        config: "/etc/cni/net.d/10.conflist",
+        plugin: "plugin",
+    });
+    let task = |at: usize| Task::new(format!("task {at}")).on_each(&names, |_| vec![step.clone()]);
+    let stage = |name: &'static str| {
+        Stage::new(name, (0..STEPS / 2).map(task).collect()).after(Order::AllHosts)
+    };
+    let graph = Graph::of(Plan::new("scale", vec![stage("one"), stage("two")]))?;
+    let inventory: Inventory = names
+        .iter()
+        .map(|name| {
+            let host: Arc<dyn host::Host> = Arc::new(FakeHost::new(name));
+            (name.clone(), host)
+        })
+        .collect();
+    let journal = Journal::open(&work.join("journal"))?;
+    let options = RunOptions {
+        bundle: "bench".into(),
+        jobs: 64,
+        inject_error: None,
+    };
+    let (events, cancel) = (Events::nowhere(), operator().stop);
+    let start = Instant::now();
+    let running = engine::run(&graph, &inventory, &options, &journal, &events, &cancel);
+    let report = Runtime::new()?.block_on(running)?;
+    ensure!(report.failures.is_empty(), "a step failed");
+    let steps = u32::try_from(graph.len())?;
+    Ok(start.elapsed() / steps)
+}
