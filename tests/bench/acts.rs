@@ -147,6 +147,7 @@ async fn pushing(
         credentials,
         layout,
         manifest.images.clone(),
+        Slot::new("the images in the registry"),
     ))
 }
 

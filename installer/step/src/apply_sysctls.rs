@@ -157,7 +157,7 @@ mod tests {
         let with = |answer: &str| {
             let host = Arc::new(FakeHost::new("node1").on("cat /proc/sys", 0, answer));
             let progress = Progress::unseen();
-            (host.clone(), Cx { host, progress })
+            (host.clone(), Cx::new(host, progress))
         };
         let (_, more) = with("1\n1048576\n");
         assert_eq!(step.check(&more).await.unwrap(), State::Satisfied);

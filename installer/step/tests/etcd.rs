@@ -510,10 +510,7 @@ async fn a_cluster_that_was_there_serves_by_its_majority_and_a_new_one_by_all() 
         host.on("member list", 0, everybody())
     };
     let look = async |host: FakeHost| {
-        let cx = Cx {
-            host: Arc::new(host),
-            progress: Progress::unseen(),
-        };
+        let cx = Cx::new(Arc::new(host), Progress::unseen());
         proof.check(&cx).await.unwrap()
     };
     assert_eq!(look(one_down()).await, State::Satisfied);
