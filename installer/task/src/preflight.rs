@@ -582,7 +582,7 @@ mod tests {
         assert_eq!(of("v1.34.2", &|it| fails(it, true)), CgroupV1::EndsKubelet);
         assert_eq!(of("v1.35.0", &|it| fails(it, false)), CgroupV1::Works);
         let by_kubeadm = |ignored: &[&str]| {
-            let ignored: Vec<String> = ignored.iter().map(ToString::to_string).collect();
+            let ignored: Vec<String> = ignored.iter().map(|name| (*name).to_owned()).collect();
             of("v1.35.0", &|it| {
                 it.kind = KubernetesType::Kubeadm;
                 it.ignore_preflight_errors.clone_from(&ignored);

@@ -121,9 +121,9 @@ fn parse(text: &str) -> Observed {
         .collect();
     let mut routes: Vec<Route> = lines("routes4").filter_map(route_v4).collect();
     routes.extend(lines("routes6").filter_map(|line| route_v6(line, &accepts)));
-    let told = lines("routes4").chain(lines("routes6"));
+    let mut told = lines("routes4").chain(lines("routes6"));
     let mut observed = Observed {
-        routes: told.into_iter().next().map(|_| routes),
+        routes: told.next().map(|_| routes),
         hosts: hosts(lines("hosts")),
         manage_etc_hosts: lines("cloud").filter_map(setting).collect(),
         ..Observed::default()
