@@ -28,11 +28,11 @@ lint: ## Format, clippy, dependencies, shell scripts
 unit: ## Unit, property, golden and layer tests; real programs on loopback, no lab
 	$(CARGO) nextest run --workspace --locked
 
-# What needs real Kubernetes is not run without it, and the end says so.
+# What needs real Kubernetes is not run without it, and the end says so. The whole workspace is built, as for the unit tests:
+# for a part of it cargo chooses other features, and builds the dependencies once more.
 e2e: ## The whole path in the lab; with real Kubernetes where KUBEXM_LAB_KUBE names a folder of its programs
-	$(CARGO) build --package kubexm --locked
-	$(CARGO) nextest run $(if $(KUBEXM_LAB_KUBE),--workspace -E 'not binary(trixie)',--package tests -E 'not binary(kube)') \
-		--locked --run-ignored only --test-threads 1 --no-capture
+	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads 1 --no-capture \
+		-E '$(if $(KUBEXM_LAB_KUBE),not binary(trixie),package(tests) and not binary(kube))'
 	@[ -n "$(KUBEXM_LAB_KUBE)" ] || \
 		echo "left out: all tests that need real Kubernetes; KUBEXM_LAB_KUBE names no folder of its programs" >&2
 

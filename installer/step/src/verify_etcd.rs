@@ -55,13 +55,13 @@ impl Step for VerifyEtcd {
             Answer::Members(listed) => listed,
             Answer::Silence(why) => return Ok(State::needed(why)),
         };
-        let voters = self.cluster.voters(&listed);
-        let (all, votes) = (self.cluster.peers.len(), voters.len());
+        let voting = self.cluster.voters(&listed);
+        let (all, votes) = (self.cluster.peers.len(), voting.len());
         let whole = self.wanted.are_all();
         if whole && votes < all {
             return Ok(State::needed(format!("{votes} of its {all} members vote")));
         }
-        let unhealthy = self.cluster.unhealthy(cx, &voters).await?;
+        let unhealthy = self.cluster.unhealthy(cx, &voting).await?;
         let healthy = votes - unhealthy.len();
         let needed = if whole { all } else { votes / 2 + 1 };
         if healthy < needed {

@@ -442,7 +442,7 @@ async fn a_disk_that_the_kubelet_would_find_too_full() {
     };
     let of = async |free: u64| {
         let host = host("node1", |facts| {
-            facts.disks.get_mut("/").unwrap().free = free << 30
+            facts.disks.get_mut("/").unwrap().free = free << 30;
         });
         judged_by(&wanted, vec![host]).await
     };
