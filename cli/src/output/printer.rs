@@ -8,6 +8,7 @@ use indicatif::ProgressDrawTarget;
 use serde::Serialize;
 
 use super::bars::{self, Bars};
+use super::harmless::{self, Harmless};
 use super::json::Json;
 use super::lines::Lines;
 use super::summary::Summary;
@@ -71,20 +72,38 @@ impl Printer {
 
     /// The result, as text.
     pub fn result(&self, text: impl Display) -> io::Result<()> {
-        self.raw(format!("{text}\n").as_bytes())
+        self.text(format_args!("{text}\n"))
     }
 
     /// The result as data: one JSON document on one line, whatever events went before it.
     pub fn document(&self, value: &impl Serialize) -> io::Result<()> {
-        self.result(serde_json::to_string(value)?)
+        let text = serde_json::to_string(value)?;
+        self.raw(format!("{}\n", harmless::json(&text)).as_bytes())
     }
 
     /// The result as a JSON file that people read as well; one line where the output is to be that.
     pub fn file(&self, value: &impl Serialize) -> io::Result<()> {
         match self.format {
             Format::Json => self.document(value),
-            Format::Text => self.result(serde_json::to_string_pretty(value)?),
+            Format::Text => {
+                let text = serde_json::to_string_pretty(value)?;
+                self.raw(format!("{}\n", harmless::json(&text)).as_bytes())
+            }
         }
+    }
+
+    /// The result as text with its own ends of lines.
+    pub fn text(&self, text: impl Display) -> io::Result<()> {
+        self.raw(harmless::painted(&text.to_string()).as_bytes())
+    }
+
+    /// The bytes of a JSON file as they are, unless they are for a terminal.
+    pub fn json_bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        if io::stdout().is_terminal() {
+            let text = String::from_utf8_lossy(bytes);
+            return self.raw(harmless::json(&text).as_bytes());
+        }
+        self.raw(bytes)
     }
 
     /// The result, as bytes that another program reads.
@@ -100,7 +119,7 @@ impl Printer {
     /// A remark that is no part of the result.
     pub fn remark(&self, text: impl Display) {
         // Whoever closed stderr does not want to know.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", harmless::painted(&text.to_string()));
     }
 
     /// A warning before a run has begun, or outside of one.
@@ -131,7 +150,8 @@ impl Printer {
     pub fn run(&self, others: Vec<Arc<dyn Sink>>) -> Events {
         let mut sinks = vec![self.watched()];
         if self.format == Format::Text {
-            sinks.push(Arc::new(Summary::new(io::stderr(), self.err)));
+            let summary = Summary::new(io::stderr(), self.err);
+            sinks.push(Arc::new(Harmless(Arc::new(summary))));
         }
         sinks.extend(others);
         Events::to(sinks)
@@ -153,9 +173,12 @@ impl Printer {
             (Format::Json, _) => Arc::new(Json::new(io::stdout())),
             (Format::Text, Talk::Bars) => {
                 let target = ProgressDrawTarget::stderr_with_hz(10);
-                Arc::new(Bars::new(target, Some(bars::TICK), self.err))
+                let bars = Bars::new(target, Some(bars::TICK), self.err);
+                Arc::new(Harmless(Arc::new(bars)))
             }
-            (Format::Text, Talk::Lines) => Arc::new(Lines::new(io::stderr(), self.err)),
+            (Format::Text, Talk::Lines) => {
+                Arc::new(Harmless(Arc::new(Lines::new(io::stderr(), self.err))))
+            }
         }
     }
 

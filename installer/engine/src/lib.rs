@@ -16,6 +16,7 @@ mod plan;
 mod render;
 mod run;
 mod slot;
+mod state_file;
 mod step;
 mod tally;
 
