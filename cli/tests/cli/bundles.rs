@@ -294,14 +294,13 @@ fn a_pipe_is_refused_wherever_a_file_is_named() {
         .arg(site.path().join("pipe"))
         .status();
     assert!(made.unwrap().success());
-    insta::assert_snapshot!(
-        [
-            &["inspect", "pipe"][..],
-            &["verify", "small.tar.zst", "--signers", "pipe"],
-            &["install", "small.tar.zst", "-f", "pipe"],
-            &["install", "small.tar.zst", "-f", "/dev/zero"],
-        ]
-        .map(|args| site.told(args))
-        .concat()
-    );
+    for args in [
+        &["inspect", "pipe"][..],
+        &["verify", "small.tar.zst", "--signers", "pipe"],
+        &["install", "small.tar.zst", "-f", "pipe"],
+        &["install", "small.tar.zst", "-f", "/dev/zero"],
+    ] {
+        let text = site.told(args);
+        assert!(text.contains("it is no regular file"), "{text}");
+    }
 }
