@@ -7,6 +7,7 @@
 //!
 #![doc = include_str!("../../docs/bundle-format.md")]
 
+mod archive;
 mod bundle;
 mod cancel;
 mod digest;
@@ -14,10 +15,12 @@ mod layout;
 mod manifest;
 mod needs;
 mod packages;
+mod regular;
 mod replace;
 mod signature;
 mod space;
 
+pub use archive::{Member, Members};
 pub use bundle::{
     Bundle, BundleError, Change, Fault, ListingError, PackError, Packed, Packing, Unlistable,
     Unpacked, Verdict, pack,
@@ -31,6 +34,7 @@ pub use packages::{
     BasePackage, Closure, PackageEntry, PackageFormat, PackageName, PackageNeed, PackageSet,
     host_packages,
 };
+pub use regular::open_regular;
 pub use replace::replace;
 pub use signature::{
     NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,

@@ -199,7 +199,7 @@ fn every_damaged_member_is_named_and_no_other() {
     unpack(&patient.path, &dest).unwrap_err();
     assert_nothing_bad(&dest, patient.manifest());
     let sound = patient.manifest().files.len() - error.faults().len();
-    assert_eq!(common::files_below(dest.root()).len(), sound);
+    assert_eq!(common::unpacked_below(&dest).len(), sound);
     patient.mend();
     let second = unpack(&patient.path, &dest).unwrap();
     assert_eq!((second.written, second.kept), (4, sound));

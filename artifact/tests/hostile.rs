@@ -4,10 +4,10 @@ mod common;
 
 use std::io::Write;
 
-use artifact::{Bundle, FORMAT, Manifest, Sha256, Tree};
+use artifact::{Bundle, FORMAT, FileEntry, Manifest, Sha256, Tree};
 use tar::EntryType;
 
-use crate::common::forgery::{Forgery, Member, a, b, file, member, short};
+use crate::common::forgery::{Forgery, Member, a, b, compress, file, member, short};
 use crate::common::{assert_holds, unpack, verify};
 
 #[test]
@@ -208,6 +208,9 @@ fn a_manifest_cannot_ask_for_what_no_bundle_may_hold() {
         with(|manifest| manifest.files[1].mode = 0o6755),
         with(|manifest| manifest.files[1].size = u64::MAX),
         with(|manifest| manifest.format = FORMAT + 1),
+        with(|manifest| manifest.format = 0),
+        with(|manifest| manifest.files[1].path = format!("b{}", "/b".repeat(5000)).into()),
+        with(|manifest| manifest.cluster = ",".repeat((1 << 20) + 1)),
     ];
     insta::assert_snapshot!(report.join("\n"), @r#"
     BUNDLE: bundle.json lists "../../root/.ssh/authorized_keys": not a plain relative path (no '..', '.', '//' or leading '/')
@@ -224,6 +227,12 @@ fn a_manifest_cannot_ask_for_what_no_bundle_may_hold() {
       hint: a bundle is what `kubexm bundle` writes
     BUNDLE has format 2; this kubexm reads up to 1
       hint: it was made by a newer kubexm: use the one that came with it
+    BUNDLE is not a bundle: bundle.json is refused: there is no format 0
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE: bundle.json lists "b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/"..."/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b" (10001 bytes): the path is too long (1024 bytes at most, 249 for each name in it)
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE is not a bundle: bundle.json is refused: it has more than 2^20 commas
+      hint: a bundle is what `kubexm bundle` writes
     "#);
 }
 
@@ -247,7 +256,7 @@ fn a_manifest_of_a_newer_format_is_told_from_a_broken_one() {
     ");
     let path = forgery.write_frames(&[&file("other.json", b"{}").bytes(), &[0; 1024]]);
     insta::assert_snapshot!(forgery.refusal(&path), @"
-    BUNDLE is not a bundle: bundle.json is not its first member
+    BUNDLE is not a bundle: its first frame does not hold bundle.json, and at most bundle.json.sig, in the form of the format
       hint: a bundle is what `kubexm bundle` writes
     ");
 }
@@ -264,31 +273,27 @@ fn frames_that_are_larger_or_smaller_than_the_table_says_are_refused() {
         ]
     };
     let refusal = |content: &[u8]| {
-        let stored = [&head[..], content].map(|content| zstd::bulk::compress(content, 3).unwrap());
+        let stored = [&head[..], content].map(compress);
         forgery.refusal(&forgery.write_stored(&stored, &sizes(&stored, rest.len())))
     };
-    insta::assert_snapshot!(refusal(&rest[..100]), @r#"
-    BUNDLE: 2 faults:
-      "a" is damaged: the bytes stored for it changed after packing
-      "b" is damaged: the bytes stored for it changed after packing
-      hint: copy the bundle again, and run the same command once more
-    "#);
-    insta::assert_snapshot!(refusal(&vec![0; 20 << 20]), @r#"
-    BUNDLE: 2 faults:
-      "a" is damaged: the bytes stored for it changed after packing
-      "b" is damaged: the bytes stored for it changed after packing
-      hint: copy the bundle again, and run the same command once more
-    "#);
+    insta::assert_snapshot!(refusal(&rest[..100]), @"
+    BUNDLE: frame 1 is not as the format says: its content cannot be decoded, or is not as long as the seek table says
+      hint: this was not made by `kubexm bundle`: do not use it
+    ");
+    insta::assert_snapshot!(refusal(&vec![0; 20 << 20]), @"
+    BUNDLE: frame 1 is not as the format says: its content cannot be decoded, or is not as long as the seek table says
+      hint: this was not made by `kubexm bundle`: do not use it
+    ");
     insta::assert_snapshot!(refusal(&vec![0; 200 << 20]), @"
-    BUNDLE is damaged: the seek table at its end has changed
-      hint: copy the bundle again, and compare its size first
+    BUNDLE is not a bundle: its seek table lists frames that no bundle has
+      hint: a bundle is what `kubexm bundle` writes
     ");
     // A table that would have frames read which are larger than any honest one.
-    let stored = [&head[..], &rest].map(|content| zstd::bulk::compress(content, 3).unwrap());
+    let stored = [&head[..], &rest].map(compress);
     let path = forgery.write_stored(&stored, &sizes(&stored, 1 << 31));
     insta::assert_snapshot!(forgery.refusal(&path), @"
-    BUNDLE is damaged: the seek table at its end has changed
-      hint: copy the bundle again, and compare its size first
+    BUNDLE is not a bundle: its seek table lists frames that no bundle has
+      hint: a bundle is what `kubexm bundle` writes
     ");
     let path = forgery.write_stored(
         &stored,
@@ -311,11 +316,12 @@ fn windows_that_take_too_much_memory_are_refused() {
     let frame = |window_log: u32| {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(window_log).unwrap();
+        encoder.include_checksum(true).unwrap();
         encoder.write_all(&rest).unwrap();
         encoder.finish().unwrap()
     };
     for (window_log, read) in [(27, true), (28, false)] {
-        let stored = [zstd::bulk::compress(&head, 3).unwrap(), frame(window_log)];
+        let stored = [compress(&head), frame(window_log)];
         let sizes = [
             (short(stored[0].len()), short(head.len())),
             (short(stored[1].len()), short(rest.len())),
@@ -323,4 +329,136 @@ fn windows_that_take_too_much_memory_are_refused() {
         let path = forgery.write_stored(&stored, &sizes);
         assert_eq!(verify(&path).is_ok(), read, "window 2^{window_log}");
     }
+}
+
+#[test]
+fn a_frame_is_one_zstd_frame_that_checks_its_content() {
+    let forgery = Forgery::of(vec![a(), b()]);
+    let head = file("bundle.json", &forgery.manifest.to_bytes()).bytes();
+    let rest = [&forgery.members[..], &forgery.trailer].concat();
+    let made = |window_log: u32, checksum: bool, content: &[u8]| {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(window_log).unwrap();
+        encoder.include_checksum(checksum).unwrap();
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    };
+    let refusal = |first: Vec<u8>, second: Vec<u8>| {
+        let stored = [first, second];
+        let sizes = [
+            (short(stored[0].len()), short(head.len())),
+            (short(stored[1].len()), short(rest.len())),
+        ];
+        forgery.refusal(&forgery.write_stored(&stored, &sizes))
+    };
+    let skippable = b"\x50\x2a\x4d\x18\x04\0\0\0more".to_vec();
+    let two = |content: &[u8]| {
+        let (start, end) = content.split_at(content.len() / 2);
+        [compress(start), compress(end)].concat()
+    };
+    let report = [
+        refusal(compress(&head), made(28, true, &rest)),
+        refusal(compress(&head), made(20, false, &rest)),
+        refusal(compress(&head), two(&rest)),
+        refusal(
+            compress(&head),
+            [compress(&rest), skippable.clone()].concat(),
+        ),
+        refusal(
+            compress(&head),
+            [skippable.clone(), compress(&rest)].concat(),
+        ),
+        refusal(made(28, true, &head), compress(&rest)),
+        refusal(made(20, false, &head), compress(&rest)),
+        refusal(two(&head), compress(&rest)),
+        refusal([compress(&head), skippable].concat(), compress(&rest)),
+    ];
+    insta::assert_snapshot!(report.join("\n"), @"
+    BUNDLE: frame 1 is not as the format says: its window is larger than 2^27 bytes
+      hint: this was not made by `kubexm bundle`: do not use it
+    BUNDLE: frame 1 is not as the format says: it has no checksum of its content
+      hint: this was not made by `kubexm bundle`: do not use it
+    BUNDLE: frame 1 is not as the format says: more than one zstd frame is stored for it
+      hint: this was not made by `kubexm bundle`: do not use it
+    BUNDLE: frame 1 is not as the format says: more than one zstd frame is stored for it
+      hint: this was not made by `kubexm bundle`: do not use it
+    BUNDLE: frame 1 is not as the format says: it is no zstd frame
+      hint: this was not made by `kubexm bundle`: do not use it
+    BUNDLE is not a bundle: its first frame is not as the format says: its window is larger than 2^27 bytes
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE is not a bundle: its first frame is not as the format says: it has no checksum of its content
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE is not a bundle: its first frame is not as the format says: more than one zstd frame is stored for it
+      hint: a bundle is what `kubexm bundle` writes
+    BUNDLE is not a bundle: its first frame is not as the format says: more than one zstd frame is stored for it
+      hint: a bundle is what `kubexm bundle` writes
+    ");
+}
+
+#[test]
+fn a_large_frame_is_one_zstd_frame_too() {
+    let content = common::noise(3, 5 << 20);
+    let mut forgery = Forgery::of(vec![file("a", &content), b()]);
+    forgery.manifest.files[0].size = content.len() as u64;
+    forgery.manifest.files[0].sha256 = Sha256::of(&content);
+    let head = file("bundle.json", &forgery.manifest.to_bytes()).bytes();
+    let rest = [&forgery.members[..], &forgery.trailer].concat();
+    let (start, end) = rest.split_at(1 << 20);
+    let stored = [compress(&head), [compress(start), compress(end)].concat()];
+    let sizes = [
+        (short(stored[0].len()), short(head.len())),
+        (short(stored[1].len()), short(rest.len())),
+    ];
+    insta::assert_snapshot!(forgery.refusal(&forgery.write_stored(&stored, &sizes)), @"
+    BUNDLE: frame 1 is not as the format says: its content cannot be decoded, or is not as long as the seek table says
+      hint: this was not made by `kubexm bundle`: do not use it
+    ");
+}
+
+#[test]
+fn there_are_only_as_many_frames_as_the_content_is_worth() {
+    let content = vec![b'a'; 8 << 10];
+    let mut forgery = Forgery::of(vec![file("a", &content), b()]);
+    forgery.manifest.files[0].size = content.len() as u64;
+    forgery.manifest.files[0].sha256 = Sha256::of(&content);
+    let head = file("bundle.json", &forgery.manifest.to_bytes()).bytes();
+    let rest = [&forgery.members[..], &forgery.trailer].concat();
+    let mut frames = vec![&head[..]];
+    frames.extend(rest.chunks(1));
+    insta::assert_snapshot!(forgery.refusal(&forgery.write_frames(&frames)), @"
+    BUNDLE is not a bundle: its seek table lists frames that no bundle has
+      hint: a bundle is what `kubexm bundle` writes
+    ");
+}
+
+#[test]
+fn many_faults_are_counted_and_few_are_told() {
+    let mut forgery = Forgery::of(vec![]);
+    forgery.manifest.files.clear();
+    let names: Vec<String> = (0..60).map(|n| format!("file{n:02}")).collect();
+    let members = names.iter().map(|name| file(name, b"other").bytes());
+    forgery.members = members.flatten().collect();
+    forgery.manifest.files = names
+        .iter()
+        .map(|name| FileEntry::new(name.as_str(), 5, 0o644, Sha256::of(b"what is listed")))
+        .collect();
+    let refused = forgery.refused();
+    assert!(
+        refused.starts_with("BUNDLE: 60 faults:\n  \"file00\" has"),
+        "{refused}"
+    );
+    assert!(refused.contains("\n  and 10 more\n"), "{refused}");
+    assert_eq!(refused.lines().count(), 53);
+}
+
+#[test]
+fn a_pipe_is_no_bundle_and_is_not_waited_for() {
+    let forgery = Forgery::of(vec![]);
+    let path = forgery.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    insta::assert_snapshot!(forgery.refusal(&path), @"
+    BUNDLE is not a bundle: it is no regular file
+      hint: a bundle is what `kubexm bundle` writes
+    ");
 }

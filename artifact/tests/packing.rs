@@ -128,3 +128,18 @@ fn what_is_alike_or_compressed_already_costs_little() {
         packed.size
     );
 }
+
+#[test]
+fn a_bundle_that_nobody_would_read_is_not_packed() {
+    let mut site = Site::small();
+    site.manifest.cluster = ",".repeat((1 << 20) + 1);
+    let many = failure(&site);
+    site.manifest.cluster = "x".repeat(16 << 20);
+    let large = failure(&site);
+    assert_eq!(many.verdict(), Verdict::Refused);
+    insta::assert_snapshot!(format!("{many}\n{large}\nhint: {}", large.hint().unwrap()), @"
+    the bundle would have a bundle.json of more than 2^20 values
+    the bundle would have a bundle.json of more than 16 MiB
+    hint: make a bundle for fewer operating systems, architectures or images
+    ");
+}

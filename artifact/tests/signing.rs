@@ -204,11 +204,28 @@ fn each_way_not_to_be_signed_has_its_own_words() {
       hint: do not use this bundle; ask its maker for a new copy
     bundle.json.sig is not an armoured SSH signature
       hint: do not use this bundle; ask its maker for a new copy
-    bundle.json.sig is not an armoured SSH signature
+    bundle.json.sig does not begin with '-----BEGIN SSH SIGNATURE-----'
       hint: do not use this bundle; ask its maker for a new copy
     the signature's key type ssh-rsa is not supported
       hint: sign with an ed25519 or ECDSA key
     "#);
+}
+
+#[test]
+fn an_armour_begins_at_the_first_byte_as_ssh_keygen_has_it() {
+    let keys = Keys::new();
+    keys.make("key", "ed25519", "");
+    let signed = keys.sign("key", NAMESPACE, b"{}");
+    let signers = format!("ops {}", keys.public("key"));
+    check(&signed, &signers).unwrap();
+    let refused = |before: &[u8]| refusal(&[before, &signed].concat(), &signers);
+    let said = refused(b"read this first\n");
+    assert_eq!(said, refused(b"\n"));
+    assert_eq!(said, refusal(b"", &signers));
+    insta::assert_snapshot!(said, @"
+    bundle.json.sig does not begin with '-----BEGIN SSH SIGNATURE-----'
+      hint: do not use this bundle; ask its maker for a new copy
+    ");
 }
 
 #[test]

@@ -180,11 +180,116 @@ fn links_in_the_tree_lead_nowhere() {
 }
 
 #[test]
+fn a_file_may_become_a_folder_and_a_folder_a_file() {
+    let mut one = Site::empty();
+    one.add("first", 0o644, b"a file");
+    one.add("second/deep/file", 0o644, b"below");
+    let mut other = Site::empty();
+    other.add("first/file", 0o644, b"below");
+    other.add("second", 0o644, b"a file");
+    let dest = Tree::at(one.path("dest"));
+    for site in [&one, &other, &one] {
+        unpack(&site.packed(), &dest).unwrap();
+        assert_holds(&dest, &site.manifest);
+    }
+}
+
+#[test]
+fn what_a_bundle_left_that_was_never_completed_goes_with_the_next() {
+    let site = |names: &[&str]| {
+        let mut site = Site::empty();
+        for name in names {
+            site.add(name, 0o644, name.as_bytes());
+        }
+        site
+    };
+    let (first, last) = (site(&["a", "d"]), site(&["c", "d"]));
+    let dest = Tree::at(first.path("dest"));
+    unpack(&first.packed(), &dest).unwrap();
+    // Two in a row, neither to its end: the last file of each is damaged.
+    for name in ["b1", "b2"] {
+        let mut begun = site(&[name]);
+        begun.add("z", 0o644, &common::noise(1, 5 << 20));
+        let path = begun.packed();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        unpack(&path, &dest).unwrap_err();
+        assert!(!dest.manifest().exists());
+    }
+    assert!(dest.path("b2".into()).exists());
+    let done = unpack(&last.packed(), &dest).unwrap();
+    assert_eq!(done.pruned, ["a", "b2"]);
+    assert_holds(&dest, &last.manifest);
+}
+
+#[test]
+fn lists_in_the_tree_are_read_within_bounds_and_never_waited_for() {
+    let site = Site::small();
+    let path = site.packed();
+    for name in [
+        "bundle.json",
+        ".bundle.json.before",
+        ".bundle.json.next.part",
+    ] {
+        let dest = Tree::at(site.path(&format!("sparse{name}")));
+        std::fs::create_dir(dest.root()).unwrap();
+        let list = std::fs::File::create(dest.path(name.into())).unwrap();
+        list.set_len(1 << 40).unwrap();
+        unpack(&path, &dest).unwrap();
+        assert_holds(&dest, &site.manifest);
+
+        let dest = Tree::at(site.path(&format!("pipe{name}")));
+        std::fs::create_dir(dest.root()).unwrap();
+        let pipe = dest.path(name.into());
+        let status = Command::new("mkfifo").arg(pipe).status().unwrap();
+        assert!(status.success());
+        unpack(&path, &dest).unwrap();
+        assert_holds(&dest, &site.manifest);
+    }
+}
+
+#[test]
+fn a_tree_is_read_as_strictly_as_a_bundle() {
+    let mut site = Site::small();
+    let tree = site.tree();
+    let mut read = |change: fn(&mut artifact::Manifest)| {
+        change(&mut site.manifest);
+        std::fs::write(tree.manifest(), site.manifest.to_bytes()).unwrap();
+        let refused = artifact::Manifest::of_tree(&tree).map(|_| ());
+        refused.map_err(|error| error.to_string().replace(tree.root().as_str(), "TREE"))
+    };
+    assert_eq!(read(|_| ()), Ok(()));
+    insta::assert_snapshot!([
+        read(|manifest| manifest.format = 9).unwrap_err(),
+        read(|manifest| manifest.format = 0).unwrap_err(),
+        read(|manifest| {
+            manifest.format = artifact::FORMAT;
+            manifest.files[0].path = "../../etc/hostname".into();
+        }).unwrap_err(),
+    ].join("\n"), @r#"
+    TREE has format 9; this kubexm reads up to 1
+    TREE is not a bundle: bundle.json is refused: there is no format 0
+    TREE: bundle.json lists "../../etc/hostname": not a plain relative path (no '..', '.', '//' or leading '/')
+    "#);
+}
+
+#[test]
+fn a_member_that_is_larger_than_asked_for_is_not_read() {
+    let site = Site::large();
+    let bundle = Bundle::open(&site.packed()).unwrap();
+    let read = bundle.read("packages/all.txt".into(), 1 << 20, &Cancel::default());
+    let shown = read.unwrap_err().to_string();
+    insta::assert_snapshot!(shown.replace(bundle.path().as_str(), "BUNDLE"), @"BUNDLE: packages/all.txt has 10485760 bytes; at most 1 MiB of it are read");
+}
+
+#[test]
 fn one_member_can_be_read_by_itself() {
     let site = Site::large();
     let bundle = Bundle::open(&site.packed()).unwrap();
     let cancel = Cancel::default();
-    let read = |path: &str| bundle.read(path.into(), &cancel).unwrap();
+    let read = |path: &str| bundle.read(path.into(), 1 << 20, &cancel).unwrap();
     assert_eq!(read("config.yaml").unwrap(), b"apiVersion: kubexm.io/v1\n");
     assert_eq!(read("empty").unwrap(), b"");
     assert_eq!(read("images/blobs/sha256/ab").unwrap().len(), 100_000);
@@ -262,7 +367,7 @@ fn fill(disk: &Utf8Path) {
     );
     let left: Vec<String> = files_below(disk)
         .into_iter()
-        .filter(|path| path.contains("bundle"))
+        .filter(|path| path.contains("bundle.tar"))
         .collect();
     assert_eq!(left, Vec::<String>::new());
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 
-use artifact::{Program, Sha256};
+use artifact::{Members, Program, Sha256};
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use flate2::read::MultiGzDecoder;
@@ -121,16 +121,16 @@ fn inside(file: &Inspected<'_>, members: &[Member]) -> Result<Vec<Program>, Insp
         cause: e.to_string(),
     };
     let mut found = Vec::<Program>::new();
-    for entry in archive.entries().map_err(broken)? {
-        let mut entry = entry.map_err(broken)?;
-        let header = entry.header();
-        if !header.entry_type().is_file() {
+    for member in Members::of(&mut archive).map_err(broken)? {
+        let member = member.map_err(broken)?;
+        if member.irregular().is_some() {
             continue;
         }
-        let executable = header.mode().map_err(broken)? & 0o111 != 0;
-        let Ok(path) = String::from_utf8(entry.path_bytes().into_owned()) else {
-            continue;
-        };
+        let artifact::Member {
+            name: path,
+            mut entry,
+        } = member;
+        let executable = entry.header().mode().map_err(broken)? & 0o111 != 0;
         let wanted = members.iter().any(|member| match member {
             Member::At(_) => member.matches(&path),
             Member::AllIn(_) => executable && member.matches(&path),

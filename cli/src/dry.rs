@@ -2,17 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::{CONTROL_PLANE, DryNode, DryState, OPERATOR};
+use pipeline::{CONTROL_PLANE, DryNode, DryState, Graph, OPERATOR};
 
 use crate::error::Failure;
-use crate::output::{Format, Printer, count};
+use crate::output::{Format, Printer, count, harmless};
+
+/// The steps of a plan.
+pub fn tree(graph: &Graph) -> String {
+    let views: Vec<_> = graph.view().into_iter().map(harmless::node).collect();
+    pipeline::tree(&views, |_| String::new())
+}
 
 /// The whole plan, and for each step whether it is needed.
 pub fn show(nodes: &[DryNode], printer: &Printer) -> Result<(), Failure> {
     if printer.format() == Format::Json {
         return Ok(printer.document(&nodes)?);
     }
-    let views: Vec<_> = nodes.iter().map(|dry| dry.node.clone()).collect();
+    let views: Vec<_> = nodes
+        .iter()
+        .map(|dry| harmless::node(dry.node.clone()))
+        .collect();
     let paint = printer.paint();
     let tree = pipeline::tree(&views, |view| {
         match nodes
@@ -21,8 +30,12 @@ pub fn show(nodes: &[DryNode], printer: &Printer) -> Result<(), Failure> {
             .map(|dry| &dry.state)
         {
             None | Some(DryState::Satisfied) => format!(": {}", paint.good("ok")),
-            Some(DryState::Needed { reason }) => format!(": {} ({reason})", paint.warn("needed")),
+            Some(DryState::Needed { reason }) => {
+                let reason = harmless::word(reason);
+                format!(": {} ({reason})", paint.warn("needed"))
+            }
             Some(DryState::Unknown { because }) => {
+                let because = harmless::word(because);
                 format!(": {} ({because})", paint.bad("cannot tell"))
             }
         }

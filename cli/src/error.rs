@@ -16,6 +16,7 @@ use pipeline::PipelineError;
 
 pub use event::{ErrorEvent, ProblemEntry, words};
 
+use crate::output::harmless::lines;
 use crate::output::{Paint, problem};
 
 /// The end of a command that did not succeed.
@@ -39,7 +40,7 @@ pub enum Failure {
     #[error("{path} is damaged")]
     DamagedTree {
         path: Utf8PathBuf,
-        source: serde_json::Error,
+        source: BundleError,
     },
     #[error("cannot write to stdout")]
     Stdout(#[from] io::Error),
@@ -192,22 +193,23 @@ impl Failure {
             format!(
                 "  {} {}",
                 paint.dim("because:"),
-                printable(&cause).replace('\n', "\n    ")
+                lines(&cause).replace('\n', "\n    ")
             )
         });
         let hint = self.hint().map(|hint| {
             format!(
                 "{} {}",
                 paint.hint("hint:"),
-                printable(&hint).replace('\n', "\n      ")
+                lines(&hint).replace('\n', "\n      ")
             )
         });
-        let said = printable(&self.to_string());
-        let lines = [format!("{} {said}", paint.bad("error:"))]
+        let words = self.to_string();
+        let said = lines(&words);
+        let told = [format!("{} {said}", paint.bad("error:"))]
             .into_iter()
             .chain(because)
             .chain(hint);
-        lines.collect::<Vec<_>>().join("\n")
+        told.collect::<Vec<_>>().join("\n")
     }
 
     /// The chain of causes. One whose words are in the message before it already adds nothing.
@@ -227,28 +229,19 @@ impl Failure {
     }
 }
 
-/// Names of files may hold anything, and some of it moves a terminal's cursor.
-fn printable(text: &str) -> String {
-    let harmless = |c: char| !c.is_control() || c == '\n';
-    text.chars()
-        .map(|c| {
-            if harmless(c) {
-                c.to_string()
-            } else {
-                c.escape_default().to_string()
-            }
-        })
-        .collect()
-}
-
 /// Whether another name, place or permission mends it; then nothing was touched yet.
 fn is_misnamed(error: &io::Error) -> bool {
     use io::ErrorKind::{
-        IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
+        InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
     };
     matches!(
         error.kind(),
-        NotFound | IsADirectory | NotADirectory | PermissionDenied | ReadOnlyFilesystem
+        NotFound
+            | IsADirectory
+            | NotADirectory
+            | PermissionDenied
+            | ReadOnlyFilesystem
+            | InvalidInput
     )
 }
 
@@ -259,6 +252,9 @@ fn unreadable(error: &io::Error) -> Option<String> {
         }
         io::ErrorKind::IsADirectory => "name a file in it",
         io::ErrorKind::PermissionDenied => "whoever runs kubexm must be able to read it",
+        io::ErrorKind::InvalidInput => {
+            "name a regular file; a config can come from a pipe as well: -f -"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

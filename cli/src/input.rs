@@ -1,6 +1,5 @@
 //! Files that people name: configs, keys, keyrings, signers. Read whole, as long as they can be what was meant.
 
-use std::fs::File;
 use std::io::{self, Read};
 
 use camino::Utf8Path;
@@ -15,7 +14,7 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// What a file holds.
 pub fn read(path: &Utf8Path) -> Result<Vec<u8>, Failure> {
-    let source = open(path).map_err(|source| failed(path, source))?;
+    let source = artifact::open_regular(path).map_err(|source| failed(path, source))?;
     whole(path, source)
 }
 
@@ -65,14 +64,6 @@ pub fn limited(source: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     source.take(LARGEST + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn open(path: &Utf8Path) -> io::Result<File> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    Ok(file)
 }
 
 fn failed(path: &Utf8Path, source: io::Error) -> Failure {

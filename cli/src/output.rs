@@ -2,6 +2,7 @@
 
 mod bars;
 mod findings;
+pub mod harmless;
 mod json;
 mod lines;
 mod paint;

@@ -1,9 +1,8 @@
 //! Puts together what an installation works from: a bundle or an unpacked tree, and the site's config.
 
-use std::fs;
 use std::io;
 
-use artifact::{Bundle, Cancel, Manifest, Sha256, WorkDir};
+use artifact::{Bundle, BundleError, Cancel, Manifest, Sha256, WorkDir};
 use camino::Utf8Path;
 use cluster::Cluster;
 use pipeline::{RegistryCredentials, Site};
@@ -11,25 +10,46 @@ use secrecy::SecretString;
 
 use crate::config::{self, Config};
 use crate::error::Failure;
+use crate::input;
 use crate::output::Printer;
 use crate::secrets::LocalSecrets;
 
-/// The config that is given, or else the one that the bundle carries.
-pub fn config(
-    given: Option<&Utf8Path>,
-    bundle: &Bundle,
-    printer: &Printer,
-) -> Result<Config, Failure> {
-    if let Some(path) = given {
-        return config::load(path, printer);
-    }
+/// So many pointers of a config are named.
+const SHOWN: usize = 3;
+
+/// The config that a bundle carries.
+pub fn bundled(bundle: &Bundle, printer: &Printer) -> Result<Config, Failure> {
     let name = bundle.path().join("config.yaml");
-    let text = bundle.read("config.yaml".into(), &Cancel::default())?;
+    let text = bundle.read("config.yaml".into(), input::LARGEST, &Cancel::default())?;
     let text = text.ok_or_else(|| Failure::Usage {
         message: format!("{} carries no config", bundle.path()),
         hint: Some("give the site's config with -f".to_owned()),
     })?;
     config::understand(name, text, printer)
+}
+
+/// Nobody has vouched for the config of this bundle: it may not choose what is read on this machine, nor to whom it is
+/// sent.
+pub fn require_no_pointers(config: &Config) -> Result<(), Failure> {
+    let pointers = config.parsed.cluster.pointers();
+    if pointers.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<&str> = pointers.iter().take(SHOWN).map(String::as_str).collect();
+    let more = match pointers.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(Failure::Usage {
+        message: format!(
+            "{} would have {}{more} read on this machine, and nobody has vouched for it",
+            config.name,
+            list.join(", ")
+        ),
+        hint: Some(
+            "give the site's config with -f, or --signers FILE if the bundle is signed".to_owned(),
+        ),
+    })
 }
 
 /// The site of a config, once something has been unpacked for it or will be.
@@ -67,23 +87,25 @@ pub fn described(
     work_dir: &Utf8Path,
     hint: &str,
 ) -> Result<(Manifest, Sha256), Failure> {
-    let path = WorkDir::new(work_dir).tree(cluster.name()).manifest();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(source) if source.kind() == io::ErrorKind::NotFound => {
-            return Err(Failure::Usage {
+    let tree = WorkDir::new(work_dir).tree(cluster.name());
+    match Manifest::of_tree(&tree) {
+        Ok(described) => Ok(described),
+        Err(BundleError::Open { path, source }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(Failure::Usage {
                 message: format!(
                     "nothing has been unpacked for {}: there is no {path}",
                     cluster.name()
                 ),
                 hint: Some(hint.to_owned()),
-            });
+            })
         }
-        Err(source) => return Err(Failure::Read { path, source }),
-    };
-    let manifest =
-        serde_json::from_slice(&bytes).map_err(|source| Failure::DamagedTree { path, source })?;
-    Ok((manifest, Sha256::of(&bytes)))
+        Err(BundleError::Open { path, source }) => Err(Failure::Read { path, source }),
+        Err(newer @ BundleError::Newer { .. }) => Err(newer.into()),
+        Err(source) => Err(Failure::DamagedTree {
+            path: tree.manifest(),
+            source,
+        }),
+    }
 }
 
 fn registry_login(cluster: &Cluster) -> Result<Option<RegistryCredentials>, Failure> {

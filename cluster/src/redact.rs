@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use secrecy::SecretString;
 
 use crate::{Bastion, Cluster, Host, NetworkPlugin, RegistryAuth, Secret, Spec, yaml};
@@ -18,6 +20,31 @@ impl Cluster {
                 found.push(text.clone());
             }
         });
+        found
+    }
+
+    /// What is read on the machine that the config is used on: variables of the environment, files of secrets and keys.
+    #[must_use]
+    pub fn pointers(&self) -> BTreeSet<String> {
+        let mut copy = self.clone();
+        let mut found = BTreeSet::new();
+        copy.each_secret(&mut |slot| {
+            found.extend(match slot {
+                Some(Secret::Env(name)) => Some(format!("{{env: {name}}}")),
+                Some(Secret::File(path)) => Some(format!("{{file: {path}}}")),
+                Some(Secret::Plain(_)) | None => None,
+            });
+        });
+        let hosts = &self.spec.hosts;
+        let own = hosts.iter().map(|host| &host.private_key_path);
+        let bastions = hosts
+            .iter()
+            .map(|host| &host.bastion)
+            .chain([&self.spec.bastion])
+            .flatten()
+            .map(|bastion| &bastion.private_key_path);
+        let paths = own.chain(bastions).flatten();
+        found.extend(paths.map(|path| format!("privateKeyPath: {path}")));
         found
     }
 
@@ -131,6 +158,29 @@ spec:
   hosts: [{name: a, address: 10.0.0.1}]
   roleGroups: {etcd: [a], master: [a], worker: [a]}
 ";
+
+    #[test]
+    fn what_is_read_on_the_machine_is_named() {
+        let config = HOSTS.replace(
+            "address: 10.0.0.1",
+            "address: 10.0.0.1, privateKeyPath: ~/id, passphrase: {env: WORD}, bastion: {address: b, privateKeyPath: /b}",
+        );
+        let config = config.trim_end().to_owned()
+            + "\n  registry: {auths: {r.example.org: {username: u, password: {file: /pw}}}}\n";
+        let cluster = crate::parse("c.yaml", &config).unwrap().cluster;
+        let pointers: Vec<String> = cluster.pointers().into_iter().collect();
+        assert_eq!(
+            pointers,
+            [
+                "privateKeyPath: /b",
+                "privateKeyPath: ~/id",
+                "{env: WORD}",
+                "{file: /pw}"
+            ]
+        );
+        let plain = crate::parse("c.yaml", HOSTS).unwrap().cluster;
+        assert!(plain.pointers().is_empty());
+    }
 
     #[test]
     fn what_other_keys_decide_is_written_out() {

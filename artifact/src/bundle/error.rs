@@ -5,6 +5,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::bundle::listing::ListingError;
 use crate::{FORMAT, SignError};
 
+/// So many faults are told one by one.
+const SHOWN_MAX: usize = 50;
+/// So many letters of a name are shown.
+const NAME_SHOWN: usize = 256;
+
 /// What kind of failure it is, for callers that act differently: the cli's exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -34,6 +39,9 @@ pub enum PackError {
     },
     #[error("no space left on the disk of {path}")]
     NoSpace { path: Utf8PathBuf },
+    /// Nobody would read such a bundle.
+    #[error("the bundle would have {0}")]
+    Excess(&'static str),
     #[error("cannot sign the bundle: {0}")]
     Sign(#[from] SignError),
     #[error("interrupted while packing")]
@@ -68,7 +76,9 @@ impl PackError {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Listing(_) | Self::Changed { .. } | Self::Sign(_) => Verdict::Refused,
+            Self::Listing(_) | Self::Excess(_) | Self::Changed { .. } | Self::Sign(_) => {
+                Verdict::Refused
+            }
             Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => Verdict::Io,
             Self::Cancelled => Verdict::Cancelled,
         }
@@ -82,6 +92,9 @@ impl PackError {
             }
             Self::NoSpace { path } => {
                 Some(format!("make room there, or write elsewhere than {path}"))
+            }
+            Self::Excess(_) => {
+                Some("make a bundle for fewer operating systems, architectures or images".into())
             }
             Self::Sign(source) => source.hint(),
             Self::Listing(_) | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
@@ -109,6 +122,15 @@ pub enum BundleError {
     Broken { path: Utf8PathBuf, why: String },
     #[error("{path} has format {found}; this kubexm reads up to {FORMAT}")]
     Newer { path: Utf8PathBuf, found: u32 },
+    #[error("the seal of {path} has version {found}; this kubexm reads version 1")]
+    NewerSeal { path: Utf8PathBuf, found: u8 },
+    #[error("{path}: {member} has {size} bytes; at most {} MiB of it are read", most >> 20)]
+    LargeMember {
+        path: Utf8PathBuf,
+        member: Utf8PathBuf,
+        size: u64,
+        most: u64,
+    },
     #[error("bundle.json of {path} cannot be understood: {source}")]
     Manifest {
         path: Utf8PathBuf,
@@ -139,11 +161,40 @@ fn several(faults: &[Fault]) -> String {
     if let [one] = faults {
         return one.to_string();
     }
-    let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    let mut lines: Vec<String> = faults
+        .iter()
+        .take(SHOWN_MAX)
+        .map(Fault::to_string)
+        .collect();
+    if faults.len() > SHOWN_MAX {
+        lines.push(format!("and {} more", faults.len() - SHOWN_MAX));
+    }
     format!("{} faults:\n  {}", faults.len(), lines.join("\n  "))
 }
 
+/// A name from a bundle as messages show it: quoted, and its middle left out where nobody would read it.
+pub(crate) fn shown(name: &str) -> String {
+    let len = name.chars().count();
+    if len <= NAME_SHOWN {
+        return format!("{name:?}");
+    }
+    let start: String = name.chars().take(NAME_SHOWN / 2).collect();
+    let end: String = name.chars().skip(len - NAME_SHOWN / 2).collect();
+    format!("{start:?}...{end:?} ({} bytes)", name.len())
+}
+
 impl BundleError {
+    pub(crate) fn read(path: &Utf8Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Broken {
+                path,
+                why: "it became shorter while it was read".into(),
+            },
+            _ => Self::Read { path, source },
+        }
+    }
+
     pub(crate) fn write(path: &Utf8Path, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::StorageFull {
             Self::NoSpace {
@@ -163,6 +214,8 @@ impl BundleError {
             Self::NotABundle { .. }
             | Self::Broken { .. }
             | Self::Newer { .. }
+            | Self::NewerSeal { .. }
+            | Self::LargeMember { .. }
             | Self::Manifest { .. }
             | Self::Listing { .. }
             | Self::Faulty { .. } => Verdict::Refused,
@@ -196,15 +249,16 @@ impl BundleError {
                     "this was not made by `kubexm bundle`: do not use it".into()
                 },
             ),
-            Self::Newer { .. } => {
+            Self::Newer { .. } | Self::NewerSeal { .. } => {
                 Some("it was made by a newer kubexm: use the one that came with it".into())
             }
             Self::NoSpace { .. } => {
                 Some("make room and run again; what was unpacked is kept".into())
             }
-            Self::Manifest { .. } | Self::Listing { .. } | Self::NotABundle { .. } => {
-                Some("a bundle is what `kubexm bundle` writes".into())
-            }
+            Self::Manifest { .. }
+            | Self::Listing { .. }
+            | Self::NotABundle { .. }
+            | Self::LargeMember { .. } => Some("a bundle is what `kubexm bundle` writes".into()),
             Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
         }
     }
@@ -213,30 +267,32 @@ impl BundleError {
 /// One thing that is wrong inside a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Fault {
-    #[error("{member:?} is damaged: the bytes stored for it changed after packing")]
+    #[error("{} is damaged: the bytes stored for it changed after packing", shown(.member))]
     Damaged { member: String },
-    #[error("{member:?} has another content than bundle.json lists (SHA-256 differs)")]
+    #[error("{} has another content than bundle.json lists (SHA-256 differs)", shown(.member))]
     Content { member: String },
-    #[error("{member:?} is {kind}; only regular files may be in a bundle")]
+    #[error("{} is {kind}; only regular files may be in a bundle", shown(.member))]
     Kind { member: String, kind: String },
-    #[error("{member:?} leads out of the tree")]
+    #[error("{} leads out of the tree", shown(.member))]
     Escapes { member: String },
-    #[error("{member:?} is not listed in bundle.json")]
+    #[error("{} is not listed in bundle.json", shown(.member))]
     Unlisted { member: String },
-    #[error("{member:?} is there twice")]
+    #[error("{} is there twice", shown(.member))]
     Repeated { member: String },
-    #[error("{member:?} has {found} bytes, bundle.json lists {listed}")]
+    #[error("{} has {found} bytes, bundle.json lists {listed}", shown(.member))]
     Size {
         member: String,
         listed: u64,
         found: u64,
     },
-    #[error("{member:?} has a header that differs from bundle.json (mode, owner, time or order)")]
+    #[error("{} has a header that differs from bundle.json (mode, owner, time or order)", shown(.member))]
     Header { member: String },
-    #[error("{member:?} is listed in bundle.json but missing")]
+    #[error("{} is listed in bundle.json but missing", shown(.member))]
     Missing { member: String },
     #[error("the end of the archive is damaged")]
     End,
+    #[error("frame {number} is not as the format says: {why}")]
+    Frame { number: usize, why: &'static str },
     #[error("the archive is not laid out as bundle.json says")]
     Layout,
 }

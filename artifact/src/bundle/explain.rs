@@ -1,14 +1,16 @@
 //! When a bundle is not laid out as its manifest says: reads it from the start, as tar would, to name what is in the
 //! way. Only refusals come here, so it may take its time.
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Read};
 
 use camino::Utf8Path;
 use tar::{Archive, EntryType, Header};
 
+use crate::archive::irregular;
+use crate::bundle::decode::Stored;
 use crate::bundle::error::{BundleError, Fault};
+use crate::bundle::frame::WINDOW_LOG_MAX;
 use crate::bundle::open::Bundle;
 use crate::bundle::stream::{MANIFEST, SIGNATURE, header};
 use crate::{Cancel, FileEntry};
@@ -16,7 +18,6 @@ use crate::{Cancel, FileEntry};
 /// A bundle made to be refused must not fill the screen, or memory.
 const FAULTS_MAX: usize = 50;
 const NAME_MAX: u64 = 4096;
-const WINDOW_LOG: u32 = 27;
 
 /// What is wrong with the members of this bundle.
 pub(super) fn explain(bundle: &Bundle, cancel: &Cancel) -> BundleError {
@@ -40,13 +41,12 @@ pub(super) fn explain(bundle: &Bundle, cancel: &Cancel) -> BundleError {
 /// None if it could not be read to the end.
 fn read(bundle: &Bundle, inventory: &mut Inventory<'_>, cancel: &Cancel) -> Option<()> {
     let data = bundle.frames.last()?.stored.end;
-    let file = File::open(&bundle.path).ok()?.take(data);
-    let mut decoder = zstd::Decoder::new(file).ok()?;
-    decoder.window_log_max(WINDOW_LOG).ok()?;
-    let mut archive = Archive::new(decoder);
+    let mut decoder = zstd::Decoder::new(Stored::new(bundle, 0..data)).ok()?;
+    decoder.window_log_max(WINDOW_LOG_MAX).ok()?;
+    let mut archive = Archive::new(Stoppable { decoder, cancel });
     let mut long_name = None;
     for entry in archive.entries().ok()?.raw(true) {
-        if cancel.is_cancelled() || inventory.faults.len() >= FAULTS_MAX {
+        if inventory.faults.len() >= FAULTS_MAX {
             return None;
         }
         let mut entry = entry.ok()?;
@@ -65,21 +65,42 @@ fn read(bundle: &Bundle, inventory: &mut Inventory<'_>, cancel: &Cancel) -> Opti
     Some(())
 }
 
+/// What a header claims to follow it may take hours to read.
+struct Stoppable<'a, R> {
+    decoder: R,
+    cancel: &'a Cancel,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.decoder.read(buffer)
+    }
+}
+
 /// What was found, against what is listed.
 struct Inventory<'a> {
     files: &'a [FileEntry],
+    places: HashMap<&'a str, usize>,
     signed: bool,
-    seen: BTreeSet<String>,
+    seen: HashSet<String>,
     last: Option<usize>,
     faults: Vec<Fault>,
 }
 
 impl<'a> Inventory<'a> {
     fn new(bundle: &'a Bundle) -> Self {
+        let files = &bundle.manifest().files;
+        let places = files.iter().enumerate();
         Self {
-            files: &bundle.manifest().files,
+            files,
+            places: places
+                .map(|(place, file)| (file.path.as_str(), place))
+                .collect(),
             signed: bundle.signature().is_some(),
-            seen: BTreeSet::new(),
+            seen: HashSet::new(),
             last: None,
             faults: Vec::new(),
         }
@@ -87,7 +108,7 @@ impl<'a> Inventory<'a> {
 
     fn take(&mut self, name: &str, found: &Header) {
         let is_head = name == MANIFEST || (name == SIGNATURE && self.signed);
-        let index = self.files.iter().position(|file| file.path == name);
+        let index = self.places.get(name).copied();
         let member = name.to_owned();
         let fault = if !self.seen.insert(member.clone()) && (is_head || index.is_some()) {
             Fault::Repeated { member }
@@ -149,19 +170,4 @@ fn differs(listed: &FileEntry, found: &Header) -> Option<Fault> {
     }
     let expected = header(listed.path.as_str(), listed.size, listed.mode);
     (!expected.ends_with(found.as_bytes())).then_some(Fault::Header { member })
-}
-
-fn irregular(kind: EntryType) -> Option<&'static str> {
-    Some(match kind {
-        EntryType::Regular => return None,
-        EntryType::Link => "a hard link",
-        EntryType::Symlink => "a symbolic link",
-        EntryType::Char => "a character device",
-        EntryType::Block => "a block device",
-        EntryType::Directory => "a directory",
-        EntryType::Fifo => "a named pipe",
-        EntryType::GNUSparse => "a sparse file",
-        EntryType::XHeader | EntryType::XGlobalHeader => "an extended header",
-        _ => "a member of unknown kind",
-    })
 }

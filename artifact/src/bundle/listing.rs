@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::FileEntry;
+use crate::bundle::error::shown;
 use crate::bundle::stream::{MANIFEST, SIGNATURE};
 
 /// Folders that belong to the site: keys are made there, and never travel.
@@ -14,7 +15,7 @@ const PART: &str = ".part";
 
 /// `bundle.json` lists a file that no bundle may hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("bundle.json lists {path:?}: {why}")]
+#[error("bundle.json lists {}: {why}", shown(.path))]
 pub struct ListingError {
     pub path: String,
     pub why: Unlistable,
@@ -49,8 +50,8 @@ impl fmt::Display for Unlistable {
             Self::Reserved => f.write_str("the name is reserved for what is made at the site"),
             Self::Repeated => f.write_str("listed twice"),
             Self::OutOfOrder => f.write_str("the list is not sorted by path"),
-            Self::InsideFile { file } => write!(f, "{file:?} is a file and no directory"),
-            Self::Program { name } => write!(f, "{name:?} is no name for a program of it"),
+            Self::InsideFile { file } => write!(f, "{} is a file and no directory", shown(file)),
+            Self::Program { name } => write!(f, "{} is no name for a program of it", shown(name)),
             Self::Mode(mode) => write!(f, "mode {mode:o} has more than permission bits"),
             Self::TooLarge => f.write_str("the sizes add up to more than a file can hold"),
         }

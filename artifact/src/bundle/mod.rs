@@ -1,8 +1,10 @@
 mod compress;
+mod contents;
 mod cut;
 mod decode;
 mod error;
 mod explain;
+mod frame;
 mod listing;
 mod open;
 mod pack;

@@ -1,18 +1,17 @@
 use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Zoned;
-use serde::Deserialize;
 
+use crate::bundle::contents::{self, HEAD_MAX};
 use crate::bundle::error::BundleError;
-use crate::bundle::listing;
+use crate::bundle::frame;
 use crate::bundle::seal::{self, Frame, SealError};
 use crate::bundle::stream::{Layout, MANIFEST, parse_head};
-use crate::{FORMAT, Manifest, Principal, Sha256, SignatureError, verify_signature};
+use crate::{Manifest, Principal, Sha256, SignatureError, open_regular, verify_signature};
 
-/// The first frame holds the manifest and its signature, and no more than this.
-const HEAD_MAX: u64 = 64 << 20;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// A bundle, of which the first frame and the seek table have been read. However large it is, that takes milliseconds.
@@ -34,22 +33,27 @@ pub struct Bundle {
 
 impl Bundle {
     pub fn open(path: &Utf8Path) -> Result<Self, BundleError> {
-        let open = |source| BundleError::Open {
-            path: path.to_owned(),
-            source,
+        let open = |source: io::Error| match source.kind() {
+            ErrorKind::IsADirectory | ErrorKind::InvalidInput => {
+                not_a_bundle(path, "it is no regular file")
+            }
+            _ => BundleError::Open {
+                path: path.to_owned(),
+                source,
+            },
         };
-        let file = File::open(path).map_err(open)?;
-        let meta = file.metadata().map_err(open)?;
-        if !meta.is_file() {
-            return Err(not_a_bundle(path, "it is no regular file"));
-        }
-        let size = meta.len();
+        let file = open_regular(path).map_err(open)?;
+        let size = file.metadata().map_err(open)?.len();
         let frames = seal::read(&file, size).map_err(|error| unsealed(path, &file, error))?;
         let head = read_head(path, &file, frames.first())?;
-        let (manifest_bytes, signature) = parse_head(&head)
-            .ok_or_else(|| not_a_bundle(path, "bundle.json is not its first member"))?;
-        let manifest = read_manifest(path, &manifest_bytes)?;
-        let layout = Layout::new(head.len() as u64, &manifest.files);
+        let head_len = head.len() as u64;
+        let (manifest_bytes, signature) = parse_head(&head).ok_or_else(|| {
+            let why = "its first frame does not hold bundle.json, and at most bundle.json.sig, in the form of the format";
+            not_a_bundle(path, why)
+        })?;
+        drop(head);
+        let manifest = contents::parse(path, &manifest_bytes)?;
+        let layout = Layout::new(head_len, &manifest.files);
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -128,15 +132,12 @@ fn broken(path: &Utf8Path, why: impl Into<String>) -> BundleError {
 
 fn unsealed(path: &Utf8Path, file: &File, error: SealError) -> BundleError {
     match error {
-        SealError::Read(source) => BundleError::Read {
+        SealError::Read(source) => BundleError::read(path, source),
+        SealError::Newer(version) => BundleError::NewerSeal {
             path: path.to_owned(),
-            source,
+            found: version,
         },
-        SealError::Newer(version) => BundleError::Newer {
-            path: path.to_owned(),
-            found: version.into(),
-        },
-        SealError::Unsealed => not_a_bundle(path, error.to_string()),
+        SealError::Unsealed | SealError::Impossible => not_a_bundle(path, error.to_string()),
         SealError::NoTable | SealError::Table | SealError::Seal => {
             let mut start = [0; 4];
             match file.read_exact_at(&mut start, 0) {
@@ -147,60 +148,38 @@ fn unsealed(path: &Utf8Path, file: &File, error: SealError) -> BundleError {
     }
 }
 
-fn read_head(path: &Utf8Path, file: &File, frame: Option<&Frame>) -> Result<Vec<u8>, BundleError> {
-    let frame = frame.ok_or_else(|| broken(path, "it has no data"))?;
-    if frame.content_len() > HEAD_MAX {
+fn read_head(path: &Utf8Path, file: &File, head: Option<&Frame>) -> Result<Vec<u8>, BundleError> {
+    let head = head.ok_or_else(|| broken(path, "it has no data"))?;
+    if head.content_len() > HEAD_MAX {
         return Err(not_a_bundle(
             path,
-            format!("its {MANIFEST} would be larger than 64 MiB"),
+            format!("its {MANIFEST} would be larger than {} MiB", HEAD_MAX >> 20),
         ));
     }
     let len = |len| usize::try_from(len).unwrap_or(usize::MAX);
-    let mut stored = vec![0; len(frame.stored_len())];
-    file.read_exact_at(&mut stored, frame.stored.start)
-        .map_err(|source| BundleError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-    let damaged = || {
-        broken(
+    let mut stored = vec![0; len(head.stored_len())];
+    file.read_exact_at(&mut stored, head.stored.start)
+        .map_err(|source| BundleError::read(path, source))?;
+    let odd = |why| {
+        not_a_bundle(
             path,
-            format!("its first frame, which holds {MANIFEST}, has changed"),
+            format!("its first frame is not as the format says: {why}"),
         )
     };
-    if crc32fast::hash(&stored) != frame.checksum {
-        return Err(damaged());
+    if crc32fast::hash(&stored) != head.checksum {
+        return Err(broken(
+            path,
+            format!("its first frame, which holds {MANIFEST}, has changed"),
+        ));
     }
-    let content =
-        zstd::bulk::decompress(&stored, len(frame.content_len())).map_err(|_| damaged())?;
-    if content.len() as u64 == frame.content_len() {
-        Ok(content)
-    } else {
-        Err(damaged())
+    if let Some(why) = frame::refused(&stored) {
+        return Err(odd(why));
     }
-}
-
-fn read_manifest(path: &Utf8Path, bytes: &[u8]) -> Result<Manifest, BundleError> {
-    /// All that can be relied on in a format not known.
-    #[derive(Deserialize)]
-    struct Format {
-        format: u32,
+    if !frame::is_one(&stored) {
+        return Err(odd(frame::NOT_ALONE));
     }
-    let unclear = |source| BundleError::Manifest {
-        path: path.to_owned(),
-        source,
-    };
-    let Format { format } = serde_json::from_slice(bytes).map_err(unclear)?;
-    if format > FORMAT {
-        return Err(BundleError::Newer {
-            path: path.to_owned(),
-            found: format,
-        });
+    match zstd::bulk::decompress(&stored, len(head.content_len())) {
+        Ok(content) if content.len() as u64 == head.content_len() => Ok(content),
+        _ => Err(odd(frame::CONTENT)),
     }
-    let manifest: Manifest = serde_json::from_slice(bytes).map_err(unclear)?;
-    listing::check(&manifest.files).map_err(|source| BundleError::Listing {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(manifest)
 }

@@ -7,9 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use event::Progress;
 
 use crate::bundle::compress::compress;
+use crate::bundle::contents::{HEAD_MAX, too_large};
 use crate::bundle::cut::{Kind, cut};
 use crate::bundle::error::PackError;
 use crate::bundle::listing::{self, temporary_name};
+use crate::bundle::seal::FRAMES_MAX;
 use crate::bundle::source::Source;
 use crate::bundle::stream::{self, Layout};
 use crate::{Cancel, Manifest, Sha256, Signer, Tree};
@@ -52,6 +54,12 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
         .map(|signer| signer.sign(&manifest_bytes))
         .transpose()?;
     let head = stream::head(&manifest_bytes, signature.as_deref().map(str::as_bytes));
+    if head.len() as u64 > HEAD_MAX {
+        return Err(PackError::Excess("a bundle.json of more than 16 MiB"));
+    }
+    if too_large(&manifest_bytes).is_some() {
+        return Err(PackError::Excess("a bundle.json of more than 2^20 values"));
+    }
     let layout = Layout::new(head.len() as u64, &manifest.files);
     let kinds = manifest
         .files
@@ -64,6 +72,10 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     let cuts = cut(&layout, &kinds);
+    // Frame 0 and the seal count as well.
+    if cuts.len() + 2 > FRAMES_MAX as usize {
+        return Err(PackError::Excess("more than 2^20 frames"));
+    }
     let source = Source {
         tree,
         files: &manifest.files,

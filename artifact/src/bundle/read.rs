@@ -39,8 +39,13 @@ impl Target for One {
 
 impl Bundle {
     /// The content of one small member, verified; none if the bundle lists no such file. Only the frames that hold it
-    /// are read.
-    pub fn read(&self, path: &Utf8Path, cancel: &Cancel) -> Result<Option<Vec<u8>>, BundleError> {
+    /// are read, and nothing of a member that is larger than `most`.
+    pub fn read(
+        &self,
+        path: &Utf8Path,
+        most: u64,
+        cancel: &Cancel,
+    ) -> Result<Option<Vec<u8>>, BundleError> {
         let Some(wanted) = self
             .manifest()
             .files
@@ -49,6 +54,15 @@ impl Bundle {
         else {
             return Ok(None);
         };
+        let size = self.manifest().files[wanted].size;
+        if size > most {
+            return Err(BundleError::LargeMember {
+                path: self.path().to_owned(),
+                member: path.to_owned(),
+                size,
+                most,
+            });
+        }
         let one = One {
             wanted,
             content: Mutex::default(),

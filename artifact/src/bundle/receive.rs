@@ -1,8 +1,8 @@
 //! Reading a bundle, in parallel by frames, and comparing every byte with what it must be.
 //!
 //! Ordinary frames are decoded in memory by as many threads as there are. Of the large ones, whose windows take up to
-//! 128 MiB, one is decoded at a time, as a stream. A member that spans frames is handed on from one to the next with
-//! its hash.
+//! 128 MiB, one is decoded at a time, as a stream. A member that spans frames goes on from one to the next with its
+//! hash, on one thread.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -17,9 +17,9 @@ use crate::bundle::decode::{Decoder, Undecoded};
 use crate::bundle::error::{BundleError, Fault};
 use crate::bundle::explain::explain;
 use crate::bundle::open::Bundle;
-use crate::bundle::queue::{Job, Link, Queue, links};
+use crate::bundle::queue::{Job, Queue};
 use crate::bundle::seal::Frame;
-use crate::bundle::walk::{Stop, Walk};
+use crate::bundle::walk::{Receiving, Stop, Walk};
 
 /// Each thread holds a frame twice over, stored and decoded; more would not stay within bounds.
 const THREADS_MAX: usize = 10;
@@ -48,14 +48,12 @@ pub(super) fn receive<T: Target>(
     if bundle.frames.last().map(|frame| frame.content.end) != Some(bundle.layout.end()) {
         return Err(explain(bundle, cancel));
     }
-    let links = links(bundle, target);
     let receiver = Receiver {
         bundle,
         target,
         progress,
         cancel,
-        queue: Mutex::new(Queue::new(bundle, target, &links)),
-        links: links.into_iter().map(Mutex::new).collect(),
+        queue: Mutex::new(Queue::new(bundle, target)),
         findings: Mutex::default(),
         stop: AtomicBool::new(false),
     };
@@ -92,7 +90,6 @@ struct Receiver<'a, T: Target> {
     progress: &'a Progress,
     cancel: &'a Cancel,
     queue: Mutex<Queue>,
-    links: Vec<Mutex<Link<T::Part>>>,
     findings: Mutex<Findings>,
     stop: AtomicBool,
 }
@@ -109,8 +106,12 @@ impl<T: Target> Receiver<'_, T> {
             let Some(Job::Large(row) | Job::Ordinary(row)) = &job else {
                 return;
             };
-            for index in row {
-                self.frame(*index, &mut decoder);
+            let mut receiving = None;
+            for index in row.clone() {
+                if self.stopped() {
+                    return;
+                }
+                receiving = self.frame(index, receiving, &mut decoder);
             }
             if let Some(Job::Large(_)) = job {
                 lock(&self.queue).large_is_done();
@@ -119,19 +120,23 @@ impl<T: Target> Receiver<'_, T> {
     }
 
     fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.cancel.is_cancelled()
+        self.stop.load(Ordering::Acquire) || self.cancel.is_cancelled()
     }
 
-    fn frame(&self, index: usize, decoder: &mut Decoder) {
-        // Taken even if nothing is done: whoever waits for this frame must learn that nothing comes.
-        let Link { before, after } = lock(&self.links[index]).take();
+    /// Takes the member that goes on in this frame, and gives the one that goes on in the next.
+    fn frame(
+        &self,
+        index: usize,
+        receiving: Option<Receiving<T::Part>>,
+        decoder: &mut Decoder,
+    ) -> Option<Receiving<T::Part>> {
         let frame = &self.bundle.frames[index];
         let mut walk = Walk::new(
             self.bundle,
             self.target,
             self.progress,
             frame.content.start,
-            before,
+            receiving,
         );
         let outcome = decoder.decode(self.bundle, frame, |bytes| {
             if self.stopped() {
@@ -142,13 +147,19 @@ impl<T: Target> Receiver<'_, T> {
             })
         });
         match outcome {
-            Ok(()) => walk.hand_on(after),
+            Ok(()) => return walk.hand_on(),
             Err(Undecoded::Damaged) => self.damaged(frame),
+            Err(Undecoded::Odd(why)) => {
+                let fault = Fault::Frame { number: index, why };
+                lock(&self.findings).faults.insert(fault);
+            }
             Err(Undecoded::Stopped(stop)) => {
-                self.stop.store(true, Ordering::Relaxed);
+                // In this order: whoever sees the flag has nothing of its own to say.
                 lock(&self.findings).stop.get_or_insert(stop);
+                self.stop.store(true, Ordering::Release);
             }
         }
+        None
     }
 
     fn damaged(&self, frame: &Frame) {

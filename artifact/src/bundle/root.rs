@@ -1,22 +1,26 @@
 //! The directory of a tree, in which nothing is written outside of it or under its final name before it is right.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
+use rustix::fs::OFlags;
 use sha2::Digest;
 
+use crate::bundle::contents::{self, HEAD_MAX};
 use crate::bundle::error::BundleError;
-use crate::bundle::listing::{self, temporary_name};
+use crate::bundle::listing::temporary_name;
 use crate::bundle::open::Bundle;
 use crate::bundle::pieces::write_pieces;
 use crate::bundle::stream::{MANIFEST, SIGNATURE};
-use crate::{Cancel, FileEntry, Manifest, Sha256, Tree};
+use crate::{Cancel, FileEntry, Sha256, Tree};
 
 /// The manifest of the bundle before, while the tree is between the two.
 const BEFORE: &str = ".bundle.json.before";
+/// The manifest of the bundle that the tree is on its way to. No bundle may list a file of such a name.
+const NEXT: &str = ".bundle.json.next.part";
 const CHUNK: usize = 256 << 10;
 const MANIFEST_MODE: u32 = 0o644;
 /// Until its content is known to be right, nobody else reads a file.
@@ -45,7 +49,11 @@ impl<'a> Root<'a> {
         if !meta.is_file() || meta.len() != entry.size {
             return Ok(false);
         }
-        let mut file = self.dir.open(&entry.path)?;
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let mut file = self.dir.open_with(&entry.path, &options)?;
         let mut hasher = sha2::Sha256::new();
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -67,20 +75,57 @@ impl<'a> Root<'a> {
 
     /// Whether the tree says of itself that it is this bundle's.
     pub(super) fn holds(&self, bundle: &Bundle) -> bool {
-        let same =
-            |path: &str, content: Option<&[u8]>| self.dir.read(path).ok().as_deref() == content;
+        let same = |path: &str, content: Option<&[u8]>| self.read(path).as_deref() == content;
         same(MANIFEST, Some(bundle.manifest_bytes())) && same(SIGNATURE, bundle.signature())
     }
 
-    /// The manifest of the bundle that was there before this one.
-    pub(super) fn manifest_before(&self, holds_this: bool) -> Option<Manifest> {
-        let paths: &[&str] = if holds_this {
-            &[BEFORE]
-        } else {
-            &[MANIFEST, BEFORE]
-        };
-        let read = |path: &&str| serde_json::from_slice(&self.dir.read(path).ok()?).ok();
-        paths.iter().find_map(read)
+    /// One of the tree's own lists; none where it is not there, or cannot be one.
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags);
+        let file = self.dir.open_with(path, &options).ok()?;
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let bytes = contents::limited(file, HEAD_MAX).ok()?;
+        (bytes.len() as u64 <= HEAD_MAX).then_some(bytes)
+    }
+
+    /// The files of such a list. One that lies about is no reason to touch what no bundle may hold.
+    fn listed(&self, path: &str) -> Option<Vec<Utf8PathBuf>> {
+        let manifest = contents::parse(self.tree.root(), &self.read(path)?).ok()?;
+        Some(manifest.files.into_iter().map(|file| file.path).collect())
+    }
+
+    /// What is there of earlier bundles, and is not among these files.
+    pub(super) fn stale(&self, files: &[FileEntry], holds_this: bool) -> Stale {
+        let mut lists = (!holds_this)
+            .then(|| self.listed(MANIFEST))
+            .into_iter()
+            .flatten()
+            .chain(self.listed(BEFORE));
+        // This list stays while the next bundle is written.
+        let noted: HashSet<Utf8PathBuf> = lists.next().into_iter().flatten().collect();
+        let unnoted: Vec<Utf8PathBuf> = lists.chain(self.listed(NEXT)).flatten().collect();
+
+        let listed: HashSet<&Utf8Path> = files.iter().map(|file| file.path.as_path()).collect();
+        let folders: HashSet<&Utf8Path> = listed
+            .iter()
+            .flat_map(|path| path.ancestors().skip(1))
+            .collect();
+        let stale: BTreeSet<&Utf8PathBuf> = noted
+            .iter()
+            .chain(&unnoted)
+            .filter(|path| !listed.contains(path.as_path()))
+            .filter(|path| self.dir.symlink_metadata(path).is_ok())
+            .collect();
+        let (first, last) = stale.into_iter().cloned().partition(|path| {
+            folders.contains(path.as_path())
+                || path.ancestors().skip(1).any(|above| listed.contains(above))
+                || !noted.contains(path)
+        });
+        Stale { first, last }
     }
 
     /// All that was written so far survives a power cut.
@@ -111,12 +156,22 @@ impl<'a> Root<'a> {
             .map_err(|source| self.error(MANIFEST.into(), source))
     }
 
-    pub(super) fn forget_before(&self) -> Result<(), BundleError> {
+    /// Notes what is about to be written, so that it goes again if this bundle is never completed.
+    pub(super) fn begin(&self, bundle: &Bundle) -> Result<(), BundleError> {
+        self.put(NEXT, bundle.manifest_bytes())
+    }
+
+    pub(super) fn forget_earlier(&self) -> Result<(), BundleError> {
+        self.remove(NEXT.into())?;
         self.remove(BEFORE.into())
     }
 
+    pub(super) fn prune_all(&self, paths: &[Utf8PathBuf]) -> Result<(), BundleError> {
+        paths.iter().try_for_each(|path| self.prune(path))
+    }
+
     /// Removes a file, and the directories that are empty then.
-    pub(super) fn prune(&self, path: &Utf8Path) -> Result<(), BundleError> {
+    fn prune(&self, path: &Utf8Path) -> Result<(), BundleError> {
         self.remove(path)?;
         for folder in path
             .ancestors()
@@ -134,21 +189,14 @@ impl<'a> Root<'a> {
     fn remove(&self, path: &Utf8Path) -> Result<(), BundleError> {
         absent_is_fine(self.dir.remove_file(path)).map_err(|source| self.error(path, source))
     }
+}
 
-    pub(super) fn stale(&self, before: &Manifest, files: &[FileEntry]) -> Vec<Utf8PathBuf> {
-        let listed: BTreeSet<&Utf8Path> = files.iter().map(|file| file.path.as_path()).collect();
-        // A manifest that lies about is no reason to touch what no bundle may hold.
-        if listing::check(&before.files).is_err() {
-            return Vec::new();
-        }
-        before
-            .files
-            .iter()
-            .filter(|file| !listed.contains(file.path.as_path()))
-            .filter(|file| self.dir.symlink_metadata(&file.path).is_ok())
-            .map(|file| file.path.clone())
-            .collect()
-    }
+/// What is there of earlier bundles, and shall not be.
+pub(super) struct Stale {
+    /// To go before anything is written: a file that becomes a directory, or the other way round; and what no list
+    /// names any more once another bundle is begun.
+    pub first: Vec<Utf8PathBuf>,
+    pub last: Vec<Utf8PathBuf>,
 }
 
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {

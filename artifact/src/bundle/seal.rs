@@ -19,8 +19,11 @@ const FOOT: u64 = 9;
 const TABLE_FIXED: u64 = 8 + FOOT;
 const TABLE_ENTRY: u64 = 8;
 const SEAL_FIXED: u64 = 8 + 8 + 4 + 4;
-/// Some 16 TiB of data; a table that claims more is not read into memory.
-const FRAMES_MAX: u32 = 1 << 22;
+/// Some 4 TiB of data; a table that claims more is not read into memory.
+pub(crate) const FRAMES_MAX: u32 = 1 << 20;
+/// Frames cost memory and time by themselves, so that there may only be as many as the content is worth.
+const FEW_FRAMES: u64 = 4096;
+const CONTENT_PER_FRAME: u64 = 16 << 10;
 /// What the seekable format allows for one frame.
 pub(crate) const CONTENT_MAX: u64 = 1 << 30;
 
@@ -56,6 +59,9 @@ pub(crate) enum SealError {
     Seal,
     #[error("it is a zstd file without the seal of kubexm")]
     Unsealed,
+    /// Nothing changed since it was written, and yet it is nothing that kubexm writes.
+    #[error("its seek table lists frames that no bundle has")]
+    Impossible,
     #[error("its seal has version {0}")]
     Newer(u8),
     #[error(transparent)]
@@ -135,14 +141,19 @@ pub(crate) fn read(file: &File, len: u64) -> Result<Vec<Frame>, SealError> {
         return Err(SealError::Table);
     }
     let checksums = read_seal(file, &last.stored, count - 1, &table_bytes)?;
+    if u64::from(count) > FEW_FRAMES + last.content.end / CONTENT_PER_FRAME {
+        return Err(SealError::Impossible);
+    }
     (0..count - 1)
         .zip(checksums)
         .map(|(index, checksum)| {
             let frame = Frame {
                 checksum,
-                ..range(&table, index).ok_or(SealError::Table)?
+                ..range(&table, index).ok_or(SealError::Impossible)?
             };
-            plausible(&frame).then_some(frame).ok_or(SealError::Table)
+            plausible(&frame)
+                .then_some(frame)
+                .ok_or(SealError::Impossible)
         })
         .collect()
 }
@@ -162,8 +173,10 @@ fn read_seal(
     if le32(&start, 0) != SEAL_MAGIC || start[8..15] != *SEAL_NAME || payload != len - 8 {
         return Err(SealError::Unsealed);
     }
-    if start[15] != SEAL_VERSION {
-        return Err(SealError::Newer(start[15]));
+    match start[15] {
+        SEAL_VERSION => {}
+        0 => return Err(SealError::Unsealed),
+        newer => return Err(SealError::Newer(newer)),
     }
     if len != SEAL_FIXED + 4 * u64::from(frames) {
         return Err(SealError::Seal);

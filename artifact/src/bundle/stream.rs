@@ -87,24 +87,31 @@ pub(crate) fn head(manifest: &[u8], signature: Option<&[u8]>) -> Vec<u8> {
 
 /// Reads the head back; none if this is not exactly what [`head`] writes.
 pub(crate) fn parse_head(bytes: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-    let (manifest, rest) = parse_member(bytes)?;
+    let (manifest, rest) = parse_member(bytes, MANIFEST)?;
     let signature = if rest.is_empty() {
         None
     } else {
-        Some(parse_member(rest)?.0)
+        match parse_member(rest, SIGNATURE)? {
+            (signature, []) => Some(signature),
+            _ => return None,
+        }
     };
-    (head(manifest, signature) == bytes).then(|| (manifest.to_vec(), signature.map(<[u8]>::to_vec)))
+    Some((manifest.to_vec(), signature.map(<[u8]>::to_vec)))
 }
 
-fn parse_member(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (header, rest) = bytes.split_at_checked(512)?;
-    let size = Header::from_byte_slice(header).entry_size().ok()?;
+/// The content of a member of this name that stands at the beginning, and what follows it.
+fn parse_member<'a>(bytes: &'a [u8], name: &str) -> Option<(&'a [u8], &'a [u8])> {
+    let (found, rest) = bytes.split_at_checked(512)?;
+    let size = Header::from_byte_slice(found).entry_size().ok()?;
+    if found != header(name, size, HEAD_MODE) {
+        return None;
+    }
     let (content, rest) = rest.split_at_checked(usize::try_from(size).ok()?)?;
-    Some((
-        content,
-        rest.split_at_checked(usize::try_from(padding(size)).ok()?)?
-            .1,
-    ))
+    let (zeros, rest) = rest.split_at_checked(usize::try_from(padding(size)).ok()?)?;
+    zeros
+        .iter()
+        .all(|byte| *byte == 0)
+        .then_some((content, rest))
 }
 
 /// The bytes of a buffer that a piece stands for. Only for pieces that lie in memory, as headers do.

@@ -47,11 +47,14 @@ impl Bundle {
         }
         let left = kept.iter().filter(|kept| !**kept).count();
         let done = left == 0 && root.holds(self);
-        let before = root.manifest_before(done);
-        if !done {
+        let stale = root.stale(files, done);
+        if done {
+            root.prune_all(&stale.first)?;
+        } else {
             let disk = Disk {
                 root: &root,
-                files,
+                bundle: self,
+                stale: &stale.first,
                 kept: &kept,
                 changing: Mutex::new(false),
             };
@@ -62,18 +65,15 @@ impl Bundle {
             root.sync()?;
             root.complete(self)?;
         }
-        let stale = before
-            .map(|before| root.stale(&before, files))
-            .unwrap_or_default();
-        for path in &stale {
-            root.prune(path)?;
-        }
-        // Only now: until then it is the only list of what is to go.
-        root.forget_before()?;
+        root.prune_all(&stale.last)?;
+        let mut pruned = [stale.first, stale.last].concat();
+        pruned.sort();
+        // Only now: until then they are the only lists of what is to go.
+        root.forget_earlier()?;
         Ok(Unpacked {
             written: left,
             kept: files.len() - left,
-            pruned: stale,
+            pruned,
         })
     }
 }
@@ -109,7 +109,8 @@ fn survey(
 
 struct Disk<'a> {
     root: &'a Root<'a>,
-    files: &'a [FileEntry],
+    bundle: &'a Bundle,
+    stale: &'a [Utf8PathBuf],
     kept: &'a [bool],
     changing: Mutex<bool>,
 }
@@ -120,6 +121,8 @@ impl Disk<'_> {
         let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if !*changing {
             self.root.set_manifest_aside()?;
+            self.root.prune_all(self.stale)?;
+            self.root.begin(self.bundle)?;
             *changing = true;
         }
         Ok(())
@@ -135,7 +138,7 @@ impl<'a> Target for Disk<'a> {
 
     fn begin(&self, file: usize) -> Result<Self::Part, BundleError> {
         self.changes()?;
-        let entry = &self.files[file];
+        let entry = &self.bundle.manifest().files[file];
         Ok((Partial::create(self.root, &entry.path)?, entry.mode))
     }
 

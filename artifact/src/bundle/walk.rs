@@ -1,7 +1,5 @@
 //! The content of a frame is walked along the layout: what must be there is compared, the contents go to the target.
 
-use std::sync::mpsc::{Receiver, SyncSender};
-
 use event::Progress;
 use sha2::Digest;
 
@@ -35,26 +33,25 @@ pub(super) struct Walk<'a, T: Target> {
     target: &'a T,
     progress: &'a Progress,
     at: u64,
-    before: Option<Receiver<Receiving<T::Part>>>,
     receiving: Option<Receiving<T::Part>>,
 }
 
 impl<'a, T: Target> Walk<'a, T> {
-    /// Begins at this place of the stream; the member that is going on there comes through `before`.
+    /// Begins at this place of the stream. Where the frame before was damaged, the member that is going on there does
+    /// not come: it was named then.
     pub(super) fn new(
         bundle: &'a Bundle,
         target: &'a T,
         progress: &'a Progress,
         at: u64,
-        before: Option<Receiver<Receiving<T::Part>>>,
+        receiving: Option<Receiving<T::Part>>,
     ) -> Self {
         Self {
             bundle,
             target,
             progress,
             at,
-            before,
-            receiving: None,
+            receiving,
         }
     }
 
@@ -64,10 +61,6 @@ impl<'a, T: Target> Walk<'a, T> {
         mut bytes: &[u8],
         mut fault: impl FnMut(Fault),
     ) -> Result<(), Stop> {
-        if let Some(before) = self.before.take() {
-            // Nothing comes where the frame before is damaged: the member is named there.
-            self.receiving = before.recv().ok();
-        }
         let files = &self.bundle.manifest().files;
         let end = self.at + bytes.len() as u64;
         let mut received = 0;
@@ -122,11 +115,8 @@ impl<'a, T: Target> Walk<'a, T> {
         Ok(())
     }
 
-    /// Hands the member that is going on to the next frame.
-    pub(super) fn hand_on(self, after: Option<SyncSender<Receiving<T::Part>>>) {
-        if let (Some(receiving), Some(after)) = (self.receiving, after) {
-            // Nobody takes it when the next frame was given up already.
-            let _ = after.send(receiving);
-        }
+    /// The member that goes on in the next frame.
+    pub(super) fn hand_on(self) -> Option<Receiving<T::Part>> {
+        self.receiving
     }
 }

@@ -12,6 +12,9 @@ pub use self::signers::{Refusal, SignersError};
 /// The SSHSIG namespace of bundles: a signature made for another purpose is worth nothing here.
 pub const NAMESPACE: &str = "kubexm-bundle";
 
+/// What an armoured signature begins with.
+const ARMOUR: &str = "-----BEGIN SSH SIGNATURE-----";
+
 /// A key that signs bundles.
 pub struct Signer(PrivateKey);
 
@@ -98,6 +101,9 @@ pub enum SignatureError {
     Unsigned,
     #[error("bundle.json.sig is not an armoured SSH signature")]
     Unreadable(#[source] ssh_key::Error),
+    /// ssh-keygen takes none either that does not begin with it.
+    #[error("bundle.json.sig does not begin with '{ARMOUR}'")]
+    Unarmoured,
     #[error("the bundle is signed by an unknown key, {fingerprint}")]
     UnknownSigner { fingerprint: String },
     #[error("{name} may not sign bundles: {why}")]
@@ -126,7 +132,7 @@ impl SignatureError {
             Self::Namespace { .. } => {
                 Some(format!("sign with `kubexm bundle --sign KEY` or `ssh-keygen -Y sign -n {NAMESPACE}`"))
             }
-            Self::Bad | Self::Unreadable(_) => {
+            Self::Bad | Self::Unreadable(_) | Self::Unarmoured => {
                 Some("do not use this bundle; ask its maker for a new copy".into())
             }
             Self::Algorithm(_) => Some("sign with an ed25519 or ECDSA key".into()),
@@ -144,6 +150,9 @@ pub fn verify_signature(
 ) -> Result<Principal, SignatureError> {
     let signers = Signers::parse(allowed_signers, now)?;
     let signature = signature.ok_or(SignatureError::Unsigned)?;
+    if !signature.starts_with(ARMOUR.as_bytes()) {
+        return Err(SignatureError::Unarmoured);
+    }
     let signature = SshSig::from_pem(signature).map_err(SignatureError::Unreadable)?;
     let key = signature.public_key();
     if !matches!(

@@ -83,10 +83,7 @@ impl Forgery {
     }
 
     pub fn write_frames(&self, contents: &[&[u8]]) -> Utf8PathBuf {
-        let stored: Vec<Vec<u8>> = contents
-            .iter()
-            .map(|content| zstd::bulk::compress(content, 3).unwrap())
-            .collect();
+        let stored: Vec<Vec<u8>> = contents.iter().map(|content| compress(content)).collect();
         let sizes: Vec<(u32, u32)> = stored
             .iter()
             .zip(contents)
@@ -153,6 +150,13 @@ impl Forgery {
         );
         verified
     }
+}
+
+/// A frame as the format asks for it.
+pub fn compress(content: &[u8]) -> Vec<u8> {
+    let mut compressor = zstd::bulk::Compressor::new(3).unwrap();
+    compressor.include_checksum(true).unwrap();
+    compressor.compress(content).unwrap()
 }
 
 pub fn listed(path: &str) -> FileEntry {

@@ -32,6 +32,7 @@ impl Prepared {
         images: Vec<ImageEntry>,
         events: &Events,
     ) -> Result<Manifest, BundleError> {
+        write::set_aside(&self.tree)?;
         let (blobs, mut missing) = layout::blobs(&self.tree, &images);
         files.extend(blobs);
         files.push(self.config()?);
@@ -73,6 +74,7 @@ impl Prepared {
             return Err(BundleError::Incomplete(missing));
         }
         write::bytes(&self.tree.manifest(), &manifest.to_bytes(), 0o644)?;
+        write::forget_aside(&self.tree)?;
         Ok(manifest)
     }
 

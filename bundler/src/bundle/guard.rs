@@ -1,9 +1,10 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 
 use artifact::Tree;
 use camino::Utf8Path;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::output::OutputError;
 use crate::error::BundleError;
@@ -18,11 +19,14 @@ impl Guard {
     pub(crate) fn take(tree: &Tree) -> Result<Self, BundleError> {
         let path = tree.state().join("lock");
         std::fs::create_dir_all(tree.state()).map_err(|e| unusable(&tree.state(), &e))?;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
+            .custom_flags(flags.bits().cast_signed())
             .open(&path)
+            .and_then(regular)
             .map_err(|e| unusable(&path, &e))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -34,6 +38,15 @@ impl Guard {
             .and_then(|()| file.write_all(holder.as_bytes()))
             .map_err(|e| BundleError::io("write", path, &e))?;
         Ok(Self { _file: file })
+    }
+}
+
+/// Whatever else somebody has put there is not written to.
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is no regular file; remove it"))
     }
 }
 

@@ -4,11 +4,14 @@ use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 
-use artifact::Sha256;
+use artifact::{Sha256, Tree};
 use camino::Utf8Path;
 
 use crate::error::BundleError;
 use crate::hash;
+
+/// Where unpacking keeps an earlier manifest as well.
+const ASIDE: &str = ".bundle.json.before";
 
 /// What lies there now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,30 @@ pub(crate) fn bytes(path: &Utf8Path, content: &[u8], mode: u32) -> Result<Writte
     }
     replace(path, mode, |file| file.write_all(content))?;
     Ok(written)
+}
+
+/// From here on the tree is no longer what its `bundle.json` says, and who signed that has not signed what is to come.
+pub(crate) fn set_aside(tree: &Tree) -> Result<(), BundleError> {
+    let (path, aside) = (tree.manifest(), tree.path(ASIDE.into()));
+    absent_is_fine(std::fs::rename(&path, &aside))
+        .map_err(|e| BundleError::io("rename", &path, &e))?;
+    remove(&tree.path("bundle.json.sig".into()))
+}
+
+/// The tree is what its new `bundle.json` says.
+pub(crate) fn forget_aside(tree: &Tree) -> Result<(), BundleError> {
+    remove(&tree.path(ASIDE.into()))
+}
+
+fn remove(path: &Utf8Path) -> Result<(), BundleError> {
+    absent_is_fine(std::fs::remove_file(path)).map_err(|e| BundleError::io("remove", path, &e))
+}
+
+fn absent_is_fine(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Copies a file, which may be as large as a program.

@@ -78,7 +78,7 @@ fn confirm(cluster: &Cluster, graph: &Graph, data: Data, printer: &Printer) -> R
     };
     printer.remark(format_args!(
         "{}\n{name} is taken off {hosts}; {fate}.\nType the cluster's name to go on:",
-        graph.tree()
+        dry::tree(graph)
     ));
     let mut typed = String::new();
     io::stdin()

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{GetCommand, NodesArgs, TreeArgs};
 use crate::error::Failure;
-use crate::output::{Column, Format, Printer, bytes, count, is_report, table};
+use crate::output::{Column, Format, Printer, bytes, count, harmless, is_report, table};
 use crate::{access, runtime, signals, site};
 
 pub fn run(command: &GetCommand, printer: &Printer) -> Result<(), Failure> {
@@ -185,7 +185,7 @@ fn drawn(cluster: &Cluster) -> String {
         ("tree", tree),
         ("last run", last),
     ]
-    .map(|(name, value)| format!("{:<12}{value}", format!("{name}:")));
+    .map(|(name, value)| format!("{:<12}{}", format!("{name}:"), harmless::word(&value)));
     let columns = ["host", "address", "arch", "roles"].map(Column::Text);
     let rows = cluster.hosts.iter().map(|host| {
         vec![

@@ -5,13 +5,13 @@ use cluster::Arch;
 
 use crate::args::InspectArgs;
 use crate::error::Failure;
-use crate::output::{Column, Format, Paint, Printer, bytes, count, table};
+use crate::output::{Column, Format, Paint, Printer, bytes, count, harmless, table};
 
 pub fn run(args: &InspectArgs, printer: &Printer) -> Result<(), Failure> {
     let bundle = Bundle::open(&args.file)?;
     match printer.format() {
         Format::Json => return Ok(printer.document(bundle.manifest())?),
-        Format::Text if args.json => return Ok(printer.raw(bundle.manifest_bytes())?),
+        Format::Text if args.json => return Ok(printer.json_bytes(bundle.manifest_bytes())?),
         Format::Text => {}
     }
     let mut parts = vec![facts(&bundle, printer.paint())];
@@ -50,10 +50,11 @@ fn facts(bundle: &Bundle, paint: Paint) -> String {
         ),
     ];
     // Padded before it is painted: colours have no width.
-    let line = |(name, value)| {
+    let line = |(name, value): (&str, String)| {
         format!(
-            "{} {value}",
-            paint.dim(format_args!("{:<10}", format!("{name}:")))
+            "{} {}",
+            paint.dim(format_args!("{:<10}", format!("{name}:"))),
+            harmless::word(&value)
         )
     };
     rows.map(line).join("\n")

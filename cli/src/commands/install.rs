@@ -7,14 +7,20 @@ use crate::args::InstallArgs;
 use crate::error::Failure;
 use crate::output::Printer;
 use crate::run::Run;
-use crate::{access, bundles, dry, runtime, signals, site};
+use crate::{access, bundles, config, dry, runtime, signals, site};
 
 pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     let bundle = Bundle::open(&args.file)?;
     if let Some(signers) = &args.signers {
         bundles::signed_by(&bundle, signers)?;
     }
-    let config = site::config(args.config.as_deref(), &bundle, printer)?;
+    let config = match &args.config {
+        Some(path) => config::load(path, printer)?,
+        None => site::bundled(&bundle, printer)?,
+    };
+    if args.config.is_none() && args.signers.is_none() {
+        site::require_no_pointers(&config)?;
+    }
     let cluster = config.parsed.cluster.clone();
     cluster
         .require_hosts(config.name.as_str())

@@ -3,13 +3,18 @@ use artifact::Bundle;
 use crate::args::{PlanArgs, PlanFormat};
 use crate::error::Failure;
 use crate::output::{Format, Printer};
-use crate::{config, site};
+use crate::{config, dry, site};
 
 pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
     let (config, manifest) = match (&args.file, &args.config) {
-        (Some(file), given) => {
+        (Some(file), Some(given)) => {
+            let manifest = Bundle::open(file)?.manifest().clone();
+            (config::load(given, printer)?, manifest)
+        }
+        (Some(file), None) => {
             let bundle = Bundle::open(file)?;
-            let config = site::config(given.as_deref(), &bundle, printer)?;
+            let config = site::bundled(&bundle, printer)?;
+            site::require_no_pointers(&config)?;
             (config, bundle.manifest().clone())
         }
         (None, Some(given)) => {
@@ -31,7 +36,7 @@ pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
     }
     match (printer.format(), args.format) {
         (Format::Json, _) | (_, PlanFormat::Json) => printer.file(&graph)?,
-        (Format::Text, PlanFormat::Tree) => printer.text(graph.tree())?,
+        (Format::Text, PlanFormat::Tree) => printer.text(dry::tree(&graph))?,
         (Format::Text, PlanFormat::Dot) => printer.text(graph.dot())?,
     }
     Ok(())

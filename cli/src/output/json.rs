@@ -6,6 +6,8 @@ use event::{Event, Sink, UnitId};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::harmless;
+
 /// How often one unit's progress is told.
 const EVERY: SignedDuration = SignedDuration::from_secs(1);
 
@@ -65,10 +67,9 @@ impl<W: Write + Send> Sink for Json<W> {
         if !state.is_news(at, event) {
             return;
         }
-        let mut line = serde_json::to_vec(&Line { at, event }).expect("events are plain data");
-        line.push(b'\n');
+        let line = serde_json::to_string(&Line { at, event }).expect("events are plain data");
         // Whoever closed stdout does not want to know; the run goes on, and the report tells it all.
-        let _ = state.out.write_all(&line).and_then(|()| state.out.flush());
+        let _ = writeln!(state.out, "{}", harmless::json(&line)).and_then(|()| state.out.flush());
     }
 }
 

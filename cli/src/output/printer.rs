@@ -8,6 +8,7 @@ use indicatif::ProgressDrawTarget;
 use serde::Serialize;
 
 use super::bars::{self, Bars};
+use super::harmless::{self, Harmless};
 use super::json::Json;
 use super::lines::{Detail, Lines};
 use super::summary::Summary;
@@ -71,31 +72,51 @@ impl Printer {
 
     /// The result, as text.
     pub fn result(&self, text: impl Display) -> io::Result<()> {
-        self.write(|out| writeln!(out, "{text}"))
+        self.text(format_args!("{text}\n"))
     }
 
     /// The result as data: one JSON document on one line, whatever events went before it.
     pub fn document(&self, value: &impl Serialize) -> io::Result<()> {
-        self.write(|out| {
-            serde_json::to_writer(&mut *out, value)?;
-            writeln!(out)
-        })
+        self.json(|out| serde_json::to_writer(out, value))
     }
 
     /// The result as a JSON file that people read as well; one line where the output is to be that.
     pub fn file(&self, value: &impl Serialize) -> io::Result<()> {
         match self.format {
             Format::Json => self.document(value),
-            Format::Text => self.write(|out| {
-                serde_json::to_writer_pretty(&mut *out, value)?;
-                writeln!(out)
-            }),
+            Format::Text => self.json(|out| serde_json::to_writer_pretty(out, value)),
         }
     }
 
-    /// The result as text with its own ends of lines, for people and programs.
+    /// JSON as it is made, a line at the end; nothing in it does anything to a terminal.
+    fn json(
+        &self,
+        make: impl Fn(&mut dyn Write) -> serde_json::Result<()>,
+    ) -> io::Result<()> {
+        if io::stdout().is_terminal() {
+            let mut text = Vec::new();
+            make(&mut text)?;
+            text.push(b'\n');
+            return self.json_bytes(&text);
+        }
+        self.write(|out| {
+            make(out)?;
+            writeln!(out)
+        })
+    }
+
+    /// The result as text with its own ends of lines.
     pub fn text(&self, text: impl Display) -> io::Result<()> {
-        self.write(|out| write!(out, "{text}"))
+        self.raw(harmless::painted(&text.to_string()).as_bytes())
+    }
+
+    /// The bytes of a JSON file as they are, unless they are for a terminal.
+    pub fn json_bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        if io::stdout().is_terminal() {
+            let text = String::from_utf8_lossy(bytes);
+            return self.raw(harmless::json(&text).as_bytes());
+        }
+        self.raw(bytes)
     }
 
     /// The result, as bytes that another program reads.
@@ -120,7 +141,7 @@ impl Printer {
     /// A remark that is no part of the result.
     pub fn remark(&self, text: impl Display) {
         // Whoever closed stderr does not want to know.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", harmless::painted(&text.to_string()));
     }
 
     /// A warning before a run has begun, or outside of one.
@@ -151,7 +172,8 @@ impl Printer {
     pub fn run(&self, others: Vec<Arc<dyn Sink>>) -> Events {
         let mut sinks = vec![self.watched()];
         if self.format == Format::Text {
-            sinks.push(Arc::new(Summary::new(io::stderr(), self.err)));
+            let summary = Summary::new(io::stderr(), self.err);
+            sinks.push(Arc::new(Harmless(Arc::new(summary))));
         }
         sinks.extend(others);
         Events::to(sinks)
@@ -173,10 +195,12 @@ impl Printer {
             (Format::Json, _) => Arc::new(Json::new(io::stdout())),
             (Format::Text, Talk::Bars) => {
                 let target = ProgressDrawTarget::stderr_with_hz(10);
-                Arc::new(Bars::new(target, Some(bars::TICK), self.err))
+                let bars = Bars::new(target, Some(bars::TICK), self.err);
+                Arc::new(Harmless(Arc::new(bars)))
             }
             (Format::Text, Talk::Lines(detail)) => {
-                Arc::new(Lines::new(io::stderr(), detail, self.err))
+                let lines = Lines::new(io::stderr(), detail, self.err);
+                Arc::new(Harmless(Arc::new(lines)))
             }
         }
     }

@@ -1,5 +1,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::harmless;
+
 /// A column: its title, and whether it holds numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
@@ -32,7 +34,7 @@ fn drawn(columns: &[Column], rows: Vec<Vec<String>>) -> String {
     table.set_header(columns.iter().map(|column| match column {
         Column::Text(title) | Column::Number(title) => *title,
     }));
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(harmless_row));
     for (column, settings) in columns.iter().zip(table.column_iter_mut()) {
         settings.set_padding((0, GAP));
         if matches!(column, Column::Number(_)) {
@@ -40,6 +42,17 @@ fn drawn(columns: &[Column], rows: Vec<Vec<String>>) -> String {
         }
     }
     table.trim_fmt()
+}
+
+/// Only the last cell may have several lines: those of others begin where a line of its own would.
+fn harmless_row(mut row: Vec<String>) -> Vec<String> {
+    if let Some((last, others)) = row.split_last_mut() {
+        *last = harmless::lines(last).into_owned();
+        for cell in others {
+            *cell = harmless::word(cell).into_owned();
+        }
+    }
+    row
 }
 
 /// Wraps the cells of the last column, where the whole is wider than the terminal.

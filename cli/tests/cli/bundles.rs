@@ -286,3 +286,21 @@ fn a_signature_is_insisted_on_when_signers_are_given() {
         "nothing is unpacked before the signature counts"
     );
 }
+
+#[test]
+fn a_pipe_is_refused_wherever_a_file_is_named() {
+    let site = Site::new();
+    let made = Command::new("mkfifo")
+        .arg(site.path().join("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    for args in [
+        &["inspect", "pipe"][..],
+        &["verify", "small.tar.zst", "--signers", "pipe"],
+        &["install", "small.tar.zst", "-f", "pipe"],
+        &["install", "small.tar.zst", "-f", "/dev/zero"],
+    ] {
+        let text = site.told(args);
+        assert!(text.contains("it is no regular file"), "{text}");
+    }
+}

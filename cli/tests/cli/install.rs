@@ -373,3 +373,29 @@ fn what_cannot_be_told_is_no_work_to_do() {
         "{judge}"
     );
 }
+
+#[test]
+fn a_bundle_that_nobody_vouches_for_chooses_nothing_to_be_read_here() {
+    let told_with = |login: &str| {
+        let site = Site::bundled(&CONFIG.replace("password: hunter2", login));
+        let path = site.dir.path();
+        let install = told(path, &["install", "small.tar.zst", "--dry-run"]);
+        assert_eq!(told(path, &["plan", "small.tar.zst"]), install);
+        assert!(!path.join(".kubexm").exists());
+        install
+    };
+    let said = [
+        "password: {file: /etc/hostname}",
+        "password: {env: HOME}, sudoPassword: {env: PATH}",
+        "privateKeyPath: ~/.ssh/id_ed25519, passphrase: {env: A}, bastion: {address: a.example.org, privateKeyPath: /b, passphrase: {env: C}}",
+    ]
+    .map(told_with);
+    for told in &said {
+        assert!(told.starts_with("exit 2\n"), "{told}");
+        assert!(told.contains("nobody has vouched for it"), "{told}");
+    }
+    // Whoever gives a config has chosen.
+    let site = Site::new().configured(&CONFIG.replace("hunter2", "{env: HOME}"));
+    let own = site.told("install", &["--dry-run"]);
+    assert!(own.contains("Nothing was changed."), "{own}");
+}

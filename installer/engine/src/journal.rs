@@ -1,12 +1,17 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::state_file;
+
+/// Many times what a record takes.
+const LINE_MAX: u64 = 1 << 20;
 
 /// What was done, in order. One JSON object a line, appended and synced before the run goes on; a line torn by a crash
 /// is cut off by the next run.
@@ -88,12 +93,9 @@ impl Journal {
             path: path.to_owned(),
             source,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        let mut file = state_file::open(&mut options, path).map_err(failed)?;
         let whole = whole_lines(&mut file).map_err(failed)?;
         file.set_len(whole).map_err(failed)?;
         tracing::debug!(%path, whole, "journal opened");
@@ -115,15 +117,14 @@ impl Journal {
             path: path.to_owned(),
             source,
         };
-        let file = match File::open(path) {
+        let file = match state_file::open(OpenOptions::new().read(true), path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed(error)),
         };
-        let mut records = Vec::new();
-        for line in BufReader::new(file).split(b'\n') {
-            let record = serde_json::from_slice(&line.map_err(failed)?);
-            records.push(record.unwrap_or(Record::Unreadable));
+        let (mut records, mut reader) = (Vec::new(), BufReader::new(file));
+        while let Some(record) = next(&mut reader).map_err(failed)? {
+            records.push(record);
         }
         Ok(records)
     }
@@ -222,17 +223,41 @@ fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The next line; none at the end. A line that is too long to be a record is passed over without being held.
+fn next(reader: &mut impl BufRead) -> std::io::Result<Option<Record>> {
+    let mut line = Vec::new();
+    let read = reader
+        .by_ref()
+        .take(LINE_MAX)
+        .read_until(b'\n', &mut line)?;
+    if read == 0 {
+        return Ok(None);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    } else {
+        reader.skip_until(b'\n')?;
+    }
+    Ok(Some(
+        serde_json::from_slice(&line).unwrap_or(Record::Unreadable),
+    ))
+}
+
 fn whole_lines(file: &mut File) -> std::io::Result<u64> {
     file.seek(SeekFrom::Start(0))?;
     let mut reader = BufReader::new(file);
-    let (mut whole, mut line) = (0, Vec::new());
+    let (mut whole, mut at) = (0, 0);
     loop {
-        line.clear();
-        let read = reader.read_until(b'\n', &mut line)?;
-        if line.last() != Some(&b'\n') {
+        let piece = reader.fill_buf()?;
+        if piece.is_empty() {
             return Ok(whole);
         }
-        whole += read as u64;
+        let len = piece.len();
+        if let Some(last) = piece.iter().rposition(|byte| *byte == b'\n') {
+            whole = at + last as u64 + 1;
+        }
+        at += len as u64;
+        reader.consume(len);
     }
 }
 
@@ -270,6 +295,29 @@ mod tests {
             Journal::read(&path).unwrap(),
             [record("first"), record("second")]
         );
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("journal");
+        let journal = Journal::open(&path).unwrap();
+        journal.write(&record("first")).unwrap();
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(&vec![b'x'; 3 << 20]).unwrap();
+        file.write_all(b"\n").unwrap();
+        journal.write(&record("second")).unwrap();
+        let found = Journal::read(&path).unwrap();
+        assert_eq!(
+            found,
+            [record("first"), Record::Unreadable, record("second")]
+        );
+
+        // Zeros as a file has them that was only made longer.
+        let whole = file.metadata().unwrap().len();
+        file.set_len(64 << 20).unwrap();
+        Journal::open(&path).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), whole);
     }
 
     #[test]

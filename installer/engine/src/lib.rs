@@ -21,6 +21,7 @@ mod rolling;
 mod rolls;
 mod run;
 mod slot;
+mod state_file;
 mod step;
 mod tally;
 

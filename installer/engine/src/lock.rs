@@ -4,6 +4,11 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
+use crate::state_file;
+
+/// Many times what a holder is called.
+const HOLDER_MAX: u64 = 4096;
+
 /// Held while a run changes a cluster; freed when dropped, or by the kernel when the process dies.
 pub struct Lock {
     _file: File,
@@ -28,21 +33,19 @@ impl Lock {
             path: path.to_owned(),
             source,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = state_file::open(&mut options, path).map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                file.read_to_string(&mut holder).map_err(failed)?;
+                let mut holder = Vec::new();
+                file.take(HOLDER_MAX)
+                    .read_to_end(&mut holder)
+                    .map_err(failed)?;
                 return Err(LockError::Taken {
                     path: path.to_owned(),
-                    holder,
+                    holder: String::from_utf8_lossy(&holder).into_owned(),
                 });
             }
             Err(error) => return Err(failed(error.into())),
@@ -59,6 +62,20 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neither_a_link_nor_a_pipe_is_taken_for_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let (precious, link, pipe) = (dir.join("precious"), dir.join("link"), dir.join("pipe"));
+        std::fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, &link).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, pipe.as_std_path(), 0o600.into()).unwrap();
+        let refused = |path: &Utf8Path| Lock::take(path, "install").err().unwrap().to_string();
+        assert!(refused(&link).ends_with("it is a link, and would be followed"));
+        assert!(refused(&pipe).ends_with("it is no regular file; remove it"));
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
+    }
 
     #[test]
     fn the_second_is_told_who_the_first_is() {

@@ -3,7 +3,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use artifact::Sha256;
+use artifact::{Members, Sha256};
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Cx, Data, State, Step, StepError};
@@ -90,23 +90,35 @@ fn unpack(
     moved: impl Fn(u64),
 ) -> Result<(), StepError> {
     let unreadable = |why: io::Error| StepError::new(format!("cannot unpack {archive}: {why}"));
-    let mut wanted: BTreeMap<&str, &PackedProgram> = programs
-        .iter()
-        .map(|program| (plain(&program.member), program))
-        .collect();
+    let mut wanted: BTreeMap<&str, &PackedProgram> = BTreeMap::new();
+    for program in programs {
+        if wanted.insert(plain(&program.member), program).is_some() {
+            return Err(StepError::new(format!(
+                "cannot unpack {archive}: bundle.json takes two programs from its member {:?}",
+                program.member
+            )));
+        }
+    }
     let file = File::open(archive).map_err(unreadable)?;
     let mut tar = tar::Archive::new(MultiGzDecoder::new(file));
-    for entry in tar.entries().map_err(unreadable)? {
-        let mut entry = entry.map_err(unreadable)?;
-        let path = entry.path().map_err(unreadable)?;
-        let path = path.to_string_lossy().into_owned();
-        if let Some(program) = wanted.remove(plain(&path)) {
-            place(&mut entry, program, &moved)?;
+    for member in Members::of(&mut tar).map_err(unreadable)? {
+        let mut member = member.map_err(unreadable)?;
+        let Some(program) = wanted.remove(plain(&member.name)) else {
+            continue;
+        };
+        if let Some(kind) = member.irregular() {
+            let why = format!("its member {:?} is {kind} and no program", program.member);
+            return Err(unreadable(io::Error::other(why)));
+        }
+        place(&mut member.entry, program, &moved)?;
+        if wanted.is_empty() {
+            // What else it holds is nobody's.
+            return Ok(());
         }
     }
     match wanted.keys().next() {
         Some(member) => Err(unreadable(io::Error::other(format!(
-            "it holds no {member}"
+            "it holds no member {member:?}"
         )))),
         None => Ok(()),
     }
@@ -124,6 +136,7 @@ fn place(
 ) -> Result<(), FileError> {
     local_file::write_with(&program.to, 0o600, |file| {
         let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 16]);
+        let mut size = 0;
         // One byte more shows that there is more.
         let mut from = from.take(program.size.saturating_add(1));
         loop {
@@ -133,7 +146,15 @@ fn place(
             }
             hasher.update(&buffer[..read]);
             file.write_all(&buffer[..read])?;
+            size += read as u64;
             moved(read as u64);
+        }
+        if size != program.size {
+            let more = if size > program.size { " or more" } else { "" };
+            return Err(io::Error::other(format!(
+                "{} has {size} bytes{more}, bundle.json says {}",
+                program.member, program.size
+            )));
         }
         let found = Sha256::from(hasher);
         if found == program.sha256 {
@@ -208,11 +229,18 @@ mod tests {
     #[test]
     fn what_is_not_as_the_manifest_says_gets_no_name() {
         let archive = Archive::with(&[("etcd", "server and a lot more")]);
-        for content in ["server", "another server, and longer"] {
+        for (content, why) in [
+            ("server", "etcd has 7 bytes or more, bundle.json says 6"),
+            (
+                "another server, and longer",
+                "etcd has 21 bytes, bundle.json says 26",
+            ),
+            ("server and a lot less", "etcd has SHA-256 "),
+        ] {
             let program = archive.program("etcd", content);
             let said = archive.unpack(std::slice::from_ref(&program)).unwrap_err();
             assert!(said.starts_with("cannot write DIR/out/"), "{said}");
-            assert!(said.contains("program: etcd has SHA-256 "), "{said}");
+            assert!(said.contains(&format!("program: {why}")), "{said}");
             assert!(!program.to.exists());
             assert_eq!(
                 fs::read_dir(program.to.parent().unwrap()).unwrap().count(),
@@ -222,10 +250,50 @@ mod tests {
         let absent = archive.program("etcdctl", "client");
         assert_eq!(
             archive.unpack(&[absent]).unwrap_err(),
-            "cannot unpack DIR/a.tar.gz: it holds no etcdctl"
+            "cannot unpack DIR/a.tar.gz: it holds no member \"etcdctl\""
         );
         fs::write(archive.path("a.tar.gz"), "no archive").unwrap();
         let said = archive.unpack(&[archive.program("etcd", "")]).unwrap_err();
         assert!(said.starts_with("cannot unpack DIR/a.tar.gz: "), "{said}");
+    }
+
+    #[test]
+    fn a_member_is_a_program_of_one_name_and_a_regular_file() {
+        let archive = Archive::with(&[("etcd", "server")]);
+        let twice = ["one", "other"].map(|dir| PackedProgram {
+            to: archive.path("out").join(dir).join("program"),
+            ..archive.program("etcd", "server")
+        });
+        assert_eq!(
+            archive.unpack(&twice).unwrap_err(),
+            "cannot unpack DIR/a.tar.gz: bundle.json takes two programs from its member \"etcd\""
+        );
+        let file = File::create(archive.path("a.tar.gz")).unwrap();
+        let mut tar = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        tar.append_link(&mut header, "etcd", "/etc/passwd").unwrap();
+        tar.into_inner().unwrap().finish().unwrap();
+        assert_eq!(
+            archive.unpack(&[archive.program("etcd", "")]).unwrap_err(),
+            "cannot unpack DIR/a.tar.gz: its member \"etcd\" is a symbolic link and no program"
+        );
+    }
+
+    #[test]
+    fn a_name_that_claims_gigabytes_is_not_held() {
+        for kind in [tar::EntryType::GNULongName, tar::EntryType::XHeader] {
+            let archive = Archive::with(&[]);
+            let file = File::create(archive.path("a.tar.gz")).unwrap();
+            let mut gzip = GzEncoder::new(file, Compression::fast());
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(2 << 30);
+            header.set_cksum();
+            gzip.write_all(header.as_bytes()).unwrap();
+            gzip.finish().unwrap();
+            let said = archive.unpack(&[archive.program("etcd", "")]).unwrap_err();
+            assert!(said.ends_with("at most 64 KiB are read"), "{said}");
+        }
     }
 }
