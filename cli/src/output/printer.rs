@@ -89,10 +89,7 @@ impl Printer {
     }
 
     /// JSON as it is made, a line at the end; nothing in it does anything to a terminal.
-    fn json(
-        &self,
-        make: impl Fn(&mut dyn Write) -> serde_json::Result<()>,
-    ) -> io::Result<()> {
+    fn json(&self, make: impl Fn(&mut dyn Write) -> serde_json::Result<()>) -> io::Result<()> {
         if io::stdout().is_terminal() {
             let mut text = Vec::new();
             make(&mut text)?;
