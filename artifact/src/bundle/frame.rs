@@ -61,7 +61,7 @@ mod tests {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         encoder.include_checksum(true).unwrap();
         change(&mut encoder);
-        encoder.write_all(&[b'a'; 70_000]).unwrap();
+        encoder.write_all(&vec![b'a'; 70_000]).unwrap();
         refused(&encoder.finish().unwrap())
     }
 
