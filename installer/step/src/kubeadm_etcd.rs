@@ -28,6 +28,9 @@ const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
 const ASIDE: &str = "/etc/kubernetes/.etcd.yaml";
 const ETCDCTL: &str = "etcdctl --dial-timeout=2s --command-timeout=10s --cacert=/etc/kubernetes/pki/etcd/ca.crt \
      --cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt --key=/etc/kubernetes/pki/etcd/healthcheck-client.key";
+/// Where kubeadm notes how the member is reached. Its loopback address is of the family of that one.
+const URL: &str = "sed -n 's|^ *kubeadm.kubernetes.io/etcd.advertise-client-urls: *||p' \
+     /etc/kubernetes/manifests/etcd.yaml | head -n 1";
 const HINT: &str = "on the masters: crictl ps -a --name etcd; crictl logs ID; run again when all members are healthy";
 
 /// Lays the manifest aside that kubeadm would write now, and says so if it is another one. kubeadm has one place to
@@ -71,8 +74,8 @@ impl KubeadmEtcd {
     async fn look(&self, cx: &Cx) -> Result<Look, StepError> {
         let script = format!(
             "export PATH=\"/usr/local/bin:$PATH\"; id=$({}); echo \"$id\"; \
-             sed -n 's|^ *kubeadm.kubernetes.io/etcd.advertise-client-urls: *||p' {MANIFEST} | head -n 1; \
-             [ -z \"$id\" ] || crictl exec \"$id\" {ETCDCTL} --endpoints=https://127.0.0.1:2379 endpoint health --cluster \
+             url=$({URL}); echo \"$url\"; \
+             [ -z \"$id\" ] || crictl exec \"$id\" {ETCDCTL} --endpoints=\"$url\" endpoint health --cluster \
              --write-out=json",
             container("etcd")
         );
@@ -93,7 +96,7 @@ impl KubeadmEtcd {
             complaints += &runs_anew("etcd", look.container.as_deref().unwrap_or_default());
         }
         let ill = format!(
-            "crictl exec \"$({})\" {ETCDCTL} --endpoints=https://127.0.0.1:2379 endpoint health > /dev/null 2>&1 || \
+            "crictl exec \"$({})\" {ETCDCTL} --endpoints=\"$({URL})\" endpoint health > /dev/null 2>&1 || \
              {{ echo its member is not healthy; exit; }}; {}",
             container("etcd"),
             apiserver_is_ready(self.port)

@@ -63,7 +63,13 @@ pub struct ProveStackedEtcd {
 const HINT: &str = "on the masters: crictl ps -a --name etcd; crictl logs ID";
 
 impl ProveStackedEtcd {
-    async fn etcdctl(cx: &Cx, pod: &str, arguments: &[&str]) -> Result<Output, StepError> {
+    async fn etcdctl(cx: &Cx, pod: &Pod, arguments: &[&str]) -> Result<Output, StepError> {
+        // Its loopback address is of the family of this one.
+        let endpoint = match pod.status.pod_ip.as_str() {
+            v6 if v6.contains(':') => format!("--endpoints=https://[{v6}]:2379"),
+            v4 => format!("--endpoints=https://{v4}:2379"),
+        };
+        let pod = pod.metadata.name.as_str();
         let exec = [
             "--request-timeout=20s",
             "exec",
@@ -73,7 +79,7 @@ impl ProveStackedEtcd {
             "--",
             "etcdctl",
             "--command-timeout=10s",
-            "--endpoints=https://127.0.0.1:2379",
+            &endpoint,
             "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
             "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
             "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key",
@@ -119,7 +125,6 @@ impl Step for ProveStackedEtcd {
         let Some(pod) = pods.iter().find(|pod| pod.is_ready()) else {
             return Err(StepError::passing("no pod of etcd is ready").with_hint(HINT));
         };
-        let pod = pod.metadata.name.as_str();
         let listed = Self::etcdctl(cx, pod, &["member", "list", "--write-out=json"]).await?;
         let listed: Members = serde_json::from_slice(&listed.stdout).map_err(|error| {
             StepError::new(format!("cannot read etcd's list of members: {error}"))
