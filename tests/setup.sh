@@ -10,7 +10,7 @@ command -v cargo >/dev/null || {
 # Programs that tests run on loopback or in a network of their own: sshd, sudo, ssh-keygen, containerd,
 # systemd-analyze, ip, iptables; and those that judge files: the balancers, and rpm's tools.
 packages=(build-essential cmake openssh-server sudo containerd systemd iproute2 iptables haproxy keepalived nginx
-	libnginx-mod-stream chrony zstd tar shellcheck time strace rpm createrepo-c dnf gnupg python3-venv)
+	libnginx-mod-stream chrony zstd tar shellcheck time strace rpm createrepo-c dnf gnupg)
 missing=()
 for package in "${packages[@]}"; do
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
