@@ -6,9 +6,9 @@ use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 use jiff::Timestamp;
 
-use crate::run_service::NOTES;
+use crate::kubectl;
+use crate::run_service::{NOTES, note_unwell, with_last_lines};
 use crate::shell::ask;
-use crate::{RunService, kubectl};
 
 /// Waits, when a kubelet was started anew, until its node has told the cluster since then that it lives, and is no less ready
 /// than before. That a service runs says little: a kubelet that does not like its configuration ends seconds later.
@@ -116,12 +116,8 @@ impl Step for AwaitHeartbeat {
             return Ok(());
         };
         let error = format!("the kubelet of {} is not well: {reason}", self.node);
-        let service = RunService {
-            unit: self.unit,
-            reads: Vec::new(),
-        };
-        service.note_unwell(cx).await?;
-        Err(service.with_last_lines(cx, error).await)
+        note_unwell(cx, self.unit).await?;
+        Err(with_last_lines(cx, self.unit, error).await)
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::run_service::with_last_lines;
 use crate::shell::ask;
-use crate::{ResetNode, RunService, kubectl};
+use crate::{ResetNode, kubectl};
 
 /// Waits until a kubelet has made its host a node of the cluster: what follows labels the node or gives it a network. The
 /// kubelet is asked for its own node, as nobody but itself. Taken back, Kubernetes goes off the host as a whole: what
@@ -51,11 +52,7 @@ impl Step for AwaitNode {
             return Ok(());
         };
         let error = format!("{} does not become a node: {reason}", self.name);
-        let service = RunService {
-            unit: "kubelet.service",
-            reads: Vec::new(),
-        };
-        Err(service.with_last_lines(cx, error).await)
+        Err(with_last_lines(cx, "kubelet.service", error).await)
     }
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {

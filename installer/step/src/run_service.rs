@@ -59,36 +59,6 @@ impl RunService {
         Ok(ask(cx, ask_for).await?.text() == "active")
     }
 
-    /// A start that failed, with what the service said last.
-    pub(crate) async fn with_last_lines(&self, cx: &Cx, error: String) -> StepError {
-        let lines = ["--lines", "10", "--output", "cat"];
-        let mut argv = vec!["journalctl", "--no-pager", "--unit", self.unit];
-        argv.extend(lines);
-        let told = match ask(cx, Command::new(argv)).await {
-            Ok(log) if log.ok() && !log.text().is_empty() => {
-                format!("{error}\nits last lines:\n{}", log.text())
-            }
-            _ => error,
-        };
-        StepError::new(told).with_hint(format!(
-            "on the host: systemctl status {0}; journalctl -u {0}",
-            self.unit
-        ))
-    }
-
-    /// Notes that the service is not well with what it was started with: it is to be started anew, before any other.
-    pub(crate) async fn note_unwell(&self, cx: &Cx) -> Result<(), StepError> {
-        let note = host::quote(&format!("{NOTES}/{}", self.unit));
-        let script = format!("echo unwell > {note}");
-        must(
-            cx,
-            "note that the service is not well",
-            Command::script(script),
-        )
-        .await
-        .map(drop)
-    }
-
     /// Has systemd do this with the unit; a failure comes with what the service said last.
     pub(crate) async fn bring_up(&self, cx: &Cx, verb: &str) -> Result<(), StepError> {
         self.note_former(cx).await?;
@@ -97,16 +67,45 @@ impl RunService {
             Ok(output) if output.ok() => Ok(()),
             Ok(output) => {
                 let error = refused(&format!("start {}", self.unit), &output);
-                Err(self.with_last_lines(cx, error.to_string()).await)
+                Err(with_last_lines(cx, self.unit, error.to_string()).await)
             }
             Err(HostError::Timeout { limit, .. }) => {
                 let (unit, limit) = (self.unit, limit.as_secs());
                 let error = format!("{unit} was not up within {limit} s");
-                Err(self.with_last_lines(cx, error).await)
+                Err(with_last_lines(cx, self.unit, error).await)
             }
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// A start that failed, with what the service said last.
+pub(crate) async fn with_last_lines(cx: &Cx, unit: &str, error: String) -> StepError {
+    let lines = ["--lines", "10", "--output", "cat"];
+    let mut argv = vec!["journalctl", "--no-pager", "--unit", unit];
+    argv.extend(lines);
+    let told = match ask(cx, Command::new(argv)).await {
+        Ok(log) if log.ok() && !log.text().is_empty() => {
+            format!("{error}\nits last lines:\n{}", log.text())
+        }
+        _ => error,
+    };
+    StepError::new(told).with_hint(format!(
+        "on the host: systemctl status {unit}; journalctl -u {unit}"
+    ))
+}
+
+/// Notes that the service is not well with what it was started with: it is to be started anew, before any other.
+pub(crate) async fn note_unwell(cx: &Cx, unit: &str) -> Result<(), StepError> {
+    let note = host::quote(&format!("{NOTES}/{unit}"));
+    let script = format!("echo unwell > {note}");
+    must(
+        cx,
+        "note that the service is not well",
+        Command::script(script),
+    )
+    .await
+    .map(drop)
 }
 
 #[async_trait]

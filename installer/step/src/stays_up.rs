@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
-use crate::RunService;
+use crate::run_service::{note_unwell, with_last_lines};
 use crate::shell::ask;
 
 /// Waits, when a service was started anew, until it has stayed up for a while and answers. One that dies of its configuration
@@ -64,12 +64,8 @@ impl Step for StaysUp {
             return Ok(());
         };
         let error = format!("{} does not stay up: {reason}", self.unit);
-        let service = RunService {
-            unit: self.unit,
-            reads: Vec::new(),
-        };
-        service.note_unwell(cx).await?;
-        Err(service.with_last_lines(cx, error).await)
+        note_unwell(cx, self.unit).await?;
+        Err(with_last_lines(cx, self.unit, error).await)
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

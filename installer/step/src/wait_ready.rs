@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
-use crate::RunService;
 use crate::kubectl::ask_kubectl;
+use crate::run_service::with_last_lines;
 use crate::shell::ask;
 
 /// Waits until a component of the control plane says that it is ready, on its own host and past every load balancer. A
@@ -93,11 +93,7 @@ impl Step for WaitReady {
             return Ok(());
         };
         let error = format!("{} does not become ready: {reason}", self.component());
-        let service = RunService {
-            unit: self.unit,
-            reads: Vec::new(),
-        };
-        Err(service.with_last_lines(cx, error).await)
+        Err(with_last_lines(cx, self.unit, error).await)
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
