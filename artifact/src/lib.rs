@@ -17,6 +17,7 @@ mod packages;
 mod replace;
 mod signature;
 mod space;
+mod text;
 
 pub use bundle::{
     Bundle, BundleError, Change, Fault, ListingError, PackError, Packed, Packing, Unlistable,
@@ -25,7 +26,9 @@ pub use bundle::{
 pub use cancel::Cancel;
 pub use digest::{ParseDigestError, Sha256};
 pub use layout::{Tree, WorkDir};
-pub use manifest::{FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, ProgramFile};
+pub use manifest::{
+    ContentsError, FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, ProgramFile,
+};
 pub use needs::{Missing, Need, What, full_reference, needs};
 pub use packages::{
     BasePackage, Closure, PackageEntry, PackageFormat, PackageName, PackageNeed, PackageSet,

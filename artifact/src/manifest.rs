@@ -4,14 +4,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{PackageSet, Sha256};
 
+mod read;
+
+pub use read::ContentsError;
+
 /// The version of the bundle format that this kubexm writes, and the newest it reads.
 pub const FORMAT: u32 = 1;
 
 /// `bundle.json`: names every byte of a bundle. The first member of the artifact, and the only one that is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Manifest {
     pub format: u32,
+    /// What a reader must know besides this format. One that does not know a word of it reads no further.
+    #[serde(default)]
+    pub requires: Vec<String>,
     /// `metadata.name` of the config.
     pub cluster: String,
     /// The version of kubexm that made the bundle.
@@ -28,12 +34,11 @@ pub struct Manifest {
 
 /// A regular file of the tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FileEntry {
     /// Relative to the tree, e.g. `etcd/v3.5.24/amd64/etcd-v3.5.24-linux-amd64.tar.gz`.
     pub path: Utf8PathBuf,
     pub size: u64,
-    /// Permission bits.
+    /// 0644, or 0755 for what is run.
     pub mode: u32,
     pub sha256: Sha256,
     /// The catalogue's name of what this file belongs to; none for the tree's own files (`config.yaml`, image blobs).
@@ -75,7 +80,6 @@ impl FileEntry {
 
 /// An executable that can be put onto a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Program {
     /// The name it is installed under, e.g. `etcdctl`.
     pub name: String,
@@ -88,7 +92,6 @@ pub struct Program {
 
 /// An image of the tree's OCI layout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ImageEntry {
     /// As the world names it, with registry host and tag or digest: `registry.k8s.io/pause:3.10`.
     pub reference: String,
@@ -101,7 +104,6 @@ pub struct ImageEntry {
 
 /// The image for one architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PlatformEntry {
     pub arch: Arch,
     /// The digest of the image manifest.
@@ -118,6 +120,21 @@ pub struct ProgramFile<'a> {
 }
 
 impl Manifest {
+    /// Of a bundle that holds nothing yet.
+    #[must_use]
+    pub fn new(cluster: impl Into<String>, kubexm: impl Into<String>) -> Self {
+        Self {
+            format: FORMAT,
+            requires: Vec::new(),
+            cluster: cluster.into(),
+            kubexm: kubexm.into(),
+            arches: Vec::new(),
+            files: Vec::new(),
+            images: Vec::new(),
+            systems: Vec::new(),
+        }
+    }
+
     /// `bundle.json` as it is written: JSON that people can read as well.
     #[must_use]
     #[allow(clippy::missing_panics_doc)] // never: there is no map key or number in it that JSON lacks

@@ -473,13 +473,8 @@ mod tests {
     #[test]
     fn an_empty_bundle_lacks_everything_and_says_who_asks() {
         let bundle = Manifest {
-            format: crate::FORMAT,
-            cluster: "example".into(),
-            kubexm: "0".into(),
             arches: vec![Arch::Amd64],
-            files: Vec::new(),
-            images: Vec::new(),
-            systems: Vec::new(),
+            ..Manifest::new("example", "0")
         };
         let all = needs(&cluster("{}"));
         for need in &all {

@@ -14,7 +14,6 @@ use crate::Manifest;
 
 /// The packages that a bundle carries for one system and architecture, closed under what they require.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PackageSet {
     pub os: Os,
     pub arch: Arch,
@@ -40,7 +39,6 @@ pub enum PackageFormat {
 
 /// A package in the bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PackageEntry {
     pub name: String,
     /// As the system's package manager writes it.
@@ -54,7 +52,6 @@ pub struct PackageEntry {
 
 /// A package that a system has from the beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct BasePackage {
     pub name: String,
     /// The oldest version that will do, where somebody asks for one.

@@ -66,7 +66,7 @@ fn a_list_that_no_bundle_may_have_is_refused_at_once() {
     let mut site = Site::small();
     site.add("state/journal", 0o644, b"");
     site.sort();
-    insta::assert_snapshot!(failure(&site), @r#"cannot pack: bundle.json lists "state/journal": the name is reserved for what is made at the site"#);
+    insta::assert_snapshot!(failure(&site), @r#"cannot pack: bundle.json lists "state/journal": the name is reserved"#);
 }
 
 #[test]

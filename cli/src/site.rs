@@ -82,7 +82,7 @@ pub fn described(
         Err(source) => return Err(Failure::Read { path, source }),
     };
     let manifest =
-        serde_json::from_slice(&bytes).map_err(|source| Failure::DamagedTree { path, source })?;
+        Manifest::read(&bytes).map_err(|source| Failure::DamagedTree { path, source })?;
     Ok((manifest, Sha256::of(&bytes)))
 }
 

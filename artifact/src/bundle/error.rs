@@ -2,8 +2,8 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::bundle::listing::ListingError;
-use crate::{FORMAT, SignError};
+use crate::bundle::open::HEAD_MAX;
+use crate::{ContentsError, SignError};
 
 /// What kind of failure it is, for callers that act differently: the cli's exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,9 @@ pub enum Verdict {
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     #[error("cannot pack: {0}")]
-    Listing(#[from] ListingError),
+    Contents(#[from] ContentsError),
+    #[error("cannot pack: bundle.json and its signature would be larger than {} MiB", HEAD_MAX >> 20)]
+    TooLarge,
     #[error("cannot read {path} to pack it: {source}")]
     Read {
         path: Utf8PathBuf,
@@ -68,7 +70,9 @@ impl PackError {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Listing(_) | Self::Changed { .. } | Self::Sign(_) => Verdict::Refused,
+            Self::Contents(_) | Self::TooLarge | Self::Changed { .. } | Self::Sign(_) => {
+                Verdict::Refused
+            }
             Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => Verdict::Io,
             Self::Cancelled => Verdict::Cancelled,
         }
@@ -84,7 +88,8 @@ impl PackError {
                 Some(format!("make room there, or write elsewhere than {path}"))
             }
             Self::Sign(source) => source.hint(),
-            Self::Listing(_) | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
+            Self::TooLarge => Some("nobody could open such a bundle: make two of it".into()),
+            Self::Contents(_) | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
         }
     }
 }
@@ -107,17 +112,14 @@ pub enum BundleError {
     /// It is a bundle, or was one: cut, or changed in what holds it together.
     #[error("{path} is damaged: {why}")]
     Broken { path: Utf8PathBuf, why: String },
-    #[error("{path} has format {found}; this kubexm reads up to {FORMAT}")]
-    Newer { path: Utf8PathBuf, found: u32 },
-    #[error("bundle.json of {path} cannot be understood: {source}")]
-    Manifest {
-        path: Utf8PathBuf,
-        source: serde_json::Error,
-    },
+    #[error("{path} cannot be read by this kubexm: {why}")]
+    Newer { path: Utf8PathBuf, why: String },
+    #[error("{path} is {what}; this kubexm cannot apply it")]
+    Part { path: Utf8PathBuf, what: String },
     #[error("{path}: {source}")]
-    Listing {
+    Contents {
         path: Utf8PathBuf,
-        source: ListingError,
+        source: ContentsError,
     },
     #[error("{path}: {}", several(.faults))]
     Faulty {
@@ -163,8 +165,8 @@ impl BundleError {
             Self::NotABundle { .. }
             | Self::Broken { .. }
             | Self::Newer { .. }
-            | Self::Manifest { .. }
-            | Self::Listing { .. }
+            | Self::Part { .. }
+            | Self::Contents { .. }
             | Self::Faulty { .. } => Verdict::Refused,
             Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => {
                 Verdict::Io
@@ -202,9 +204,11 @@ impl BundleError {
             Self::NoSpace { .. } => {
                 Some("make room and run again; what was unpacked is kept".into())
             }
-            Self::Manifest { .. } | Self::Listing { .. } | Self::NotABundle { .. } => {
-                Some("a bundle is what `kubexm bundle` writes".into())
+            Self::Part { .. } => {
+                Some("use the whole bundle, or the kubexm that came with this".into())
             }
+            Self::Contents { source, .. } => Some(source.hint().into()),
+            Self::NotABundle { .. } => Some("a bundle is what `kubexm bundle` writes".into()),
             Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
         }
     }
@@ -258,7 +262,7 @@ mod tests {
             },
             BundleError::Newer {
                 path: path.clone(),
-                found: 9,
+                why: "its seal has version 9".into(),
             },
             BundleError::Faulty {
                 path: path.clone(),
@@ -284,7 +288,7 @@ mod tests {
         insta::assert_snapshot!(shown.join("\n"), @r#"
         b.tar.zst is damaged: its seek table is damaged
           hint: copy the bundle again, and compare its size first
-        b.tar.zst has format 9; this kubexm reads up to 1
+        b.tar.zst cannot be read by this kubexm: its seal has version 9
           hint: it was made by a newer kubexm: use the one that came with it
         b.tar.zst: "a/b" is damaged: the bytes stored for it changed after packing
           hint: copy the bundle again, and run the same command once more

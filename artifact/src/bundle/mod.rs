@@ -1,3 +1,4 @@
+mod carriage;
 mod compress;
 mod cut;
 mod decode;
@@ -21,8 +22,8 @@ mod verify;
 mod walk;
 
 pub use error::{BundleError, Change, Fault, PackError, Verdict};
-pub(crate) use listing::temporary_name;
 pub use listing::{ListingError, Unlistable};
+pub(crate) use listing::{check as check_files, temporary_name};
 pub use open::Bundle;
 pub use pack::{Packed, Packing, pack};
 pub use unpack::Unpacked;

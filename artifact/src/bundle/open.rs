@@ -3,16 +3,15 @@ use std::os::unix::fs::FileExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Zoned;
-use serde::Deserialize;
 
+use crate::bundle::carriage;
 use crate::bundle::error::BundleError;
-use crate::bundle::listing;
 use crate::bundle::seal::{self, Frame, SealError};
-use crate::bundle::stream::{Layout, MANIFEST, parse_head};
-use crate::{FORMAT, Manifest, Principal, Sha256, SignatureError, verify_signature};
+use crate::bundle::stream::{Head, Layout, MANIFEST};
+use crate::{Manifest, Principal, Sha256, SignatureError, verify_signature};
 
 /// The first frame holds the manifest and its signature, and no more than this.
-const HEAD_MAX: u64 = 64 << 20;
+pub(super) const HEAD_MAX: u64 = 64 << 20;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// A bundle, of which the first frame and the seek table have been read. However large it is, that takes milliseconds.
@@ -46,10 +45,24 @@ impl Bundle {
         let size = meta.len();
         let frames = seal::read(&file, size).map_err(|error| unsealed(path, &file, error))?;
         let head = read_head(path, &file, frames.first())?;
-        let (manifest_bytes, signature) = parse_head(&head)
+        let head_len = head.len() as u64;
+        let Head {
+            manifest: manifest_bytes,
+            carriage,
+            signature,
+        } = Head::parse(&head)
             .ok_or_else(|| not_a_bundle(path, "bundle.json is not its first member"))?;
-        let manifest = read_manifest(path, &manifest_bytes)?;
-        let layout = Layout::new(head.len() as u64, &manifest.files);
+        if let Some(carriage) = carriage {
+            return Err(BundleError::Part {
+                path: path.to_owned(),
+                what: carriage::described(&carriage),
+            });
+        }
+        let manifest = Manifest::read(&manifest_bytes).map_err(|source| BundleError::Contents {
+            path: path.to_owned(),
+            source,
+        })?;
+        let layout = Layout::new(head_len, &manifest.files);
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -132,9 +145,9 @@ fn unsealed(path: &Utf8Path, file: &File, error: SealError) -> BundleError {
             path: path.to_owned(),
             source,
         },
-        SealError::Newer(version) => BundleError::Newer {
+        SealError::Newer(_) | SealError::Requires(_) => BundleError::Newer {
             path: path.to_owned(),
-            found: version.into(),
+            why: error.to_string(),
         },
         SealError::Unsealed => not_a_bundle(path, error.to_string()),
         SealError::NoTable | SealError::Table | SealError::Seal => {
@@ -178,29 +191,4 @@ fn read_head(path: &Utf8Path, file: &File, frame: Option<&Frame>) -> Result<Vec<
     } else {
         Err(damaged())
     }
-}
-
-fn read_manifest(path: &Utf8Path, bytes: &[u8]) -> Result<Manifest, BundleError> {
-    /// All that can be relied on in a format not known.
-    #[derive(Deserialize)]
-    struct Format {
-        format: u32,
-    }
-    let unclear = |source| BundleError::Manifest {
-        path: path.to_owned(),
-        source,
-    };
-    let Format { format } = serde_json::from_slice(bytes).map_err(unclear)?;
-    if format > FORMAT {
-        return Err(BundleError::Newer {
-            path: path.to_owned(),
-            found: format,
-        });
-    }
-    let manifest: Manifest = serde_json::from_slice(bytes).map_err(unclear)?;
-    listing::check(&manifest.files).map_err(|source| BundleError::Listing {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(manifest)
 }

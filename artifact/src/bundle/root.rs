@@ -9,7 +9,7 @@ use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt, Permissions, Permissio
 use sha2::Digest;
 
 use crate::bundle::error::BundleError;
-use crate::bundle::listing::{self, temporary_name};
+use crate::bundle::listing::temporary_name;
 use crate::bundle::open::Bundle;
 use crate::bundle::pieces::write_pieces;
 use crate::bundle::stream::{MANIFEST, SIGNATURE};
@@ -79,7 +79,8 @@ impl<'a> Root<'a> {
         } else {
             &[MANIFEST, BEFORE]
         };
-        let read = |path: &&str| serde_json::from_slice(&self.dir.read(path).ok()?).ok();
+        // A manifest that lies about is no reason to touch what no bundle may hold.
+        let read = |path: &&str| Manifest::read(&self.dir.read(path).ok()?).ok();
         paths.iter().find_map(read)
     }
 
@@ -137,10 +138,6 @@ impl<'a> Root<'a> {
 
     pub(super) fn stale(&self, before: &Manifest, files: &[FileEntry]) -> Vec<Utf8PathBuf> {
         let listed: BTreeSet<&Utf8Path> = files.iter().map(|file| file.path.as_path()).collect();
-        // A manifest that lies about is no reason to touch what no bundle may hold.
-        if listing::check(&before.files).is_err() {
-            return Vec::new();
-        }
         before
             .files
             .iter()

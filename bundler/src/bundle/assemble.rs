@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use artifact::{FORMAT, FileEntry, ImageEntry, Manifest, Program};
+use artifact::{FileEntry, ImageEntry, Manifest, Program};
 use event::Events;
 use manifests::Systems;
 
@@ -49,9 +49,6 @@ impl Prepared {
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let manifest = Manifest {
-            format: FORMAT,
-            cluster: self.details.plan.cluster.clone(),
-            kubexm: VERSION.to_owned(),
             arches: self.details.wanted.arches.iter().copied().collect(),
             files,
             images,
@@ -61,6 +58,7 @@ impl Prepared {
                 .iter()
                 .map(|system| system.set.clone())
                 .collect(),
+            ..Manifest::new(&self.details.plan.cluster, VERSION)
         };
         missing.extend(prove::missing(
             &self.request.cluster,

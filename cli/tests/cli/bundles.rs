@@ -48,9 +48,6 @@ impl Site {
             )
         };
         let manifest = Manifest {
-            format: artifact::FORMAT,
-            cluster: "small".into(),
-            kubexm: env!("CARGO_PKG_VERSION").into(),
             arches: vec![Arch::Amd64, Arch::Arm64],
             files: vec![
                 put(&tree, "config.yaml", CONFIG.as_bytes()),
@@ -67,7 +64,7 @@ impl Site {
                 }],
                 wanted_by: vec!["containerRuntime containerd".into()],
             }],
-            systems: Vec::new(),
+            ..Manifest::new("small", env!("CARGO_PKG_VERSION"))
         };
         let packed = artifact::pack(&Packing {
             tree: &tree,

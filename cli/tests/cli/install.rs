@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 
 use artifact::{
-    Cancel, FORMAT, FileEntry, ImageEntry, Manifest, Packing, PlatformEntry, Program, Sha256, Tree,
-    What, needs,
+    Cancel, FileEntry, ImageEntry, Manifest, Packing, PlatformEntry, Program, Sha256, Tree, What,
+    needs,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
@@ -124,13 +124,10 @@ fn complete(tree: &Tree, config: &str) -> Manifest {
     files.dedup_by(|a, b| a.path == b.path);
     images.sort_by(|a, b| a.reference.cmp(&b.reference));
     Manifest {
-        format: FORMAT,
-        cluster: "small".into(),
-        kubexm: env!("CARGO_PKG_VERSION").into(),
         arches: vec![Arch::Amd64],
         files,
         images,
-        systems: Vec::new(),
+        ..Manifest::new("small", env!("CARGO_PKG_VERSION"))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use artifact::{
-    FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, Tree, What, needs,
+    FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, Tree, What, needs,
 };
 use cluster::{Arch, Cluster, RegistryType, RuntimeType};
 use pipeline::{Data, InstallStage, PipelineError, Site, delete, install};
@@ -44,13 +44,10 @@ fn complete(cluster: &Cluster) -> Manifest {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
     Manifest {
-        format: FORMAT,
-        cluster: cluster.name().into(),
-        kubexm: "0.1.0".into(),
         arches,
         files,
         images,
-        systems: Vec::new(),
+        ..Manifest::new(cluster.name(), "0.1.0")
     }
 }
 

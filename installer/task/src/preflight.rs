@@ -324,7 +324,7 @@ fn images_size(site: &Site, counts: impl Fn(&ImageEntry, Arch) -> bool) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use artifact::{FORMAT, Manifest, Tree};
+    use artifact::{Manifest, Tree};
     use cluster::Spec;
 
     use super::*;
@@ -350,13 +350,8 @@ mod tests {
 
     fn in_cluster(name: &str, cluster: cluster::Cluster) -> Requirements {
         let manifest = Manifest {
-            format: FORMAT,
-            cluster: cluster.name().into(),
-            kubexm: "0.1.0".into(),
             arches: vec![Arch::Amd64],
-            files: Vec::new(),
-            images: Vec::new(),
-            systems: Vec::new(),
+            ..Manifest::new(cluster.name(), "0.1.0")
         };
         let tree = Tree::at("/srv/.kubexm/lab");
         let site = Site::new(cluster, manifest, tree, None);

@@ -1,6 +1,6 @@
 //! A site to test with: a master, a master that is a worker, a worker, each with two families of addresses.
 
-use artifact::{FORMAT, ImageEntry, Manifest, Sha256, Tree};
+use artifact::{ImageEntry, Manifest, Sha256, Tree};
 use cluster::Arch;
 
 use crate::Site;
@@ -32,13 +32,9 @@ pub(crate) fn site(spec: &str) -> Site {
         wanted_by: vec!["containerRuntime containerd".into()],
     };
     let manifest = Manifest {
-        format: FORMAT,
-        cluster: "demo".into(),
-        kubexm: "0.1.0".into(),
         arches: vec![Arch::Amd64],
-        files: Vec::new(),
         images: vec![pause],
-        systems: Vec::new(),
+        ..Manifest::new("demo", "0.1.0")
     };
     Site::new(cluster, manifest, Tree::at("/srv/.kubexm/demo"), None)
 }
