@@ -10,7 +10,7 @@ use cluster::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Manifest;
+use crate::{Manifest, known_keys};
 
 /// The packages that a bundle carries for one system and architecture, closed under what they require.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,7 @@ pub struct PackageSet {
     pub arch: Arch,
     pub format: PackageFormat,
     /// What each need of kubexm's is called here; nothing where the system has no use for it.
+    #[serde(deserialize_with = "known_keys")]
     pub names: BTreeMap<OsPackage, Vec<String>>,
     /// The same for what `spec.system.debs` or `spec.system.rpms` names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -146,9 +146,9 @@ fn pruning_removes_the_folders_that_are_empty_then() {
     unpack(&site.packed(), &dest).unwrap();
     site.manifest
         .files
-        .retain(|file| !file.path.starts_with("charts"));
+        .retain(|file| !file.path.starts_with("deep"));
     unpack(&site.packed(), &dest).unwrap();
-    assert!(!dest.path("charts".into()).exists());
+    assert!(!dest.path("deep".into()).exists());
     assert!(dest.path("tools".into()).exists());
 }
 

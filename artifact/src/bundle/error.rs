@@ -237,6 +237,8 @@ pub enum Fault {
     },
     #[error("{member:?} has a header that differs from bundle.json (mode, owner, time or order)")]
     Header { member: String },
+    #[error("image {reference:?} cannot be used: {why}")]
+    Image { reference: String, why: String },
     #[error("{member:?} is listed in bundle.json but missing")]
     Missing { member: String },
     #[error("the end of the archive is damaged")]

@@ -4,6 +4,7 @@ mod cut;
 mod decode;
 mod error;
 mod explain;
+mod images;
 mod listing;
 mod open;
 mod pack;

@@ -7,7 +7,8 @@ use std::fmt;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::bundle::{ListingError, check_files};
+use super::check::check;
+use crate::bundle::ListingError;
 use crate::text::unprintable;
 use crate::{FORMAT, Manifest};
 
@@ -27,6 +28,8 @@ pub enum ContentsError {
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Listing(#[from] ListingError),
+    #[error("bundle.json: {what} {why}")]
+    Wrong { what: String, why: &'static str },
 }
 
 fn quoted(words: &[String]) -> String {
@@ -41,7 +44,7 @@ impl ContentsError {
             Self::Newer(_) | Self::Requires(_) => {
                 "it was made by a newer kubexm: use the one that came with it"
             }
-            Self::NoFormat | Self::Json(_) | Self::Listing(_) => {
+            Self::NoFormat | Self::Json(_) | Self::Listing(_) | Self::Wrong { .. } => {
                 "a bundle is what `kubexm bundle` writes"
             }
         }
@@ -77,7 +80,7 @@ impl Manifest {
         }
         serde_json::from_slice::<Clean>(bytes)?;
         let manifest: Self = serde_json::from_slice(bytes)?;
-        check_files(&manifest.files)?;
+        check(&manifest)?;
         Ok(manifest)
     }
 }

@@ -240,7 +240,11 @@ fn what_a_bundle_lacks_of_a_system_is_told() {
             wanted_by: "me".to_owned(),
             on: None,
         };
-        let missing = need.missing_from(manifest, Arch::Amd64);
+        let missing = need.missing_from(
+            manifest,
+            &crate::Release::new("v1.34.2".parse().unwrap()),
+            Arch::Amd64,
+        );
         missing
             .iter()
             .map(ToString::to_string)

@@ -73,7 +73,7 @@ impl Site {
         site.add("config.yaml", 0o644, b"apiVersion: kubexm.io/v1\n");
         site.add("empty", 0o755, b"");
         site.add("images/index.json", 0o644, b"{}");
-        let long = format!("charts/{}/{}", "c".repeat(90), "d".repeat(90));
+        let long = format!("deep/{}/{}", "c".repeat(90), "d".repeat(90));
         site.add(&long, 0o644, b"a long way down");
         site.add("tools/block", 0o755, &[b'x'; 512]);
         site.sort();

@@ -1,9 +1,9 @@
 //! Whole plans of the example configs, as people read them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{
-    FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, Tree, What, needs,
+    FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Release, Sha256, Tree, What, needs,
 };
 use cluster::{Arch, Cluster, RegistryType, RuntimeType};
 use pipeline::{Data, InstallStage, PipelineError, Site, delete, install};
@@ -15,7 +15,7 @@ fn config(text: &str) -> Cluster {
 /// A bundle that holds everything the config asks for.
 fn complete(cluster: &Cluster) -> Manifest {
     let arches: Vec<Arch> = cluster.arches().into_iter().collect();
-    let (mut files, mut images) = (Vec::new(), Vec::new());
+    let (mut files, mut images, mut sets) = (Vec::new(), Vec::new(), BTreeMap::new());
     for need in needs(cluster) {
         match need.what {
             What::Component { name, programs } => {
@@ -30,11 +30,9 @@ fn complete(cluster: &Cluster) -> Manifest {
                 );
             }
             What::Images { set } => {
-                images.push(image(
-                    format!("registry.k8s.io/{set}:1"),
-                    &need.wanted_by,
-                    &arches,
-                ));
+                let reference = format!("registry.k8s.io/{set}:1");
+                sets.insert(set, vec![reference.clone()]);
+                images.push(image(reference, &need.wanted_by, &arches));
             }
             What::Image { reference } => images.push(image(reference, &need.wanted_by, &arches)),
             What::Package { .. } => {}
@@ -43,7 +41,12 @@ fn complete(cluster: &Cluster) -> Manifest {
     // Several may ask for the same.
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
+    let release = Release {
+        images: sets,
+        ..Release::of(cluster.spec.kubernetes.version.clone(), &files)
+    };
     Manifest {
+        releases: vec![release],
         arches,
         files,
         images,
@@ -60,16 +63,16 @@ fn archive(component: &str, version: &str, programs: &[&str], arch: Arch) -> Fil
         sha256: Sha256::of(name.as_bytes()),
     };
     FileEntry {
-        path: format!("{component}/{version}/{arch}/{component}.tar.gz").into(),
-        size: 1 << 20,
-        mode: 0o644,
-        sha256: Sha256::of(component.as_bytes()),
         component: Some(component.into()),
         version: Some(version.into()),
         arch: Some(arch),
-        origin: None,
-        checksum_from: None,
         programs: programs.iter().map(program).collect(),
+        ..FileEntry::new(
+            format!("{component}/{version}/{arch}/{component}.tar.gz"),
+            1 << 20,
+            0o644,
+            Sha256::of(component.as_bytes()),
+        )
     }
 }
 
@@ -81,10 +84,9 @@ fn image(reference: String, wanted_by: &str, arches: &[Arch]) -> ImageEntry {
         size: 1 << 20,
     };
     ImageEntry {
-        digest,
         platforms: arches.iter().map(platform).collect(),
-        reference,
         wanted_by: vec![wanted_by.into()],
+        ..ImageEntry::new(reference, digest)
     }
 }
 

@@ -304,7 +304,7 @@ fn programs_space(site: &Site, component: &'static str, arch: Arch) -> Space {
 
 /// The user's own images are pulled from the registry where they are needed; without one, every node holds them all.
 fn comes_to_every_node(site: &Site, image: &ImageEntry) -> bool {
-    site.cluster.registry_host().is_none() || image.wanted_by.iter().any(|by| by != "spec.images")
+    site.cluster.registry_host().is_none() || !site.release.is_users_own(&image.reference)
 }
 
 /// The compressed size of these images, each for these architectures.
