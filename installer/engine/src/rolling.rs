@@ -74,9 +74,8 @@ impl Rolling {
 pub struct Turn {
     before: Vec<Arc<dyn Step>>,
     files: Vec<Arc<dyn Step>>,
-    acts: Vec<Arc<dyn Step>>,
-    healthy: Vec<Arc<dyn Step>>,
-    after: Vec<Arc<dyn Step>>,
+    /// The first act, and what follows it.
+    rest: Vec<(Use, Arc<dyn Step>)>,
 }
 
 /// What a step is for in its turn.
@@ -105,9 +104,7 @@ impl Turn {
         Self {
             before: Vec::new(),
             files: Vec::new(),
-            acts: vec![act],
-            healthy: Vec::new(),
-            after: Vec::new(),
+            rest: vec![(Use::Act, act)],
         }
     }
 
@@ -126,24 +123,18 @@ impl Turn {
         self
     }
 
-    /// A further act behind those that are there.
+    /// A further act, behind all that is there.
     #[must_use]
     pub fn then(mut self, act: Arc<dyn Step>) -> Self {
-        self.acts.push(act);
+        self.rest.push((Use::Act, act));
         self
     }
 
-    /// What proves, after the acts, that the host is well.
+    /// What proves, after the acts so far, that the host is well; and what follows where it is, such as an uncordon.
     #[must_use]
     pub fn healthy(mut self, steps: Vec<Arc<dyn Step>>) -> Self {
-        self.healthy = steps;
-        self
-    }
-
-    /// What follows where the host is well, such as an uncordon.
-    #[must_use]
-    pub fn after(mut self, steps: Vec<Arc<dyn Step>>) -> Self {
-        self.after = steps;
+        self.rest
+            .extend(steps.into_iter().map(|step| (Use::Behind, step)));
         self
     }
 
@@ -152,8 +143,6 @@ impl Turn {
         let of = |what, steps: Vec<Arc<dyn Step>>| steps.into_iter().map(move |step| (what, step));
         of(Use::Before, self.before)
             .chain(of(Use::File, self.files))
-            .chain(of(Use::Act, self.acts))
-            .chain(of(Use::Behind, self.healthy))
-            .chain(of(Use::Behind, self.after))
+            .chain(self.rest)
     }
 }

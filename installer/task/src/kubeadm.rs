@@ -64,7 +64,7 @@ fn master(site: &Site, host: &Host, enter: Arc<dyn Step>) -> Turn {
     let turn = Turn::new(enter)
         .with(master_files(site, host))
         .then(Arc::new(kubelet_service(site)))
-        .then(heartbeat(host));
+        .healthy(vec![heartbeat(host)]);
     let turn = match site.cluster.spec.etcd.kind {
         EtcdType::Kubeadm => turn.then(Arc::new(KubeadmEtcd { port })),
         EtcdType::Kubexm | EtcdType::External => turn,
