@@ -206,8 +206,8 @@ fn a_kubelet_that_dies_is_the_last_to_change(site: &mut Site) -> Result<()> {
     let run = run.with(1)?;
     let why = "the kubelet of node1 is not well";
     ensure!(run.text.contains(why), "{}", run.text);
-    let kept = "it is left as it is";
-    ensure!(run.text.contains(kept), "{}", run.text);
+    let skipped = "'wait for a heartbeat of node1' failed on node1";
+    ensure!(run.text.contains(skipped), "{}", run.text);
     let first = site.lab.on("node1", "cat /etc/kubernetes/kubelet.yaml")?;
     ensure!(first.contains("/nowhere"), "{first}");
     let after = kubelets(site, &others)?;

@@ -21,6 +21,7 @@ use crate::kubeadm_config::{join, kube_proxy, kubeadm};
 use crate::kubelet::{heartbeat, kubelet_files, kubelet_service};
 use crate::nodes::ROLL;
 use crate::os::rendered;
+use crate::site::names;
 
 const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";
 
@@ -37,6 +38,9 @@ pub fn kubeadm_masters(site: &Site) -> Task {
         return task;
     }
     let joins = Joins::new(site, others);
+    task = task.on_each(&names(site.masters()), |_| {
+        vec![Arc::new(site.foundation())]
+    });
     for host in others {
         task = task.on(&host.name, vec![joins.look(host)]);
     }
@@ -175,8 +179,7 @@ impl<'a> Joins<'a> {
 
 /// Everything on a master that is there before kubeadm is: it signs with the authorities that it finds.
 fn master_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(site.foundation())];
-    steps.extend(kubelet_files(site, host));
+    let mut steps = kubelet_files(site, host);
     for name in [CA, FRONT_PROXY_CA] {
         steps.push(key_pair(site.kubernetes_files(name), name));
     }
