@@ -121,12 +121,12 @@ impl Service {
             reads: reads.collect(),
         };
         let files = shared.into_iter().chain(self.files(site)).collect();
-        let ready = WaitReady {
+        let answers = WaitReady {
             unit: self.unit,
             server: self.server,
             health: self.health,
         };
-        Turn::new(Arc::new(run)).with(files).then(Arc::new(ready))
+        Turn::new(Arc::new(run)).with(files).then(Arc::new(answers))
     }
 }
 
