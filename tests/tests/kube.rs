@@ -160,15 +160,84 @@ fn objects_outlive_a_cluster_whose_data_stays(site: &Site) -> Result<()> {
 }
 
 fn a_cluster_with_spares(kind: &str) -> Result<()> {
-    let site = Site::up(8, Topology::Ha, kind)?;
+    let mut site = Site::up(8, Topology::Ha, kind)?;
     site.install()?;
     site.is_green()?;
+    a_kubelet_that_dies_is_the_last_to_change(&mut site)?;
     site.endpoint_answers("node4")?;
     // The first load balancer, then the first master: whatever was set up first must not be needed for ever.
     site.lab.lab(&["node-kill", "node6"])?.ok()?;
     site.endpoint_answers("node4")?;
     site.lab.lab(&["node-kill", "node1"])?.ok()?;
-    site.endpoint_answers("node5")
+    site.endpoint_answers("node5")?;
+    a_label_reaches_a_worker_past_hosts_that_are_down(&mut site)?;
+    for node in ["node1", "node6"] {
+        site.lab.lab(&["node-start", node])?.ok()?;
+    }
+    site.install().context("with all hosts back")?;
+    site.is_green()
+}
+
+/// When the kubelets were started, and with what.
+fn kubelets(site: &Site, nodes: &[&str]) -> Result<Vec<String>> {
+    let ask = "sha256sum /etc/kubernetes/kubelet.yaml /usr/local/bin/kubelet";
+    let mut said = Vec::new();
+    for node in nodes {
+        said.push(site.started(node, "kubelet")? + &site.lab.on(node, ask)?);
+    }
+    Ok(said)
+}
+
+/// Its service is up for seconds, and then finds that there is no such cgroup.
+const DIES: &str = "
+      enforceNodeAllocatable: [pods, system-reserved]
+      systemReserved: {cpu: 100m}
+      systemReservedCgroup: /nowhere
+";
+
+fn a_kubelet_that_dies_is_the_last_to_change(site: &mut Site) -> Result<()> {
+    let others = ["node2", "node3", "node4", "node5"];
+    let before = kubelets(site, &others)?;
+    let good = site.config.clone();
+    let key = "    kubeletConfiguration:";
+    site.config = good.replacen(&format!("{key}\n"), &format!("{key}{DIES}"), 1);
+    site.write_config()?;
+    let run = site.kubexm(&["install", "lab.tar.zst", "-f", "config.yaml"])?;
+    let run = run.with(1)?;
+    let why = "the kubelet of node1 is not well";
+    ensure!(run.text.contains(why), "{}", run.text);
+    let skipped = "'wait for a heartbeat of node1' failed on node1";
+    ensure!(run.text.contains(skipped), "{}", run.text);
+    let first = site.lab.on("node1", "cat /etc/kubernetes/kubelet.yaml")?;
+    ensure!(first.contains("/nowhere"), "{first}");
+    let after = kubelets(site, &others)?;
+    ensure!(before == after, "touched:\n{before:?}\n{after:?}");
+
+    site.config = good;
+    site.write_config()?;
+    site.install().context("with the configuration of before")?;
+    ensure!(
+        before == kubelets(site, &others)?,
+        "touched on the way back"
+    );
+    site.is_green()
+}
+
+fn a_label_reaches_a_worker_past_hosts_that_are_down(site: &mut Site) -> Result<()> {
+    site.config = site
+        .config
+        .replacen("{name: node4, ", "{name: node4, labels: {disk: fast}, ", 1);
+    site.write_config()?;
+    let run = site.kubexm(&["install", "lab.tar.zst", "-f", "config.yaml"])?;
+    let run = run.with(1)?;
+    let labels = "kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /dev/shm/kubectl get nodes \
+                  --selector disk=fast --output name";
+    let labelled = site.lab.on("node2", labels)?;
+    ensure!(labelled.trim() == "node/node4", "{labelled}\n{}", run.text);
+    for node in ["node1", "node6"] {
+        ensure!(run.text.contains(node), "{}", run.text);
+    }
+    Ok(())
 }
 
 /// Three masters with kubeadm's own etcd, and a worker that reaches them through nginx in a pod of its own.

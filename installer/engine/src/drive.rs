@@ -7,6 +7,7 @@ use petgraph::graph::NodeIndex;
 use tokio_util::sync::CancellationToken;
 
 use crate::graph::{Gate, Graph, Node, Work};
+use crate::rolling::Use;
 use crate::rolls::{Look, Mode, Next, Rolls};
 
 /// How a visit to a node ended.
@@ -34,8 +35,9 @@ pub(crate) enum Skipped {
 pub(crate) trait Visitor {
     fn visit(&self, index: NodeIndex, work: &Work) -> impl Future<Output = Ended>;
 
-    /// Asks, before the first node of a turn, whether its act is needed. A host that cannot say has failed at that node.
-    fn look(&self, first: &Work, act: &Work) -> impl Future<Output = Look>;
+    /// Asks, before the first node of a turn, whether anything of it is needed. A host that cannot say has failed at that
+    /// node.
+    fn look(&self, first: &Work, asked: &[&Work]) -> impl Future<Output = Look>;
 
     /// The node need not be visited: its turn has nothing to do.
     fn pass(&self, index: NodeIndex, work: &Work);
@@ -62,8 +64,8 @@ pub(crate) async fn drive(
             running.push(async move {
                 match job {
                     Job::Visit(index, work) => Done::Visit(index, visitor.visit(index, work).await),
-                    Job::Look(index, first, act) => {
-                        Done::Look(index, visitor.look(first, act).await)
+                    Job::Look(index, first, asked) => {
+                        Done::Look(index, visitor.look(first, &asked).await)
                     }
                 }
             });
@@ -79,7 +81,7 @@ pub(crate) async fn drive(
 
 enum Job<'g> {
     Visit(NodeIndex, &'g Work),
-    Look(NodeIndex, &'g Work, &'g Work),
+    Look(NodeIndex, &'g Work, Vec<&'g Work>),
 }
 
 enum Done {
@@ -157,18 +159,29 @@ impl<'g, V: Visitor> Queue<'g, V> {
         };
         match self.rolls.mode(place) {
             Mode::Absent => {
-                let act = self.graph.work_at(self.rolls.act(place))?;
+                let asked = self.rolls.asked(place).iter();
+                let asked = asked.filter_map(|&node| self.graph.work_at(node));
+                let look = Job::Look(index, work, asked.collect());
                 self.rolls.set(place, Mode::Looking);
-                Some(Job::Look(index, work, act))
+                Some(look)
             }
-            Mode::Fresh if place.is_act => Some(Job::Visit(index, work)),
+            Mode::Fresh if place.what == Use::Act && self.rolls.is_one_by_one(place) => {
+                self.rolls.set(place, Mode::WaitingFresh);
+                None
+            }
+            Mode::Fresh | Mode::TurnFresh if place.what.is_asked() => Some(Job::Visit(index, work)),
             Mode::Turn | Mode::Open => Some(Job::Visit(index, work)),
-            Mode::Idle | Mode::Fresh => {
+            Mode::Idle | Mode::Fresh | Mode::TurnFresh => {
                 self.visitor.pass(index, work);
                 self.end(index, None);
                 None
             }
-            Mode::Looking | Mode::Waiting | Mode::Lost | Mode::Failed | Mode::Done => None,
+            Mode::Looking
+            | Mode::Waiting
+            | Mode::WaitingFresh
+            | Mode::Lost
+            | Mode::Failed
+            | Mode::Done => None,
         }
     }
 
@@ -215,6 +228,9 @@ impl<'g, V: Visitor> Queue<'g, V> {
                     (Node::Gate(Gate::Ended), _) => open.push((behind, None)),
                     (Node::Gate(Gate::Enough(needed)), _) if self.succeeded[at] >= *needed => {
                         open.push((behind, None));
+                    }
+                    (Node::Gate(Gate::Rolled { first, end }), _) => {
+                        open.push((behind, self.rolls.brought_down(*first..*end)));
                     }
                     (Node::Gate(Gate::Succeeded | Gate::Enough(_)), blocked) => {
                         open.push((behind, blocked));

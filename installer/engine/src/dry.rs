@@ -79,11 +79,13 @@ impl Visitor for Asker<'_> {
         Ended::Succeeded
     }
 
-    async fn look(&self, _: &Work, act: &Work) -> Look {
-        match ask(self.inventory, act).await {
-            DryState::Satisfied => Look::Idle,
-            DryState::Needed { .. } | DryState::Unknown { .. } => Look::Open,
+    async fn look(&self, _: &Work, asked: &[&Work]) -> Look {
+        for work in asked {
+            if ask(self.inventory, work).await != DryState::Satisfied {
+                return Look::Open;
+            }
         }
+        Look::Idle
     }
 
     fn pass(&self, index: NodeIndex, _: &Work) {

@@ -7,7 +7,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Serialize, Serializer};
 
 use crate::plan::{Bond, Part, Plan, Stage, Task, When};
-use crate::rolling::{Batch, Rolling};
+use crate::rolling::{Batch, Rolling, Takes, Use};
 use crate::rolls::Place;
 use crate::{Name, Order, Step};
 
@@ -32,6 +32,7 @@ pub(crate) struct PlannedTask {
 #[derive(Clone)]
 pub(crate) struct Roll {
     pub batch: Batch,
+    pub takes: Takes,
     /// How many must be up at any time.
     pub needed: usize,
     pub members: Vec<Member>,
@@ -41,7 +42,9 @@ pub(crate) struct Roll {
 #[derive(Clone)]
 pub(crate) struct Member {
     pub first: NodeIndex,
-    pub act: NodeIndex,
+    /// What is asked whether it is needed: files and acts.
+    pub asked: Vec<NodeIndex>,
+    pub first_act: NodeIndex,
     pub last: NodeIndex,
 }
 
@@ -61,6 +64,8 @@ pub enum Gate {
     Ended,
     /// When all ahead ended and so many of them succeeded.
     Enough(usize),
+    /// When all ahead ended, and none of the rolls from the first on, ahead of the other, has brought anything down.
+    Rolled { first: usize, end: usize },
 }
 
 pub(crate) struct Work {
@@ -70,6 +75,13 @@ pub(crate) struct Work {
     /// Where it stands in a roll.
     pub place: Option<Place>,
     pub step: Arc<dyn Step>,
+}
+
+impl Work {
+    /// It is what its roll is about, and not what goes with it.
+    pub fn is_act(&self) -> bool {
+        self.place.is_some_and(|place| place.what == Use::Act)
+    }
 }
 
 /// Why a plan makes no graph. Always a mistake in a layer, never of the operator.
@@ -302,28 +314,41 @@ impl Lowering {
     fn roll(&mut self, task: usize, rolling: Rolling) {
         let mut members = Vec::new();
         for (member, (host, turn)) in rolling.turns.into_iter().enumerate() {
-            let act_at = turn.act_at();
-            let mut nodes = Vec::new();
-            for (at, step) in turn.into_steps().into_iter().enumerate() {
+            let (mut nodes, mut asked, mut first_act) = (Vec::new(), Vec::new(), None);
+            for (what, step) in turn.into_steps() {
                 let place = Place {
                     roll: self.rolls.len(),
                     member,
-                    is_act: at == act_at,
+                    what,
                 };
-                nodes.push(self.add(Work {
+                let node = self.add(Work {
                     task,
                     host: host.clone(),
                     place: Some(place),
                     step,
-                }));
+                });
+                nodes.push(node);
+                if what.is_asked() {
+                    asked.push(node);
+                }
+                if what == Use::Act {
+                    first_act.get_or_insert(node);
+                }
             }
-            if let (Some(&first), Some(&last)) = (nodes.first(), nodes.last()) {
-                let act = nodes[act_at];
-                members.push(Member { first, act, last });
+            if let (Some(&first), Some(&last), Some(first_act)) =
+                (nodes.first(), nodes.last(), first_act)
+            {
+                members.push(Member {
+                    first,
+                    asked,
+                    first_act,
+                    last,
+                });
             }
         }
         self.rolls.push(Roll {
             batch: rolling.batch,
+            takes: rolling.takes,
             needed: rolling.needed,
             members,
         });
@@ -350,6 +375,19 @@ impl Lowering {
                     .into_iter()
                     .filter_map(|host| self.tail.get(&Name::from(host)).copied());
                 (Gate::Enough(needed), tails.collect())
+            }
+            Order::Rolled => {
+                let end = self.rolls.len();
+                let is_since = |roll: &Roll| {
+                    let begins = roll.members.first().map(|member| member.first);
+                    begins
+                        .zip(since_start.first())
+                        .is_some_and(|(begins, start)| begins >= *start)
+                };
+                let first = self.rolls.iter().position(is_since).unwrap_or(end);
+                let members = self.rolls[first..].iter().flat_map(|roll| &roll.members);
+                let lasts = members.map(|member| member.last).collect();
+                (Gate::Rolled { first, end }, lasts)
             }
         };
         if ahead.is_empty() {
@@ -434,9 +472,9 @@ impl Graph {
                         taker: self.path(work),
                         slot: slot.name().to_owned(),
                     })?;
-                // An act is asked before its turn begins.
+                // What is changed is asked before its turn begins.
                 let asked = |place: Place| self.rolls[place.roll].members[place.member].first;
-                let place = work.place.filter(|place| place.is_act);
+                let place = work.place.filter(|place| place.what.is_asked());
                 edges.push((*filler, place.map_or(index, asked)));
             }
         }

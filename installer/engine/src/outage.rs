@@ -11,9 +11,18 @@ use crate::{Graph, NodeView};
 impl Graph {
     /// The steps that are still done where each step on this host fails.
     pub async fn without(&self, host: &str) -> Vec<NodeView> {
+        self.bearing(Fault::Host(host)).await
+    }
+
+    /// The steps that are still done where this one fails on this host, and everything is at work and to be changed.
+    pub async fn failing_at(&self, host: &str, step: &str) -> Vec<NodeView> {
+        self.bearing(Fault::Step { host, step }).await
+    }
+
+    async fn bearing(&self, fault: Fault<'_>) -> Vec<NodeView> {
         let outage = Outage {
             graph: self,
-            host,
+            fault,
             done: Mutex::default(),
         };
         drive(self, 1, &CancellationToken::new(), &outage).await;
@@ -24,29 +33,43 @@ impl Graph {
     }
 }
 
-/// A run in which nothing is asked of anybody: one host fails, all others succeed.
+/// What goes wrong.
+#[derive(Clone, Copy)]
+enum Fault<'a> {
+    Host(&'a str),
+    Step { host: &'a str, step: &'a str },
+}
+
+/// A run in which nothing is asked of anybody: one thing fails, all others succeed.
 struct Outage<'g> {
     graph: &'g Graph,
-    host: &'g str,
+    fault: Fault<'g>,
     done: Mutex<Vec<NodeView>>,
 }
 
 impl Outage<'_> {
     fn is_down(&self, work: &Work) -> bool {
-        work.host.as_str() == self.host
+        matches!(self.fault, Fault::Host(host) if *work.host == *host)
+    }
+
+    fn fails(&self, work: &Work) -> bool {
+        match self.fault {
+            Fault::Host(_) => self.is_down(work),
+            Fault::Step { host, step } => *work.host == *host && work.step.id() == step,
+        }
     }
 }
 
 impl Visitor for Outage<'_> {
     async fn visit(&self, index: NodeIndex, work: &Work) -> Ended {
-        if self.is_down(work) {
+        if self.fails(work) {
             return Ended::Failed;
         }
         self.pass(index, work);
         Ended::Succeeded
     }
 
-    async fn look(&self, first: &Work, _: &Work) -> Look {
+    async fn look(&self, first: &Work, _: &[&Work]) -> Look {
         if self.is_down(first) {
             Look::Lost
         } else {

@@ -18,6 +18,9 @@ pub enum Order {
     Host(String),
     /// Nothing starts before everything ahead has ended on all of these hosts, and has succeeded on so many of them.
     Enough { of: Vec<String>, needed: usize },
+    /// Nothing starts before all rolls ahead have ended, and only if nothing at work was brought down by one. Who did not
+    /// come to its turn, or was set up for the first time and did not come up, keeps nobody waiting.
+    Rolled,
 }
 
 /// What a person asked for: stages one after another.
@@ -208,7 +211,7 @@ impl Part {
             Self::Roll(rolling) => {
                 let turns = rolling.turns.into_iter();
                 turns
-                    .map(|(host, turn)| (host, turn.into_steps()))
+                    .map(|(host, turn)| (host, turn.into_steps().map(|(_, step)| step).collect()))
                     .collect()
             }
             Self::Wait(_) => Vec::new(),

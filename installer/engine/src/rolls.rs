@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use petgraph::graph::NodeIndex;
 
 use crate::drive::Skipped;
 use crate::graph::{Graph, Roll};
-use crate::rolling::Batch;
+use crate::rolling::{Batch, Takes, Use};
 
 /// Where a node stands in a roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +13,7 @@ pub(crate) struct Place {
     pub roll: usize,
     /// The position of its host in the roll.
     pub member: usize,
-    /// It is what the roll is about, and not what goes with it.
-    pub is_act: bool,
+    pub what: Use,
 }
 
 /// What a host said before its turn.
@@ -41,7 +41,10 @@ pub(crate) enum Mode {
     Open,
     /// For its turn.
     Waiting,
+    /// The same where nothing is at work yet: all is there that the acts work with.
+    WaitingFresh,
     Turn,
+    TurnFresh,
     Done,
     /// It did not even come to it.
     Lost,
@@ -75,6 +78,8 @@ struct State {
     left: usize,
     /// Where it went wrong.
     halted: Option<NodeIndex>,
+    /// The same, where something was at work before.
+    brought_down: Option<NodeIndex>,
     /// The first host that did not come.
     lost: Option<NodeIndex>,
     /// How many hosts are neither lost nor failed.
@@ -92,6 +97,7 @@ impl Rolls {
             batch: None,
             left: 0,
             halted: None,
+            brought_down: None,
             lost: None,
             up: roll.members.len(),
         };
@@ -102,15 +108,26 @@ impl Rolls {
         self.0[place.roll].members[place.member]
     }
 
-    pub(crate) fn act(&self, place: Place) -> NodeIndex {
-        self.0[place.roll].roll.members[place.member].act
+    /// What of a host is asked whether it is needed.
+    pub(crate) fn asked(&self, place: Place) -> &[NodeIndex] {
+        &self.0[place.roll].roll.members[place.member].asked
+    }
+
+    /// Whether also hosts where nothing is at work wait for their turns.
+    pub(crate) fn is_one_by_one(&self, place: Place) -> bool {
+        self.0[place.roll].roll.takes == Takes::All
+    }
+
+    /// Where one of these rolls brought something down that was at work.
+    pub(crate) fn brought_down(&self, rolls: Range<usize>) -> Option<NodeIndex> {
+        self.0[rolls].iter().find_map(|state| state.brought_down)
     }
 
     pub(crate) fn set(&mut self, place: Place, mode: Mode) {
         let state = &mut self.0[place.roll];
         state.members[place.member] = mode;
         match mode {
-            Mode::Waiting => {
+            Mode::Waiting | Mode::WaitingFresh => {
                 state.waiting.insert(place.member);
                 state.unsettled -= 1;
             }
@@ -121,7 +138,7 @@ impl Rolls {
 
     /// A node of a roll has ended, or cannot be visited any more because of a failure.
     pub(crate) fn ended(&mut self, place: Place, index: NodeIndex, failure: Option<NodeIndex>) {
-        self.0[place.roll].ended(place.member, index, failure);
+        self.0[place.roll].ended(place, index, failure);
     }
 
     /// The next turn, as far as there is one. `idle` says that nothing runs.
@@ -131,28 +148,36 @@ impl Rolls {
 }
 
 impl State {
-    fn ended(&mut self, member: usize, index: NodeIndex, failure: Option<NodeIndex>) {
+    fn ended(&mut self, place: Place, index: NodeIndex, failure: Option<NodeIndex>) {
+        let member = place.member;
         let mode = self.members[member];
         let now = match (mode, failure) {
             (Mode::Failed | Mode::Lost | Mode::Done, _) => return,
-            (Mode::Turn | Mode::Fresh, Some(_)) => Mode::Failed,
+            // Nothing has come of it yet.
+            (Mode::Fresh, Some(_)) if place.what == Use::File => Mode::Lost,
+            (Mode::Turn, Some(_)) if place.what == Use::Before => Mode::Lost,
+            (Mode::Turn | Mode::TurnFresh | Mode::Fresh, Some(_)) => Mode::Failed,
             (_, Some(_)) => Mode::Lost,
             (_, None) if index == self.roll.members[member].last => Mode::Done,
             (_, None) => return,
         };
         self.members[member] = now;
         match mode {
-            Mode::Turn => self.active -= 1,
+            Mode::Turn | Mode::TurnFresh => self.active -= 1,
             Mode::Absent | Mode::Looking | Mode::Fresh | Mode::Open => self.unsettled -= 1,
             _ => {}
         }
+        let is_up = matches!(mode, Mode::Waiting | Mode::WaitingFresh | Mode::Turn);
         match (now, failure) {
             (Mode::Failed, Some(cause)) => {
                 self.up -= 1;
                 self.halted.get_or_insert(cause);
+                if mode == Mode::Turn {
+                    self.brought_down.get_or_insert(cause);
+                }
             }
             // One that was left as it was is up.
-            (Mode::Lost, Some(cause)) if mode != Mode::Waiting => {
+            (Mode::Lost, Some(cause)) if !is_up => {
                 self.up -= 1;
                 self.lost.get_or_insert(cause);
             }
@@ -162,14 +187,17 @@ impl State {
 
     fn next(&mut self, idle: bool) -> Option<Next> {
         let &member = self.waiting.first()?;
-        let first = self.roll.members[member].first;
+        let is_fresh = self.members[member] == Mode::WaitingFresh;
+        let first = match &self.roll.members[member] {
+            of if is_fresh => of.first_act,
+            of => of.first,
+        };
         if let Some(cause) = self.halted {
             self.waiting.pop_first();
             return Some(Next::Skip(first, Skipped::Halted(cause), cause));
         }
         if self.left == 0 {
-            let settled = self.unsettled == 0 || idle;
-            if self.active > 0 || !settled {
+            if self.active > 0 || !(idle || self.is_settled(member)) {
                 return None;
             }
             // The first host goes alone.
@@ -189,8 +217,19 @@ impl State {
         self.waiting.pop_first();
         self.left = (self.left - 1).min(self.waiting.len());
         self.active += 1;
-        self.members[member] = Mode::Turn;
+        self.members[member] = if is_fresh {
+            Mode::TurnFresh
+        } else {
+            Mode::Turn
+        };
         Some(Next::Turn(first))
+    }
+
+    /// Whether nobody has to be waited for who may still come. One by one, that is whoever is ahead of this one.
+    fn is_settled(&self, member: usize) -> bool {
+        let may_come = |mode: &Mode| matches!(mode, Mode::Absent | Mode::Looking | Mode::Fresh);
+        let in_order = self.roll.takes == Takes::All && self.roll.needed == 0;
+        self.unsettled == 0 || in_order && !self.members[..member].iter().any(may_come)
     }
 }
 

@@ -143,8 +143,8 @@ impl Visitor for Runner<'_> {
         .await
     }
 
-    async fn look(&self, first: &Work, act: &Work) -> Look {
-        match self.looked(act).await {
+    async fn look(&self, first: &Work, asked: &[&Work]) -> Look {
+        match self.looked(first, asked).await {
             Ok(look) => look,
             Err(error) => {
                 self.unit_of(first, async |_| Err(error)).await;
@@ -216,19 +216,46 @@ impl Runner<'_> {
         }
     }
 
-    /// Asks for an act of a roll whether it is needed, and whether it has to wait for its turn.
-    async fn looked(&self, act: &Work) -> Result<Look, StepError> {
-        let path = self.graph.path(act);
-        let cx = self.cx(act, Progress::unseen())?;
-        let step = act.step.as_ref();
-        self.retried(act, None, async || {
-            if let State::Satisfied = timed(&path, "look", step.check(&cx)).await? {
-                return filled(step).map(|()| Look::Idle);
+    /// Asks for a turn whether anything of it is needed, and whether that has to wait for the turn.
+    async fn looked(&self, first: &Work, asked: &[&Work]) -> Result<Look, StepError> {
+        let mut is_needed = false;
+        for work in asked {
+            is_needed = self.is_needed(work).await.map_err(|error| {
+                let is_first = std::ptr::eq(*work, first);
+                // It is told of the first step of the turn, which is not what was asked.
+                if is_first {
+                    error
+                } else {
+                    error.about(&work.step.describe())
+                }
+            })?;
+            if is_needed {
+                break;
             }
-            let at_work = timed(&path, "look", step.at_work(&cx)).await?;
-            Ok(if at_work { Look::Due } else { Look::Fresh })
-        })
-        .await
+        }
+        if !is_needed {
+            return Ok(Look::Idle);
+        }
+        for work in asked.iter().filter(|work| work.is_act()) {
+            let cx = self.cx(work, Progress::unseen())?;
+            let path = self.graph.path(work);
+            let at_work = async || timed(&path, "look", work.step.at_work(&cx)).await;
+            if self.retried(work, None, at_work).await? {
+                return Ok(Look::Due);
+            }
+        }
+        Ok(Look::Fresh)
+    }
+
+    async fn is_needed(&self, work: &Work) -> Result<bool, StepError> {
+        let cx = self.cx(work, Progress::unseen())?;
+        let path = self.graph.path(work);
+        let check = async || timed(&path, "look", work.step.check(&cx)).await;
+        let state = self.retried(work, None, check).await?;
+        match state {
+            State::Satisfied => filled(work.step.as_ref()).map(|()| false),
+            State::Needed(_) => Ok(true),
+        }
     }
 
     fn passes_over(&self, work: &Work) -> bool {

@@ -51,9 +51,9 @@ pub trait Step: Send + Sync {
     async fn apply(&self, cx: &Cx) -> Result<(), StepError>;
 
     /// Whether something is at work on the host that `apply` would disturb. In a [`crate::Rolling`], what is not can be set up
-    /// without a turn. Asked only where `check` has found something to do.
+    /// without a turn. Asked of its acts only where there is something to do; one of them must know.
     async fn at_work(&self, _: &Cx) -> Result<bool, StepError> {
-        Ok(true)
+        Ok(false)
     }
 
     /// What `apply` leaves behind.
@@ -230,6 +230,12 @@ impl StepError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same fault, met while this was looked at.
+    pub(crate) fn about(mut self, what: &str) -> Self {
+        self.what = format!("{what}: {}", self.what);
         self
     }
 

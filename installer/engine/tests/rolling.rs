@@ -198,7 +198,7 @@ async fn roll(world: &Shared, hosts: &[&str], rolling: Rolling) -> Ran {
         Turn::new(Part::step(Act::Start, world))
             .before(one(Act::Drain))
             .healthy(one(Act::Heartbeat))
-            .after(one(Act::Uncordon))
+            .healthy(one(Act::Uncordon))
     };
     let rolling = hosts
         .iter()

@@ -74,10 +74,7 @@ pub fn runtime(site: &Site) -> Stage {
 /// The cluster's store.
 #[must_use]
 pub fn etcd(site: &Site) -> Stage {
-    Stage::new(
-        "etcd",
-        vec![task::etcd_config(site), task::etcd_members(site)],
-    )
+    Stage::new("etcd", vec![task::etcd_members(site)])
 }
 
 /// The network plugin, as far as it is one thing for the whole cluster: nodes that join later find it there.
@@ -107,7 +104,8 @@ pub fn control_plane(site: &Site) -> Stage {
             task::kube_vip(site),
             task::kube_vip_role(site),
             task::renew_certificates(site),
-            task::cluster_dns(site),
+            // Where a change has brought something down on a master, no worker is touched.
+            task::cluster_dns(site).after(Order::Rolled),
         ],
     )
     .after(task::after_etcd(site))

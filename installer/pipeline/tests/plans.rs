@@ -513,3 +513,80 @@ async fn a_registry_that_is_down_holds_up_what_pulls() {
         "{stages:?}"
     );
 }
+
+/// On which hosts each of these steps is done where everything is to be changed, and this one goes wrong on a host.
+async fn touched(text: &str, host: &str, wrong: &str, steps: &[&str]) -> BTreeSet<String> {
+    let graph = graph(config(text));
+    let is = |step: &str| graph.view().iter().any(|node| node.step == step);
+    for step in [&[wrong], steps].concat() {
+        assert!(is(step), "there is no step '{step}'");
+    }
+    let done = graph.failing_at(host, wrong).await.into_iter();
+    let done = done.filter(|node| steps.contains(&&*node.step));
+    done.map(|node| node.host).collect()
+}
+
+#[tokio::test]
+async fn where_a_change_goes_wrong_no_other_host_is_touched_by_it() {
+    let stacked = include_str!("../../../examples/stacked-etcd.yaml");
+    let binaries = include_str!("../../../examples/three-etcd.yaml");
+    let kubelet = [
+        "programs kubelet in /usr/local/bin",
+        "upload /etc/kubernetes/kubelet.yaml",
+        "service kubelet.service",
+    ];
+    let pods = [
+        "static pods",
+        "etcd's static pod",
+        "kubeadm upload-config all",
+    ];
+    let apiserver = [
+        "programs kube-apiserver in /usr/local/bin",
+        "service kube-scheduler.service",
+    ];
+    let etcd = [
+        "programs etcd in /usr/local/bin",
+        "upload /etc/etcd/etcd.env",
+    ];
+    let containerd = [
+        "programs containerd in /usr/local/bin",
+        "upload /etc/containerd/config.toml",
+    ];
+    for (text, role, wrong, steps) in [
+        (
+            stacked,
+            Role::Master,
+            "heartbeat",
+            &[&kubelet[..], &pods].concat(),
+        ),
+        (stacked, Role::Master, "static pods", &pods.to_vec()),
+        (binaries, Role::Master, "heartbeat", &kubelet.to_vec()),
+        (
+            binaries,
+            Role::Master,
+            "ready kube-apiserver",
+            &apiserver.to_vec(),
+        ),
+        (binaries, Role::Etcd, "service etcd.service", &etcd.to_vec()),
+        (
+            stacked,
+            Role::Master,
+            "stays up containerd.service",
+            &containerd.to_vec(),
+        ),
+    ] {
+        let cluster = config(text);
+        let first = &cluster.first_in(role).unwrap().name;
+        let wrong = match wrong {
+            "heartbeat" => format!("heartbeat {first}"),
+            wrong => wrong.to_owned(),
+        };
+        let touched = touched(text, first, &wrong, steps).await;
+        let alone = touched.is_empty() || touched == BTreeSet::from([first.clone()]);
+        assert!(
+            alone,
+            "{wrong} on {first} of {}: {touched:?}",
+            cluster.name()
+        );
+    }
+}

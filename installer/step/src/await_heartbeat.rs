@@ -10,8 +10,9 @@ use crate::kubectl;
 use crate::run_service::{NOTES, note_unwell, with_last_lines};
 use crate::shell::ask;
 
-/// Waits, when a kubelet was started anew, until its node has told the cluster since then that it lives, and is no less ready
-/// than before. That a service runs says little: a kubelet that does not like its configuration ends seconds later.
+/// Waits, when a kubelet was started anew, until it has stayed up for a while, and its node has told the cluster since then
+/// that it lives, and is no less ready than before. That a service runs says little, and a single heartbeat as well: a kubelet
+/// that does not like its configuration sends one, and ends seconds later.
 ///
 /// Where that does not happen, it is noted that the kubelet is not well: the next run starts it anew and asks again.
 pub struct AwaitHeartbeat {
@@ -19,6 +20,8 @@ pub struct AwaitHeartbeat {
     pub unit: &'static str,
 }
 
+/// How long it must be up.
+const STEADY_SECONDS: u64 = 10;
 /// Heartbeats come every ten seconds, and the state of a node a little later.
 const PATIENCE: Duration = Duration::from_mins(2);
 const ASK_EVERY: Duration = Duration::from_secs(2);
@@ -28,6 +31,8 @@ const ASK_EVERY: Duration = Duration::from_secs(2);
 struct Said<'a> {
     started: Timestamp,
     service: &'a str,
+    /// For how many seconds it has been up.
+    up: u64,
     heartbeat: Option<Timestamp>,
     ready: bool,
     /// Since when it is so.
@@ -35,16 +40,19 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// A line each: when the service was started, how it is, when the node was heard of last, and whether it is ready.
+    /// A line each: when the service was started with what is new, how it is, for how long it has been so, when the node was
+    /// heard of last, and whether it is ready.
     fn read(text: &'a str) -> Option<Self> {
         let mut lines = text.lines();
         let started = lines.next()?.trim().parse().ok()?;
         let service = lines.next()?.trim();
+        let up = lines.next()?.trim().parse().ok()?;
         let heartbeat = lines.next().and_then(|line| line.trim().parse().ok());
         let (ready, since) = lines.next().unwrap_or_default().split_once(' ')?;
         Some(Self {
             started: Timestamp::from_second(started).ok()?,
             service,
+            up,
             heartbeat,
             ready: ready == "True",
             ready_since: since.trim().parse().ok(),
@@ -54,6 +62,9 @@ impl<'a> Said<'a> {
     fn state(&self) -> State {
         if self.service != "active" {
             return State::needed(format!("its service is {}", self.service));
+        }
+        if self.up < STEADY_SECONDS {
+            return State::needed("its service has only just been started");
         }
         if self
             .heartbeat
@@ -82,6 +93,8 @@ impl AwaitHeartbeat {
         format!(
             "stat -c %Y {note} || echo 0
 systemctl is-active {unit}
+since=$(systemctl show --property ActiveEnterTimestampMonotonic --value {unit})
+now=$(cut -d. -f1 /proc/uptime); echo $((now - since / 1000000))
 {kubectl} get lease --namespace kube-node-lease {name} --output 'jsonpath={{.spec.renewTime}}'; echo
 {kubectl} get node {name} --output \
              'jsonpath={{range .status.conditions[?(@.type==\"Ready\")]}}{{.status}} {{.lastTransitionTime}}{{end}}'; echo"
@@ -131,9 +144,20 @@ mod tests {
 
     const STARTED: &str = "1767225600"; // 2026-01-01T00:00:00Z
 
-    fn state(service: &str, heartbeat: &str, ready: &str) -> State {
-        let text = format!("{STARTED}\n{service}\n{heartbeat}\n{ready}\n");
+    fn state_of(service: &str, up: u64, heartbeat: &str, ready: &str) -> State {
+        let text = format!("{STARTED}\n{service}\n{up}\n{heartbeat}\n{ready}\n");
         Said::read(&text).unwrap().state()
+    }
+
+    fn state(service: &str, heartbeat: &str, ready: &str) -> State {
+        state_of(service, STEADY_SECONDS, heartbeat, ready)
+    }
+
+    #[test]
+    fn a_heartbeat_of_one_that_was_only_just_started_says_nothing() {
+        let ready = "True 2025-12-01T00:00:00Z";
+        let young = State::needed("its service has only just been started");
+        assert_eq!(state_of("active", STEADY_SECONDS - 1, AFTER, ready), young);
     }
 
     const BEFORE: &str = "2025-12-31T23:59:59.500000Z";

@@ -4,22 +4,16 @@ use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
-use crate::Halted;
 use crate::kubeadm::{CONFIG, exclusive, run};
 use crate::shell::ask;
-use crate::static_pods::{
-    apiserver_is_ready, are_noted, container, in_turn, note, runs_anew, settled,
-};
+use crate::static_pods::{apiserver_is_ready, are_noted, container, note, runs_anew, settled};
 
 /// Has a master's static pods run as `kubeadm.yaml` and the kubeadm of this host would have them, and all of them well.
 /// A digest of the two is noted when that is so: an unchanged master is left alone, and a change that was cut
-/// short is seen by the next run. Masters follow each other; after one that does not come up, no other is touched.
+/// short is seen by the next run.
 pub struct KubeadmControlPlane {
-    pub node: String,
     /// The apiserver's own.
     pub port: u16,
-    /// The same for all masters: who did not come up.
-    pub halted: Halted,
 }
 
 const PKI: &str = "/etc/kubernetes/pki";
@@ -137,7 +131,6 @@ impl Step for KubeadmControlPlane {
         );
         let reason = ask(cx, Command::script(script)).await?.text();
         Ok(if reason.is_empty() {
-            self.halted.lift(&self.node);
             State::Satisfied
         } else {
             State::needed(reason)
@@ -145,7 +138,7 @@ impl Step for KubeadmControlPlane {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        in_turn("the control plane", &self.node, &self.halted, self.roll(cx)).await
+        self.roll(cx).await
     }
 
     /// `ResetNode`, the counterpart of setting up the node, takes the pods away.
@@ -160,11 +153,7 @@ mod tests {
     use crate::shell::reads;
 
     fn step() -> KubeadmControlPlane {
-        KubeadmControlPlane {
-            node: "node1".to_owned(),
-            port: 6443,
-            halted: Halted::default(),
-        }
+        KubeadmControlPlane { port: 6443 }
     }
 
     #[test]

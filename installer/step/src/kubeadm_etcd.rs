@@ -5,22 +5,16 @@ use engine::{Cx, Data, State, Step, StepError};
 use host::{Command, Output};
 use serde::Deserialize;
 
-use crate::Halted;
 use crate::etcdctl::leave_own_words;
 use crate::kubeadm::{CONFIG, exclusive, run};
 use crate::shell::{ask, must};
-use crate::static_pods::{
-    apiserver_is_ready, are_noted, container, in_turn, note, runs_anew, settled,
-};
+use crate::static_pods::{apiserver_is_ready, are_noted, container, note, runs_anew, settled};
 
 /// Has a master's own member of etcd, a static pod, run as `kubeadm.yaml` would have it. A member is restarted only
 /// while the others keep the cluster's majority, and must be healthy again before the next master may follow.
 pub struct KubeadmEtcd {
-    pub node: String,
     /// The apiserver's own.
     pub port: u16,
-    /// The same for all masters: who did not come up.
-    pub halted: Halted,
 }
 
 const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
@@ -176,7 +170,6 @@ impl Step for KubeadmEtcd {
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let noted = ask(cx, Command::script(are_noted("etcd", &["etcd"]))).await?;
         Ok(if noted.ok() {
-            self.halted.lift(&self.node);
             State::Satisfied
         } else {
             State::needed("may run with an older configuration")
@@ -184,7 +177,7 @@ impl Step for KubeadmEtcd {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        in_turn("etcd", &self.node, &self.halted, self.roll(cx)).await
+        self.roll(cx).await
     }
 
     /// `ResetNode`, the counterpart of setting up the node, takes the pods away.

@@ -4,10 +4,8 @@ use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
-use crate::Halted;
 use crate::kubeadm::{CONFIG, KUBECTL, exclusive, run};
 use crate::shell::ask;
-use crate::static_pods::not_touched;
 
 /// What kubeadm keeps in the cluster, done once and again when it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +21,6 @@ pub struct RunKubeadmPhase {
     pub phase: KubeadmPhase,
     /// Of all that the phase reads.
     pub digest: String,
-    /// On which master a changed configuration did not come up: then the cluster keeps what it has.
-    pub halted: Halted,
 }
 
 impl KubeadmPhase {
@@ -91,9 +87,6 @@ impl Step for RunKubeadmPhase {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        if let Some(other) = self.halted.host() {
-            return Err(not_touched("what the cluster keeps of kubeadm", &other));
-        }
         let name = self.phase.name();
         let script = format!(
             "quietly kubeadm init phase {name} --config {CONFIG}; quietly {KUBECTL} --namespace kube-system {}; \

@@ -4,47 +4,54 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 
+use crate::RunService;
 use crate::etcdctl::{EtcdCluster, EtcdPeer, JOURNAL_OF_EACH};
-use crate::{Halted, RunService};
+use crate::run_service::{note_unwell, with_last_lines};
 
-/// Has a member run with the files that are on its host now. A member that runs with older ones is restarted only
-/// while the others keep the cluster's majority, and must be healthy again before the next may follow.
+/// Has a member run with the files that are on its host now. One that votes must be healthy again before the next may
+/// follow.
 pub struct RunEtcd {
     pub service: RunService,
     pub me: EtcdPeer,
     pub cluster: EtcdCluster,
-    /// The same for all members: who did not come up. No other is restarted after that.
-    pub halted: Halted,
+}
+
+/// Sees that the cluster bears it that a member goes away for a moment: the others must keep the majority.
+pub struct SpareEtcd {
+    pub service: RunService,
+    pub me: EtcdPeer,
+    pub cluster: EtcdCluster,
 }
 
 /// How long a restarted member may take to be healthy, once systemd has it up.
 const RECOVERY: Duration = Duration::from_mins(1);
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-impl RunEtcd {
-    /// Everybody who votes.
-    async fn voters(&self, cx: &Cx) -> Result<Vec<EtcdPeer>, StepError> {
-        if self.cluster.others(&self.me).next().is_none() {
-            return Ok(vec![self.me.clone()]);
-        }
-        let members = self.cluster.members(cx).await.map_err(|error| {
-            StepError::new(format!(
-                "etcd runs with older files and is not restarted: {error}"
-            ))
-            .with_hint(error.hint().unwrap_or(JOURNAL_OF_EACH))
-        })?;
-        Ok(self.cluster.voters(&members))
+/// Everybody who votes, as a member that runs sees it. One that does not run has nothing to lose.
+async fn voters(
+    cx: &Cx,
+    service: &RunService,
+    me: &EtcdPeer,
+    cluster: &EtcdCluster,
+) -> Result<Vec<EtcdPeer>, StepError> {
+    if !service.is_active(cx).await? {
+        return Ok(Vec::new());
     }
+    if cluster.others(me).next().is_none() {
+        return Ok(vec![me.clone()]);
+    }
+    let members = cluster.members(cx).await.map_err(|error| {
+        StepError::new(format!(
+            "etcd runs with older files and is not restarted: {error}"
+        ))
+        .with_hint(error.hint().unwrap_or(JOURNAL_OF_EACH))
+    })?;
+    Ok(cluster.voters(&members))
+}
 
-    /// Whether the cluster bears it that this member goes away for a moment. One of two cannot be spared at all, and is
-    /// restarted while the other is healthy.
+impl SpareEtcd {
+    /// One of two cannot be spared at all, and is restarted while the other is healthy.
     async fn may_restart(&self, cx: &Cx, voters: &[EtcdPeer]) -> Result<(), StepError> {
-        if let Some(halted) = self.halted.elsewhere(&self.me.name) {
-            return Err(StepError::new(format!(
-                "etcd runs with older files and is not restarted, because it did not come up on {halted}"
-            ))
-            .with_hint(format!("mend it on {halted}, then run again")));
-        }
         let others: Vec<EtcdPeer> = voters
             .iter()
             .filter(|peer| **peer != self.me)
@@ -66,7 +73,37 @@ impl RunEtcd {
         ))
         .with_hint("on these members: journalctl -u etcd; run again when they are healthy"))
     }
+}
 
+#[async_trait]
+impl Step for SpareEtcd {
+    fn id(&self) -> String {
+        "spare".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        format!("see that the others bear a restart of {}", self.me.name)
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let voters = voters(cx, &self.service, &self.me, &self.cluster).await?;
+        // A learner has no vote that would be missed.
+        if voters.contains(&self.me) {
+            self.may_restart(cx, &voters).await?;
+        }
+        Ok(State::Satisfied)
+    }
+
+    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
+
+impl RunEtcd {
     async fn recover(&self, cx: &Cx) -> Result<(), StepError> {
         let look = || async {
             let me = std::slice::from_ref(&self.me);
@@ -78,16 +115,13 @@ impl RunEtcd {
         };
         match cx.wait_until(RECOVERY, ASK_EVERY, look).await? {
             State::Satisfied => Ok(()),
-            State::Needed(_) => Err(StepError::new(
-                "etcd was restarted and does not become healthy",
-            )
-            .with_hint("on the host: journalctl -u etcd")),
+            State::Needed(_) => {
+                let unit = self.service.unit;
+                note_unwell(cx, unit).await?;
+                let error = "etcd was restarted and does not become healthy".to_owned();
+                Err(with_last_lines(cx, unit, error).await)
+            }
         }
-    }
-
-    async fn restart(&self, cx: &Cx) -> Result<(), StepError> {
-        self.service.apply(cx).await?;
-        self.recover(cx).await
     }
 }
 
@@ -112,33 +146,21 @@ impl Step for RunEtcd {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let state = self.service.check(cx).await?;
-        if state == State::Satisfied {
-            self.halted.lift(&self.me.name);
-        }
-        Ok(state)
+        self.service.check(cx).await
+    }
+
+    async fn at_work(&self, cx: &Cx) -> Result<bool, StepError> {
+        self.service.at_work(cx).await
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        // One that does not run has nothing to lose, and a learner is never healthy.
-        let voters = if self.service.is_active(cx).await? {
-            let voters = self.voters(cx).await?;
-            self.may_restart(cx, &voters).await?;
-            voters
-        } else {
-            Vec::new()
-        };
-        let done = if voters.contains(&self.me) {
-            self.restart(cx).await
-        } else {
-            self.service.apply(cx).await
-        };
-        match &done {
-            Ok(()) => self.halted.lift(&self.me.name),
-            Err(error) if error.is_interrupted() => {}
-            Err(_) => self.halted.set(&self.me.name),
+        let voters = voters(cx, &self.service, &self.me, &self.cluster).await?;
+        self.service.apply(cx).await?;
+        // A learner is never healthy.
+        if voters.contains(&self.me) {
+            self.recover(cx).await?;
         }
-        done
+        Ok(())
     }
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {

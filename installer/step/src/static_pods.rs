@@ -5,7 +5,6 @@ use std::time::Duration;
 use engine::{Cx, State, StepError};
 use host::Command;
 
-use crate::Halted;
 use crate::kubeadm::{KUBECTL, NOTES, with_last_seen};
 use crate::shell::{ask, must};
 
@@ -76,67 +75,4 @@ pub(crate) async fn settled(cx: &Cx, what: &str, complaints: &str) -> Result<(),
     let seconds = RECOVERY.as_secs();
     let error = format!("{what} did not settle within {seconds} s: {lacking}");
     Err(with_last_seen(cx, StepError::new(error)).await)
-}
-
-/// Masters follow each other: after one that did not come up, this one is left as it is.
-pub(crate) async fn in_turn(
-    what: &str,
-    node: &str,
-    halted: &Halted,
-    roll: impl Future<Output = Result<(), StepError>>,
-) -> Result<(), StepError> {
-    if let Some(other) = halted.elsewhere(node) {
-        return Err(not_touched(what, &other));
-    }
-    let done = roll.await;
-    match &done {
-        Ok(()) => halted.lift(node),
-        Err(error) if error.is_interrupted() => {}
-        Err(_) => halted.set(node),
-    }
-    done
-}
-
-/// Why a master is left as it is after one that did not come up.
-pub(crate) fn not_touched(what: &str, halted: &str) -> StepError {
-    StepError::new(format!(
-        "{what} runs with an older configuration and is not touched, because it did not come up on {halted}"
-    ))
-    .with_hint(format!("mend it on {halted}, then run again"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn turn(
-        node: &str,
-        halted: &Halted,
-        roll: Result<(), StepError>,
-    ) -> Result<(), StepError> {
-        in_turn("etcd", node, halted, async { roll }).await
-    }
-
-    fn lost() -> StepError {
-        StepError::passing("the connection to m1 was lost: eof")
-    }
-
-    #[tokio::test]
-    async fn a_master_whose_connection_was_lost_is_tried_again() {
-        let halted = Halted::default();
-        assert_eq!(turn("m1", &halted, Err(lost())).await, Err(lost()));
-        turn("m1", &halted, Ok(())).await.unwrap();
-        turn("m2", &halted, Ok(())).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn after_one_that_did_not_come_up_no_other_is_touched() {
-        let halted = Halted::default();
-        turn("m1", &halted, Err(lost())).await.unwrap_err();
-        let cause = StepError::new("etcd did not settle within 300 s");
-        assert_eq!(turn("m1", &halted, Err(cause.clone())).await, Err(cause));
-        let error = turn("m2", &halted, Ok(())).await.unwrap_err();
-        insta::assert_snapshot!(error, @"etcd runs with an older configuration and is not touched, because it did not come up on m1");
-        assert_eq!(error.hint(), Some("mend it on m1, then run again"));
-    }
 }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{EtcdType, Host, KubernetesType};
-use engine::{Order, Step, Task};
+use engine::{Batch, Order, Rolling, Step, Task, Turn};
 use step::{
-    ApplyManifest, Content, GrantAdministrators, Halted, Health, InTurn, KeyPairFiles, RunService,
-    WaitReady,
+    ApplyManifest, Content, GrantAdministrators, Health, KeyPairFiles, RunService, WaitReady,
 };
 use templates::{
     ApiserverUnit, Arguments, ClusterAdmins, ClusterRoles, ControllerManagerUnit, SchedulerUnit,
@@ -112,21 +111,22 @@ impl Service {
         ]
     }
 
-    fn run(self) -> [Arc<dyn Step>; 2] {
+    /// With what only this component needs, and these files of all.
+    fn turn(self, site: &Site, shared: Vec<Arc<dyn Step>>) -> Turn {
         let program = format!("/usr/local/bin/{}", self.name).into();
         let others = self.reads.iter().map(Utf8PathBuf::from);
         let reads = [self.unit_file(), program].into_iter().chain(others);
-        [
-            Arc::new(RunService {
-                unit: self.unit,
-                reads: reads.collect(),
-            }),
-            Arc::new(WaitReady {
-                unit: self.unit,
-                server: self.server,
-                health: self.health,
-            }),
-        ]
+        let run = RunService {
+            unit: self.unit,
+            reads: reads.collect(),
+        };
+        let files = shared.into_iter().chain(self.files(site)).collect();
+        let answers = WaitReady {
+            unit: self.unit,
+            server: self.server,
+            health: self.health,
+        };
+        Turn::new(Arc::new(run)).with(files).then(Arc::new(answers))
     }
 }
 
@@ -138,25 +138,18 @@ fn masters(site: &Site) -> Vec<&Host> {
     }
 }
 
-/// Everything of the control plane on its masters but the running services.
+/// What a master has before any component of the control plane, and that none of them reads.
 #[must_use]
 pub fn control_plane_files(site: &Site) -> Task {
-    let mut task = Task::new("control plane files");
-    for host in masters(site) {
-        let mut steps = vec![
+    let task = Task::new("control plane files");
+    task.on_each(&names(masters(site)), |_| {
+        vec![
             Arc::new(site.foundation()),
             directory(KUBERNETES),
             directory(PKI),
             programs::install(site, "kubectl", "/usr/local/bin"),
-        ];
-        steps.extend(pki(site));
-        steps.extend(etcd_client(site));
-        for service in services(site, host) {
-            steps.extend(service.files(site));
-        }
-        task = task.on(&host.name, steps);
-    }
-    task
+        ]
+    })
 }
 
 /// Certificates and keys of Kubernetes itself, and the kubeconfigs of those who call the apiservers from a master.
@@ -219,26 +212,30 @@ pub(crate) fn etcd_client(site: &Site) -> Vec<Arc<dyn Step>> {
     steps
 }
 
-/// The services of each master, and the next master only when they are ready: what is wrong with them keeps the others
-/// going as they are. A master that is down keeps nobody waiting.
+/// The services of the masters, one component after the other, and each on one master at a time: what is wrong with it
+/// keeps the others going as they are. The first apiserver of a cluster writes what all of them need.
 #[must_use]
 pub fn control_plane_services(site: &Site) -> Task {
-    let mut task = Task::new("control plane services");
-    let halted = Halted::default();
+    let mut rolls = vec![
+        Rolling::one_by_one(),
+        Rolling::new(Batch::One),
+        Rolling::new(Batch::One),
+    ];
     for host in masters(site) {
-        let steps = services(site, host).into_iter().flat_map(Service::run);
-        let in_turn = |step| -> Arc<dyn Step> {
-            Arc::new(InTurn {
-                what: "the control plane",
-                node: host.name.clone(),
-                halted: halted.clone(),
-                step,
+        let with_files = rolls.into_iter().zip(services(site, host));
+        rolls = with_files
+            .map(|(roll, service)| {
+                let shared = match service.health {
+                    // What all of them read comes with the first that is touched.
+                    Health::Apiserver => [pki(site), etcd_client(site)].concat(),
+                    Health::Other => Vec::new(),
+                };
+                roll.on(&host.name, service.turn(site, shared))
             })
-        };
-        let steps = steps.map(in_turn).collect();
-        task = task.then(Order::Settled).on(&host.name, steps);
+            .collect();
     }
-    task
+    let task = Task::new("control plane services");
+    rolls.into_iter().fold(task, Task::roll)
 }
 
 /// What has to be there before an apiserver can start: the store, which the majority of its members has proven healthy.

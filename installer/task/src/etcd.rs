@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use cluster::Host;
-use engine::{Order, Slot, Step, Task};
+use engine::{Order, Rolling, Slot, Step, Task, Turn};
 
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, DataDirectory,
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, Halted, HealthyMembers,
+    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, HealthyMembers,
     KeepEtcdAuthority, KeyPairFiles, LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner,
-    PromoteEtcdMember, RunEtcd, RunService, StartEtcd, UploadFile, UploadKeyPair, Usage,
+    PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, StartEtcd, UploadFile, UploadKeyPair, Usage,
     VerifyEtcd,
 };
 use templates::{BootstrapState, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
@@ -80,16 +80,7 @@ pub fn etcd_pki(site: &Site) -> Task {
     task.on(OPERATOR, steps)
 }
 
-/// Everything of etcd on its hosts but the running service.
-#[must_use]
-pub fn etcd_config(site: &Site) -> Task {
-    let mut task = Task::new("etcd files");
-    for host in site.etcd_hosts() {
-        task = task.on(&host.name, member_files(site, host));
-    }
-    task
-}
-
+/// Everything of a member on its host but the running service.
 fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     let owner = || Owner {
         user: USER.to_owned(),
@@ -103,11 +94,6 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         Arc::new(MakeDirectory { path, attrs })
     };
     let mut steps: Vec<Arc<dyn Step>> = vec![
-        Arc::new(KeepEtcdAuthority {
-            local: files(site, "ca").certificate(),
-            path: format!("{PKI}/ca.crt").into(),
-            data_dir: site.cluster.spec.etcd.data_dir.clone(),
-        }),
         Arc::new(CreateUser { name: USER }),
         programs::install(site, "etcd", "/usr/local/bin"),
         directory(DIR.into(), FileAttrs::root(0o755)),
@@ -176,13 +162,13 @@ fn unit(site: &Site) -> String {
     })
 }
 
-/// First all hosts are looked at, and members that are stopped are set going together. Then the members are settled one
-/// by one: the first founds the cluster if there can be no other, the others join as learners and are promoted, one
-/// that must be restarted waits for the others to be healthy; so quorum is never at risk. At last all are told that
-/// their cluster exists, and etcd proves that it serves: by its majority, or by all members where it was founded just now.
+/// First all hosts are looked at, and members that are stopped are set going together. Then the members take turns: the
+/// first founds the cluster if there can be no other, the others join as learners and are promoted, one that must be
+/// restarted waits for the others to be healthy; so quorum is never at risk. At last all are told that their cluster
+/// exists, and etcd proves that it serves: by its majority, or by all members where it was founded just now.
 ///
-/// Every member goes the same way, and a host that is down keeps the others from nothing that is safe without it; a
-/// learner that does not come up keeps new members waiting, for etcd takes in one at a time.
+/// Every member goes the same way, and a host that is down keeps the others from nothing that is safe without it; one
+/// that was touched and does not come up keeps all others as they are.
 #[must_use]
 pub fn etcd_members(site: &Site) -> Task {
     let task = Task::new("etcd members");
@@ -201,19 +187,18 @@ pub fn etcd_members(site: &Site) -> Task {
             .iter()
             .map(|host| (host.name.clone(), Slot::new(&host.name)))
             .collect(),
-        halted: Halted::default(),
         founded: Slot::new("the founding of etcd"),
     };
     let mut task = task;
     for (host, trace) in &members.traces {
         task = task.on(host, members.look(trace));
     }
-    for host in &hosts {
-        task = task
-            .then(Order::Settled)
-            .on(&host.name, members.settle(host));
-    }
-    task.then(majority(&hosts))
+    let turns = hosts.iter().fold(Rolling::one_by_one(), |rolling, host| {
+        rolling.on(&host.name, members.turn(host))
+    });
+    task.then(Order::Settled)
+        .roll(turns)
+        .then(majority(&hosts))
         .on_each(&names(hosts.iter().copied()), |_| {
             let verify = VerifyEtcd {
                 cluster: members.cluster.clone(),
@@ -237,7 +222,6 @@ struct Members<'a> {
     cluster: EtcdCluster,
     founder: &'a str,
     traces: Vec<(String, Slot<EtcdTrace>)>,
-    halted: Halted,
     founded: Slot<()>,
 }
 
@@ -252,6 +236,11 @@ impl Members<'_> {
 
     fn look(&self, trace: &Slot<EtcdTrace>) -> Vec<Arc<dyn Step>> {
         vec![
+            Arc::new(KeepEtcdAuthority {
+                local: files(self.site, "ca").certificate(),
+                path: format!("{PKI}/ca.crt").into(),
+                data_dir: self.data_dir(),
+            }),
             Arc::new(LookAtEtcd {
                 cluster: self.cluster.clone(),
                 bootstrap: BOOTSTRAP.into(),
@@ -266,7 +255,7 @@ impl Members<'_> {
         ]
     }
 
-    fn settle(&self, host: &Host) -> Vec<Arc<dyn Step>> {
+    fn turn(&self, host: &Host) -> Turn {
         let me = Site::peer(host);
         let note = self.site.tree.certs("etcd").join("founded");
         let entry = if host.name == self.founder {
@@ -280,29 +269,36 @@ impl Members<'_> {
                 founder: self.founder.to_owned(),
             }
         };
-        vec![
-            Arc::new(EnterEtcd {
-                me: me.clone(),
-                cluster: self.cluster.clone(),
-                entry,
-                token: self.token(),
-                bootstrap: BOOTSTRAP.into(),
-                data_dir: self.data_dir(),
-                settled: Slot::new("the way into etcd"),
-                founded: self.founded.clone(),
-            }),
-            Arc::new(RunEtcd {
-                service: service(),
-                me: me.clone(),
-                cluster: self.cluster.clone(),
-                halted: self.halted.clone(),
-            }),
-            Arc::new(NoteEtcdFounded { note }),
-            Arc::new(PromoteEtcdMember {
-                me,
-                cluster: self.cluster.clone(),
-            }),
-        ]
+        let enter = EnterEtcd {
+            me: me.clone(),
+            cluster: self.cluster.clone(),
+            entry,
+            token: self.token(),
+            bootstrap: BOOTSTRAP.into(),
+            data_dir: self.data_dir(),
+            settled: Slot::new("the way into etcd"),
+            founded: self.founded.clone(),
+        };
+        let spare = SpareEtcd {
+            service: service(),
+            me: me.clone(),
+            cluster: self.cluster.clone(),
+        };
+        let run = RunEtcd {
+            service: service(),
+            me: me.clone(),
+            cluster: self.cluster.clone(),
+        };
+        let promote = PromoteEtcdMember {
+            me,
+            cluster: self.cluster.clone(),
+        };
+        Turn::new(Arc::new(enter))
+            .before(vec![Arc::new(spare)])
+            .with(member_files(self.site, host))
+            .then(Arc::new(run))
+            .then(Arc::new(NoteEtcdFounded { note }))
+            .then(Arc::new(promote))
     }
 
     fn assembled(&self) -> Arc<dyn Step> {

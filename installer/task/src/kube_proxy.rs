@@ -60,7 +60,7 @@ fn config(site: &Site, host: &Host) -> String {
 }
 
 /// Everything of kube-proxy on a node but the running service.
-pub(crate) fn kube_proxy_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+fn kube_proxy_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     let kubeconfig = site.kubeconfig("kube-proxy");
     vec![
         programs::install(site, "kube-proxy", "/usr/local/bin"),
@@ -71,7 +71,7 @@ pub(crate) fn kube_proxy_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
 }
 
 /// kube-proxy as a service of these nodes.
-pub(crate) fn kube_proxies(hosts: &[&Host]) -> Rolling {
+pub(crate) fn kube_proxies(site: &Site, hosts: &[&Host]) -> Rolling {
     hosts.iter().fold(Rolling::new(ROLL), |rolling, host| {
         let reads = [UNIT_FILE, CONFIG, KUBECONFIG, PROGRAM].map(Utf8PathBuf::from);
         let run = RunService {
@@ -82,7 +82,7 @@ pub(crate) fn kube_proxies(hosts: &[&Host]) -> Rolling {
             unit: UNIT,
             answers: None,
         };
-        let turn = Turn::new(Arc::new(run)).healthy(vec![Arc::new(steady)]);
-        rolling.on(&host.name, turn)
+        let turn = Turn::new(Arc::new(run)).with(kube_proxy_files(site, host));
+        rolling.on(&host.name, turn.healthy(vec![Arc::new(steady)]))
     })
 }

@@ -64,15 +64,13 @@ pub fn kube_vip(site: &Site) -> Task {
         let Some(pod) = pod(site, host) else {
             continue;
         };
-        task = task.on(&host.name, pod.files);
+        task = task.on(&host.name, vec![pod.link]);
         let runs = AwaitStaticPod {
             name: "kube-vip",
             manifest: manifest_file(),
         };
-        rolling = rolling.on(
-            &host.name,
-            Turn::new(pod.manifest).healthy(vec![Arc::new(runs)]),
-        );
+        let turn = Turn::new(pod.manifest).with(pod.files);
+        rolling = rolling.on(&host.name, turn.healthy(vec![Arc::new(runs)]));
     }
     task.roll(rolling)
 }
@@ -110,6 +108,8 @@ fn manifest_file() -> Utf8PathBuf {
 
 /// What is written on a master.
 struct Pod {
+    /// Finds what the manifest is made with.
+    link: Arc<dyn Step>,
     /// What the pod reads.
     files: Vec<Arc<dyn Step>>,
     /// It starts the pod.
@@ -140,7 +140,6 @@ fn pod(site: &Site, host: &Host) -> Option<Pod> {
         manifest(&context, link, &read)
     };
     let files: Vec<Arc<dyn Step>> = vec![
-        Arc::new(FindLink { address, link }),
         directory(KUBERNETES),
         directory(MANIFESTS),
         upload(KUBECONFIG, kubeconfig(), 0o600),
@@ -150,7 +149,11 @@ fn pod(site: &Site, host: &Host) -> Option<Pod> {
         render: Arc::new(render),
     };
     let manifest = upload(manifest_file(), late, 0o600);
-    Some(Pod { files, manifest })
+    Some(Pod {
+        link: Arc::new(FindLink { address, link }),
+        files,
+        manifest,
+    })
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use artifact::Sha256;
 use cluster::{EtcdType, Host, KubernetesType, Role};
-use engine::{Order, Slot, Step, Task};
+use engine::{Order, Rolling, Slot, Step, Task, Turn};
 use step::{
-    BootstrapToken, Content, Halted, Invitation, Joining, JoiningEtcd, KeyPairFiles,
-    KubeadmControlPlane, KubeadmEtcd, KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode,
-    Membership, ResetNode, RevokeTokens, RunKubeadmPhase,
+    BootstrapToken, Content, Invitation, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane,
+    KubeadmEtcd, KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode, Membership, ResetNode,
+    RevokeTokens, RunKubeadmPhase,
 };
 
 use crate::Site;
@@ -18,8 +18,10 @@ use crate::files::{directory, key_pair, upload};
 use crate::kube::PKI;
 use crate::kube_pki::{CA, FRONT_PROXY_CA};
 use crate::kubeadm_config::{join, kube_proxy, kubeadm};
-use crate::kubelet::{kubelet_files, kubelet_service, kubelets};
+use crate::kubelet::{heartbeat, kubelet_files, kubelet_service};
+use crate::nodes::ROLL;
 use crate::os::rendered;
+use crate::site::names;
 
 const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";
 
@@ -36,51 +38,42 @@ pub fn kubeadm_masters(site: &Site) -> Task {
         return task;
     }
     let joins = Joins::new(site, others);
-    let halted = Halted::default();
-    let run = |host: &Host| -> Vec<Arc<dyn Step>> {
-        let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(kubelet_service(site))];
-        steps.extend(member(site, host, &halted));
-        steps.push(Arc::new(KubeadmControlPlane {
-            node: host.name.clone(),
-            port: site.cluster.spec.control_plane_endpoint.port,
-            halted: halted.clone(),
-        }));
-        steps
-    };
-    for host in &masters {
-        task = task.on(&host.name, master_files(site, host));
-    }
+    task = task.on_each(&names(site.masters()), |_| {
+        vec![Arc::new(site.foundation())]
+    });
     for host in others {
         task = task.on(&host.name, vec![joins.look(host)]);
     }
-    let init: Arc<dyn Step> = Arc::new(KubeadmInit {
+    let init = Arc::new(KubeadmInit {
         certificates: signed(site),
         reset: reset(site),
         others: joins.nodes.clone(),
         note: site.tree.certs("kubernetes").join("begun"),
     });
-    let begin = [init].into_iter().chain(run(first));
-    task = task.then(Order::Settled).on(&first.name, begin.collect());
-    task = task.then(Order::Settled);
-    task = once(site, task, phases(site, first, &halted).into());
+    let begins = Rolling::one_by_one().on(&first.name, master(site, first, init));
+    // Behind a first master that did not bear a change the cluster keeps what it has, and all others what they have.
+    task = task.then(Order::Settled).roll(begins).then(Order::Rolled);
+    task = once(site, task, phases(site, first).into());
     task = joins.make_token(task);
-    for host in others {
-        let steps = [joins.join(host)].into_iter().chain(run(host));
-        task = task.then(Order::Settled).on(&host.name, steps.collect());
-    }
-    revoke_tokens(task)
+    let follow = others.iter().fold(Rolling::one_by_one(), |rolling, host| {
+        rolling.on(&host.name, master(site, host, joins.join(host)))
+    });
+    revoke_tokens(task.roll(follow))
 }
 
-/// A master's own member of the store, where kubeadm runs it.
-fn member(site: &Site, host: &Host, halted: &Halted) -> Option<Arc<dyn Step>> {
-    match site.cluster.spec.etcd.kind {
-        EtcdType::Kubeadm => Some(Arc::new(KubeadmEtcd {
-            node: host.name.clone(),
-            port: site.cluster.spec.control_plane_endpoint.port,
-            halted: halted.clone(),
-        })),
-        EtcdType::Kubexm | EtcdType::External => None,
-    }
+/// A master that comes into its cluster by this step. What is at work there changes piece by piece, each well before the
+/// next is touched.
+fn master(site: &Site, host: &Host, enter: Arc<dyn Step>) -> Turn {
+    let port = site.cluster.spec.control_plane_endpoint.port;
+    let turn = Turn::new(enter)
+        .with(master_files(site, host))
+        .then(Arc::new(kubelet_service(site)))
+        .healthy(vec![heartbeat(host)]);
+    let turn = match site.cluster.spec.etcd.kind {
+        EtcdType::Kubeadm => turn.then(Arc::new(KubeadmEtcd { port })),
+        EtcdType::Kubexm | EtcdType::External => turn,
+    };
+    turn.then(Arc::new(KubeadmControlPlane { port }))
 }
 
 /// When everybody has joined, or could not.
@@ -89,7 +82,7 @@ fn revoke_tokens(task: Task) -> Task {
         .on(CONTROL_PLANE, vec![Arc::new(RevokeTokens)])
 }
 
-/// The workers that are no masters join side by side.
+/// The workers that are no masters join side by side. Where a kubelet is at work, they take turns.
 #[must_use]
 pub fn kubeadm_workers(site: &Site) -> Task {
     let mut task = Task::new("workers");
@@ -97,20 +90,22 @@ pub fn kubeadm_workers(site: &Site) -> Task {
     if site.cluster.spec.kubernetes.kind != KubernetesType::Kubeadm {
         return task;
     }
-    let joins = Joins::new(site, &workers);
-    for host in &workers {
-        let mut steps = kubelet_files(site, host);
-        steps.push(joins.look(host));
-        task = task.on(&host.name, steps);
-    }
-    task = joins.make_token(task);
-    for host in &workers {
-        task = task.on(&host.name, vec![joins.join(host)]);
-    }
     if workers.is_empty() {
         return task;
     }
-    revoke_tokens(task.roll(kubelets(site, &workers)))
+    let joins = Joins::new(site, &workers);
+    for host in &workers {
+        task = task.on(&host.name, vec![joins.look(host)]);
+    }
+    task = joins.make_token(task);
+    let rolling = workers.iter().fold(Rolling::new(ROLL), |rolling, host| {
+        let turn = Turn::new(joins.join(host))
+            .with(kubelet_files(site, host))
+            .then(Arc::new(kubelet_service(site)))
+            .healthy(vec![heartbeat(host)]);
+        rolling.on(&host.name, turn)
+    });
+    revoke_tokens(task.roll(rolling))
 }
 
 /// Nodes that join by one token.
@@ -184,8 +179,7 @@ impl<'a> Joins<'a> {
 
 /// Everything on a master that is there before kubeadm is: it signs with the authorities that it finds.
 fn master_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(site.foundation())];
-    steps.extend(kubelet_files(site, host));
+    let mut steps = kubelet_files(site, host);
     for name in [CA, FRONT_PROXY_CA] {
         steps.push(key_pair(site.kubernetes_files(name), name));
     }
@@ -236,7 +230,7 @@ fn signed(site: &Site) -> Vec<String> {
 }
 
 /// What the cluster itself keeps of all this.
-fn phases(site: &Site, first: &Host, halted: &Halted) -> [Arc<dyn Step>; 2] {
+fn phases(site: &Site, first: &Host) -> [Arc<dyn Step>; 2] {
     let version = site.kubernetes_version().with_v();
     let config = rendered(&kubeadm(site, first));
     let proxy = rendered(&kube_proxy(site)) + &version;
@@ -244,7 +238,6 @@ fn phases(site: &Site, first: &Host, halted: &Halted) -> [Arc<dyn Step>; 2] {
         Arc::new(RunKubeadmPhase {
             phase,
             digest: Sha256::of(text.as_bytes()).to_string(),
-            halted: halted.clone(),
         })
     };
     [

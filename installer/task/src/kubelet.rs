@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use cluster::{Host, KubernetesType};
-use engine::{Rolling, Step, Task, Turn};
+use engine::{Rolling, Step, Turn};
 use step::{AwaitHeartbeat, Content, LinkResolvConf, RunService};
 use templates::{KubeletConfig, KubeletDropIn, KubeletUnit};
 
@@ -36,16 +36,6 @@ impl Site {
         let ips = v4.map(IpAddr::V4).into_iter();
         ips.chain(v6.map(IpAddr::V6)).collect()
     }
-}
-
-/// Everything of the kubelet on every node but the running service.
-#[must_use]
-pub fn kubelet_config(site: &Site) -> Task {
-    let mut task = Task::new("kubelet files");
-    for host in site.runtime_hosts() {
-        task = task.on(&host.name, kubelet_files(site, host));
-    }
-    task
 }
 
 /// Everything of the kubelet on one node but the running service. With kubeadm, it lacks the kubeconfig that comes by
@@ -122,12 +112,16 @@ pub(crate) fn kubelet_service(site: &Site) -> RunService {
 /// The kubelets of these nodes. One that does not come up with what is new keeps all others as they are.
 pub(crate) fn kubelets(site: &Site, hosts: &[&Host]) -> Rolling {
     hosts.iter().fold(Rolling::new(ROLL), |rolling, host| {
-        let heartbeat = AwaitHeartbeat {
-            node: host.name.clone(),
-            unit: UNIT,
-        };
-        let turn = Turn::new(Arc::new(kubelet_service(site)));
-        rolling.on(&host.name, turn.healthy(vec![Arc::new(heartbeat)]))
+        let turn = Turn::new(Arc::new(kubelet_service(site))).with(kubelet_files(site, host));
+        rolling.on(&host.name, turn.healthy(vec![heartbeat(host)]))
+    })
+}
+
+/// Proves that a kubelet is well that was started anew.
+pub(crate) fn heartbeat(host: &Host) -> Arc<dyn Step> {
+    Arc::new(AwaitHeartbeat {
+        node: host.name.clone(),
+        unit: UNIT,
     })
 }
 

@@ -43,12 +43,11 @@ pub use control_plane::{
     after_control_plane, after_etcd, cluster_roles, control_plane_files, control_plane_services,
 };
 pub use dns::cluster_dns;
-pub use etcd::{etcd_config, etcd_members, etcd_pki};
+pub use etcd::{etcd_members, etcd_pki};
 pub use internal_balancer::{internal_balancer, reach_endpoint};
 pub use kube_pki::kube_pki;
 pub use kube_vip::{kube_vip, kube_vip_pki, kube_vip_role};
 pub use kubeadm::{kubeadm_masters, kubeadm_workers};
-pub use kubelet::kubelet_config;
 pub use load_balancer::{load_balancer, prove_virtual_addresses};
 pub use network::{network_plugin, node_network, pod_network};
 pub use node_marks::node_marks;

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use cluster::{Host, KubernetesType};
-use engine::{Batch, Step, Task};
+use engine::{Batch, Task};
 use step::AwaitNode;
 
 use crate::Site;
-use crate::kube_proxy::{kube_proxies, kube_proxy_files};
-use crate::kubelet::{kubelet_files, kubelets};
+use crate::kube_proxy::kube_proxies;
+use crate::kubelet::kubelets;
 
 /// How many nodes at once, behind the first, what runs on all of them is changed.
 pub(crate) const ROLL: Batch = Batch::Percent(10);
@@ -30,17 +30,13 @@ fn on_each(site: &Site, task: Task, hosts: &[&Host]) -> Task {
     if site.cluster.spec.kubernetes.kind != KubernetesType::Kubexm {
         return task;
     }
-    let task = hosts.iter().fold(task, |task, host| {
-        task.on(&host.name, kubelet_files(site, host))
-    });
     let task = task.roll(kubelets(site, hosts));
     // Behind it: taken back, kube-proxy is gone before its rules are, or it would write them again.
     let task = hosts.iter().fold(task, |task, host| {
-        let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(AwaitNode {
+        let node = AwaitNode {
             name: host.name.clone(),
-        })];
-        steps.extend(kube_proxy_files(site, host));
-        task.on(&host.name, steps)
+        };
+        task.on(&host.name, vec![Arc::new(node)])
     });
-    task.roll(kube_proxies(hosts))
+    task.roll(kube_proxies(site, hosts))
 }

@@ -58,12 +58,10 @@ pub fn containerd(site: &Site) -> Task {
     });
     let hosts = names(site.runtime_hosts());
     let rolling = hosts.iter().fold(Rolling::new(ROLL), |rolling, host| {
-        let turn = Turn::new(run.clone()).healthy(vec![steady.clone()]);
-        rolling.on(host, turn)
+        let turn = Turn::new(run.clone()).with(steps.clone());
+        rolling.on(host, turn.healthy(vec![steady.clone()]))
     });
-    Task::new("containerd")
-        .on_each(&hosts, |_| steps.clone())
-        .roll(rolling)
+    Task::new("containerd").roll(rolling)
 }
 
 /// The `config.toml` for the version that the bundle holds, with the config's own settings merged into it.
