@@ -35,7 +35,7 @@ pub(crate) trait Visitor {
     fn visit(&self, index: NodeIndex, work: &Work) -> impl Future<Output = Ended>;
 
     /// Asks, before the first node of a turn, whether its act is needed. A host that cannot say has failed at that node.
-    fn look(&self, first: &Work, act: &Work) -> impl Future<Output = Look>;
+    fn look(&self, first: &Work, index: NodeIndex, act: &Work) -> impl Future<Output = Look>;
 
     /// The node need not be visited: its turn has nothing to do.
     fn pass(&self, index: NodeIndex, work: &Work);
@@ -62,8 +62,8 @@ pub(crate) async fn drive(
             running.push(async move {
                 match job {
                     Job::Visit(index, work) => Done::Visit(index, visitor.visit(index, work).await),
-                    Job::Look(index, first, act) => {
-                        Done::Look(index, visitor.look(first, act).await)
+                    Job::Look(index, first, (at, act)) => {
+                        Done::Look(index, visitor.look(first, at, act).await)
                     }
                 }
             });
@@ -79,7 +79,8 @@ pub(crate) async fn drive(
 
 enum Job<'g> {
     Visit(NodeIndex, &'g Work),
-    Look(NodeIndex, &'g Work, &'g Work),
+    /// Before the first node of a turn, about its act.
+    Look(NodeIndex, &'g Work, (NodeIndex, &'g Work)),
 }
 
 enum Done {
@@ -157,9 +158,10 @@ impl<'g, V: Visitor> Queue<'g, V> {
         };
         match self.rolls.mode(place) {
             Mode::Absent => {
-                let act = self.graph.work_at(self.rolls.act(place))?;
+                let at = self.rolls.act(place);
+                let act = self.graph.work_at(at)?;
                 self.rolls.set(place, Mode::Looking);
-                Some(Job::Look(index, work, act))
+                Some(Job::Look(index, work, (at, act)))
             }
             Mode::Fresh if place.is_act => Some(Job::Visit(index, work)),
             Mode::Turn | Mode::Open => Some(Job::Visit(index, work)),

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, SlotId, State, Step, StepError, Trace};
+use engine::{Asks, Cx, Data, Retry, SlotId, State, Step, StepError, Trace};
 
 use crate::Halted;
 use crate::static_pods::in_turn;
@@ -49,6 +49,10 @@ impl Step for InTurn {
 
     fn trace(&self) -> Trace {
         self.step.trace()
+    }
+
+    fn asks(&self) -> Asks {
+        self.step.asks()
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
