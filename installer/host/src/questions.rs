@@ -116,7 +116,7 @@ mod tests {
             "echo hello",
             "exit 3",
             "printf 'no\\0end' ; echo complaint >&2; printf 'x=7' >&2; false",
-            "cat; cd /nowhere",
+            "cat; echo nothing to read >&2",
             "k() { echo mine; }; k; set -e; unset PATH; false; echo not reached",
             "echo \"it's $((1 + 1)) . = $LC_ALL\"",
             "if",
