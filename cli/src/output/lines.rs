@@ -30,8 +30,8 @@ struct State<W> {
     paint: Paint,
     detail: Detail,
     running: HashMap<UnitId, Running>,
-    /// What goes on.
-    spans: BTreeMap<Place, Span>,
+    /// What goes on, by host.
+    spans: BTreeMap<String, Vec<Span>>,
     /// What was told in full, and who else has it.
     told: HashMap<Said, Told>,
 }
@@ -44,26 +44,9 @@ struct Running {
 }
 
 /// A task on a host.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct Span {
     stage: String,
     task: String,
-    host: String,
-}
-
-impl Place {
-    /// None where a unit is no step of a task.
-    fn of(unit: &Unit) -> Option<Self> {
-        Some(Self {
-            stage: unit.stage.clone(),
-            task: unit.task.clone()?,
-            host: unit.host.clone()?,
-        })
-    }
-}
-
-/// How far a task has come on a host.
-struct Span {
     began: Timestamp,
     ended: Timestamp,
     running: u64,
@@ -129,13 +112,13 @@ impl<W> State<W> {
                 ..
             } => self.doubt(*id, warning),
             Event::StageFinished { stage, .. } => {
-                let mut texts = self.leave(|place| place.stage == *stage);
+                let mut texts = self.leave_all(|span| span.stage == *stage);
                 texts.extend(self.others(|said| said.stage == *stage));
                 texts.extend(wording::remark(event, self.paint));
                 return texts;
             }
             Event::RunFinished { .. } => {
-                let mut texts = self.leave(|_| true);
+                let mut texts = self.leave_all(|_| true);
                 texts.extend(self.others(|_| true));
                 return texts;
             }
@@ -156,18 +139,24 @@ impl<W> State<W> {
             why: None,
         };
         self.running.insert(unit.id, running);
-        let Some(here) = Place::of(unit).filter(|_| self.detail == Detail::Tasks) else {
+        let (Detail::Tasks, Some(task), Some(host)) = (self.detail, &unit.task, &unit.host) else {
             return Vec::new();
         };
-        let ended = self.leave(|place| place.host == here.host && *place != here);
-        let span = self.spans.entry(here).or_insert(Span {
-            began: at,
-            ended: at,
-            running: 0,
-            changed: 0,
-            steps: 0,
-        });
-        span.running += 1;
+        let spans = self.spans.entry(host.clone()).or_default();
+        let is_here = |span: &Span| span.stage == unit.stage && span.task == *task;
+        let ended = leave(host, spans, |span| !is_here(span), self.paint);
+        match spans.iter_mut().find(|span| is_here(span)) {
+            Some(span) => span.running += 1,
+            None => spans.push(Span {
+                stage: unit.stage.clone(),
+                task: task.clone(),
+                began: at,
+                ended: at,
+                running: 1,
+                changed: 0,
+                steps: 0,
+            }),
+        }
         ended
     }
 
@@ -197,7 +186,10 @@ impl<W> State<W> {
 
     /// Whether there is a task that it counts for.
     fn count(&mut self, unit: &Unit, outcome: &Outcome, at: Timestamp) -> bool {
-        let Some(span) = Place::of(unit).and_then(|place| self.spans.get_mut(&place)) else {
+        let on_host = unit.host.as_ref().and_then(|host| self.spans.get_mut(host));
+        let is_here =
+            |span: &&mut Span| span.stage == unit.stage && Some(&span.task) == unit.task.as_ref();
+        let Some(span) = on_host.and_then(|spans| spans.iter_mut().find(is_here)) else {
             return false;
         };
         span.ended = at;
@@ -256,14 +248,11 @@ impl<W> State<W> {
         new
     }
 
-    /// What has changed where, of the tasks that have ended there.
-    fn leave(&mut self, is_over: impl Fn(&Place) -> bool) -> Vec<String> {
-        let spans = take(&mut self.spans).into_iter();
-        let (ended, open) = spans.partition(|(place, span)| span.running == 0 && is_over(place));
-        self.spans = open;
-        let ended = ended.iter();
-        ended
-            .filter_map(|(place, span)| span.told(place, self.paint))
+    /// What has changed on all hosts, of the tasks that have ended there.
+    fn leave_all(&mut self, is_over: impl Fn(&Span) -> bool) -> Vec<String> {
+        let hosts = self.spans.iter_mut();
+        hosts
+            .flat_map(|(host, spans)| leave(host, spans, &is_over, self.paint))
             .collect()
     }
 
@@ -282,13 +271,26 @@ impl<W> State<W> {
     }
 }
 
+/// What has changed on a host, of the tasks that have ended there.
+fn leave(
+    host: &str,
+    spans: &mut Vec<Span>,
+    is_over: impl Fn(&Span) -> bool,
+    paint: Paint,
+) -> Vec<String> {
+    let ended = spans.extract_if(.., |span| span.running == 0 && is_over(span));
+    ended.filter_map(|span| span.told(host, paint)).collect()
+}
+
 impl Span {
     /// A line where something has changed.
-    fn told(&self, place: &Place, paint: Paint) -> Option<String> {
+    fn told(&self, host: &str, paint: Paint) -> Option<String> {
         let took = Duration::try_from(self.ended.duration_since(self.began)).unwrap_or_default();
-        let Place { stage, task, host } = place;
-        let counts = (self.changed, self.steps);
-        (self.changed > 0).then(|| wording::task_finished([stage, host, task], counts, took, paint))
+        let (place, counts) = (
+            [&*self.stage, host, &*self.task],
+            (self.changed, self.steps),
+        );
+        (self.changed > 0).then(|| wording::task_finished(place, counts, took, paint))
     }
 }
 

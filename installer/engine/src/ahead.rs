@@ -84,6 +84,21 @@ impl<'g> Ahead<'g> {
         let Some(on) = self.hosts.get(&work.host) else {
             return work.step.check(cx).await;
         };
+        let found = self.checked(index, work, cx, on).await;
+        if found.is_err() {
+            // Whoever tries again wants to know anew.
+            on.answers.forget();
+        }
+        found
+    }
+
+    async fn checked(
+        &self,
+        index: NodeIndex,
+        work: &Work,
+        cx: &Cx,
+        on: &OnHost,
+    ) -> Result<State, StepError> {
         if work.step.asks() == Asks::Host {
             let mut group = on.group.lock().await;
             let ahead = self.with(index, on, &mut group);

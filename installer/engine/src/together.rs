@@ -1,9 +1,10 @@
 //! Checks of several steps on one host, side by side. What they ask while all of them wait comes to the host at once.
 
 use std::collections::HashMap;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use async_trait::async_trait;
 use camino::Utf8Path;
@@ -17,13 +18,16 @@ use crate::answers::{self, Answers, Remembered};
 use crate::{Cx, State, Step, StepError};
 
 /// Runs the check of a step, and beside it those of steps that follow: of those only the answers are kept, and nothing that
-/// goes wrong with them is told.
+/// goes wrong with them is told. What is asked ahead in vain costs little, but nothing more is asked where the step has
+/// something to do.
 pub(crate) async fn check(
     step: &dyn Step,
     ahead: Vec<&dyn Step>,
     cx: &Cx,
     answers: &Arc<Answers>,
 ) -> Result<State, StepError> {
+    // A host that cannot be reached is tried once, and not by each of them.
+    cx.host.facts().await?;
     let desk = Arc::new(Desk {
         known: Remembered {
             host: cx.host.clone(),
@@ -37,49 +41,40 @@ pub(crate) async fn check(
         .map(|step| step.check(&unseen).map(drop))
         .collect();
     let mut current = pin!(step.check(&own));
-    loop {
-        let ended = std::future::poll_fn(|task| {
+    let mut answering = None;
+    let mut state = None;
+    poll_fn(|task| {
+        loop {
+            // All of them go on while the host answers: one may hold what another needs, such as the right to connect.
             while let Poll::Ready(Some(())) = others.poll_next_unpin(task) {}
-            match current.as_mut().poll(task) {
-                Poll::Ready(state) => Poll::Ready(Some(state)),
-                Poll::Pending if desk.asked().is_empty() => Poll::Pending,
-                Poll::Pending => Poll::Ready(None),
+            if state.is_none()
+                && let Poll::Ready(found) = current.as_mut().poll(task)
+            {
+                state = Some(found);
             }
-        });
-        if let Some(state) = ended.await {
-            if matches!(state, Ok(State::Satisfied)) {
-                rest(&desk, answers, &mut others).await;
+            if let Some(answer) = &mut answering {
+                ready!(Pin::new(answer).poll(task)).unwrap_or_else(|_: HostError| {
+                    // They ask by themselves, one after another; whoever is ahead of its time does not ask at all.
+                    others.clear();
+                });
+                answering = None;
+                continue;
             }
-            return state;
-        }
-        if !desk.answer(answers).await {
-            // They ask by themselves, one after another; whoever is ahead of its time does not ask at all.
-            others.clear();
-        }
-    }
-}
-
-/// What is asked ahead in vain costs a round trip, and those that follow gain nothing by it.
-async fn rest(
-    desk: &Arc<Desk>,
-    answers: &Arc<Answers>,
-    others: &mut FuturesUnordered<impl Future<Output = ()>>,
-) {
-    loop {
-        let asked = std::future::poll_fn(|task| {
-            loop {
-                match others.poll_next_unpin(task) {
-                    Poll::Ready(Some(())) => {}
-                    Poll::Ready(None) => break Poll::Ready(!desk.asked().is_empty()),
-                    Poll::Pending if desk.asked().is_empty() => break Poll::Pending,
-                    Poll::Pending => break Poll::Ready(true),
-                }
+            let is_over = match &state {
+                Some(Ok(State::Satisfied)) => others.is_empty(),
+                Some(_) => true,
+                None => false,
+            };
+            if is_over && let Some(state) = state.take() {
+                return Poll::Ready(state);
             }
-        });
-        if !asked.await || !desk.answer(answers).await {
-            return;
+            if desk.asked().is_empty() {
+                return Poll::Pending;
+            }
+            answering = Some(desk.answer(answers).boxed());
         }
-    }
+    })
+    .await
 }
 
 /// A host whose questions wait until they are put together.
@@ -99,8 +94,8 @@ impl Desk {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts all questions to the host, each once. Whether it has answered.
-    async fn answer(&self, answers: &Answers) -> bool {
+    /// Puts all questions to the host, each once.
+    async fn answer(&self, answers: &Answers) -> Result<(), HostError> {
         let asked = std::mem::take(&mut *self.asked());
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut questions: Vec<Command> = Vec::new();
@@ -110,16 +105,14 @@ impl Desk {
                 questions.len() - 1
             });
         }
-        let Ok(told) = answers::ask(&*self.known.host, answers, &questions).await else {
-            return false;
-        };
+        let told = answers::ask(&*self.known.host, answers, &questions).await?;
         for Asked { question, reply } in asked {
             if let Some(answer) = known.get(question.text()).and_then(|at| told.get(*at)) {
                 // Whoever has asked may have gone.
                 let _ = reply.send(answer.clone());
             }
         }
-        true
+        Ok(())
     }
 
     /// None where it has to be asked alone.

@@ -1,96 +1,14 @@
 //! Whole plans of the example configs, as people read them.
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{
-    FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, Tree, What, needs,
-};
+use artifact::Tree;
 use cluster::{Arch, Cluster, RegistryType, Role, RuntimeType};
+use common::{complete, config};
 use engine::Graph;
 use pipeline::{Data, InstallStage, PipelineError, Site, delete, install};
-
-fn config(text: &str) -> Cluster {
-    cluster::parse("config.yaml", text).unwrap().cluster
-}
-
-/// A bundle that holds everything the config asks for.
-fn complete(cluster: &Cluster) -> Manifest {
-    let arches: Vec<Arch> = cluster.arches().into_iter().collect();
-    let (mut files, mut images) = (Vec::new(), Vec::new());
-    for need in needs(cluster) {
-        match need.what {
-            What::Component { name, programs } => {
-                let version = match name {
-                    "kubelet" => cluster.spec.kubernetes.version.with_v(),
-                    _ => "v1.2.3".to_owned(),
-                };
-                files.extend(
-                    arches
-                        .iter()
-                        .map(|arch| archive(name, &version, programs, *arch)),
-                );
-            }
-            What::Images { set } => {
-                images.push(image(
-                    format!("registry.k8s.io/{set}:1"),
-                    &need.wanted_by,
-                    &arches,
-                ));
-            }
-            What::Image { reference } => images.push(image(reference, &need.wanted_by, &arches)),
-            What::Package { .. } => {}
-        }
-    }
-    // Several may ask for the same.
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    files.dedup_by(|a, b| a.path == b.path);
-    Manifest {
-        format: FORMAT,
-        cluster: cluster.name().into(),
-        kubexm: "0.1.0".into(),
-        arches,
-        files,
-        images,
-        systems: Vec::new(),
-    }
-}
-
-fn archive(component: &str, version: &str, programs: &[&str], arch: Arch) -> FileEntry {
-    let program = |name: &&str| Program {
-        name: (*name).into(),
-        // Those of Kubernetes come as they are, not in an archive.
-        member: (!component.starts_with("kube")).then(|| format!("bin/{name}")),
-        size: 1 << 20,
-        sha256: Sha256::of(name.as_bytes()),
-    };
-    FileEntry {
-        path: format!("{component}/{version}/{arch}/{component}.tar.gz").into(),
-        size: 1 << 20,
-        mode: 0o644,
-        sha256: Sha256::of(component.as_bytes()),
-        component: Some(component.into()),
-        version: Some(version.into()),
-        arch: Some(arch),
-        origin: None,
-        checksum_from: None,
-        programs: programs.iter().map(program).collect(),
-    }
-}
-
-fn image(reference: String, wanted_by: &str, arches: &[Arch]) -> ImageEntry {
-    let digest = Sha256::of(reference.as_bytes());
-    let platform = |arch: &Arch| PlatformEntry {
-        arch: *arch,
-        digest,
-        size: 1 << 20,
-    };
-    ImageEntry {
-        digest,
-        platforms: arches.iter().map(platform).collect(),
-        reference,
-        wanted_by: vec![wanted_by.into()],
-    }
-}
 
 fn plan(text: &str) -> String {
     let cluster = config(text);
