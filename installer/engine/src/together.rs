@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use camino::Utf8Path;
 use event::Progress;
 use futures::channel::oneshot;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use host::{Command, Facts, FileAttrs, Host, HostError, Output, Source, Way};
@@ -41,7 +42,7 @@ pub(crate) async fn check(
         .map(|step| step.check(&unseen).map(drop))
         .collect();
     let mut current = pin!(step.check(&own));
-    let mut answering = None;
+    let mut answering: Option<BoxFuture<'_, Result<(), HostError>>> = None;
     let mut state = None;
     poll_fn(|task| {
         loop {
@@ -53,10 +54,10 @@ pub(crate) async fn check(
                 state = Some(found);
             }
             if let Some(answer) = &mut answering {
-                ready!(Pin::new(answer).poll(task)).unwrap_or_else(|_: HostError| {
-                    // They ask by themselves, one after another; whoever is ahead of its time does not ask at all.
+                if ready!(Pin::new(answer).poll(task)).is_err() {
+                    // The step asks by itself, one after another; whoever is ahead of its time does not ask at all.
                     others.clear();
-                });
+                }
                 answering = None;
                 continue;
             }
