@@ -21,7 +21,7 @@ pub fn told(mut error: clap::Error) -> ExitCode {
     // Whoever closed the stream does not want to know.
     let _ = error.print();
     if error.use_stderr() && asks_for_events(env::args_os()) {
-        let printer = Printer::new(Format::Json, ColorChoice::Never, Talk::Lines(Detail::Hosts));
+        let printer = Printer::new(Format::Json, ColorChoice::Never, Talk::Lines(Detail::Tasks));
         let _ = printer.document(&ErrorEvent::from(&error));
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)

@@ -30,6 +30,7 @@ impl Piece {
         let unit = Unit {
             id,
             stage,
+            task: None,
             host: None,
             title,
             bytes,

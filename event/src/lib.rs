@@ -98,6 +98,9 @@ pub struct Unit {
     pub id: UnitId,
     /// The stage it belongs to, e.g. `etcd` at install or `images` at bundle.
     pub stage: String,
+    /// The piece of work of which it is a step; none where it is one by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// The host it happens on; none where the work has no host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,

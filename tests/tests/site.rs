@@ -112,12 +112,32 @@ fn from_a_config_to_a_running_site() -> Result<()> {
         first.took
     );
     same(&before, &look(&lab, &NODES)?)?;
+    let (first, second) = (round_trips(&site, "log.1")?, round_trips(&site, "log")?);
+    println!("{first} round trips of the first run, {second} of the second");
+    ensure!(
+        second * LESS <= first,
+        "the first run took {first} round trips, the second {second}"
+    );
     ensure!(lab.egress()? == 0, "something tried to leave the site");
 
     a_changed_setting_restarts_just_what_reads_it(&lab, &made, &site)?;
     a_host_that_is_down_is_named_and_a_rerun_finishes(&lab, &made, &site)?;
     ensure!(lab.egress()? == 0, "something tried to leave the site");
     Ok(())
+}
+
+/// A run that finds nothing to do waits so many times less often for an answer.
+const LESS: usize = 20;
+
+/// How often a run has waited for an answer of a node: a line each, what is indented belongs to the line above it. That each
+/// has told what it is stands in no line.
+fn round_trips(site: &Path, log: &str) -> Result<usize> {
+    let mut trips = 0;
+    for host in fs::read_dir(site.join(".kubexm/lab/state/hosts"))? {
+        let log = fs::read_to_string(host?.path().join(log))?;
+        trips += 1 + log.lines().filter(|line| !line.starts_with(' ')).count();
+    }
+    Ok(trips)
 }
 
 fn twice_the_same_bytes(lab: &Lab, made: &Made, config: &str) -> Result<()> {

@@ -24,6 +24,7 @@ impl Prepared {
         events.emit(&Event::Started(Unit {
             id,
             stage: "pack".to_owned(),
+            task: None,
             host: None,
             title: format!("pack {}", self.request.out),
             bytes: Some(total),

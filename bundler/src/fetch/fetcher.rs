@@ -129,6 +129,7 @@ impl Fetcher {
         let unit = Unit {
             id,
             stage: STAGE.to_owned(),
+            task: None,
             host: None,
             title: job.title.clone(),
             bytes: job.size,

@@ -28,6 +28,7 @@ impl Reported {
         let unit = Unit {
             id,
             stage,
+            task: None,
             host: None,
             title: self.title,
             bytes: self.bytes,

@@ -90,6 +90,7 @@ fn unprepared(error: BundleError, cluster: String, took: Duration, events: &Even
     let unit = Unit {
         id,
         stage: "plan".to_owned(),
+        task: None,
         host: None,
         title: "work out what the bundle holds".to_owned(),
         bytes: None,

@@ -196,6 +196,7 @@ mod tests {
         Unit {
             id: UnitId(id),
             stage: "proof".into(),
+            task: None,
             host: Some(host.into()),
             title: title.into(),
             bytes: None,

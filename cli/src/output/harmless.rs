@@ -196,6 +196,7 @@ fn harmless(event: &Event) -> Event {
 
 fn plain_unit(unit: Unit) -> Unit {
     Unit {
+        task: unit.task.map(|task| word(&task).into_owned()),
         host: unit.host.map(|host| word(&host).into_owned()),
         title: word(&unit.title).into_owned(),
         ..unit
@@ -287,6 +288,7 @@ mod tests {
         let unit = Unit {
             id: UnitId(0),
             stage: "etcd".into(),
+            task: Some(text()),
             host: Some(text()),
             title: text(),
             bytes: None,

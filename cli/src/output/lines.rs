@@ -1,37 +1,39 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
+use std::mem::take;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use event::{Event, Outcome, Sink, Unit, UnitId};
 use jiff::Timestamp;
 
+use super::wording::Alike;
 use super::{Paint, wording};
 
 /// How much a log tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// A line for what a stage changed on a host. What failed is told at once and in full, but only on the first host
-    /// on which it fails so, and a reason to try again only once.
-    Hosts,
+    /// A line for what a task changed on a host. Trouble is told at once and in full on the first host that has it; which
+    /// others have it too, is told once their stage ends.
+    Tasks,
     /// A line for every unit of work and every try.
     Steps,
 }
 
 /// Plain lines for what happened; for logs, pipes and dumb terminals.
 pub struct Lines<W> {
-    paint: Paint,
-    detail: Detail,
     state: Mutex<State<W>>,
 }
 
 struct State<W> {
     out: W,
+    paint: Paint,
+    detail: Detail,
     running: HashMap<UnitId, Running>,
-    /// What goes on, by stage and host.
-    spans: BTreeMap<(String, String), Span>,
-    /// What was told in full, and of which host.
-    told: HashMap<Said, String>,
+    /// What goes on, by host.
+    spans: BTreeMap<String, Vec<Span>>,
+    /// What was told in full, and who else has it.
+    told: HashMap<Said, Told>,
 }
 
 struct Running {
@@ -41,8 +43,10 @@ struct Running {
     why: Option<String>,
 }
 
-/// A stage on a host.
+/// A task on a host.
 struct Span {
+    stage: String,
+    task: String,
     began: Timestamp,
     ended: Timestamp,
     running: u64,
@@ -53,24 +57,26 @@ struct Span {
 /// A trouble as it would be on any host.
 #[derive(PartialEq, Eq, Hash)]
 struct Said {
-    kind: Kind,
+    alike: Alike,
+    stage: String,
     title: String,
     error: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
-    Retry,
-    Failure,
+struct Told {
+    /// Of whom it was told. The earlier comes first in what is told at the end.
+    unit: Unit,
+    others: Vec<String>,
+    at: usize,
 }
 
 impl<W> Lines<W> {
     pub fn new(out: W, detail: Detail, paint: Paint) -> Self {
         Self {
-            paint,
-            detail,
             state: Mutex::new(State {
                 out,
+                paint,
+                detail,
                 running: HashMap::new(),
                 spans: BTreeMap::new(),
                 told: HashMap::new(),
@@ -82,11 +88,7 @@ impl<W> Lines<W> {
 impl<W: Write + Send> Sink for Lines<W> {
     fn on(&self, at: Timestamp, event: &Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let texts = match self.detail {
-            Detail::Hosts => state.brief(at, event, self.paint),
-            Detail::Steps => state.full(event, self.paint).into_iter().collect(),
-        };
-        for text in texts {
+        for text in state.tell(at, event) {
             // Whoever closed stderr does not want to know; the run goes on, and the report tells it all.
             let _ = writeln!(state.out, "{text}");
         }
@@ -94,187 +96,201 @@ impl<W: Write + Send> Sink for Lines<W> {
 }
 
 impl<W> State<W> {
-    fn full(&mut self, event: &Event, paint: Paint) -> Option<String> {
-        match event {
-            Event::Started(unit) => {
-                self.begin(unit);
-                None
-            }
-            Event::Finished { id, outcome, took } => {
-                let unit = self.running.remove(id)?.unit;
-                Some(wording::finished(&unit, outcome, *took, paint))
-            }
+    fn tell(&mut self, at: Timestamp, event: &Event) -> Vec<String> {
+        let one = match event {
+            Event::Started(unit) => return self.begin(unit, at),
+            Event::Finished { id, outcome, took } => self.end(*id, outcome, *took, at),
             Event::Retrying {
                 id,
                 attempt,
                 error,
                 delay,
-            } => {
-                let unit = &self.running.get(id)?.unit;
-                Some(wording::retrying(unit, *attempt, error, *delay, paint))
-            }
+            } => self.again(*id, *attempt, error, *delay),
             Event::Seen {
                 id,
                 warning: Some(warning),
                 ..
-            } => Some(wording::doubt(&self.running.get(id)?.unit, warning, paint)),
-            other => wording::remark(other, paint),
-        }
-    }
-
-    fn brief(&mut self, at: Timestamp, event: &Event, paint: Paint) -> Vec<String> {
-        match event {
-            Event::Started(unit) => {
-                self.begin(unit);
-                let ended = self.leave(unit, paint);
-                self.enter(unit, at);
-                ended
-            }
-            Event::Finished { id, outcome, took } => {
-                let Some(running) = self.running.remove(id) else {
-                    return Vec::new();
-                };
-                self.count(&running.unit, outcome, at);
-                self.end(&running, outcome, *took, paint)
-                    .into_iter()
-                    .collect()
-            }
-            Event::Retrying {
-                id,
-                attempt,
-                error,
-                delay,
-            } => {
-                let text = self.again(*id, *attempt, error, *delay, paint);
-                text.into_iter().collect()
-            }
+            } => self.doubt(*id, warning),
             Event::StageFinished { stage, .. } => {
-                let spans = std::mem::take(&mut self.spans).into_iter();
-                let (ended, open) = spans.partition(|((of, _), _)| of == stage);
-                self.spans = open;
-                let hosts = ended.iter().filter_map(|(at, span)| span.told(at, paint));
-                hosts.chain(wording::remark(event, paint)).collect()
+                let mut texts = self.leave_all(|span| span.stage == *stage);
+                texts.extend(self.others(|said| said.stage == *stage));
+                texts.extend(wording::remark(event, self.paint));
+                return texts;
+            }
+            Event::RunFinished { .. } => {
+                let mut texts = self.leave_all(|_| true);
+                texts.extend(self.others(|_| true));
+                return texts;
             }
             // The summary counts them by cause; hundreds of lines would bury the cause itself.
-            Event::Skipped { unit, .. } if unit.host.is_some() => Vec::new(),
-            other => self.full(other, paint).into_iter().collect(),
-        }
+            Event::Skipped { unit, .. } if self.detail == Detail::Tasks && unit.host.is_some() => {
+                None
+            }
+            other => wording::remark(other, self.paint),
+        };
+        one.into_iter().collect()
     }
 
-    fn begin(&mut self, unit: &Unit) {
+    /// A host that begins another task has ended those before, unless something of them still runs there.
+    fn begin(&mut self, unit: &Unit, at: Timestamp) -> Vec<String> {
         let running = Running {
             unit: unit.clone(),
             tries: 1,
             why: None,
         };
         self.running.insert(unit.id, running);
-    }
-
-    /// A host that begins another stage has ended those before, unless something of them still runs there.
-    fn leave(&mut self, unit: &Unit, paint: Paint) -> Vec<String> {
-        let spans = std::mem::take(&mut self.spans).into_iter();
-        let (ended, open) = spans.partition(|((stage, host), span)| {
-            unit.host.as_ref() == Some(host) && *stage != unit.stage && span.running == 0
-        });
-        self.spans = open;
-        let ended = ended.iter();
-        ended
-            .filter_map(|(at, span)| span.told(at, paint))
-            .collect()
-    }
-
-    fn enter(&mut self, unit: &Unit, at: Timestamp) {
-        if let Some(host) = &unit.host {
-            let span = self.spans.entry((unit.stage.clone(), host.clone()));
-            let span = span.or_insert(Span {
+        let (Detail::Tasks, Some(task), Some(host)) = (self.detail, &unit.task, &unit.host) else {
+            return Vec::new();
+        };
+        let spans = self.spans.entry(host.clone()).or_default();
+        let is_here = |span: &Span| span.stage == unit.stage && span.task == *task;
+        let ended = leave(host, spans, |span| !is_here(span), self.paint);
+        match spans.iter_mut().find(|span| is_here(span)) {
+            Some(span) => span.running += 1,
+            None => spans.push(Span {
+                stage: unit.stage.clone(),
+                task: task.clone(),
                 began: at,
                 ended: at,
-                running: 0,
+                running: 1,
                 changed: 0,
                 steps: 0,
-            });
-            span.running += 1;
+            }),
         }
+        ended
     }
 
-    fn count(&mut self, unit: &Unit, outcome: &Outcome, at: Timestamp) {
-        let place = unit.host.clone().map(|host| (unit.stage.clone(), host));
-        if let Some(span) = place.and_then(|place| self.spans.get_mut(&place)) {
-            span.ended = at;
-            span.running -= 1;
-            span.steps += 1;
-            span.changed += u64::from(matches!(outcome, Outcome::Changed { .. }));
-        }
-    }
-
-    /// What is said of the end of a unit: work on a host that went well is counted.
+    /// What is said of the end of a unit: a step that went well is counted.
     fn end(
         &mut self,
-        Running { unit, tries, .. }: &Running,
+        id: UnitId,
         outcome: &Outcome,
         took: Duration,
-        paint: Paint,
+        at: Timestamp,
     ) -> Option<String> {
-        let text = match (outcome, &unit.host) {
-            (Outcome::Failed { error, .. }, Some(host)) => {
-                match self.told_of(Kind::Failure, unit, host, error) {
-                    Some(other) => wording::failed_alike(unit, &other, took, paint),
-                    None => wording::finished(unit, outcome, took, paint),
-                }
+        let Running { unit, tries, .. } = self.running.remove(&id)?;
+        let counted = self.count(&unit, outcome, at);
+        match outcome {
+            Outcome::Satisfied | Outcome::Changed { .. } if counted && tries == 1 => return None,
+            Outcome::Failed { error, .. } if !self.is_new(Alike::Failed, &unit, error) => {
+                return None;
             }
-            (Outcome::Satisfied | Outcome::Changed { .. }, Some(_)) if *tries == 1 => return None,
-            _ => wording::finished(unit, outcome, took, paint),
-        };
-        Some(if *tries > 1 {
-            format!("{text}\n    tried {tries} times")
-        } else {
-            text
+            _ => {}
+        }
+        let text = wording::finished(&unit, outcome, took, self.paint);
+        Some(match self.detail {
+            Detail::Tasks if tries > 1 => format!("{text}\n    tried {tries} times"),
+            Detail::Tasks | Detail::Steps => text,
         })
     }
 
-    fn again(
-        &mut self,
-        id: UnitId,
-        attempt: u32,
-        error: &str,
-        delay: Duration,
-        paint: Paint,
-    ) -> Option<String> {
+    /// Whether there is a task that it counts for.
+    fn count(&mut self, unit: &Unit, outcome: &Outcome, at: Timestamp) -> bool {
+        let on_host = unit.host.as_ref().and_then(|host| self.spans.get_mut(host));
+        let is_here =
+            |span: &&mut Span| span.stage == unit.stage && Some(&span.task) == unit.task.as_ref();
+        let Some(span) = on_host.and_then(|spans| spans.iter_mut().find(is_here)) else {
+            return false;
+        };
+        span.ended = at;
+        span.running -= 1;
+        span.steps += 1;
+        span.changed += u64::from(matches!(outcome, Outcome::Changed { .. }));
+        true
+    }
+
+    fn again(&mut self, id: UnitId, attempt: u32, error: &str, delay: Duration) -> Option<String> {
         let running = self.running.get_mut(&id)?;
         running.tries += 1;
-        if running.why.as_deref() == Some(error) {
-            return None;
-        }
+        let known = running.why.as_deref() == Some(error);
         running.why = Some(error.to_owned());
         let unit = running.unit.clone();
-        let host = unit.host.as_deref().unwrap_or_default();
-        Some(match self.told_of(Kind::Retry, &unit, host, error) {
-            Some(other) if other != host => wording::retrying_alike(&unit, &other, paint),
-            _ => wording::retrying(&unit, attempt, error, delay, paint),
-        })
+        let is_told =
+            self.detail == Detail::Steps || (!known && self.is_new(Alike::Retried, &unit, error));
+        is_told.then(|| wording::retrying(&unit, attempt, error, delay, self.paint))
     }
 
-    /// The host of which the same was told before; otherwise it is this one from now on.
-    fn told_of(&mut self, kind: Kind, unit: &Unit, host: &str, error: &str) -> Option<String> {
+    fn doubt(&mut self, id: UnitId, warning: &str) -> Option<String> {
+        let unit = self.running.get(&id)?.unit.clone();
+        let is_new = self.is_new(Alike::Warned, &unit, warning);
+        is_new.then(|| wording::doubt(&unit, warning, self.paint))
+    }
+
+    /// Whether it has to be told in full. Otherwise its host is noted beside the one of which the same was told.
+    fn is_new(&mut self, alike: Alike, unit: &Unit, error: &str) -> bool {
+        let Some(host) = unit
+            .host
+            .as_deref()
+            .filter(|_| self.detail == Detail::Tasks)
+        else {
+            return true;
+        };
         let said = Said {
-            kind,
+            alike,
+            stage: unit.stage.clone(),
             title: wording::of_any_host(&unit.title, Some(host)),
             error: wording::of_any_host(error, Some(host)),
         };
-        let before = self.told.get(&said).cloned();
-        if before.is_none() {
-            self.told.insert(said, host.to_owned());
+        let at = self.told.len();
+        let mut new = false;
+        let told = self.told.entry(said).or_insert_with(|| {
+            new = true;
+            Told {
+                unit: unit.clone(),
+                others: Vec::new(),
+                at,
+            }
+        });
+        let known = told.unit.host.as_deref() == Some(host);
+        if !known && !told.others.iter().any(|other| other == host) {
+            told.others.push(host.to_owned());
         }
-        before
+        new
     }
+
+    /// What has changed on all hosts, of the tasks that have ended there.
+    fn leave_all(&mut self, is_over: impl Fn(&Span) -> bool) -> Vec<String> {
+        let hosts = self.spans.iter_mut();
+        hosts
+            .flat_map(|(host, spans)| leave(host, spans, &is_over, self.paint))
+            .collect()
+    }
+
+    /// Who else has the troubles that were told.
+    fn others(&mut self, is_over: impl Fn(&Said) -> bool) -> Vec<String> {
+        let told = take(&mut self.told).into_iter();
+        let (over, open): (HashMap<_, _>, _) = told.partition(|(said, _)| is_over(said));
+        self.told = open;
+        let mut over: Vec<_> = over.into_iter().collect();
+        over.retain(|(_, told)| !told.others.is_empty());
+        over.sort_by_key(|(_, told)| told.at);
+        let told = |(said, told): &(Said, Told)| {
+            wording::as_well(&told.unit, said.alike, &told.others, self.paint)
+        };
+        over.iter().map(told).collect()
+    }
+}
+
+/// What has changed on a host, of the tasks that have ended there.
+fn leave(
+    host: &str,
+    spans: &mut Vec<Span>,
+    is_over: impl Fn(&Span) -> bool,
+    paint: Paint,
+) -> Vec<String> {
+    let ended = spans.extract_if(.., |span| span.running == 0 && is_over(span));
+    ended.filter_map(|span| span.told(host, paint)).collect()
 }
 
 impl Span {
     /// A line where something has changed.
-    fn told(&self, (stage, host): &(String, String), paint: Paint) -> Option<String> {
+    fn told(&self, host: &str, paint: Paint) -> Option<String> {
         let took = Duration::try_from(self.ended.duration_since(self.began)).unwrap_or_default();
-        let counts = (self.changed, self.steps);
-        (self.changed > 0).then(|| wording::host_finished(stage, host, counts, took, paint))
+        let (place, counts) = (
+            [&*self.stage, host, &*self.task],
+            (self.changed, self.steps),
+        );
+        (self.changed > 0).then(|| wording::task_finished(place, counts, took, paint))
     }
 }
 
@@ -299,24 +315,29 @@ mod tests {
     }
 
     #[test]
-    fn a_log_tells_what_changed_on_each_host_and_what_failed() {
-        insta::assert_snapshot!(spoken(&script::troubled(), Detail::Hosts, Paint::Plain));
+    fn a_log_tells_what_each_task_changed_on_a_host_and_what_failed() {
+        insta::assert_snapshot!(spoken(&script::troubled(), Detail::Tasks, Paint::Plain));
     }
 
     #[test]
     fn a_log_tells_the_same_trouble_once() {
-        insta::assert_snapshot!(spoken(&script::unanswered(), Detail::Hosts, Paint::Plain));
+        insta::assert_snapshot!(spoken(&script::unanswered(), Detail::Tasks, Paint::Plain));
     }
 
     #[test]
     fn a_log_of_nothing_to_do_has_a_line_for_each_stage() {
-        let text = spoken(&script::untroubled(), Detail::Hosts, Paint::Plain);
+        let text = spoken(&script::untroubled(), Detail::Tasks, Paint::Plain);
         assert_eq!(text, "install mycluster\netcd: ok (0.0s)\n");
     }
 
     #[test]
+    fn a_log_tells_a_warning_of_many_hosts_once() {
+        insta::assert_snapshot!(spoken(&script::doubted(), Detail::Tasks, Paint::Plain));
+    }
+
+    #[test]
     fn work_without_hosts_has_a_line_for_each_piece() {
-        let both = [Detail::Hosts, Detail::Steps]
+        let both = [Detail::Tasks, Detail::Steps]
             .map(|detail| spoken(&script::hostless(), detail, Paint::Plain));
         assert_eq!(both[0], both[1]);
         assert!(

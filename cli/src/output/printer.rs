@@ -37,7 +37,7 @@ impl Talk {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         match verbose {
             0 if !dumb && io::stderr().is_terminal() => Self::Bars,
-            0 => Self::Lines(Detail::Hosts),
+            0 => Self::Lines(Detail::Tasks),
             _ => Self::Lines(Detail::Steps),
         }
     }

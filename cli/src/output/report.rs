@@ -53,6 +53,8 @@ struct EndedStage {
 struct Ended {
     stage: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
     title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,6 +193,7 @@ impl Ended {
     fn of(unit: Unit, started: Option<Timestamp>, took: Option<Duration>, end: End) -> Self {
         let Unit {
             stage,
+            task,
             host,
             title,
             bytes,
@@ -198,6 +201,7 @@ impl Ended {
         } = unit;
         Self {
             stage,
+            task,
             host,
             title,
             bytes,

@@ -11,6 +11,7 @@ fn unit(id: u64, stage: &str, host: &str, title: &str, bytes: Option<u64>) -> Un
     Unit {
         id: UnitId(id),
         stage: stage.into(),
+        task: Some(format!("{stage} on hosts")),
         host: Some(host.into()),
         title: title.into(),
         bytes,
@@ -200,6 +201,33 @@ pub fn unanswered() -> Script {
     ])
 }
 
+/// Hosts that are warned of the same, and a task behind the one that warns.
+pub fn doubted() -> Script {
+    let mut events = vec![Event::StageStarted {
+        stage: "preflight".into(),
+    }];
+    for n in 0..8 {
+        let host = format!("node{}", n + 1);
+        events.push(started(n, "preflight", &host, "look at the host", None));
+        events.push(Event::Seen {
+            id: UnitId(n),
+            what: "a firewall".into(),
+            warning: Some(format!("firewalld runs on {host}")),
+        });
+        events.push(finished(n, Outcome::Satisfied, 400));
+        let mut marked = unit(n + 8, "preflight", &host, "mark the host", None);
+        marked.task = Some("marks".into());
+        events.push(Event::Started(marked));
+        events.push(finished(n + 8, changed("not there"), 100));
+    }
+    events.push(Event::StageFinished {
+        stage: "preflight".into(),
+        outcome: StageOutcome::Changed,
+        took: Duration::from_secs(4),
+    });
+    timed(events)
+}
+
 /// A hundred hosts, each receiving a file, none done.
 pub fn crowded() -> Script {
     let mut events = vec![
@@ -230,6 +258,7 @@ pub fn hostless() -> Script {
     let unit = Unit {
         id: UnitId(0),
         stage: "files".into(),
+        task: None,
         host: None,
         title: "etcd-v3.5.24-linux-amd64.tar.gz".into(),
         bytes: Some(20 << 20),

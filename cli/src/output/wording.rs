@@ -53,34 +53,48 @@ pub fn of_any_host(text: &str, host: Option<&str>) -> String {
     }
 }
 
-/// `etcd node2: changed (12.3s): 3 of 5 steps`
-pub fn host_finished(
-    stage: &str,
-    host: &str,
+/// `etcd node2: members ... changed (12.3s): 3 of 5 steps`
+pub fn task_finished(
+    [stage, host, task]: [&str; 3],
     (changed, steps): (u64, u64),
     time: Duration,
     paint: Paint,
 ) -> String {
     let (outcome, time) = (paint.warn("changed"), took(time));
     format!(
-        "{stage} {host}: {outcome} ({time}): {changed} of {}",
+        "{stage} {host}: {task} ... {outcome} ({time}): {changed} of {}",
         count(steps, "step")
     )
 }
 
-/// `etcd node2: start etcd ... FAILED (1.2s), as on node1`
-pub fn failed_alike(unit: &Unit, other: &str, time: Duration, paint: Paint) -> String {
-    format!(
-        "{} ... {} ({}), as on {other}",
-        place(unit),
-        paint.bad("FAILED"),
-        took(time)
-    )
+/// What several hosts have in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Alike {
+    Failed,
+    Retried,
+    Warned,
 }
 
-/// `etcd node2: start etcd ... again, as on node1`
-pub fn retrying_alike(unit: &Unit, other: &str, paint: Paint) -> String {
-    format!("{} ... {}, as on {other}", place(unit), paint.warn("again"))
+/// How many hosts are named at most.
+const NAMED: usize = 5;
+
+/// `etcd node2: start etcd ... FAILED on 2 other hosts as well: node3, node4`
+pub fn as_well(unit: &Unit, alike: Alike, others: &[String], paint: Paint) -> String {
+    let word = match alike {
+        Alike::Failed => paint.bad("FAILED"),
+        Alike::Retried => paint.warn("again"),
+        Alike::Warned => paint.warn("warned"),
+    };
+    let hosts = match others {
+        [one] => format!("{one} as well"),
+        many => {
+            let named = &many[..many.len().min(NAMED)];
+            let more = if many.len() > NAMED { ", ..." } else { "" };
+            let number = many.len();
+            format!("{number} other hosts as well: {}{more}", named.join(", "))
+        }
+    };
+    format!("{} ... {word} on {hosts}", place(unit))
 }
 
 /// `etcd node2: start etcd ... changed (1.2s): it is not running`

@@ -37,7 +37,7 @@ pub(crate) trait Visitor {
 
     /// Asks, before the first node of a turn, whether anything of it is needed. A host that cannot say has failed at that
     /// node.
-    fn look(&self, first: &Work, asked: &[&Work]) -> impl Future<Output = Look>;
+    fn look(&self, first: &Work, asked: &[(NodeIndex, &Work)]) -> impl Future<Output = Look>;
 
     /// The node need not be visited: its turn has nothing to do.
     fn pass(&self, index: NodeIndex, work: &Work);
@@ -81,7 +81,8 @@ pub(crate) async fn drive(
 
 enum Job<'g> {
     Visit(NodeIndex, &'g Work),
-    Look(NodeIndex, &'g Work, Vec<&'g Work>),
+    /// Before the first node of a turn, about what of it is asked.
+    Look(NodeIndex, &'g Work, Vec<(NodeIndex, &'g Work)>),
 }
 
 enum Done {
@@ -160,7 +161,7 @@ impl<'g, V: Visitor> Queue<'g, V> {
         match self.rolls.mode(place) {
             Mode::Absent => {
                 let asked = self.rolls.asked(place).iter();
-                let asked = asked.filter_map(|&node| self.graph.work_at(node));
+                let asked = asked.filter_map(|&node| Some((node, self.graph.work_at(node)?)));
                 let look = Job::Look(index, work, asked.collect());
                 self.rolls.set(place, Mode::Looking);
                 Some(look)

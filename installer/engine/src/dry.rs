@@ -6,6 +6,7 @@ use petgraph::graph::NodeIndex;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::Ahead;
 use crate::drive::{Ended, Skipped, Visitor, drive};
 use crate::graph::{Graph, Work};
 use crate::rolls::Look;
@@ -43,6 +44,7 @@ pub async fn dry_run(
 ) -> Vec<DryNode> {
     let asker = Asker {
         inventory,
+        ahead: Ahead::of(graph),
         states: Mutex::default(),
     };
     drive(graph, jobs, cancel, &asker).await;
@@ -68,20 +70,21 @@ pub async fn dry_run(
 
 struct Asker<'a> {
     inventory: &'a Inventory,
+    ahead: Ahead<'a>,
     states: Mutex<HashMap<NodeIndex, DryState>>,
 }
 
 impl Visitor for Asker<'_> {
     async fn visit(&self, index: NodeIndex, work: &Work) -> Ended {
-        let state = ask(self.inventory, work).await;
+        let state = self.ask(index, work).await;
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.insert(index, state);
         Ended::Succeeded
     }
 
-    async fn look(&self, _: &Work, asked: &[&Work]) -> Look {
-        for work in asked {
-            if ask(self.inventory, work).await != DryState::Satisfied {
+    async fn look(&self, _: &Work, asked: &[(NodeIndex, &Work)]) -> Look {
+        for &(index, work) in asked {
+            if self.ask(index, work).await != DryState::Satisfied {
                 return Look::Open;
             }
         }
@@ -96,23 +99,25 @@ impl Visitor for Asker<'_> {
     fn skip(&self, _: &Work, _: Skipped) {}
 }
 
-async fn ask(inventory: &Inventory, work: &Work) -> DryState {
-    if let Some(slot) = work.step.takes().into_iter().find(|slot| !slot.is_full()) {
-        return DryState::Unknown {
-            because: format!("'{}' is not there yet", slot.name()),
+impl Asker<'_> {
+    async fn ask(&self, index: NodeIndex, work: &Work) -> DryState {
+        if let Some(slot) = work.step.takes().into_iter().find(|slot| !slot.is_full()) {
+            return DryState::Unknown {
+                because: format!("'{}' is not there yet", slot.name()),
+            };
+        }
+        let Some(host) = self.inventory.get(work.host.as_str()) else {
+            return DryState::Unknown {
+                because: format!("no host is called '{}'", work.host),
+            };
         };
-    }
-    let Some(host) = inventory.get(work.host.as_str()) else {
-        return DryState::Unknown {
-            because: format!("no host is called '{}'", work.host),
-        };
-    };
-    let cx = Cx::new(Arc::clone(host), Progress::unseen());
-    match work.step.check(&cx).await {
-        Ok(State::Satisfied) => DryState::Satisfied,
-        Ok(State::Needed(reason)) => DryState::Needed { reason },
-        Err(error) => DryState::Unknown {
-            because: error.to_string(),
-        },
+        let cx = Cx::new(Arc::clone(host), Progress::unseen());
+        match self.ahead.check(index, work, &cx).await {
+            Ok(State::Satisfied) => DryState::Satisfied,
+            Ok(State::Needed(reason)) => DryState::Needed { reason },
+            Err(error) => DryState::Unknown {
+                because: error.to_string(),
+            },
+        }
     }
 }

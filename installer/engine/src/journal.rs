@@ -67,6 +67,11 @@ pub enum Record {
         at: Timestamp,
         key: String,
     },
+    /// A host of a roll has proven to be well after this act.
+    TurnEnded {
+        at: Timestamp,
+        node: String,
+    },
     RunEnded {
         at: Timestamp,
         result: String,
@@ -74,6 +79,16 @@ pub enum Record {
     /// Torn by a crash, or written by another version: whatever it was, something may have been done.
     #[serde(skip)]
     Unreadable,
+}
+
+/// What earlier runs have left to the next.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// What was proven since anything was last touched, by key.
+    pub proven: HashSet<String>,
+    /// What was begun, and not seen to be well afterwards: an act of a roll, if its turn was cut short, and every act that
+    /// has no turn.
+    pub begun: HashSet<String>,
 }
 
 /// The journal cannot be read or written.
@@ -129,19 +144,26 @@ impl Journal {
         Ok(records)
     }
 
-    /// What was proven since anything was last touched, by key.
-    pub fn proven(&self) -> Result<HashSet<String>, JournalError> {
-        let mut proven = HashSet::new();
+    /// What the runs so far have left.
+    pub fn history(&self) -> Result<History, JournalError> {
+        let mut history = History::default();
         for record in Self::read(&self.path)? {
             match record {
-                Record::Began { .. } | Record::Unreadable => proven.clear(),
+                Record::Began { node, .. } => {
+                    history.proven.clear();
+                    history.begun.insert(node);
+                }
+                Record::Unreadable => history.proven.clear(),
                 Record::Proven { key, .. } => {
-                    proven.insert(key);
+                    history.proven.insert(key);
+                }
+                Record::TurnEnded { node, .. } => {
+                    history.begun.remove(&node);
                 }
                 Record::RunStarted { .. } | Record::Ended { .. } | Record::RunEnded { .. } => {}
             }
         }
-        Ok(proven)
+        Ok(history)
     }
 
     /// Appends a record and syncs it, on a thread that may wait for the disk.
@@ -329,7 +351,7 @@ mod tests {
             let key = key.to_owned();
             let journal = Journal::open(&path).unwrap();
             journal.write(&Record::Proven { at, key }).unwrap();
-            journal.proven().unwrap()
+            journal.history().unwrap().proven
         };
         proven("old");
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
@@ -360,7 +382,10 @@ mod tests {
         journal.write(&began).unwrap();
         proven("new");
         journal.write(&record("Done")).unwrap();
-        assert_eq!(journal.proven().unwrap(), HashSet::from(["new".to_owned()]));
+        assert_eq!(
+            journal.history().unwrap().proven,
+            HashSet::from(["new".to_owned()])
+        );
     }
 
     #[test]

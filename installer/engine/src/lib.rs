@@ -7,6 +7,8 @@
 //! Every node goes check → (satisfied | needed because … → apply → check again). What is true is asked of the host;
 //! the [`Journal`] explains afterwards, and decides nothing.
 
+mod ahead;
+mod answers;
 mod drive;
 mod dry;
 mod graph;
@@ -24,10 +26,13 @@ mod slot;
 mod state_file;
 mod step;
 mod tally;
+mod telling;
+mod together;
+mod turns;
 
 pub use dry::{DryNode, DryState, dry_run};
 pub use graph::{Gate, Graph, GraphError, LinkedNode, NodeView};
-pub use journal::{Journal, JournalError, Record};
+pub use journal::{History, Journal, JournalError, Record};
 pub use lock::{Lock, LockError};
 pub use name::Name;
 pub use plan::{Order, Plan, Stage, Task};
@@ -35,7 +40,7 @@ pub use render::tree;
 pub use rolling::{Batch, Rolling, Turn};
 pub use run::{Failure, RunOptions, RunReport, run};
 pub use slot::{Slot, SlotId};
-pub use step::{Cx, Data, Retry, State, Step, StepError, Trace};
+pub use step::{Asks, Cx, Data, Retry, State, Step, StepError, Trace};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

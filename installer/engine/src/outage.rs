@@ -69,7 +69,7 @@ impl Visitor for Outage<'_> {
         Ended::Succeeded
     }
 
-    async fn look(&self, first: &Work, _: &[&Work]) -> Look {
+    async fn look(&self, first: &Work, _: &[(NodeIndex, &Work)]) -> Look {
         if self.is_down(first) {
             Look::Lost
         } else {

@@ -1,17 +1,19 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use event::{Event, Events, Outcome, Progress, RunOutcome, StageOutcome, Unit, UnitId};
+use event::{Event, Events, Outcome, Progress, RunOutcome, UnitId};
 use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::Ahead;
 use crate::drive::{Ended, Skipped, Visitor, drive};
 use crate::graph::{Graph, Work};
 use crate::proofs::Proofs;
 use crate::rolls::Look;
 use crate::tally::Tally;
+use crate::turns::Turns;
 use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError, Trace};
 
 /// How a graph is run.
@@ -56,7 +58,9 @@ pub async fn run(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<RunReport, JournalError> {
-    let proofs = Proofs::of(graph, &options.bundle, &journal.proven()?);
+    let history = journal.history()?;
+    let proofs = Proofs::of(graph, &options.bundle, &history.proven);
+    let turns = Turns::of(graph, &history.begun);
     journal.write(&Record::RunStarted {
         at: Timestamp::now(),
         plan: graph.name.to_string(),
@@ -70,7 +74,8 @@ pub async fn run(
         events,
         // A journal that cannot be written stops the run as Ctrl-C does, without being Ctrl-C.
         stop: cancel.child_token(),
-        tally: Mutex::new(Tally::of(graph, proofs)),
+        tally: Mutex::new(Tally::of(graph, proofs, turns)),
+        ahead: Ahead::of(graph),
     };
     drive(graph, options.jobs, &runner.stop, &runner).await;
 
@@ -101,49 +106,33 @@ pub async fn run(
     })
 }
 
-fn because(graph: &Graph, why: Skipped) -> String {
-    let failed = |cause| {
-        let work = graph.work_at(cause)?;
-        Some(format!(
-            "'{}' failed on {}",
-            work.step.describe(),
-            work.host
-        ))
-    };
-    let (before, cause) = match why {
-        Skipped::Interrupted => return "the run was interrupted".to_owned(),
-        Skipped::Behind(cause) => ("", cause),
-        Skipped::Halted(cause) => ("it is left as it is: ", cause),
-        Skipped::TooFew(cause) => ("it is left as it is, for too few others are up: ", cause),
-    };
-    let failed = failed(cause).unwrap_or_else(|| "something ahead of it failed".to_owned());
-    format!("{before}{failed}")
-}
-
-struct Runner<'a> {
-    graph: &'a Graph,
+pub(crate) struct Runner<'a> {
+    pub(crate) graph: &'a Graph,
     inventory: &'a Inventory,
     options: &'a RunOptions,
     journal: &'a Journal,
-    events: &'a Events,
+    pub(crate) events: &'a Events,
     stop: CancellationToken,
     tally: Mutex<Tally>,
+    ahead: Ahead<'a>,
 }
 
 impl Visitor for Runner<'_> {
-    async fn visit(&self, _: NodeIndex, work: &Work) -> Ended {
+    async fn visit(&self, index: NodeIndex, work: &Work) -> Ended {
         self.unit_of(work, async |id| {
             if self.passes_over(work) {
                 let seen = "as an earlier run has proven it; nothing has changed since";
                 self.events.progress(id, None).seen(seen, None);
                 return Ok(Outcome::Satisfied);
             }
-            self.bring_about(work, id).await
+            let outcome = self.bring_about(index, work, id).await?;
+            self.end_turn(index, work).await?;
+            Ok(outcome)
         })
         .await
     }
 
-    async fn look(&self, first: &Work, asked: &[&Work]) -> Look {
+    async fn look(&self, first: &Work, asked: &[(NodeIndex, &Work)]) -> Look {
         match self.looked(first, asked).await {
             Ok(look) => look,
             Err(error) => {
@@ -154,74 +143,21 @@ impl Visitor for Runner<'_> {
     }
 
     fn pass(&self, _: NodeIndex, work: &Work) {
-        self.begin_stage(work);
-        let unit = self.unit(work);
-        let id = unit.id;
-        self.events.emit(&Event::Started(unit));
-        self.events.emit(&Event::Finished {
-            id,
-            outcome: Outcome::Satisfied,
-            took: Duration::ZERO,
-        });
-        self.end_in_stage(work, &Outcome::Satisfied);
+        self.tell_passed(work);
     }
 
     fn skip(&self, work: &Work, why: Skipped) {
-        self.tally().skipped += 1;
-        self.events.emit(&Event::Skipped {
-            unit: self.unit(work),
-            because: because(self.graph, why),
-        });
-        self.close_in_stage(work, StageOutcome::Skipped);
+        self.tell_skipped(work, why);
     }
 }
 
 impl Runner<'_> {
-    /// Tells how a unit begins and ends, and what came of it.
-    async fn unit_of(
-        &self,
-        work: &Work,
-        act: impl AsyncFnOnce(UnitId) -> Result<Outcome, StepError>,
-    ) -> Ended {
-        self.begin_stage(work);
-        let started = Instant::now();
-        let unit = self.unit(work);
-        let id = unit.id;
-        self.events.emit(&Event::Started(unit));
-        let outcome = match act(id).await {
-            Ok(outcome) => outcome,
-            Err(error) if error.is_interrupted() => Outcome::Interrupted,
-            Err(error) => {
-                let hint = error.hint().map(ToOwned::to_owned);
-                let outcome = Outcome::Failed {
-                    error: error.to_string(),
-                    hint,
-                };
-                self.note_failure(work, error);
-                outcome
-            }
-        };
-        let took = started.elapsed();
-        tracing::info!(node = self.graph.path(work), ?took, ?outcome);
-        self.events.emit(&Event::Finished {
-            id,
-            outcome: outcome.clone(),
-            took,
-        });
-        self.end_in_stage(work, &outcome);
-        match outcome {
-            Outcome::Satisfied | Outcome::Changed { .. } => Ended::Succeeded,
-            Outcome::Failed { .. } => Ended::Failed,
-            Outcome::Interrupted => Ended::Interrupted,
-        }
-    }
-
     /// Asks for a turn whether anything of it is needed, and whether that has to wait for the turn.
-    async fn looked(&self, first: &Work, asked: &[&Work]) -> Result<Look, StepError> {
+    async fn looked(&self, first: &Work, asked: &[(NodeIndex, &Work)]) -> Result<Look, StepError> {
         let mut is_needed = false;
-        for work in asked {
-            is_needed = self.is_needed(work).await.map_err(|error| {
-                let is_first = std::ptr::eq(*work, first);
+        for &(index, work) in asked {
+            is_needed = self.is_needed(index, work).await.map_err(|error| {
+                let is_first = std::ptr::eq(work, first);
                 // It is told of the first step of the turn, which is not what was asked.
                 if is_first {
                     error
@@ -234,9 +170,10 @@ impl Runner<'_> {
             }
         }
         if !is_needed {
-            return Ok(Look::Idle);
+            let is_open = self.tally().turns.is_open(first);
+            return Ok(if is_open { Look::Due } else { Look::Idle });
         }
-        for work in asked.iter().filter(|work| work.is_act()) {
+        for (_, work) in asked.iter().filter(|(_, work)| work.is_act()) {
             let cx = self.cx(work, Progress::unseen())?;
             let path = self.graph.path(work);
             let at_work = async || timed(&path, "look", work.step.at_work(&cx)).await;
@@ -244,13 +181,14 @@ impl Runner<'_> {
                 return Ok(Look::Due);
             }
         }
+        self.tally().turns.is_fresh(first);
         Ok(Look::Fresh)
     }
 
-    async fn is_needed(&self, work: &Work) -> Result<bool, StepError> {
+    async fn is_needed(&self, index: NodeIndex, work: &Work) -> Result<bool, StepError> {
         let cx = self.cx(work, Progress::unseen())?;
         let path = self.graph.path(work);
-        let check = async || timed(&path, "look", work.step.check(&cx)).await;
+        let check = async || timed(&path, "look", self.ahead.check(index, work, &cx)).await;
         let state = self.retried(work, None, check).await?;
         match state {
             State::Satisfied => filled(work.step.as_ref()).map(|()| false),
@@ -276,6 +214,16 @@ impl Runner<'_> {
         self.record(Record::Proven { at, key }).await
     }
 
+    /// Notes that a host of a roll is well after its acts, if that is the last of its turn.
+    async fn end_turn(&self, index: NodeIndex, work: &Work) -> Result<(), StepError> {
+        let acts = self.tally().turns.went_well(self.graph, index, work);
+        for act in acts {
+            let (at, node) = (Timestamp::now(), self.graph.path(act));
+            self.record(Record::TurnEnded { at, node }).await?;
+        }
+        Ok(())
+    }
+
     fn key(&self, work: &Work) -> String {
         Journal::key(
             &self.graph.path(work),
@@ -285,7 +233,12 @@ impl Runner<'_> {
     }
 
     /// check → (satisfied | needed → apply → check again), with the retries that the step allows.
-    async fn bring_about(&self, work: &Work, id: UnitId) -> Result<Outcome, StepError> {
+    async fn bring_about(
+        &self,
+        index: NodeIndex,
+        work: &Work,
+        id: UnitId,
+    ) -> Result<Outcome, StepError> {
         let path = self.graph.path(work);
         if self.options.inject_error.as_deref() == Some(&path) {
             return Err(StepError::new(
@@ -295,7 +248,7 @@ impl Runner<'_> {
         let cx = self.cx(work, self.events.progress(id, work.step.bytes()))?;
         let outcome = self
             .retried(work, Some(id), async || {
-                self.attempt(work, &path, &cx).await
+                self.attempt(index, work, &path, &cx).await
             })
             .await?;
         self.prove(work).await?;
@@ -345,11 +298,19 @@ impl Runner<'_> {
         }
     }
 
-    async fn attempt(&self, work: &Work, path: &str, cx: &Cx) -> Result<Outcome, StepError> {
+    async fn attempt(
+        &self,
+        index: NodeIndex,
+        work: &Work,
+        path: &str,
+        cx: &Cx,
+    ) -> Result<Outcome, StepError> {
         let step = &work.step;
-        let State::Needed(reason) = timed(path, "check", step.check(cx)).await? else {
+        let State::Needed(reason) = timed(path, "check", self.ahead.check(index, work, cx)).await?
+        else {
             return filled(step.as_ref()).map(|()| Outcome::Satisfied);
         };
+        let _doing = self.ahead.doing(work);
         if step.trace() == Trace::Passing {
             return self
                 .apply(step.as_ref(), path, cx)
@@ -357,7 +318,7 @@ impl Runner<'_> {
                 .map(|()| Outcome::Satisfied);
         }
         let (key, node) = (self.key(work), path.to_owned());
-        self.tally().touched += 1;
+        self.tally().touch(work);
         self.record(Record::Began {
             at: Timestamp::now(),
             key: key.clone(),
@@ -397,66 +358,7 @@ impl Runner<'_> {
         })
     }
 
-    fn unit(&self, work: &Work) -> Unit {
-        Unit {
-            id: self.events.next_id(),
-            stage: self.graph.stage_of(work).to_string(),
-            host: Some(work.host.to_string()),
-            title: work.step.describe(),
-            bytes: work.step.bytes(),
-        }
-    }
-
-    fn note_failure(&self, work: &Work, error: StepError) {
-        self.tally().failures.push(Failure {
-            stage: self.graph.stage_of(work).to_string(),
-            host: work.host.to_string(),
-            title: work.step.describe(),
-            error,
-        });
-    }
-
-    fn begin_stage(&self, work: &Work) {
-        let begins = self.tally().begin(self.graph.task_of(work).stage);
-        if begins {
-            self.events.emit(&Event::StageStarted {
-                stage: self.graph.stage_of(work).to_string(),
-            });
-        }
-    }
-
-    fn end_in_stage(&self, work: &Work, outcome: &Outcome) {
-        let outcome = match outcome {
-            Outcome::Satisfied => {
-                self.tally().satisfied += 1;
-                StageOutcome::Satisfied
-            }
-            Outcome::Changed { .. } => {
-                self.tally().changed += 1;
-                StageOutcome::Changed
-            }
-            Outcome::Failed { .. } => StageOutcome::Failed,
-            Outcome::Interrupted => {
-                self.tally().interrupted = true;
-                StageOutcome::Skipped
-            }
-        };
-        self.close_in_stage(work, outcome);
-    }
-
-    fn close_in_stage(&self, work: &Work, outcome: StageOutcome) {
-        let stage = self.graph.task_of(work).stage;
-        let finished = self.tally().close(stage, outcome);
-        if let Some((outcome, took)) = finished {
-            self.events.emit(&Event::StageFinished {
-                stage: self.graph.stage_of(work).to_string(),
-                outcome,
-                took,
-            });
-        }
-    }
-
-    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
+    pub(crate) fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -44,6 +44,11 @@ pub trait Step: Send + Sync {
         Vec::new()
     }
 
+    /// Whom `check` asks.
+    fn asks(&self) -> Asks {
+        Asks::Anybody
+    }
+
     /// Asks the host whether there is anything to do. Changes nothing.
     async fn check(&self, cx: &Cx) -> Result<State, StepError>;
 
@@ -64,6 +69,16 @@ pub trait Step: Send + Sync {
     /// The step that takes away what this one sets up. None where it leaves nothing behind, or nothing that does not go
     /// with something else; so that nobody forgets, nobody is spared to say so.
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>>;
+}
+
+/// Whom a check asks, and so whether it can be made ahead of its turn, together with those of other steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Its own host, of what only acts on that host change: files, units, packages, the kernel. Nothing else follows from it.
+    /// And what `apply` changes is of that host alone.
+    Host,
+    /// The cluster, other hosts, something that changes by itself; or a check that does more than to ask.
+    Anybody,
 }
 
 /// What of a step's work is there after the run.
@@ -104,6 +119,24 @@ impl Cx {
             host,
             progress,
             stop,
+        }
+    }
+
+    /// The same on another host, or on this one in another way.
+    #[must_use]
+    pub(crate) fn on(&self, host: Arc<dyn Host>) -> Self {
+        Self {
+            host,
+            ..self.clone()
+        }
+    }
+
+    /// The same for nobody who watches.
+    #[must_use]
+    pub(crate) fn unseen(self) -> Self {
+        Self {
+            progress: Progress::unseen(),
+            ..self
         }
     }
 

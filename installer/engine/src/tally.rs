@@ -2,9 +2,10 @@ use std::time::{Duration, Instant};
 
 use event::StageOutcome;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Work};
 use crate::proofs::Proofs;
 use crate::run::Failure;
+use crate::turns::Turns;
 use crate::{JournalError, Name};
 
 /// The counts of a run.
@@ -21,6 +22,7 @@ pub(crate) struct Tally {
     /// By position.
     stages: Vec<StageTally>,
     pub(crate) proofs: Proofs,
+    pub(crate) turns: Turns,
 }
 
 struct StageTally {
@@ -30,7 +32,7 @@ struct StageTally {
 }
 
 impl Tally {
-    pub(crate) fn of(graph: &Graph, proofs: Proofs) -> Self {
+    pub(crate) fn of(graph: &Graph, proofs: Proofs, turns: Turns) -> Self {
         let stage = |_: &Name| StageTally {
             open: 0,
             started: None,
@@ -50,7 +52,14 @@ impl Tally {
             journal_error: None,
             stages,
             proofs,
+            turns,
         }
+    }
+
+    /// This is about to be done.
+    pub(crate) fn touch(&mut self, work: &Work) {
+        self.touched += 1;
+        self.turns.begin(work);
     }
 
     /// Whether the stage begins with this.

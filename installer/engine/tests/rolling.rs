@@ -9,7 +9,7 @@ use engine::{
     Batch, Cx, Data, Graph, Inventory, Journal, Plan, Retry, Rolling, RunOptions, RunReport, Stage,
     State, Step, StepError, Task, Turn, run,
 };
-use event::{Event, Events, Sink};
+use event::{Event, Events, RunOutcome, Sink};
 use host::fake::FakeHost;
 use jiff::Timestamp;
 use tokio::sync::Barrier;
@@ -29,6 +29,10 @@ struct World {
     meets: BTreeMap<&'static str, Arc<Barrier>>,
     /// How many are being started now, and how many there were at most.
     starting: (usize, usize),
+    /// The host whose start is the last that a run does.
+    cut_at: Option<&'static str>,
+    /// Ends a run.
+    stop: CancellationToken,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -66,6 +70,18 @@ enum Act {
 struct Part {
     act: Act,
     world: Shared,
+}
+
+/// The operator's machine, which keeps the journal.
+struct Site {
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir }
+    }
 }
 
 impl Part {
@@ -159,6 +175,9 @@ impl Step for Part {
             let mut world = self.world.lock().unwrap();
             world.starting.0 -= 1;
             world.runs.insert(cx.host.name().to_owned(), NEW);
+            if world.cut_at == Some(cx.host.name()) {
+                world.stop.cancel();
+            }
         }
         self.log(cx);
         Ok(())
@@ -193,6 +212,10 @@ struct Ran {
 
 /// Reach every host, roll the kubelet, go on.
 async fn roll(world: &Shared, hosts: &[&str], rolling: Rolling) -> Ran {
+    roll_at(&Site::new(), world, hosts, rolling).await
+}
+
+async fn roll_at(site: &Site, world: &Shared, hosts: &[&str], rolling: Rolling) -> Ran {
     let one = |act| vec![Part::step(act, world)];
     let turn = || {
         Turn::new(Part::step(Act::Start, world))
@@ -214,8 +237,8 @@ async fn roll(world: &Shared, hosts: &[&str], rolling: Rolling) -> Ran {
         ((*name).to_owned(), host)
     };
     let inventory: Inventory = hosts.iter().map(fake).collect();
-    let dir = tempfile::tempdir().unwrap();
-    let path = Utf8Path::from_path(dir.path()).unwrap().join("journal");
+    let path = Utf8Path::from_path(site.dir.path()).unwrap();
+    let path = path.join("journal");
     let journal = Journal::open(&path).unwrap();
     let options = RunOptions {
         bundle: "digest".into(),
@@ -224,6 +247,7 @@ async fn roll(world: &Shared, hosts: &[&str], rolling: Rolling) -> Ran {
     };
     let skips = Arc::new(Skips::default());
     let (events, cancel) = (Events::to(vec![skips.clone()]), CancellationToken::new());
+    world.lock().unwrap().stop = cancel.clone();
     let report = run(&graph, &inventory, &options, &journal, &events, &cancel)
         .await
         .unwrap();
@@ -322,4 +346,52 @@ async fn a_host_that_is_down_counts_only_where_so_many_are_needed() {
     assert!(ran.log.is_empty(), "{:?}", ran.log);
     let why = "drain on a: it is left as it is, for too few others are up: 'reach' failed on c";
     assert!(ran.skips.iter().any(|skip| skip == why), "{:?}", ran.skips);
+}
+
+/// Ended between the start of a host's kubelet and what proves it to be well.
+async fn cut_short(site: &Site, world: &Shared) {
+    world.lock().unwrap().cut_at = Some("b");
+    let cut = roll_at(site, world, &THREE, Rolling::new(Batch::One)).await;
+    assert_eq!(cut.report.outcome, RunOutcome::Interrupted);
+    assert_eq!(cut.log.last().unwrap(), "start b");
+    world.lock().unwrap().cut_at = None;
+}
+
+#[tokio::test]
+async fn what_was_started_and_not_proven_is_proven_by_the_next_run() {
+    let (site, world) = (Site::new(), world(&THREE, Some(1)));
+    cut_short(&site, &world).await;
+    world.lock().unwrap().dies = vec!["b"];
+    for _ in 0..2 {
+        let next = roll_at(&site, &world, &THREE, Rolling::new(Batch::One)).await;
+        let failed: Vec<_> = next.report.failures.iter().map(|f| &*f.host).collect();
+        assert_eq!(failed, ["b"]);
+        assert_eq!(world.lock().unwrap().runs["c"], 1, "c is touched after b");
+    }
+    world.lock().unwrap().dies.clear();
+    let next = roll_at(&site, &world, &THREE, Rolling::new(Batch::One)).await;
+    assert!(next.report.failures.is_empty());
+    let of_b = next.log.iter().position(|entry| entry == "uncordon b");
+    let of_c = next.log.iter().position(|entry| entry == "drain c");
+    assert!(of_b.unwrap() < of_c.unwrap(), "{:?}", next.log);
+}
+
+#[tokio::test]
+async fn who_has_proven_to_be_well_is_not_asked_again() {
+    let (site, world) = (Site::new(), world(&THREE, Some(1)));
+    let first = roll_at(&site, &world, &THREE, Rolling::new(Batch::One)).await;
+    assert!(first.report.failures.is_empty());
+    // It would be told if it were asked.
+    world.lock().unwrap().dies = THREE.to_vec();
+    let second = roll_at(&site, &world, &THREE, Rolling::new(Batch::One)).await;
+    assert!(second.report.failures.is_empty());
+}
+
+#[tokio::test]
+async fn what_disturbed_nobody_needs_no_proof_later() {
+    let (site, world) = (Site::new(), world(&THREE, None));
+    roll_at(&site, &world, &THREE, Rolling::new(Batch::One)).await;
+    world.lock().unwrap().dies = THREE.to_vec();
+    let second = roll_at(&site, &world, &THREE, Rolling::new(Batch::One)).await;
+    assert!(second.report.failures.is_empty());
 }

@@ -101,6 +101,12 @@ impl Command {
     pub fn limit(&self) -> Duration {
         self.timeout
     }
+
+    /// Whether it can be asked together with others: by root, of itself.
+    #[must_use]
+    pub fn is_question(&self) -> bool {
+        self.privilege == Privilege::Root && self.stdin.is_none()
+    }
 }
 
 impl fmt::Debug for Command {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Cgroup, Command, Disk, Facts, FileAttrs, Host, HostError, Output, Owner, Privilege, Redactor,
-    Source,
+    Source, quote, read,
 };
 
 /// A file on a fake machine.
@@ -46,6 +46,9 @@ struct State {
     faults: Vec<Fault>,
     down: bool,
     transcript: String,
+    round_trips: usize,
+    /// It has told what it is, once and for all.
+    has_told: bool,
 }
 
 /// A fault that waits for its moment.
@@ -157,6 +160,41 @@ impl FakeHost {
         self.state().transcript.clone()
     }
 
+    /// How often somebody waited for an answer.
+    #[must_use]
+    pub fn round_trips(&self) -> usize {
+        self.state().round_trips
+    }
+
+    /// What the machine says to a command.
+    fn answer(&self, state: &mut State, command: &Command) -> Result<Output, HostError> {
+        if let Some(path) = read::asked(command.text()) {
+            let mut files = state.files.iter();
+            let file = files.find(|(at, _)| quote(at.as_str()) == path);
+            return Ok(read::answer(file.map(|(_, file)| file.bytes.to_vec())));
+        }
+        self.say(state, &told(command));
+        if let Some(error) = self.fault(state, command.text()) {
+            return Err(error);
+        }
+        let answered = state
+            .answers
+            .iter_mut()
+            .find_map(|answer| answer(command, &mut state.files));
+        let silence = Output {
+            status: 0,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        };
+        let result = answered.unwrap_or(Ok(silence));
+        match &result {
+            Ok(output) if output.ok() => {}
+            Ok(output) => self.say(state, &format!("= {}", output.status)),
+            Err(error) => self.say(state, &format!("= {error}")),
+        }
+        result
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -208,26 +246,17 @@ impl Host for FakeHost {
 
     async fn run(&self, command: &Command) -> Result<Output, HostError> {
         let state = &mut *self.state();
-        self.say(state, &told(command));
-        if let Some(error) = self.fault(state, command.text()) {
-            return Err(error);
-        }
-        let answered = state
-            .answers
-            .iter_mut()
-            .find_map(|answer| answer(command, &mut state.files));
-        let silence = Output {
-            status: 0,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-        };
-        let result = answered.unwrap_or(Ok(silence));
-        match &result {
-            Ok(output) if output.ok() => {}
-            Ok(output) => self.say(state, &format!("= {}", output.status)),
-            Err(error) => self.say(state, &format!("= {error}")),
-        }
-        result
+        state.round_trips += 1;
+        self.answer(state, command)
+    }
+
+    async fn ask(&self, questions: &[Command]) -> Result<Vec<Output>, HostError> {
+        let state = &mut *self.state();
+        state.round_trips += 1;
+        let answers = questions
+            .iter()
+            .map(|question| self.answer(state, question));
+        answers.collect()
     }
 
     async fn upload(
@@ -247,6 +276,7 @@ impl Host for FakeHost {
                 .into(),
         };
         let state = &mut *self.state();
+        state.round_trips += 1;
         let Owner { user, group } = &attrs.owner;
         let digest = hex::encode(&Sha256::digest(&bytes)[..6]);
         let (mode, length) = (attrs.mode, bytes.len());
@@ -269,6 +299,7 @@ impl Host for FakeHost {
 
     async fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
         let state = &mut *self.state();
+        state.round_trips += 1;
         if let Some(error) = self.fault(state, path.as_str()) {
             return Err(error);
         }
@@ -276,7 +307,11 @@ impl Host for FakeHost {
     }
 
     async fn facts(&self) -> Result<Arc<Facts>, HostError> {
-        let fault = self.fault(&mut self.state(), "facts");
+        let state = &mut *self.state();
+        if !std::mem::replace(&mut state.has_told, true) {
+            state.round_trips += 1;
+        }
+        let fault = self.fault(state, "facts");
         fault.map_or_else(|| Ok(self.facts.clone()), Err)
     }
 }

@@ -116,6 +116,11 @@ impl Host for FirstOf {
         self.judged(result).await
     }
 
+    async fn ask(&self, questions: &[Command]) -> Result<Vec<crate::Output>, HostError> {
+        let result = self.choice().await?.ask(questions).await;
+        self.judged(result).await
+    }
+
     async fn facts(&self) -> Result<Arc<Facts>, HostError> {
         let result = self.choice().await?.facts().await;
         self.judged(result).await

@@ -12,6 +12,7 @@ pub mod fake;
 mod first_of;
 pub mod local;
 mod probe;
+mod questions;
 mod read;
 mod recorded;
 mod redact;
@@ -31,6 +32,7 @@ pub use command::{Command, Output, Privilege, quote};
 pub use error::HostError;
 pub use facts::{Cgroup, Disk, Facts};
 pub use first_of::FirstOf;
+pub use read::{command as reading, contents as content};
 pub use recorded::Recorded;
 pub use redact::Redactor;
 pub use upload::{FileAttrs, Owner, Source};
@@ -57,6 +59,16 @@ pub trait Host: Send + Sync {
 
     /// The bytes of a small file; none if there is no such file.
     async fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError>;
+
+    /// Runs commands that are questions ([`Command::is_question`]) one after another, in one round trip where the host can do
+    /// that. Each is answered as if it had been asked alone.
+    async fn ask(&self, questions: &[Command]) -> Result<Vec<Output>, HostError> {
+        let mut answers = Vec::with_capacity(questions.len());
+        for question in questions {
+            answers.push(self.run(question).await?);
+        }
+        Ok(answers)
+    }
 
     /// What the machine is. Gathered once per connection.
     async fn facts(&self) -> Result<Arc<Facts>, HostError>;

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use crate::exec::{self, Collector, Input, Limit};
 use crate::transfer::Transfer;
 use crate::{
-    Command, Facts, FileAttrs, Host, HostError, Output, Privilege, Redactor, Source, probe, read,
-    shell,
+    Command, Facts, FileAttrs, Host, HostError, Output, Privilege, Redactor, Source, probe,
+    questions, read, shell,
 };
 
 /// The machine that kubexm itself runs on. Root is had by being root, or by a sudo that asks for nothing.
@@ -187,6 +187,10 @@ impl Host for LocalHost {
 
     async fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
         read::contents(path, self.run(&read::command(path)).await?)
+    }
+
+    async fn ask(&self, questions: &[Command]) -> Result<Vec<Output>, HostError> {
+        questions::ask(self, questions, &self.redactor).await
     }
 
     async fn facts(&self) -> Result<Arc<Facts>, HostError> {

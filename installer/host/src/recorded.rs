@@ -185,6 +185,20 @@ impl<H: Host> Host for Recorded<H> {
         result
     }
 
+    async fn ask(&self, questions: &[Command]) -> Result<Vec<Output>, HostError> {
+        let begun = now();
+        let result = self.host.ask(questions).await;
+        let what = format!("root: {} questions at once", questions.len());
+        self.note(what, begun, &result, |answers| {
+            let each = questions.iter().zip(answers);
+            let told =
+                each.map(|(question, answer)| format!("{}: {}", answer.status, question.brief()));
+            told.collect::<Vec<_>>().join("\n")
+        })
+        .await;
+        result
+    }
+
     async fn facts(&self) -> Result<Arc<Facts>, HostError> {
         let facts = self.host.facts().await?;
         if let Ok(text) = serde_json::to_vec_pretty(&*facts) {
@@ -276,6 +290,20 @@ mod tests {
         let facts = fs::read(kept.path("node1/facts.json")).unwrap();
         let facts: Facts = serde_json::from_slice(&facts).unwrap();
         assert_eq!(facts.hostname, "node1");
+    }
+
+    #[tokio::test]
+    async fn questions_that_come_together_are_told_as_one() {
+        let kept = Kept::new();
+        let host = kept.host(FakeHost::new("node1").on("is-active", 3, "inactive"));
+        let questions = ["is-active etcd", "stat /etc/etcd"];
+        let questions = questions.map(|text| Command::script(text).as_root());
+        host.ask(&questions).await.unwrap();
+        insta::assert_snapshot!(kept.log("node1/log"), @r"
+        root: 2 questions at once
+            3: is-active etcd
+            0: stat /etc/etcd
+        ");
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ use crate::exec::{Input, Limit};
 use crate::transfer::Transfer;
 use crate::{
     Command, Facts, FileAttrs, Host, HostError, Output, Privilege, Redactor, Source, Way, probe,
-    read,
+    questions, read,
 };
 use connection::{Connection, Footing, Tunnel};
 use session::Session;
@@ -222,6 +222,10 @@ impl Host for SshHost {
 
     async fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
         read::contents(path, self.run(&read::command(path)).await?)
+    }
+
+    async fn ask(&self, questions: &[Command]) -> Result<Vec<Output>, HostError> {
+        questions::ask(self, questions, &self.options.redactor).await
     }
 
     async fn facts(&self) -> Result<Arc<Facts>, HostError> {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 
 /// One act that is another on systems with dpkg than on systems with RPM: paths and names differ. Which it is, the host
 /// says. Both have a counterpart, or neither has.
@@ -34,6 +34,13 @@ impl Step for ByFormat {
         let both = [&self.deb, &self.rpm];
         let both = both.map(|step| format!("{}\n{}", step.id(), step.inputs()));
         both.join("\n")
+    }
+
+    fn asks(&self) -> Asks {
+        match (self.deb.asks(), self.rpm.asks()) {
+            (Asks::Host, Asks::Host) => Asks::Host,
+            _ => Asks::Anybody,
+        }
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::FileAttrs;
 
 use crate::MakeDirectory;
@@ -37,6 +37,10 @@ impl Step for DataDirectory {
 
     fn inputs(&self) -> String {
         self.directory().inputs()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

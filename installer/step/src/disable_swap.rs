@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
@@ -26,6 +26,10 @@ impl Step for DisableSwap {
 
     fn describe(&self) -> String {
         "turn swap off".to_owned()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Source, quote};
 
 use crate::image_archive::{ImageArchives, NodeImage, file_name};
@@ -110,6 +110,10 @@ impl Step for ImportImages {
 
     fn bytes(&self) -> Option<u64> {
         Some(self.images.iter().map(|image| image.size).sum())
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

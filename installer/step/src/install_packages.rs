@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, State, Step, StepError};
+use engine::{Asks, Cx, Data, Retry, State, Step, StepError};
 
 use crate::RemovePackages;
 use crate::packages::{self, Amiss, RepositoryFile, SystemPackages};
@@ -90,6 +90,10 @@ impl Step for InstallPackages {
             attempts: 5,
             ..Retry::NETWORK
         }
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

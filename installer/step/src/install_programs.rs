@@ -4,7 +4,7 @@ use std::sync::Arc;
 use artifact::Sha256;
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 
 use crate::TakeBack;
@@ -105,6 +105,10 @@ impl Step for InstallPrograms {
         let sizes =
             |programs: &Vec<LocalProgram>| programs.iter().map(|program| program.size).sum();
         self.by_machine.values().map(sizes).max()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

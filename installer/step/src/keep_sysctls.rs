@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::FileAttrs;
 use templates::{Sysctls, Template};
 
@@ -69,6 +69,10 @@ impl Step for KeepSysctls {
 
     fn inputs(&self) -> String {
         format!("{:?}", self.settings)
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

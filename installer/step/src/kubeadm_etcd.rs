@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, Output};
 use serde::Deserialize;
 
@@ -165,6 +165,10 @@ impl Step for KubeadmEtcd {
 
     fn inputs(&self) -> String {
         self.port.to_string()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
+use engine::{Asks, Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
 use host::Command;
 
 use crate::kubeadm::{NOTES, exclusive, note_kubelet, run, without_signed};
@@ -188,6 +188,10 @@ impl Step for KubeadmJoin {
             attempts: 8,
             first_delay: Duration::from_secs(15),
         }
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

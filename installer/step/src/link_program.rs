@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
@@ -28,6 +28,10 @@ impl Step for LinkProgram {
 
     fn inputs(&self) -> String {
         self.target.to_owned()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
@@ -77,6 +77,10 @@ impl Step for LoadModules {
     fn describe(&self) -> String {
         let names: Vec<&str> = self.modules.iter().map(|module| module.name).collect();
         format!("load kernel modules {}", names.join(", "))
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs};
 
 use crate::TakeBack;
@@ -45,6 +45,10 @@ impl Step for MakeDirectory {
 
     fn inputs(&self) -> String {
         self.wanted()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

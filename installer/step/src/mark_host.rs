@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs};
 
 use crate::before;
@@ -40,6 +40,10 @@ impl Step for MarkHost {
 
     fn inputs(&self) -> String {
         self.file().inputs()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

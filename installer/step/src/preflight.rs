@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8Path;
-use engine::{Cx, Data, Slot, State, Step, StepError};
+use engine::{Asks, Cx, Data, Slot, State, Step, StepError};
 use ipnet::IpNet;
 
 use crate::KernelModule;
@@ -216,29 +216,45 @@ impl Step for SurveyHost {
         "look at the host: access, system, clock, space, ports, kernel, leftovers".to_owned()
     }
 
+    fn asks(&self) -> Asks {
+        Asks::Host
+    }
+
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let facts = cx.host.facts().await?;
-        let marker = cx.host.read(MARKER.into()).await?;
+        let wanted = &self.requirements;
+        // Side by side, so that all of it can be asked at once.
+        let (marker, seen, lacks, packages, distant, outside, guards, shared) = tokio::try_join!(
+            async { Ok(cx.host.read(MARKER.into()).await?) },
+            observed::look(cx, wanted),
+            ask::find_lacks(cx, wanted, &facts),
+            packages::find_lacks(cx, wanted, &facts),
+            ask::find_distant(cx, wanted),
+            shared::find_outside(cx, wanted),
+            guards::look(cx, wanted),
+            shared::look(cx, wanted, &facts),
+        )?;
         let marker = marker.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-        let seen = observed::look(cx, &self.requirements).await?;
-        let mut findings = judge::judge_facts(&self.requirements, &facts);
-        findings.extend(kernel::judge(&self.requirements, &facts));
-        findings.extend(disks::judge_noexec(&self.requirements, &facts, &seen));
-        findings.extend(disks::judge_overlay(&self.requirements, &seen));
-        findings.extend(routes::judge(&self.requirements, &seen));
-        findings.extend(names::judge(&self.requirements, &seen));
-        findings.extend(ask::find_lacks(cx, &self.requirements, &facts).await?);
-        findings.extend(packages::find_lacks(cx, &self.requirements, &facts).await?);
-        findings.extend(ask::find_distant(cx, &self.requirements).await?);
-        findings.extend(shared::find_outside(cx, &self.requirements).await?);
-        let guards = guards::look(cx, &self.requirements).await?;
+        let mut findings = judge::judge_facts(wanted, &facts);
+        findings.extend(kernel::judge(wanted, &facts));
+        findings.extend(disks::judge_noexec(wanted, &facts, &seen));
+        findings.extend(disks::judge_overlay(wanted, &seen));
+        findings.extend(routes::judge(wanted, &seen));
+        findings.extend(names::judge(wanted, &seen));
+        for found in [lacks, packages, distant, outside] {
+            findings.extend(found);
+        }
         findings.extend_from_slice(&guards.findings);
-        let shared = shared::look(cx, &self.requirements, &facts).await?;
         match marker {
             Some(cluster) if cluster == self.requirements.cluster => {
-                findings.extend(authorities::find_replaced(cx, &self.requirements).await?);
-                findings.extend(running::find_changed(cx, &self.requirements).await?);
-                findings.extend(running::find_other_version(cx, &self.requirements).await?);
+                let (replaced, changed, other) = tokio::try_join!(
+                    authorities::find_replaced(cx, wanted),
+                    running::find_changed(cx, wanted),
+                    running::find_other_version(cx, wanted),
+                )?;
+                for found in [replaced, changed, other] {
+                    findings.extend(found);
+                }
             }
             Some(cluster) => findings.push(Finding::new(
                 format!("it belongs to the cluster '{cluster}' ({MARKER})"),

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
+use engine::{Asks, Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::Command;
 
 use crate::shell::{ask, must, refused};
@@ -39,6 +39,10 @@ impl Step for PullSandboxImage {
 
     fn takes(&self) -> Vec<SlotId> {
         self.pushed.iter().map(Slot::id).collect()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

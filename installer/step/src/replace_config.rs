@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, SlotId, State, Step, StepError};
+use engine::{Asks, Cx, Data, SlotId, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 
 use crate::before::{self, Former};
@@ -51,6 +51,10 @@ impl Step for ReplaceConfig {
 
     fn takes(&self) -> Vec<SlotId> {
         self.content.takes()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

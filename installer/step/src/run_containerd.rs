@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 
 use crate::before::{self, Former};
 use crate::{RemoveContainers, RunService};
@@ -66,6 +66,10 @@ impl Step for RunContainerd {
 
     fn inputs(&self) -> String {
         self.service.inputs()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 
 use crate::RunService;
 use crate::etcdctl::{EtcdCluster, EtcdPeer, JOURNAL_OF_EACH};
@@ -143,6 +143,10 @@ impl Step for RunEtcd {
 
     fn inputs(&self) -> String {
         self.service.inputs()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

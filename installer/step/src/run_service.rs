@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, HostError};
 
 use crate::TakeBack;
@@ -120,6 +120,10 @@ impl Step for RunService {
 
     fn inputs(&self) -> String {
         format!("{:?}", self.reads)
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

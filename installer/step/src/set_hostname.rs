@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
@@ -29,6 +29,10 @@ impl Step for SetHostname {
 
     fn inputs(&self) -> String {
         self.name.clone()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

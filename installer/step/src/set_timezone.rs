@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
@@ -44,6 +44,10 @@ impl Step for SetTimezone {
     }
 
     /// By what the link says: zones have several names, and behind each is the same file.
+    fn asks(&self) -> Asks {
+        Asks::Host
+    }
+
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let script = format!(
             "readlink -m {LINK}; readlink -m {}; cat {NAME} 2>/dev/null; true",

@@ -4,7 +4,7 @@ use artifact::Sha256;
 use async_trait::async_trait;
 use bytes::Bytes;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, SlotId, State, Step, StepError};
+use engine::{Asks, Cx, Data, SlotId, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 
 use crate::TakeBack;
@@ -95,6 +95,10 @@ impl Step for UploadFile {
 
     fn takes(&self) -> Vec<SlotId> {
         self.content.takes()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

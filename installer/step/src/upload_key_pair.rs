@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Owner, Source};
 
 use crate::before::{self, Former};
@@ -62,6 +62,10 @@ impl Step for UploadKeyPair {
 
     fn inputs(&self) -> String {
         self.from.certificate().to_string()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 use time::OffsetDateTime;
 use x509_parser::pem::Pem;
@@ -44,6 +44,10 @@ impl Step for ProveCertificates {
 
     fn describe(&self) -> String {
         "certificates are valid".to_owned()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
