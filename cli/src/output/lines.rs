@@ -6,6 +6,7 @@ use std::time::Duration;
 use event::{Event, Outcome, Sink, Unit, UnitId};
 use jiff::Timestamp;
 
+use super::repeats::{News, Repeats};
 use super::{Paint, wording};
 
 /// How much a log tells.
@@ -27,19 +28,14 @@ pub struct Lines<W> {
 
 struct State<W> {
     out: W,
-    running: HashMap<UnitId, Running>,
+    running: HashMap<UnitId, Unit>,
     /// What goes on, by stage and host.
     spans: BTreeMap<(String, String), Span>,
-    /// What was told in full, and of which host.
-    told: HashMap<Said, String>,
+    repeats: Repeats,
 }
 
-struct Running {
-    unit: Unit,
-    tries: u32,
-    /// Why it was tried again the last time.
-    why: Option<String>,
-}
+/// A wait that ends before is not worth a line.
+const LONG: Duration = Duration::from_secs(10);
 
 /// A stage on a host.
 struct Span {
@@ -48,20 +44,6 @@ struct Span {
     running: u64,
     changed: u64,
     steps: u64,
-}
-
-/// A trouble as it would be on any host.
-#[derive(PartialEq, Eq, Hash)]
-struct Said {
-    kind: Kind,
-    title: String,
-    error: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
-    Retry,
-    Failure,
 }
 
 impl<W> Lines<W> {
@@ -73,7 +55,7 @@ impl<W> Lines<W> {
                 out,
                 running: HashMap::new(),
                 spans: BTreeMap::new(),
-                told: HashMap::new(),
+                repeats: Repeats::default(),
             }),
         }
     }
@@ -101,7 +83,8 @@ impl<W> State<W> {
                 None
             }
             Event::Finished { id, outcome, took } => {
-                let unit = self.running.remove(id)?.unit;
+                let unit = self.running.remove(id)?;
+                self.repeats.ended(*id);
                 Some(wording::finished(&unit, outcome, *took, paint))
             }
             Event::Retrying {
@@ -110,14 +93,26 @@ impl<W> State<W> {
                 error,
                 delay,
             } => {
-                let unit = &self.running.get(id)?.unit;
+                let unit = self.running.get(id)?;
+                let error = match self.repeats.retried(unit, error) {
+                    News::None => "as before",
+                    News::New | News::As(_) => error,
+                };
                 Some(wording::retrying(unit, *attempt, error, *delay, paint))
+            }
+            Event::Waiting {
+                id,
+                for_what,
+                waited,
+            } if *waited >= LONG => {
+                let unit = self.running.get(id)?;
+                Some(wording::waiting(unit, for_what, *waited, paint))
             }
             Event::Seen {
                 id,
                 warning: Some(warning),
                 ..
-            } => Some(wording::doubt(&self.running.get(id)?.unit, warning, paint)),
+            } => Some(wording::doubt(self.running.get(id)?, warning, paint)),
             other => wording::remark(other, paint),
         }
     }
@@ -131,13 +126,11 @@ impl<W> State<W> {
                 ended
             }
             Event::Finished { id, outcome, took } => {
-                let Some(running) = self.running.remove(id) else {
+                let Some(unit) = self.running.remove(id) else {
                     return Vec::new();
                 };
-                self.count(&running.unit, outcome, at);
-                self.end(&running, outcome, *took, paint)
-                    .into_iter()
-                    .collect()
+                self.count(&unit, outcome, at);
+                self.end(&unit, outcome, *took, paint).into_iter().collect()
             }
             Event::Retrying {
                 id,
@@ -162,12 +155,7 @@ impl<W> State<W> {
     }
 
     fn begin(&mut self, unit: &Unit) {
-        let running = Running {
-            unit: unit.clone(),
-            tries: 1,
-            why: None,
-        };
-        self.running.insert(unit.id, running);
+        self.running.insert(unit.id, unit.clone());
     }
 
     /// A host that begins another stage has ended those before, unless something of them still runs there.
@@ -210,26 +198,23 @@ impl<W> State<W> {
     /// What is said of the end of a unit: work on a host that went well is counted.
     fn end(
         &mut self,
-        Running { unit, tries, .. }: &Running,
+        unit: &Unit,
         outcome: &Outcome,
         took: Duration,
         paint: Paint,
     ) -> Option<String> {
+        let tries = self.repeats.ended(unit.id);
         let text = match (outcome, &unit.host) {
             (Outcome::Failed { error, .. }, Some(host)) => {
-                match self.told_of(Kind::Failure, unit, host, error) {
+                match self.repeats.failed(unit, host, error) {
                     Some(other) => wording::failed_alike(unit, &other, took, paint),
                     None => wording::finished(unit, outcome, took, paint),
                 }
             }
-            (Outcome::Satisfied | Outcome::Changed { .. }, Some(_)) if *tries == 1 => return None,
+            (Outcome::Satisfied | Outcome::Changed { .. }, Some(_)) if tries == 1 => return None,
             _ => wording::finished(unit, outcome, took, paint),
         };
-        Some(if *tries > 1 {
-            format!("{text}\n    tried {tries} times")
-        } else {
-            text
-        })
+        Some(wording::tried(text, tries))
     }
 
     fn again(
@@ -240,32 +225,12 @@ impl<W> State<W> {
         delay: Duration,
         paint: Paint,
     ) -> Option<String> {
-        let running = self.running.get_mut(&id)?;
-        running.tries += 1;
-        if running.why.as_deref() == Some(error) {
-            return None;
+        let unit = self.running.get(&id)?;
+        match self.repeats.retried(unit, error) {
+            News::None => None,
+            News::As(other) => Some(wording::retrying_alike(unit, &other, paint)),
+            News::New => Some(wording::retrying(unit, attempt, error, delay, paint)),
         }
-        running.why = Some(error.to_owned());
-        let unit = running.unit.clone();
-        let host = unit.host.as_deref().unwrap_or_default();
-        Some(match self.told_of(Kind::Retry, &unit, host, error) {
-            Some(other) if other != host => wording::retrying_alike(&unit, &other, paint),
-            _ => wording::retrying(&unit, attempt, error, delay, paint),
-        })
-    }
-
-    /// The host of which the same was told before; otherwise it is this one from now on.
-    fn told_of(&mut self, kind: Kind, unit: &Unit, host: &str, error: &str) -> Option<String> {
-        let said = Said {
-            kind,
-            title: wording::of_any_host(&unit.title, Some(host)),
-            error: wording::of_any_host(error, Some(host)),
-        };
-        let before = self.told.get(&said).cloned();
-        if before.is_none() {
-            self.told.insert(said, host.to_owned());
-        }
-        before
     }
 }
 

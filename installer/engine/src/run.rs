@@ -147,8 +147,13 @@ impl Visitor for Runner<'_> {
         match self.looked(act).await {
             Ok(look) => look,
             Err(error) => {
+                let interrupted = error.is_interrupted();
                 self.unit_of(first, async |_| Err(error)).await;
-                Look::Lost
+                if interrupted {
+                    Look::Interrupted
+                } else {
+                    Look::Lost
+                }
             }
         }
     }
@@ -222,10 +227,12 @@ impl Runner<'_> {
         let cx = self.cx(act, Progress::unseen())?;
         let step = act.step.as_ref();
         self.retried(act, None, async || {
-            if let State::Satisfied = timed(&path, "look", step.check(&cx)).await? {
+            let asked = cx.unless_stopped(step.check(&cx));
+            if let State::Satisfied = timed(&path, "look", asked).await? {
                 return filled(step).map(|()| Look::Idle);
             }
-            let at_work = timed(&path, "look", step.at_work(&cx)).await?;
+            let asked = cx.unless_stopped(step.at_work(&cx));
+            let at_work = timed(&path, "look", asked).await?;
             Ok(if at_work { Look::Due } else { Look::Fresh })
         })
         .await
@@ -309,7 +316,9 @@ impl Runner<'_> {
                     }
                     tokio::select! {
                         () = tokio::time::sleep(delay) => delay = retry.next_delay(delay),
-                        () = self.stop.cancelled() => return Err(error),
+                        () = self.stop.cancelled() => {
+                            return Err(StepError::interrupted(&error.to_string()));
+                        }
                     }
                 }
                 ended => return ended,
@@ -320,7 +329,8 @@ impl Runner<'_> {
 
     async fn attempt(&self, work: &Work, path: &str, cx: &Cx) -> Result<Outcome, StepError> {
         let step = &work.step;
-        let State::Needed(reason) = timed(path, "check", step.check(cx)).await? else {
+        let asked = cx.unless_stopped(step.check(cx));
+        let State::Needed(reason) = timed(path, "check", asked).await? else {
             return filled(step.as_ref()).map(|()| Outcome::Satisfied);
         };
         if step.trace() == Trace::Passing {

@@ -149,10 +149,10 @@ pub use packages::{LocalPackage, RepositoryFile, SystemPackages};
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use pod_network::PodNetwork;
 pub use preflight::{
-    Bringer, CgroupV1, Eviction, FOUNDATION, Finding, Held, Identity, JudgeSurveys, KeptAuthority,
-    KernelSince, Leftover, MARKER, Memory, Neighbour, Observed, Port, Program, ProgramFeature,
-    Requirements, Rival, SelinuxBoolean, SharedAddress, SiteName, Socket, Space, Survey,
-    SurveyHost, System,
+    Bringer, CgroupV1, Directory, Eviction, FOUNDATION, Finding, Held, Identity, JudgeSurveys,
+    KeptAuthority, KernelSince, Leftover, MARKER, Memory, Neighbour, Observed, Port, Program,
+    ProgramFeature, Requirements, Rival, SelinuxBoolean, SharedAddress, SiteName, Socket, Space,
+    Survey, SurveyHost, System,
 };
 pub use prepare_vrrp::{PrepareVrrp, Vrrp};
 pub use promote_etcd_member::PromoteEtcdMember;

@@ -8,6 +8,7 @@ mod guards;
 mod judge;
 mod kernel;
 mod names;
+mod network;
 mod observed;
 mod others;
 mod packages;
@@ -34,6 +35,7 @@ pub use disks::Eviction;
 pub use guards::SelinuxBoolean;
 pub use kernel::{CgroupV1, KernelSince};
 pub use names::SiteName;
+pub use network::Directory;
 pub use observed::Observed;
 pub use others::{Rival, Socket};
 pub use shared::{Held, SharedAddress};
@@ -55,6 +57,9 @@ pub struct Requirements {
     /// The operating systems that kubexm supports.
     pub systems: Vec<System>,
     pub ports: Vec<Port>,
+    /// The same of UDP.
+    pub datagram_ports: Vec<Port>,
+    pub directories: Vec<Directory>,
     pub space: Vec<Space>,
     /// Directories that programs are run from.
     pub executable: Vec<String>,
@@ -110,7 +115,7 @@ pub struct System {
     pub since: (u32, u32),
 }
 
-/// A TCP port and what will listen on it.
+/// A port and what will listen on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {
     pub number: u16,
@@ -225,6 +230,7 @@ impl Step for SurveyHost {
         findings.extend(kernel::judge(&self.requirements, &facts));
         findings.extend(disks::judge_noexec(&self.requirements, &facts, &seen));
         findings.extend(disks::judge_overlay(&self.requirements, &seen));
+        findings.extend(network::judge_directories(&self.requirements, &seen));
         findings.extend(routes::judge(&self.requirements, &seen));
         findings.extend(names::judge(&self.requirements, &seen));
         findings.extend(ask::find_lacks(cx, &self.requirements, &facts).await?);
@@ -248,6 +254,7 @@ impl Step for SurveyHost {
                 // On a cluster that works it does let them through.
                 guards::warn(cx, &guards);
                 findings.extend(judge::judge_ports(&self.requirements, &facts));
+                findings.extend(network::judge_datagram_ports(&self.requirements, &seen));
                 findings.extend(disks::judge_space(&self.requirements, &facts, &seen));
                 findings.extend(others::judge_rivals(&self.requirements, &seen));
                 findings.extend(shared::judge_held(&shared));
