@@ -227,6 +227,16 @@ impl Retry {
         (delay * 2).min(Self::LONGEST_DELAY.max(self.first_delay))
     }
 
+    /// How long it takes until the last attempt, by the delays alone.
+    #[must_use]
+    pub fn total(self) -> Duration {
+        let delays = std::iter::successors(Some(self.first_delay), |delay| {
+            Some(self.next_delay(*delay))
+        });
+        let delays = delays.take(self.attempts.saturating_sub(1) as usize);
+        delays.sum()
+    }
+
     /// Every step crosses a network.
     pub const NETWORK: Self = Self {
         attempts: 3,

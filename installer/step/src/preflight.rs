@@ -208,7 +208,20 @@ pub const FOUNDATION: &str = "/etc/kubexm/foundation";
 /// Looks at a host. Never fails for what it finds; only for a host that cannot be asked.
 pub struct SurveyHost {
     pub requirements: Requirements,
+    /// What becomes of the other hosts while this one cannot be asked; none where they go on as if nothing were.
+    pub without: Option<&'static str>,
     pub survey: Slot<Survey>,
+}
+
+fn told_with(error: StepError, without: Option<&str>) -> StepError {
+    let Some(without) = without else {
+        return error;
+    };
+    let hint = match error.hint() {
+        Some(hint) => format!("{hint}; {without}"),
+        None => without.to_owned(),
+    };
+    error.with_hint(hint)
 }
 
 #[async_trait]
@@ -222,7 +235,8 @@ impl Step for SurveyHost {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let facts = cx.host.facts().await?;
+        let facts = cx.host.facts().await;
+        let facts = facts.map_err(|error| told_with(error.into(), self.without))?;
         let marker = cx.host.read(MARKER.into()).await?;
         let marker = marker.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
         let seen = observed::look(cx, &self.requirements).await?;

@@ -52,6 +52,7 @@ pub fn survey(site: &Site) -> Task {
                 foundation: foundation.clone(),
                 ..requirements(site, host)
             },
+            without: without(site, host),
             survey: survey.clone(),
         });
         task = task.on(name, vec![step]);
@@ -64,6 +65,14 @@ pub fn survey(site: &Site) -> Task {
             skew: skew(&site.cluster),
             off: OFF,
         })],
+    )
+}
+
+/// What waits while this host is down.
+fn without(site: &Site, host: &Host) -> Option<&'static str> {
+    let registry = site.cluster.registry_host()?;
+    (registry.name == host.name).then_some(
+        "it is the site's registry: whatever pulls images waits until it is back, and all else goes on",
     )
 }
 

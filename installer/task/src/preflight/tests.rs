@@ -25,6 +25,11 @@ fn of_text(name: &str, text: &str) -> Requirements {
 }
 
 fn in_cluster(name: &str, cluster: cluster::Cluster) -> Requirements {
+    let site = site_of(cluster);
+    requirements(&site, site.cluster.host(name).unwrap())
+}
+
+fn site_of(cluster: cluster::Cluster) -> Site {
     let manifest = Manifest {
         format: FORMAT,
         cluster: cluster.name().into(),
@@ -35,8 +40,7 @@ fn in_cluster(name: &str, cluster: cluster::Cluster) -> Requirements {
         systems: Vec::new(),
     };
     let tree = Tree::at("/srv/.kubexm/lab");
-    let site = Site::new(cluster, manifest, tree, None);
-    requirements(&site, site.cluster.host(name).unwrap())
+    Site::new(cluster, manifest, tree, None)
 }
 
 #[test]
@@ -247,6 +251,16 @@ fn names_are_those_of_the_block_in_the_hosts_file() {
             "the registry: [172.16.0.10]"
         ]
     );
+}
+
+#[test]
+fn of_a_registry_that_is_down_it_is_said_what_waits() {
+    let text = include_str!("../../../../examples/three-etcd.yaml");
+    let cluster = cluster::parse("config.yaml", text).unwrap().cluster;
+    let site = site_of(cluster);
+    let told = |name: &str| without(&site, site.cluster.host(name).unwrap());
+    assert!(told("registry1").unwrap().contains("whatever pulls images waits"));
+    assert_eq!(told("node1"), None);
 }
 
 #[test]
