@@ -425,6 +425,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_again_is_on_the_screen_once() {
+        let screen = screen(script::unanswered(), usize::MAX);
+        let lines = screen.lines().filter(|line| line.contains("again"));
+        let lines: Vec<&str> = lines.collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
     fn a_hundred_hosts_fit_on_the_screen() {
         insta::assert_snapshot!(screen(script::crowded(), usize::MAX));
     }

@@ -34,9 +34,6 @@ struct State<W> {
     repeats: Repeats,
 }
 
-/// A wait that ends before is not worth a line.
-const LONG: Duration = Duration::from_secs(10);
-
 /// A stage on a host.
 struct Span {
     began: Timestamp,
@@ -104,7 +101,7 @@ impl<W> State<W> {
                 id,
                 for_what,
                 waited,
-            } if *waited >= LONG => {
+            } if self.repeats.waits(*id, *waited) => {
                 let unit = self.running.get(id)?;
                 Some(wording::waiting(unit, for_what, *waited, paint))
             }
@@ -271,6 +268,24 @@ mod tests {
     #[test]
     fn a_log_tells_the_same_trouble_once() {
         insta::assert_snapshot!(spoken(&script::unanswered(), Detail::Hosts, Paint::Plain));
+    }
+
+    #[test]
+    fn a_log_of_every_step_does_not_repeat_why() {
+        let text = spoken(&script::unanswered(), Detail::Steps, Paint::Plain);
+        assert!(text.contains(": as before\n"), "{text}");
+    }
+
+    #[test]
+    fn a_wait_that_lasts_is_told_in_a_log() {
+        for detail in [Detail::Hosts, Detail::Steps] {
+            let text = spoken(&script::patient(), detail, Paint::Plain);
+            let waits: Vec<&str> = text.lines().filter(|line| line.contains("waits")).collect();
+            assert_eq!(
+                waits,
+                ["proof node1: the clock goes by a time source ... waits for 10.0s: no source yet"]
+            );
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
 use event::{Unit, UnitId};
 
@@ -8,6 +9,8 @@ use super::wording;
 #[derive(Default)]
 pub struct Repeats {
     tries: HashMap<UnitId, Tries>,
+    /// For how long a unit had waited when that was told last.
+    waits: HashMap<UnitId, Duration>,
     /// What was told in full, and of which host.
     told: HashMap<Said, String>,
 }
@@ -65,6 +68,17 @@ impl Repeats {
         }
     }
 
+    /// Whether it is worth a line that this unit still waits: after a while, and each time that it has doubled.
+    pub fn waits(&mut self, id: UnitId, waited: Duration) -> bool {
+        const LONG: Duration = Duration::from_secs(10);
+        let due = self.waits.get(&id).map_or(LONG, |told| *told * 2);
+        if waited < due {
+            return false;
+        }
+        self.waits.insert(id, waited);
+        true
+    }
+
     /// The host on which the same has failed before; otherwise it is this one from now on.
     pub fn failed(&mut self, unit: &Unit, host: &str, error: &str) -> Option<String> {
         self.told_of(Kind::Failure, unit, host, error)
@@ -72,6 +86,7 @@ impl Repeats {
 
     /// How often the unit was tried before it ended.
     pub fn ended(&mut self, id: UnitId) -> u32 {
+        self.waits.remove(&id);
         self.tries.remove(&id).map_or(1, |tries| tries.count + 1)
     }
 
@@ -127,6 +142,15 @@ mod tests {
         assert_eq!(repeats.retried(&m1, "node3 is not Ready"), News::New);
         assert_eq!(repeats.ended(UnitId(1)), 5);
         assert_eq!(repeats.ended(UnitId(1)), 1);
+    }
+
+    #[test]
+    fn a_wait_is_told_ever_more_rarely() {
+        let mut repeats = Repeats::default();
+        let told: Vec<u64> = (0..100)
+            .filter(|seconds| repeats.waits(UnitId(1), Duration::from_secs(*seconds)))
+            .collect();
+        assert_eq!(told, [10, 20, 40, 80]);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use camino::Utf8Path;
 use engine::{
-    Cx, Data, Graph, Inventory, Journal, Plan, Retry, RunOptions, Stage, State, Step, StepError, Task, run,
+    Cx, Data, Graph, Inventory, Journal, Plan, Retry, RunOptions, Stage, State, Step, StepError,
+    Task, run,
 };
 use event::{Event, Events, Outcome, RunOutcome, Sink};
 use host::fake::FakeHost;
@@ -70,10 +71,7 @@ async fn waited(patience: Duration) -> (engine::RunReport, Vec<Outcome>) {
     ran(Arc::new(Wait { patience }), cancel).await
 }
 
-async fn ran(
-    wait: Arc<dyn Step>,
-    cancel: CancellationToken,
-) -> (engine::RunReport, Vec<Outcome>) {
+async fn ran(wait: Arc<dyn Step>, cancel: CancellationToken) -> (engine::RunReport, Vec<Outcome>) {
     let tasks = vec![
         Task::new("first").on("a", vec![wait.clone()]),
         Task::new("second").on("a", vec![wait]),
@@ -186,7 +184,10 @@ struct Waits(Mutex<Vec<(String, Duration)>>);
 
 impl Sink for Waits {
     fn on(&self, _: Timestamp, event: &Event) {
-        if let Event::Waiting { for_what, waited, .. } = event {
+        if let Event::Waiting {
+            for_what, waited, ..
+        } = event
+        {
             self.0.lock().unwrap().push((for_what.clone(), *waited));
         }
     }

@@ -540,9 +540,11 @@ async fn a_registry_that_is_down_holds_up_what_pulls() {
             continue;
         };
         let held = held_up(text, &registry.name).await;
-        let other = held
-            .iter()
-            .find(|path| !pulling.iter().any(|stage| path.starts_with(&format!("{stage}/"))));
+        let other = held.iter().find(|path| {
+            !pulling
+                .iter()
+                .any(|stage| path.starts_with(&format!("{stage}/")))
+        });
         assert_eq!(other, None, "{}", cluster.name());
         assert!(!held.is_empty(), "{}", cluster.name());
     }

@@ -84,6 +84,20 @@ impl AwaitNetwork {
         })
     }
 
+    async fn bring_about(&self, cx: &Cx, pace: Pace) -> Result<(), StepError> {
+        let look = |since| self.look(cx, since);
+        match wait_for(cx, pace, look).await? {
+            Waited::Well => Ok(()),
+            Waited::Never(seen) => {
+                Err(self.fails("does not come up, and waiting does not heal it", &seen))
+            }
+            Waited::Late(seen) => {
+                let how = format!("did not come up within {} s", pace.patience.as_secs());
+                Err(self.fails(&how, &seen))
+            }
+        }
+    }
+
     fn fails(&self, how: &str, seen: &Seen) -> StepError {
         let obstacles = self.nodes.iter().filter_map(|(name, seen)| {
             let told = seen.get()?.told(name);
@@ -140,20 +154,106 @@ impl Step for AwaitNetwork {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let look = |since| self.look(cx, since);
-        match wait_for(cx, Pace::patient(PATIENCE), look).await? {
-            Waited::Well => Ok(()),
-            Waited::Never(seen) => {
-                Err(self.fails("does not come up, and waiting does not heal it", &seen))
-            }
-            Waited::Late(seen) => {
-                let how = format!("did not come up within {} s", PATIENCE.as_secs());
-                Err(self.fails(&how, &seen))
-            }
-        }
+        self.bring_about(cx, Pace::patient(PATIENCE)).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::Progress;
+    use host::fake::FakeHost;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: &str = "2026-01-01T00:00:00Z";
+    const QUICK: Pace = Pace {
+        patience: Duration::from_mins(1),
+        every: Duration::ZERO,
+        settles: Duration::ZERO,
+    };
+
+    fn list(items: &[Value]) -> String {
+        json!({ "items": items }).to_string()
+    }
+
+    /// Calico on a node in whose way another network stands.
+    async fn calico() -> AwaitNetwork {
+        let seen = Slot::new("node1");
+        let look = crate::LookAtNodeNetwork {
+            config: None,
+            seen: seen.clone(),
+        };
+        let foreign = "config /etc/cni/net.d/05-other.conf\n";
+        let node = FakeHost::new("node1").on("look", 0, foreign);
+        let cx = Cx::new(Arc::new(node), Progress::unseen());
+        look.check(&cx).await.unwrap();
+        AwaitNetwork {
+            plugin: "calico",
+            selector: "k8s-app=calico-node",
+            nodes: vec![("node1".to_owned(), seen)],
+        }
+    }
+
+    async fn fails(pace: Pace, pods: &[Value], events: &[Value]) -> String {
+        let host = FakeHost::new("m1")
+            .on("date", 0, "1767225600\n")
+            .on("get --output json pods", 0, list(pods))
+            .on("get --output json events", 0, list(events));
+        let cx = Cx::new(Arc::new(host), Progress::unseen());
+        let error = calico().await.bring_about(&cx, pace).await.unwrap_err();
+        format!("{error}\nhint: {}", error.hint().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_cannot_come_up_is_not_waited_for() {
+        let pod = json!({
+            "metadata": {
+                "name": "calico-node-abc", "namespace": "kube-system", "uid": "a-1", "creationTimestamp": NOW,
+            },
+            "spec": { "nodeName": "node1" },
+            "status": {
+                "phase": "Pending",
+                "conditions": [{ "type": "Ready", "status": "False" }],
+                "initContainerStatuses": [{
+                    "name": "mount-bpffs", "state": { "waiting": { "reason": "PodInitializing" } },
+                }],
+            },
+        });
+        let event = json!({
+            "type": "Warning", "reason": "FailedMount", "count": 5, "lastTimestamp": NOW,
+            "message": "MountVolume.SetUp failed for volume \"bpffs\" : hostPath type check failed: /sys/fs/bpf is not a directory",
+            "involvedObject": { "name": "calico-node-abc", "uid": "a-1" },
+        });
+        insta::assert_snapshot!(fails(QUICK, &[pod], &[event]).await, @r#"
+        calico does not come up, and waiting does not heal it:
+        calico-node-abc on node1: container mount-bpffs waits (PodInitializing)
+          its last event: FailedMount: MountVolume.SetUp failed for volume "bpffs" : hostPath type check failed: /sys/fs/bpf is not a directory (5 times)
+        likely cause: /etc/cni/net.d/05-other.conf on node1 comes before the configuration of the network plugin: remove it
+        hint: on a master: kubectl describe pods --all-namespaces --selector k8s-app=calico-node
+        "#);
+    }
+
+    #[tokio::test]
+    async fn why_there_are_no_pods_at_all_is_told() {
+        let pace = Pace {
+            patience: Duration::ZERO,
+            ..QUICK
+        };
+        let refused = json!({
+            "type": "Warning", "reason": "FailedCreate", "lastTimestamp": NOW,
+            "message": "Error creating: Internal error occurred: failed calling webhook",
+            "involvedObject": { "name": "calico-node" },
+        });
+        insta::assert_snapshot!(fails(pace, &[], &[refused]).await, @r"
+        calico did not come up within 0 s:
+        node1 has no pod of calico yet: calico-node: FailedCreate: Error creating: Internal error occurred: failed calling webhook
+        likely cause: /etc/cni/net.d/05-other.conf on node1 comes before the configuration of the network plugin: remove it
+        hint: on a master: kubectl describe pods --all-namespaces --selector k8s-app=calico-node
+        ");
     }
 }

@@ -310,36 +310,6 @@ async fn a_node_has_its_network_when_the_plugin_s_pod_on_it_is_ready() {
     assert_eq!(ask(&["node1"]).await, "");
 }
 
-#[tokio::test]
-async fn a_plugin_that_cannot_come_up_is_not_waited_for() {
-    let waits = json!({
-        "name": "mount-bpffs", "ready": false, "restartCount": 0,
-        "state": { "waiting": { "reason": "PodInitializing" } },
-    });
-    let event = json!({
-        "type": "Warning", "reason": "FailedMount", "count": 5,
-        "message": "MountVolume.SetUp failed for volume \"bpffs\" : hostPath type check failed: /sys/fs/bpf is not a directory",
-        "lastTimestamp": Timestamp::now().to_string(),
-        "involvedObject": { "name": "calico-node-node1", "uid": "a-1" },
-    });
-    let host = FakeHost::new("m1")
-        .on("date", 0, "1767225600\n")
-        .on(
-            "get --output json pods",
-            0,
-            list(&[calico_pod("node1", "False", &waits)]),
-        )
-        .on("get --output json events", 0, list(&[event]));
-    insta::assert_snapshot!(said(Arc::new(host), &calico(&["node1"]).await, Act::Apply).await, @r#"
-    waits: calico-node-node1 on node1: container mount-bpffs waits (PodInitializing); FailedMount: MountVolume.SetUp failed for volume "bpffs" : hostPath type check failed: /sys/fs/bpf is not a directory (5 times)
-    error: calico does not come up, and waiting does not heal it:
-    calico-node-node1 on node1: container mount-bpffs waits (PodInitializing)
-      its last event: FailedMount: MountVolume.SetUp failed for volume "bpffs" : hostPath type check failed: /sys/fs/bpf is not a directory (5 times)
-    likely cause: /etc/cni/net.d/05-other.conf on node1 comes before the configuration of the network plugin: remove it
-    hint: on a master: kubectl describe pods --all-namespaces --selector k8s-app=calico-node
-    "#);
-}
-
 /// Interrupts the run as soon as a step says what it waits for.
 struct Interrupt(CancellationToken);
 

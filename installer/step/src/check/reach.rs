@@ -165,7 +165,7 @@ impl Step for ProveReach {
         let mut lines = text.lines();
         let mut troubles = Vec::new();
         let mut silent = Silent {
-            nodes: vec![&self.node],
+            nodes: vec![self.node.as_str()],
             dns: false,
         };
         for question in &questions {

@@ -92,10 +92,16 @@ mod tests {
             ("ErrImageNeverPull", ""),
             ("CreateContainerConfigError", "configmap \"x\" not found"),
             ("ErrImagePull", "hub/x:1: not found"),
-            ("ImagePullBackOff", "Back-off: ErrImagePull: hub/x:1: not found"),
+            (
+                "ImagePullBackOff",
+                "Back-off: ErrImagePull: hub/x:1: not found",
+            ),
         ];
         for (reason, message) in never {
-            assert!(beyond(&pod(AFTER, &waits(reason, message)), &[]), "{reason}");
+            assert!(
+                beyond(&pod(AFTER, &waits(reason, message)), &[]),
+                "{reason}"
+            );
         }
         let passing = [
             ("ContainerCreating", ""),
@@ -103,7 +109,10 @@ mod tests {
             ("ImagePullBackOff", "Back-off pulling image \"hub/x:1\""),
         ];
         for (reason, message) in passing {
-            assert!(!beyond(&pod(AFTER, &waits(reason, message)), &[]), "{reason}");
+            assert!(
+                !beyond(&pod(AFTER, &waits(reason, message)), &[]),
+                "{reason}"
+            );
         }
     }
 
@@ -141,7 +150,11 @@ mod tests {
                 "state": { "waiting": { "reason": "CrashLoopBackOff" } },
                 "lastState": { "terminated": { "exitCode": 1, "finishedAt": ended } },
             });
-            assert_eq!(beyond(&pod(BEFORE, &status), &[]), never, "{restarts} {ended}");
+            assert_eq!(
+                beyond(&pod(BEFORE, &status), &[]),
+                never,
+                "{restarts} {ended}"
+            );
         }
     }
 }

@@ -126,7 +126,7 @@ async fn last_line(cx: &Cx, pod: &Pod) -> Option<String> {
         (_, Some(_)) => &[&[], &["--previous"]],
         (_, None) => &[&["--previous"], &[]],
     };
-    for run in runs {
+    for run in runs.iter().copied() {
         let logs = [
             "--request-timeout=10s",
             "logs",

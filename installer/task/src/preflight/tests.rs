@@ -259,7 +259,11 @@ fn of_a_registry_that_is_down_it_is_said_what_waits() {
     let cluster = cluster::parse("config.yaml", text).unwrap().cluster;
     let site = site_of(cluster);
     let told = |name: &str| without(&site, site.cluster.host(name).unwrap());
-    assert!(told("registry1").unwrap().contains("whatever pulls images waits"));
+    assert!(
+        told("registry1")
+            .unwrap()
+            .contains("whatever pulls images waits")
+    );
     assert_eq!(told("node1"), None);
 }
 
