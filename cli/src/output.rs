@@ -7,6 +7,7 @@ mod json;
 mod lines;
 mod paint;
 mod printer;
+mod repeats;
 mod report;
 mod summary;
 mod table;

@@ -40,8 +40,14 @@ pub enum Event {
         done: u64,
         total: Option<u64>,
     },
-    /// What a unit waits for: the latest of them counts.
-    Waiting { id: UnitId, for_what: String },
+    /// What a unit waits for: the latest of them counts. It is told anew when it is another, and when it has lasted.
+    Waiting {
+        id: UnitId,
+        for_what: String,
+        /// For how long it has waited, whatever for.
+        #[serde(with = "millis")]
+        waited: Duration,
+    },
     /// What a unit that proves something has seen, before it ends.
     Seen {
         id: UnitId,
@@ -254,11 +260,12 @@ impl Progress {
     }
 
     /// Tells what the unit waits for.
-    pub fn waits(&self, for_what: impl Into<String>) {
+    pub fn waits(&self, for_what: impl Into<String>, waited: Duration) {
         if let Some(id) = self.id {
             self.events.emit(&Event::Waiting {
                 id,
                 for_what: for_what.into(),
+                waited,
             });
         }
     }

@@ -16,7 +16,7 @@ use cluster::{Arch, Cluster};
 use engine::{Graph, Inventory, Journal, Order, Plan, RunOptions, Stage, Step, Task};
 use event::Events;
 use host::fake::FakeHost;
-use step::AwaitCniNetwork;
+use step::StaysUp;
 use tokio::runtime::Runtime;
 
 use crate::acts::operator;
@@ -171,9 +171,9 @@ fn image(reference: String, wanted_by: &str) -> ImageEntry {
 fn scheduled(hosts: usize, work: &Utf8Path) -> Result<Duration> {
     let names: Vec<String> = (0..hosts).map(|host| format!("node{host}")).collect();
     // It has nothing to do: of whatever a fake host is asked, it says that it is so.
-    let step: Arc<dyn Step> = Arc::new(AwaitCniNetwork {
-        config: "/etc/cni/net.d/10.conflist",
-        plugin: "plugin",
+    let step: Arc<dyn Step> = Arc::new(StaysUp {
+        unit: "some.service",
+        answers: None,
     });
     let task = |at: usize| Task::new(format!("task {at}")).on_each(&names, |_| vec![step.clone()]);
     let stage = |name: &'static str| {

@@ -7,6 +7,7 @@ use event::{Event, Outcome, Sink, Unit, UnitId};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use jiff::Timestamp;
 
+use super::repeats::{News, Repeats};
 use super::{Paint, wording};
 
 /// How many units are drawn at once; the others are counted in one line.
@@ -31,6 +32,7 @@ struct State {
     drawn: Vec<UnitId>,
     more: Option<ProgressBar>,
     run: Option<ProgressBar>,
+    repeats: Repeats,
 }
 
 struct Stage {
@@ -57,6 +59,7 @@ impl Bars {
             drawn: Vec::new(),
             more: None,
             run: None,
+            repeats: Repeats::default(),
         };
         Self {
             paint,
@@ -97,10 +100,11 @@ impl Sink for Bars {
                     }
                 }
             }
-            Event::Waiting { id, for_what } => {
+            Event::Waiting { id, for_what, .. } => {
                 if let Some(running) = state.units.get(id) {
                     let title = titled(&running.unit);
-                    running.bar.set_message(format!("{title} ({for_what})"));
+                    let what = for_what.lines().next().unwrap_or_default();
+                    running.bar.set_message(format!("{title} ({what})"));
                 }
             }
             Event::Retrying {
@@ -109,11 +113,7 @@ impl Sink for Bars {
                 error,
                 delay,
             } => {
-                if let Some(running) = state.units.get(id) {
-                    let text =
-                        wording::retrying(&running.unit, *attempt, error, *delay, self.paint);
-                    state.say(&text);
-                }
+                state.again(*id, *attempt, error, *delay, self.paint);
             }
             Event::Seen { id, warning, .. } => {
                 if let (Some(running), Some(warning)) = (state.units.get(id), warning) {
@@ -122,10 +122,12 @@ impl Sink for Bars {
                 }
             }
             Event::Finished { id, outcome, took } => {
+                let tries = state.repeats.ended(*id);
                 if let Some(unit) = state.end_unit(*id, outcome)
                     && !matches!(outcome, Outcome::Satisfied)
                 {
-                    state.say(&wording::finished(&unit, outcome, *took, self.paint));
+                    let text = wording::finished(&unit, outcome, *took, self.paint);
+                    state.say(&wording::tried(text, tries));
                 }
             }
             Event::StageFinished { stage, .. } => {
@@ -194,6 +196,21 @@ impl State {
         } else {
             self.count_hidden();
         }
+    }
+
+    /// The first line of why is on the unit's bar while it waits; above the bars it is said once.
+    fn again(&mut self, id: UnitId, attempt: u32, error: &str, delay: Duration, paint: Paint) {
+        let Some(Running { unit, bar }) = self.units.get(&id) else {
+            return;
+        };
+        let why = error.lines().next().unwrap_or_default();
+        bar.set_message(format!("{} (try {}: {why})", titled(unit), attempt + 1));
+        let text = match self.repeats.retried(unit, error) {
+            News::None => return,
+            News::As(other) => wording::retrying_alike(unit, &other, paint),
+            News::New => wording::retrying(unit, attempt, error, delay, paint),
+        };
+        self.say(&text);
     }
 
     fn end_unit(&mut self, id: UnitId, outcome: &Outcome) -> Option<Unit> {
@@ -405,6 +422,14 @@ mod tests {
     #[test]
     fn what_was_satisfied_leaves_no_line() {
         insta::assert_snapshot!(screen(script::untroubled(), usize::MAX));
+    }
+
+    #[test]
+    fn what_is_said_again_is_on_the_screen_once() {
+        let screen = screen(script::unanswered(), usize::MAX);
+        let lines = screen.lines().filter(|line| line.contains("again"));
+        let lines: Vec<&str> = lines.collect();
+        insta::assert_snapshot!(lines.join("\n"));
     }
 
     #[test]

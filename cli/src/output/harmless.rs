@@ -142,9 +142,14 @@ fn harmless(event: &Event) -> Event {
             units,
         },
         Event::Started(unit) => Event::Started(plain_unit(unit)),
-        Event::Waiting { id, for_what } => Event::Waiting {
+        Event::Waiting {
+            id,
+            for_what,
+            waited,
+        } => Event::Waiting {
             id,
             for_what: plain(&for_what),
+            waited,
         },
         Event::Seen { id, what, warning } => Event::Seen {
             id,

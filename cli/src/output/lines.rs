@@ -7,6 +7,7 @@ use std::time::Duration;
 use event::{Event, Outcome, Sink, Unit, UnitId};
 use jiff::Timestamp;
 
+use super::repeats::{News, Repeats};
 use super::wording::Alike;
 use super::{Paint, wording};
 
@@ -29,18 +30,12 @@ struct State<W> {
     out: W,
     paint: Paint,
     detail: Detail,
-    running: HashMap<UnitId, Running>,
+    running: HashMap<UnitId, Unit>,
     /// What goes on, by host.
     spans: BTreeMap<String, Vec<Span>>,
+    repeats: Repeats,
     /// What was told in full, and who else has it.
     told: HashMap<Said, Told>,
-}
-
-struct Running {
-    unit: Unit,
-    tries: u32,
-    /// Why it was tried again the last time.
-    why: Option<String>,
 }
 
 /// A task on a host.
@@ -79,6 +74,7 @@ impl<W> Lines<W> {
                 detail,
                 running: HashMap::new(),
                 spans: BTreeMap::new(),
+                repeats: Repeats::default(),
                 told: HashMap::new(),
             }),
         }
@@ -106,6 +102,11 @@ impl<W> State<W> {
                 error,
                 delay,
             } => self.again(*id, *attempt, error, *delay),
+            Event::Waiting {
+                id,
+                for_what,
+                waited,
+            } => self.wait(*id, for_what, *waited),
             Event::Seen {
                 id,
                 warning: Some(warning),
@@ -133,12 +134,7 @@ impl<W> State<W> {
 
     /// A host that begins another task has ended those before, unless something of them still runs there.
     fn begin(&mut self, unit: &Unit, at: Timestamp) -> Vec<String> {
-        let running = Running {
-            unit: unit.clone(),
-            tries: 1,
-            why: None,
-        };
-        self.running.insert(unit.id, running);
+        self.running.insert(unit.id, unit.clone());
         let (Detail::Tasks, Some(task), Some(host)) = (self.detail, &unit.task, &unit.host) else {
             return Vec::new();
         };
@@ -168,7 +164,8 @@ impl<W> State<W> {
         took: Duration,
         at: Timestamp,
     ) -> Option<String> {
-        let Running { unit, tries, .. } = self.running.remove(&id)?;
+        let unit = self.running.remove(&id)?;
+        let tries = self.repeats.ended(id);
         let counted = self.count(&unit, outcome, at);
         match outcome {
             Outcome::Satisfied | Outcome::Changed { .. } if counted && tries == 1 => return None,
@@ -179,8 +176,8 @@ impl<W> State<W> {
         }
         let text = wording::finished(&unit, outcome, took, self.paint);
         Some(match self.detail {
-            Detail::Tasks if tries > 1 => format!("{text}\n    tried {tries} times"),
-            Detail::Tasks | Detail::Steps => text,
+            Detail::Tasks => wording::tried(text, tries),
+            Detail::Steps => text,
         })
     }
 
@@ -200,18 +197,23 @@ impl<W> State<W> {
     }
 
     fn again(&mut self, id: UnitId, attempt: u32, error: &str, delay: Duration) -> Option<String> {
-        let running = self.running.get_mut(&id)?;
-        running.tries += 1;
-        let known = running.why.as_deref() == Some(error);
-        running.why = Some(error.to_owned());
-        let unit = running.unit.clone();
-        let is_told =
-            self.detail == Detail::Steps || (!known && self.is_new(Alike::Retried, &unit, error));
-        is_told.then(|| wording::retrying(&unit, attempt, error, delay, self.paint))
+        let unit = self.running.get(&id)?.clone();
+        let is_known = self.repeats.retried(&unit, error) == News::None;
+        if self.detail == Detail::Tasks && is_known || !self.is_new(Alike::Retried, &unit, error) {
+            return None;
+        }
+        let error = if is_known { "as before" } else { error };
+        Some(wording::retrying(&unit, attempt, error, delay, self.paint))
+    }
+
+    fn wait(&mut self, id: UnitId, for_what: &str, waited: Duration) -> Option<String> {
+        let is_told = self.repeats.waits(id, waited);
+        let unit = self.running.get(&id).filter(|_| is_told)?;
+        Some(wording::waiting(unit, for_what, waited, self.paint))
     }
 
     fn doubt(&mut self, id: UnitId, warning: &str) -> Option<String> {
-        let unit = self.running.get(&id)?.unit.clone();
+        let unit = self.running.get(&id)?.clone();
         let is_new = self.is_new(Alike::Warned, &unit, warning);
         is_new.then(|| wording::doubt(&unit, warning, self.paint))
     }
@@ -344,6 +346,18 @@ mod tests {
             both[0].contains("etcd-v3.5.24-linux-amd64.tar.gz ... changed (4.0s)"),
             "{both:?}"
         );
+    }
+
+    #[test]
+    fn a_wait_that_lasts_is_told() {
+        for detail in [Detail::Tasks, Detail::Steps] {
+            let text = spoken(&script::patient(), detail, Paint::Plain);
+            let waits: Vec<&str> = text.lines().filter(|line| line.contains("waits")).collect();
+            assert_eq!(
+                waits,
+                ["proof node1: the clock goes by a time source ... waits for 10.0s: no source yet"]
+            );
+        }
     }
 
     #[test]

@@ -228,6 +228,22 @@ pub fn doubted() -> Script {
     timed(events)
 }
 
+/// A host that waits for ten seconds.
+pub fn patient() -> Script {
+    let waits = |seconds| Event::Waiting {
+        id: UnitId(1),
+        for_what: "no source yet".to_owned(),
+        waited: Duration::from_secs(seconds),
+    };
+    let title = "the clock goes by a time source";
+    timed(vec![
+        started(1, "proof", "node1", title, None),
+        waits(0),
+        waits(10),
+        finished(1, Outcome::Satisfied, 12_000),
+    ])
+}
+
 /// A hundred hosts, each receiving a file, none done.
 pub fn crowded() -> Script {
     let mut events = vec![

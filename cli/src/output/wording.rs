@@ -176,6 +176,26 @@ pub fn retrying(unit: &Unit, attempt: u32, error: &str, delay: Duration, paint: 
     )
 }
 
+/// `etcd node2: start etcd ... again, as on node1`
+pub fn retrying_alike(unit: &Unit, other: &str, paint: Paint) -> String {
+    format!("{} ... {}, as on {other}", place(unit), paint.warn("again"))
+}
+
+/// `etcd node2: start etcd ... waits for 20.0s: it is not healthy yet`
+pub fn waiting(unit: &Unit, for_what: &str, waited: Duration, paint: Paint) -> String {
+    let (place, waits) = (place(unit), paint.warn("waits"));
+    format!("{place} ... {waits} for {}: {for_what}", took(waited))
+}
+
+/// The end of a unit, with how often it was tried.
+pub fn tried(text: String, tries: u32) -> String {
+    if tries > 1 {
+        format!("{text}\n    tried {tries} times")
+    } else {
+        text
+    }
+}
+
 /// `warning: proof node1: certificates: apiserver.crt ends in 12 days`
 pub fn doubt(unit: &Unit, warning: &str, paint: Paint) -> String {
     format!("{} {}: {warning}", paint.warn("warning:"), place(unit))

@@ -201,6 +201,10 @@ impl<'g, V: Visitor> Queue<'g, V> {
         };
         match look {
             Look::Lost => return self.end(index, Some(index)),
+            Look::Interrupted => {
+                self.ended[index.index()] = true;
+                return;
+            }
             Look::Idle => self.rolls.set(place, Mode::Idle),
             Look::Fresh => self.rolls.set(place, Mode::Fresh),
             Look::Open => self.rolls.set(place, Mode::Open),

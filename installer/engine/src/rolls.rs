@@ -28,6 +28,8 @@ pub(crate) enum Look {
     /// Nothing will be changed, whatever is to do: everything can be asked at once.
     Open,
     Lost,
+    /// The run ended before it could say.
+    Interrupted,
 }
 
 /// How far a host has come in its roll.

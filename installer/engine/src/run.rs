@@ -136,8 +136,13 @@ impl Visitor for Runner<'_> {
         match self.looked(first, asked).await {
             Ok(look) => look,
             Err(error) => {
+                let interrupted = error.is_interrupted();
                 self.unit_of(first, async |_| Err(error)).await;
-                Look::Lost
+                if interrupted {
+                    Look::Interrupted
+                } else {
+                    Look::Lost
+                }
             }
         }
     }
@@ -176,7 +181,10 @@ impl Runner<'_> {
         for (_, work) in asked.iter().filter(|(_, work)| work.is_act()) {
             let cx = self.cx(work, Progress::unseen())?;
             let path = self.graph.path(work);
-            let at_work = async || timed(&path, "look", work.step.at_work(&cx)).await;
+            let at_work = async || {
+                let asked = cx.unless_stopped(work.step.at_work(&cx));
+                timed(&path, "look", asked).await
+            };
             if self.retried(work, None, at_work).await? {
                 return Ok(Look::Due);
             }
@@ -188,7 +196,10 @@ impl Runner<'_> {
     async fn is_needed(&self, index: NodeIndex, work: &Work) -> Result<bool, StepError> {
         let cx = self.cx(work, Progress::unseen())?;
         let path = self.graph.path(work);
-        let check = async || timed(&path, "look", self.ahead.check(index, work, &cx)).await;
+        let check = async || {
+            let asked = cx.unless_stopped(self.ahead.check(index, work, &cx));
+            timed(&path, "look", asked).await
+        };
         let state = self.retried(work, None, check).await?;
         match state {
             State::Satisfied => filled(work.step.as_ref()).map(|()| false),
@@ -289,7 +300,9 @@ impl Runner<'_> {
                     }
                     tokio::select! {
                         () = tokio::time::sleep(delay) => delay = retry.next_delay(delay),
-                        () = self.stop.cancelled() => return Err(error),
+                        () = self.stop.cancelled() => {
+                            return Err(StepError::interrupted(&error.to_string()));
+                        }
                     }
                 }
                 ended => return ended,
@@ -306,8 +319,8 @@ impl Runner<'_> {
         cx: &Cx,
     ) -> Result<Outcome, StepError> {
         let step = &work.step;
-        let State::Needed(reason) = timed(path, "check", self.ahead.check(index, work, cx)).await?
-        else {
+        let asked = cx.unless_stopped(self.ahead.check(index, work, cx));
+        let State::Needed(reason) = timed(path, "check", asked).await? else {
             return filled(step.as_ref()).map(|()| Outcome::Satisfied);
         };
         let _doing = self.ahead.doing(work);

@@ -146,7 +146,8 @@ impl Cx {
     }
 
     /// Looks every so often until nothing is lacking any more, or patience is over: then it gives what was lacking last.
-    /// Tells what it waits for. When the run is interrupted it ends at once, as nothing that went wrong.
+    /// Tells what it waits for. When the run is interrupted it ends at once, also in the middle of a look, as nothing that
+    /// went wrong.
     pub async fn wait_until<Looking>(
         &self,
         patience: Duration,
@@ -156,18 +157,32 @@ impl Cx {
     where
         Looking: Future<Output = Result<State, StepError>>,
     {
-        let deadline = Instant::now() + patience;
-        let mut told = String::new();
+        self.try_until(patience, every, || self.unless_stopped(look()))
+            .await
+    }
+
+    /// The same for a try that changes something: one that has begun is ended.
+    pub async fn try_until<Trying>(
+        &self,
+        patience: Duration,
+        every: Duration,
+        mut attempt: impl FnMut() -> Trying,
+    ) -> Result<State, StepError>
+    where
+        Trying: Future<Output = Result<State, StepError>>,
+    {
+        let began = Instant::now();
+        let mut told = Told::default();
         loop {
-            let State::Needed(lacking) = look().await? else {
+            let State::Needed(lacking) = attempt().await? else {
                 return Ok(State::Satisfied);
             };
-            if Instant::now() >= deadline {
+            let waited = began.elapsed();
+            if waited >= patience {
                 return Ok(State::Needed(lacking));
             }
-            if lacking != told {
-                self.progress.waits(&lacking);
-                told.clone_from(&lacking);
+            if told.is_news(&lacking, waited) {
+                self.progress.waits(&lacking, waited);
             }
             tokio::select! {
                 biased;
@@ -175,6 +190,43 @@ impl Cx {
                 () = sleep(every) => {}
             }
         }
+    }
+
+    /// Does what changes nothing, and gives it up when the run is interrupted.
+    pub async fn unless_stopped<T>(
+        &self,
+        look: impl Future<Output = Result<T, StepError>>,
+    ) -> Result<T, StepError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(StepError::interrupted("the answer was still to come")),
+            looked = look => looked,
+        }
+    }
+}
+
+/// What was told of a wait.
+#[derive(Default)]
+struct Told {
+    lacking: String,
+    /// It is told again by then, for those who read lines.
+    again: Option<Duration>,
+}
+
+impl Told {
+    const FIRST_AGAIN: Duration = Duration::from_secs(10);
+
+    fn is_news(&mut self, lacking: &str, waited: Duration) -> bool {
+        let again = self.again.unwrap_or(Self::FIRST_AGAIN);
+        let due = waited >= again;
+        if due {
+            self.again = Some(waited * 2);
+        }
+        let other = lacking != self.lacking;
+        if other {
+            lacking.clone_into(&mut self.lacking);
+        }
+        due || other
     }
 }
 
@@ -206,6 +258,16 @@ impl Retry {
     /// What follows this delay.
     pub(crate) fn next_delay(self, delay: Duration) -> Duration {
         (delay * 2).min(Self::LONGEST_DELAY.max(self.first_delay))
+    }
+
+    /// How long it takes until the last attempt, by the delays alone.
+    #[must_use]
+    pub fn total(self) -> Duration {
+        let delays = std::iter::successors(Some(self.first_delay), |delay| {
+            Some(self.next_delay(*delay))
+        });
+        let delays = delays.take(self.attempts.saturating_sub(1) as usize);
+        delays.sum()
     }
 
     /// Every step crosses a network.

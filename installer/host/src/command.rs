@@ -155,8 +155,21 @@ impl Output {
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
+        let lines = counted(&lines[lines.len().saturating_sub(50)..]);
         lines[lines.len().saturating_sub(5)..].join("\n")
     }
+}
+
+/// Each line once, where it is said last, with how often.
+fn counted(lines: &[&str]) -> Vec<String> {
+    let times = |line: &str| lines.iter().filter(|other| **other == line).count();
+    let last = |at: usize| !lines[at + 1..].contains(&lines[at]);
+    let kept = lines.iter().enumerate().filter(|(at, _)| last(*at));
+    kept.map(|(_, line)| match times(line) {
+        1 => (*line).to_owned(),
+        times => format!("{line} ({times} times)"),
+    })
+    .collect()
 }
 
 impl fmt::Debug for Output {
@@ -237,6 +250,11 @@ mod tests {
             stderr: b"a\n\nb\n".to_vec(),
         };
         assert_eq!(output.last_words(), "a\nb");
+        let again = Output {
+            stderr: b"refused\nrefused\nb\nrefused\n".to_vec(),
+            ..output.clone()
+        };
+        assert_eq!(again.last_words(), "b\nrefused (3 times)");
         let silent = Output {
             stderr: b"\n".to_vec(),
             ..output

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Data, Order, Retry, Slot, Stage};
+use engine::{Data, Order, Retry, Slot, Stage, Task};
 pub use task::{CONTROL_PLANE, NodeSeen, OPERATOR, RegistryCredentials, Site, api_answers};
 
 /// Everything that is wrong is found and told before anything is touched.
@@ -150,7 +150,7 @@ pub fn images(site: &Site) -> Stage {
 pub enum Occasion {
     /// Somebody asks. It should be well by now, and all is asked.
     Check,
-    /// It has just been set up, and may take its time to settle. What takes pods to prove is not asked again before
+    /// It has just been set up, and may take its time to settle. What takes long to prove is not asked again before
     /// something changes.
     Install,
 }
@@ -171,7 +171,6 @@ impl Occasion {
 #[must_use]
 pub fn proof(site: &Site, occasion: Occasion) -> Stage {
     let patience = occasion.patience();
-    let network = task::prove_network(site, patience);
     Stage::new(
         "proof",
         vec![
@@ -179,14 +178,19 @@ pub fn proof(site: &Site, occasion: Occasion) -> Stage {
             task::prove_etcd(site, patience),
             task::prove_cluster(site, patience),
             task::prove_hosts(site),
-            task::prove_time(site, patience),
-            match occasion {
-                Occasion::Check => network,
-                Occasion::Install => network.after_changes(),
-            },
+            of(occasion, task::prove_time(site, patience)),
+            of(occasion, task::prove_network(site, patience)),
         ],
     )
     .after(Order::AllHosts)
+}
+
+/// A proof that takes its time: pods come and go, and clocks find a source when their servers answer.
+fn of(occasion: Occasion, slow: Task) -> Task {
+    match occasion {
+        Occasion::Check => slow,
+        Occasion::Install => slow.after_changes(),
+    }
 }
 
 /// The nodes as the cluster has them.

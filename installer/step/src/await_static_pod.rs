@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::shell::ask;
-use crate::static_pods::container;
+use crate::static_pods::{TOLD_OF, container};
 
 /// Waits, when the manifest of a static pod has changed, until its container was started since then and has stayed up for a
 /// while.
@@ -36,14 +36,14 @@ struct Status {
     started_at: Timestamp,
 }
 
-/// From when the manifest is, the host's time now, and how the runtime tells of the running container.
+/// From when the manifest is, the host's time now, and how the runtime tells of the running container, or why there is none.
 fn state(text: &str) -> Option<State> {
     let mut parts = text.splitn(3, '\n');
     let made: i64 = parts.next()?.trim().parse().ok()?;
     let now: i64 = parts.next()?.trim().parse().ok()?;
     let inspected = parts.next().unwrap_or_default().trim();
-    if inspected.is_empty() {
-        return Some(State::needed("its container does not run"));
+    if !inspected.starts_with('{') {
+        return Some(State::needed(inspected));
     }
     let inspected: Inspected = serde_json::from_str(inspected).ok()?;
     let started = inspected.status.started_at.as_second();
@@ -59,10 +59,12 @@ fn state(text: &str) -> Option<State> {
 impl AwaitStaticPod {
     fn script(&self) -> String {
         format!(
-            "export PATH=\"/usr/local/bin:$PATH\"; stat -c %Y {} && date +%s && id=$({}); \
-             [ -z \"$id\" ] || crictl inspect \"$id\"",
+            "export PATH=\"/usr/local/bin:$PATH\"\n{TOLD_OF}\
+             stat -c %Y {} && date +%s && id=$({}); \
+             if [ -n \"$id\" ]; then crictl inspect \"$id\"; else told_of {}; fi",
             host::quote(self.manifest.as_str()),
-            container(self.name)
+            container(self.name),
+            host::quote(self.name)
         )
     }
 }
@@ -121,8 +123,9 @@ mod tests {
             young,
             State::needed("its container has only just been started")
         );
-        let gone = of(started - 5, started + 3, "");
-        assert_eq!(gone, State::needed("its container does not run"));
+        let told = "kube-vip has no container yet\n  the kubelet: Failed to pull image";
+        let gone = of(started - 5, started + 3, told);
+        assert_eq!(gone, State::needed(told));
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl EtcdCluster {
                 State::Needed(words)
             })
         };
-        cx.wait_until(PATIENCE, ASK_EVERY, look).await?;
+        cx.try_until(PATIENCE, ASK_EVERY, look).await?;
         let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
         last.ok_or_else(|| StepError::new("etcd was not asked"))
     }

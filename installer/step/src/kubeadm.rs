@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Cx, StepError};
+use engine::{Cx, State, StepError};
 use host::{Command, HostError, Output};
 
 use crate::before::{self, Former};
@@ -32,16 +32,41 @@ pub(crate) fn exclusive(script: &str) -> Command {
     Command::script(format!(
         "set -eu; umask 077; mkdir -p {NOTES}; export PATH=\"/usr/local/bin:$PATH\"
 log=/run/kubexm-kubeadm.log
-exec 9> /run/kubexm-kubeadm.lock
-flock -w 900 9 || {{ echo 'another kubeadm is still at work on this host' >&2; exit 1; }}
+exec 9> {LOCK}
+flock -w 5 9 || {{ echo '{AT_WORK}' >&2; exit 1; }}
 quietly() {{ \"$@\" > \"$log\" 2>&1 9>&- || {{ grep -v '^$' \"$log\" | tail -n 12 >&2; return 1; }}; }}
 {script}"
     ))
     .timeout(PATIENCE)
 }
 
+const LOCK: &str = "/run/kubexm-kubeadm.lock";
+/// A kubeadm waits for less.
+const OTHERS: Duration = Duration::from_mins(15);
+const ASK_EVERY: Duration = Duration::from_secs(2);
+const AT_WORK: &str = "another kubeadm is still at work on this host";
+
+/// Waits until no other kubeadm is at work. Whoever interrupts the run does not wait for that.
+async fn await_others(cx: &Cx) -> Result<(), StepError> {
+    let script = format!("[ ! -e {LOCK} ] || flock -n {LOCK} true || echo at work");
+    let look = || async {
+        let answer = ask(cx, Command::script(&*script)).await?;
+        Ok(if answer.text().is_empty() {
+            State::Satisfied
+        } else {
+            State::needed(AT_WORK)
+        })
+    };
+    match cx.wait_until(OTHERS, ASK_EVERY, look).await? {
+        State::Satisfied => Ok(()),
+        State::Needed(why) => Err(StepError::new(why)
+            .with_hint("on the host: ps ax | grep kubeadm; it goes on by itself, or end it")),
+    }
+}
+
 /// Runs such a script; what fails is told with what the node showed last.
 pub(crate) async fn run(cx: &Cx, trying: &str, command: Command) -> Result<Output, StepError> {
+    await_others(cx).await?;
     match cx.host.run(&command.as_root()).await {
         Ok(output) if output.ok() => Ok(output),
         Ok(output) => Err(with_last_seen(cx, refused(trying, &output)).await),

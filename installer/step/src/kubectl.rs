@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 use host::{Command, Output};
 use serde::de::DeserializeOwned;
 
-use crate::shell::{ask, must};
+use crate::shell::{ask, refused};
 
 /// Otherwise kubectl leaves what it knows of the API in the home of root.
 pub(crate) const CACHE: &str = "--cache-dir=/var/lib/kubexm/kubectl";
@@ -30,7 +30,24 @@ pub(crate) fn kubectl(arguments: &[&str]) -> Command {
 
 /// What the cluster answers, whatever its status.
 pub(crate) async fn ask_kubectl(cx: &Cx, arguments: &[&str]) -> Result<Output, StepError> {
-    ask(cx, kubectl(arguments)).await
+    Ok(without_noise(ask(cx, kubectl(arguments)).await?))
+}
+
+/// What kubectl's own library says of each part of the API that it cannot ask, time and again, whatever it was asked.
+const NOISE: [&str; 2] = [
+    "] \"Unhandled Error\" err=\"couldn't get ",
+    "couldn't get resource list for",
+];
+
+fn without_noise(mut output: Output) -> Output {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines = text.lines();
+    let kept = lines.filter(|line| !NOISE.iter().any(|noise| line.contains(noise)));
+    let kept: Vec<&str> = kept.collect();
+    if !kept.is_empty() {
+        output.stderr = kept.join("\n").into_bytes();
+    }
+    output
 }
 
 pub(crate) async fn ask_kubectl_with(
@@ -38,7 +55,9 @@ pub(crate) async fn ask_kubectl_with(
     arguments: &[&str],
     stdin: Bytes,
 ) -> Result<Output, StepError> {
-    ask(cx, kubectl(arguments).stdin(stdin)).await
+    Ok(without_noise(
+        ask(cx, kubectl(arguments).stdin(stdin)).await?,
+    ))
 }
 
 pub(crate) async fn must_kubectl_with(
@@ -47,7 +66,12 @@ pub(crate) async fn must_kubectl_with(
     arguments: &[&str],
     stdin: Bytes,
 ) -> Result<Output, StepError> {
-    must(cx, trying, kubectl(arguments).stdin(stdin)).await
+    let output = ask_kubectl_with(cx, arguments, stdin).await?;
+    if output.ok() {
+        Ok(output)
+    } else {
+        Err(refused(trying, &output))
+    }
 }
 
 /// The shell's function `packed COMMAND...`: it packs what the command prints, and ends as the command does.
@@ -57,13 +81,16 @@ const UNPACKED_LIMIT: u64 = 512 << 20;
 
 /// Objects of the cluster as JSON, whatever the status.
 pub(crate) async fn ask_json(cx: &Cx, what: &[&str]) -> Result<Output, StepError> {
-    unpacked(ask(cx, get(what)).await?)
+    unpacked(without_noise(ask(cx, get(what)).await?))
 }
 
 /// Objects of the cluster.
 pub(crate) async fn get_json<T: DeserializeOwned>(cx: &Cx, what: &[&str]) -> Result<T, StepError> {
     let trying = format!("get {}", what.join(" "));
-    let output = unpacked(must(cx, &trying, get(what)).await?)?;
+    let output = ask_json(cx, what).await?;
+    if !output.ok() {
+        return Err(refused(&trying, &output));
+    }
     serde_json::from_slice(&output.stdout)
         .map_err(|error| StepError::new(format!("cannot read the answer to {trying}: {error}")))
 }
@@ -104,6 +131,19 @@ mod tests {
     use host::{Host, Redactor};
 
     use super::*;
+
+    #[test]
+    fn what_kubectl_says_of_the_rest_of_the_api_is_left_out() {
+        let output = Output {
+            status: 1,
+            stdout: Vec::new(),
+            stderr: b"E1130 09:30:00.1 99 memcache.go:287] \"Unhandled Error\" err=\"couldn't get resource list for metrics.k8s.io/v1beta1: \
+                      the server is currently unable to handle the request\"\nError from server (NotFound): x not found\n"
+                .to_vec(),
+        };
+        let words = without_noise(output).last_words();
+        assert_eq!(words, "Error from server (NotFound): x not found");
+    }
 
     async fn answer(line: &str) -> Output {
         let host = LocalHost::new("here", Redactor::default());

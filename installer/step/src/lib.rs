@@ -4,8 +4,8 @@
 mod apply_manifest;
 mod apply_sysctls;
 mod authority_hash;
-mod await_cni_network;
 mod await_heartbeat;
+mod await_network;
 mod await_node;
 mod await_static_pod;
 mod before;
@@ -44,15 +44,18 @@ mod link_resolv_conf;
 mod load_modules;
 mod local_file;
 mod look_at_etcd;
+mod look_at_node_network;
 mod look_for_resolvers;
 mod make_directory;
 mod mark_host;
 mod mark_nodes;
 mod node_networks;
 mod note_etcd_founded;
+mod objects;
 mod packages;
 mod pki;
 mod pod_network;
+mod pods;
 mod preflight;
 mod prepare_vrrp;
 mod promote_etcd_member;
@@ -93,8 +96,8 @@ mod write_kubeconfig;
 pub use apply_manifest::ApplyManifest;
 pub use apply_sysctls::{ApplySysctls, Sysctl, Wanted};
 pub use authority_hash::authority_hash;
-pub use await_cni_network::AwaitCniNetwork;
 pub use await_heartbeat::AwaitHeartbeat;
+pub use await_network::AwaitNetwork;
 pub use await_node::AwaitNode;
 pub use await_static_pod::AwaitStaticPod;
 pub use before::Former;
@@ -103,10 +106,10 @@ pub use by_format::ByFormat;
 pub use certificate::Certificate;
 pub use certificate_authority::CertificateAuthority;
 pub use check::{
-    Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, Probes, ProveApiserver,
+    Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, Probes, ProveApiServices, ProveApiserver,
     ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
-    ProveReach, ProveStackedEtcd, ProveSystemPods, ProveTime, RemoveProbePods, SetUpProbePods,
-    api_answers,
+    ProveReach, ProveStackedEtcd, ProveSystemPods, ProveTime, ProveWebhooks, RemoveProbePods,
+    SetUpProbePods, api_answers,
 };
 pub use create_user::CreateUser;
 pub use data_directory::DataDirectory;
@@ -135,6 +138,7 @@ pub use link_program::LinkProgram;
 pub use link_resolv_conf::LinkResolvConf;
 pub use load_modules::{Feature, KernelModule, LoadModules};
 pub use look_at_etcd::{EtcdTrace, LookAtEtcd};
+pub use look_at_node_network::{LookAtNodeNetwork, NodeObstacles};
 pub use look_for_resolvers::{LookForResolvers, Resolvers};
 pub use make_directory::MakeDirectory;
 pub use mark_host::{LeaveHost, MarkHost};
@@ -145,10 +149,10 @@ pub use packages::{LocalPackage, RepositoryFile, SystemPackages};
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use pod_network::PodNetwork;
 pub use preflight::{
-    Bringer, CgroupV1, Eviction, FOUNDATION, Finding, Held, Identity, JudgeSurveys, KeptAuthority,
-    KernelSince, Leftover, MARKER, Memory, Neighbour, Observed, Port, Program, ProgramFeature,
-    Requirements, Rival, SelinuxBoolean, SharedAddress, SiteName, Socket, Space, Survey,
-    SurveyHost, System,
+    Bringer, CgroupV1, Directory, Eviction, FOUNDATION, Finding, Held, Identity, JudgeSurveys,
+    KeptAuthority, KernelSince, Leftover, MARKER, Memory, Neighbour, Observed, Port, Program,
+    ProgramFeature, Requirements, Rival, SelinuxBoolean, SharedAddress, SiteName, Socket, Space,
+    Survey, SurveyHost, System,
 };
 pub use prepare_vrrp::{PrepareVrrp, Vrrp};
 pub use promote_etcd_member::PromoteEtcdMember;

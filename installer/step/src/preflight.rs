@@ -8,6 +8,7 @@ mod guards;
 mod judge;
 mod kernel;
 mod names;
+mod network;
 mod observed;
 mod others;
 mod packages;
@@ -34,6 +35,7 @@ pub use disks::Eviction;
 pub use guards::SelinuxBoolean;
 pub use kernel::{CgroupV1, KernelSince};
 pub use names::SiteName;
+pub use network::Directory;
 pub use observed::Observed;
 pub use others::{Rival, Socket};
 pub use shared::{Held, SharedAddress};
@@ -55,6 +57,9 @@ pub struct Requirements {
     /// The operating systems that kubexm supports.
     pub systems: Vec<System>,
     pub ports: Vec<Port>,
+    /// The same of UDP.
+    pub datagram_ports: Vec<Port>,
+    pub directories: Vec<Directory>,
     pub space: Vec<Space>,
     /// Directories that programs are run from.
     pub executable: Vec<String>,
@@ -110,7 +115,7 @@ pub struct System {
     pub since: (u32, u32),
 }
 
-/// A TCP port and what will listen on it.
+/// A port and what will listen on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {
     pub number: u16,
@@ -203,7 +208,20 @@ pub const FOUNDATION: &str = "/etc/kubexm/foundation";
 /// Looks at a host. Never fails for what it finds; only for a host that cannot be asked.
 pub struct SurveyHost {
     pub requirements: Requirements,
+    /// What becomes of the other hosts while this one cannot be asked; none where they go on as if nothing were.
+    pub without: Option<&'static str>,
     pub survey: Slot<Survey>,
+}
+
+fn told_with(error: StepError, without: Option<&str>) -> StepError {
+    let Some(without) = without else {
+        return error;
+    };
+    let hint = match error.hint() {
+        Some(hint) => format!("{hint}; {without}"),
+        None => without.to_owned(),
+    };
+    error.with_hint(hint)
 }
 
 #[async_trait]
@@ -221,7 +239,8 @@ impl Step for SurveyHost {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let facts = cx.host.facts().await?;
+        let facts = cx.host.facts().await;
+        let facts = facts.map_err(|error| told_with(error.into(), self.without))?;
         let wanted = &self.requirements;
         // Side by side, so that all of it can be asked at once.
         let (marker, seen, lacks, packages, distant, outside, guards, shared) = tokio::try_join!(
@@ -239,6 +258,7 @@ impl Step for SurveyHost {
         findings.extend(kernel::judge(wanted, &facts));
         findings.extend(disks::judge_noexec(wanted, &facts, &seen));
         findings.extend(disks::judge_overlay(wanted, &seen));
+        findings.extend(network::judge_directories(wanted, &seen));
         findings.extend(routes::judge(wanted, &seen));
         findings.extend(names::judge(wanted, &seen));
         for found in [lacks, packages, distant, outside] {
@@ -264,6 +284,7 @@ impl Step for SurveyHost {
                 // On a cluster that works it does let them through.
                 guards::warn(cx, &guards);
                 findings.extend(judge::judge_ports(&self.requirements, &facts));
+                findings.extend(network::judge_datagram_ports(&self.requirements, &seen));
                 findings.extend(disks::judge_space(&self.requirements, &facts, &seen));
                 findings.extend(others::judge_rivals(&self.requirements, &seen));
                 findings.extend(shared::judge_held(&shared));

@@ -41,10 +41,13 @@ pub(crate) fn container(name: &str) -> String {
     )
 }
 
+/// The shell's function `told_of NAME`, for a static pod that does not run.
+pub(crate) const TOLD_OF: &str = include_str!("static_pod.sh");
+
 /// Complains, and ends the script, while a pod does not run, or still in its container of before.
 pub(crate) fn runs_anew(name: &str, before: &str) -> String {
     format!(
-        "id=$({}); [ -n \"$id\" ] && [ \"$id\" != {} ] || {{ echo {name} runs as before; exit; }}; ",
+        "id=$({}); [ -n \"$id\" ] || {{ told_of {name}; exit; }}; [ \"$id\" != {} ] || {{ echo {name} runs as before; exit; }}; ",
         container(name),
         host::quote(before)
     )
@@ -60,7 +63,7 @@ pub(crate) fn apiserver_is_ready(port: u16) -> String {
 
 /// Waits until a script has nothing left to complain about.
 pub(crate) async fn settled(cx: &Cx, what: &str, complaints: &str) -> Result<(), StepError> {
-    let script = format!("export PATH=\"/usr/local/bin:$PATH\"; {complaints}");
+    let script = format!("export PATH=\"/usr/local/bin:$PATH\"\n{TOLD_OF}{complaints}");
     let look = || async {
         let lacking = ask(cx, Command::script(&*script)).await?.text();
         Ok(if lacking.is_empty() {
@@ -75,4 +78,43 @@ pub(crate) async fn settled(cx: &Cx, what: &str, complaints: &str) -> Result<(),
     let seconds = RECOVERY.as_secs();
     let error = format!("{what} did not settle within {seconds} s: {lacking}");
     Err(with_last_seen(cx, StepError::new(error)).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the function says on a host with these programs.
+    fn said(crictl: &str, journal: &str) -> String {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        for (name, body) in [("crictl", crictl), ("journalctl", journal)] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let output = std::process::Command::new("sh")
+            .args(["-c", &format!("{TOLD_OF}told_of kube-vip")])
+            .env("PATH", format!("{}:/usr/bin:/bin", dir.path().display()))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn a_static_pod_that_does_not_run_tells_why() {
+        let crashed = "case $1 in ps) echo 1f00 ;; inspect) echo 'CONTAINER_EXITED (Error, 1), restarted 3 times' ;; \
+                       logs) echo 'unable to retrieve container logs for x'; echo 'no such interface: eth9' >&2 ;; esac";
+        insta::assert_snapshot!(said(crashed, "echo 'I0101 kube-vip is fine'"), @r"
+        kube-vip has no container that runs; the last one is CONTAINER_EXITED (Error, 1), restarted 3 times
+          its last line: no such interface: eth9
+        ");
+        let pulling =
+            "echo 'E0101 Failed to pull image of kube-vip: not found'; echo 'E0101 of another'";
+        insta::assert_snapshot!(said("exit 0", pulling), @r"
+        kube-vip has no container yet
+          the kubelet: E0101 Failed to pull image of kube-vip: not found
+        ");
+    }
 }

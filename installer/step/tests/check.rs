@@ -1,6 +1,7 @@
 //! Proofs asked of fake machines that answer as real ones do.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use engine::{Cx, Retry, Slot, State, Step};
 use event::{Event, Events, Sink};
@@ -13,6 +14,12 @@ use step::{
     ProveImages, ProveNodes, ProveStackedEtcd, ProveSystemPods,
 };
 use time::OffsetDateTime;
+
+/// Nobody waits for a fake to change its mind.
+const ONCE: Retry = Retry {
+    attempts: 1,
+    first_delay: Duration::ZERO,
+};
 
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
@@ -154,7 +161,7 @@ async fn a_pod_in_trouble_is_told_with_its_node_reason_and_last_line() {
             0,
             "plugin/forward: not an IP address or file: \"dns1\"\n",
         );
-    insta::assert_snapshot!(told(host, &ProveSystemPods { patience: Retry::NETWORK }).await, @r#"
+    insta::assert_snapshot!(told(host, &ProveSystemPods { patience: ONCE }).await, @r#"
     error: coredns-abc on node2: container coredns waits (CrashLoopBackOff), restarted 7 times: back-off 5m0s restarting failed container
       its last line: plugin/forward: not an IP address or file: "dns1"
     hint: kubectl -n kube-system describe pod NAME; kubectl -n kube-system logs NAME --previous
@@ -172,13 +179,7 @@ async fn a_pod_that_is_restarted_over_and_over_is_not_well_while_it_runs() {
     let ask = async |ended| {
         let pods = list(&[pod("coredns-abc", "True", &status(ended))]);
         let host = FakeHost::new("m1").on("get --output json pods", 0, pods);
-        told(
-            host,
-            &ProveSystemPods {
-                patience: Retry::NETWORK,
-            },
-        )
-        .await
+        told(host, &ProveSystemPods { patience: ONCE }).await
     };
     assert!(
         ask(Timestamp::now())
@@ -199,9 +200,7 @@ async fn a_pod_that_was_evicted_is_no_trouble() {
     evicted["status"] = json!({ "phase": "Failed", "reason": "Evicted" });
     let pods = list(&[evicted, pod("coredns-def", "True", &running)]);
     let host = FakeHost::new("m1").on("get --output json pods", 0, pods);
-    let proof = ProveSystemPods {
-        patience: Retry::NETWORK,
-    };
+    let proof = ProveSystemPods { patience: ONCE };
     assert_eq!(told(host, &proof).await, "2 pods");
 }
 

@@ -129,6 +129,7 @@ async fn judged_by(requirements: &Requirements, hosts: Vec<FakeHost>) -> String 
         surveys.push((host.name().to_owned(), survey.clone()));
         let step = SurveyHost {
             requirements: requirements.clone(),
+            without: None,
             survey,
         };
         let progress = Progress::unseen();
@@ -235,6 +236,22 @@ async fn a_disk_that_runs_nothing() {
       node1: /opt is mounted noexec, and programs must run from /opt/cni/bin
           fix: mount -o remount,exec /opt, and the same in /etc/fstab
     ");
+}
+
+#[tokio::test]
+async fn a_host_that_others_wait_for_says_so_when_it_is_down() {
+    let host = FakeHost::new("registry1");
+    host.go_down();
+    let step = SurveyHost {
+        requirements: requirements(),
+        without: Some("it is the site's registry"),
+        survey: Slot::new("registry1"),
+    };
+    let cx = Cx::new(Arc::new(host), Progress::unseen());
+    let error = step.check(&cx).await.unwrap_err();
+    assert!(error.may_pass());
+    let hint = error.hint().unwrap();
+    assert!(hint.ends_with("it is the site's registry"), "{hint}");
 }
 
 #[tokio::test]
@@ -492,6 +509,7 @@ async fn the_machine_that_kubexm_runs_on_is_no_node() {
     let node = Arc::new(host("node1", |_| ()));
     let step = SurveyHost {
         requirements: requirements(),
+        without: None,
         survey: survey.clone(),
     };
     let cx = |host: Arc<FakeHost>| Cx::new(host, Progress::unseen());
@@ -600,6 +618,7 @@ async fn an_authority_of_a_cluster_is_not_replaced() {
         let survey = Slot::new("node1");
         let step = SurveyHost {
             requirements: asks(),
+            without: None,
             survey: survey.clone(),
         };
         let cx = Cx::new(Arc::new(host), Progress::unseen());
@@ -786,6 +805,7 @@ async fn a_firewall_is_warned_of_before_the_first_installation() {
         let progress = events.progress(events.next_id(), None);
         let step = SurveyHost {
             requirements: requirements(),
+            without: None,
             survey: Slot::new("node1"),
         };
         let host: Arc<dyn host::Host> = Arc::new(host);
@@ -838,6 +858,7 @@ async fn survey_here(requirements: Requirements) -> Slot<Survey> {
     let step = SurveyHost {
         requirements,
         survey: survey.clone(),
+        without: None,
     };
     let host = host::local::LocalHost::new("here", host::Redactor::default());
     let progress = Progress::unseen();

@@ -8,12 +8,14 @@ use artifact::ImageEntry;
 use cluster::EtcdType;
 use engine::{Order, Retry, Slot, Step, Task};
 use step::{
-    EtcdCluster, Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, ProveApiserver,
-    ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
-    ProveReach, ProveStackedEtcd, ProveSystemPods, RemoveProbePods, SetUpProbePods,
+    EtcdCluster, Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, ProveApiServices,
+    ProveApiserver, ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages,
+    ProveNodes, ProveReach, ProveStackedEtcd, ProveSystemPods, ProveWebhooks, RemoveProbePods,
+    SetUpProbePods,
 };
 
 use crate::Site;
+use crate::network::look_for_obstacles;
 use crate::site::{names, url_address};
 
 /// The name under which the first master that answers takes part in a plan. No host can be called so.
@@ -76,7 +78,7 @@ pub fn prove_etcd(site: &Site, patience: Retry) -> Task {
     }
 }
 
-/// Nodes, system pods and images, as the cluster has them.
+/// Nodes, what the apiserver has to ask others for, system pods and images, as the cluster has them.
 #[must_use]
 pub fn prove_cluster(site: &Site, patience: Retry) -> Task {
     let runtime = site.cluster.spec.kubernetes.container_runtime.kind;
@@ -89,6 +91,8 @@ pub fn prove_cluster(site: &Site, patience: Retry) -> Task {
             runtime: version.map(|version| format!("{runtime}://{version}")),
             patience,
         }),
+        Arc::new(ProveApiServices { patience }),
+        Arc::new(ProveWebhooks { patience }),
         Arc::new(ProveSystemPods { patience }),
         Arc::new(ProveImages {
             known: site.manifest.images.iter().map(known).collect(),
@@ -159,6 +163,7 @@ pub fn prove_network(site: &Site, patience: Retry) -> Task {
         Some(_) => Family::V4,
         None => Family::V6,
     };
+    let (task, obstacles) = look_for_obstacles(site, task);
     let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(SetUpProbePods {
         pods: pods.clone(),
         probes: probes.clone(),
@@ -170,6 +175,7 @@ pub fn prove_network(site: &Site, patience: Retry) -> Task {
             known_name: format!("kubernetes.default.svc.{domain}"),
             family,
             probes: probes.clone(),
+            obstacles: obstacles.clone(),
             patience,
         }));
     }

@@ -2,8 +2,8 @@
 
 use cluster::ProxyMode;
 use step::{
-    Bringer, Feature, KernelModule, KernelSince, Memory, Port, Program, ProgramFeature, Rival,
-    SelinuxBoolean, Socket, System, Wanted,
+    Bringer, Directory, Feature, KernelModule, KernelSince, Memory, Port, Program, ProgramFeature,
+    Rival, SelinuxBoolean, Socket, System, Wanted,
 };
 use templates::CorruptionCheck;
 
@@ -107,6 +107,38 @@ pub(crate) const CONTROL_PLANE_PORTS: &[Port] = &[
 pub(crate) const BGP_PORT: Port = Port {
     number: 179,
     of: "calico",
+};
+
+/// Where the tunnels of a plugin end on each node.
+pub(crate) const CALICO_VXLAN_PORT: Port = Port {
+    number: 4789,
+    of: "calico's VXLAN",
+};
+pub(crate) const FLANNEL_VXLAN_PORT: Port = Port {
+    number: 8472,
+    of: "flannel's VXLAN",
+};
+pub(crate) const CILIUM_VXLAN_PORT: Port = Port {
+    number: 8472,
+    of: "cilium's VXLAN",
+};
+
+/// What the kernel must be able to wrap packets in.
+pub(crate) const VXLAN_MODULE: KernelModule = KernelModule {
+    name: "vxlan",
+    shows: Feature::Module,
+};
+pub(crate) const IPIP_MODULE: KernelModule = KernelModule {
+    name: "ipip",
+    shows: Feature::Module,
+};
+
+/// A plugin's pod mounts it as a directory that is there; the file system itself it mounts if nobody has. Without it the
+/// pod never starts.
+pub(crate) const BPF_DIRECTORY: Directory = Directory {
+    path: "/sys/fs/bpf",
+    of: "the network plugin's pods",
+    fix: "mount -t bpf bpf /sys/fs/bpf; the kernel must have CONFIG_BPF_SYSCALL",
 };
 
 /// What kube-proxy needs for rules of nftables.

@@ -6,10 +6,10 @@ use engine::{Cx, Data, Retry, State, Step, StepError};
 use host::Output;
 use serde::Deserialize;
 
-use super::objects::Pod;
 use super::{count, list};
 use crate::etcdctl::{EtcdCluster, JOURNAL_OF_EACH, Member, leave_own_words};
 use crate::kubectl::ask_kubectl;
+use crate::objects::Pod;
 use crate::{HealthyMembers, VerifyEtcd};
 
 /// Asked on a member's host, etcd has every expected member and no other, and all of them are healthy.

@@ -5,8 +5,8 @@ use artifact::full_reference;
 use async_trait::async_trait;
 use engine::{Cx, Data, Retry, State, Step, StepError};
 
-use super::objects::Pod;
 use super::{all_well, count, list};
+use crate::objects::Pod;
 
 /// An image of the bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]

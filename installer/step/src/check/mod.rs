@@ -1,7 +1,9 @@
 //! Proofs: steps that ask whether something holds. What they see goes into the run's events; nothing that they change
 //! stays. Where a thing may still settle, an error is one that may pass, and the patience of the proof says how long.
 
+mod api_services;
 mod apiserver;
+mod causes;
 mod certificates;
 mod dns_message;
 mod endpoint;
@@ -9,13 +11,15 @@ mod etcd;
 mod image_source;
 mod images;
 mod nodes;
-mod objects;
 mod pods;
 mod probe_corefiles;
+mod probe_namespace;
 mod probe_pods;
 mod reach;
 mod time;
+mod webhooks;
 
+pub use api_services::ProveApiServices;
 pub use apiserver::{ProveApiserver, api_answers};
 pub use certificates::ProveCertificates;
 pub use endpoint::ProveEndpoint;
@@ -27,6 +31,7 @@ pub use pods::ProveSystemPods;
 pub use probe_pods::{ProbePods, Probes, RemoveProbePods, SetUpProbePods};
 pub use reach::{Family, ProveReach};
 pub use time::ProveTime;
+pub use webhooks::ProveWebhooks;
 
 use engine::StepError;
 use serde::de::DeserializeOwned;

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
 use serde::Serialize;
 
-use super::objects::{Node, ready};
 use super::{all_well, count, list};
+use crate::objects::{Node, ready};
 
 /// Every node of the config is registered and Ready, with the kubelet and the runtime that the bundle brought.
 pub struct ProveNodes {

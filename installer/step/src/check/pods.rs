@@ -1,12 +1,12 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use engine::{Cx, Data, Retry, State, Step, StepError};
 use jiff::{SignedDuration, Timestamp};
 
-use super::objects::{ContainerStatus, Pod};
-use super::{all_well, count, list};
-use crate::kubectl::ask_kubectl;
+use super::{count, list};
+use crate::objects::{ContainerStatus, Pod};
+use crate::pods::{Pace, Seen, Waited, told, wait_for};
 
 /// Every pod of the system is Ready, and none of them is restarted over and over.
 pub struct ProveSystemPods {
@@ -17,8 +17,34 @@ const NAMESPACE: &str = "kube-system";
 /// So many restarts, the last of them this short ago, are no accident.
 const STORM: u32 = 5;
 const LATELY: SignedDuration = SignedDuration::from_mins(10);
-/// Of so many troubled pods the log is asked for.
-const LOGS: usize = 5;
+
+/// What is wrong with the pods, and how they are if nothing is.
+async fn look(cx: &Cx, since: Timestamp) -> Result<(Seen, String), StepError> {
+    let pods: Vec<Pod> = list(cx, &["pods", "--namespace", NAMESPACE]).await?;
+    let now = Timestamp::now();
+    let ill = pods
+        .iter()
+        .filter_map(|pod| Some((pod, trouble(pod, now)?)));
+    let ill: Vec<(&Pod, String)> = ill.collect();
+    let none = pods
+        .is_empty()
+        .then(|| format!("there is no pod in {NAMESPACE}"));
+    let seen = Seen {
+        lacking: none.into_iter().collect(),
+        troubles: told(cx, &ill, since).await,
+    };
+    let statuses = pods.iter().flat_map(|pod| &pod.status.container_statuses);
+    let restarts: u32 = statuses.map(|status| status.restart_count).sum();
+    let of_restarts = match restarts {
+        0 => String::new(),
+        some => format!(
+            ", {} since they were made",
+            count(u64::from(some), "restart")
+        ),
+    };
+    let well = format!("{}{of_restarts}", count(pods.len() as u64, "pod"));
+    Ok((seen, well))
+}
 
 #[async_trait]
 impl Step for ProveSystemPods {
@@ -30,53 +56,25 @@ impl Step for ProveSystemPods {
         "all system pods are Ready".to_owned()
     }
 
-    fn retry(&self) -> Retry {
-        self.patience
-    }
-
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let pods: Vec<Pod> = list(cx, &["pods", "--namespace", NAMESPACE]).await?;
-        let now = Timestamp::now();
-        let mut troubles = Vec::new();
-        for pod in &pods {
-            let Some(trouble) = trouble(pod, now) else {
-                continue;
-            };
-            let mut line = format!("{} on {}: {trouble}", pod.metadata.name, node(pod));
-            if troubles.len() < LOGS
-                && let Some(words) = last_line(cx, pod).await?
-            {
-                line = format!("{line}\n  its last line: {words}");
+        let well = Mutex::new(String::new());
+        let look = |since| {
+            let well = &well;
+            async move {
+                let (seen, text) = look(cx, since).await?;
+                *well.lock().unwrap_or_else(PoisonError::into_inner) = text;
+                Ok(seen)
             }
-            troubles.push(line);
-        }
-        all_well(&troubles).map_err(|error| {
-            error.with_hint(format!(
-                "kubectl -n {NAMESPACE} describe pod NAME; kubectl -n {NAMESPACE} logs NAME --previous"
-            ))
-        })?;
-        if pods.is_empty() {
-            return Err(StepError::passing(format!(
-                "there is no pod in {NAMESPACE}"
-            )));
-        }
-        let restarts: u32 = pods
-            .iter()
-            .flat_map(|pod| &pod.status.container_statuses)
-            .map(|status| status.restart_count)
-            .sum();
-        let of_restarts = match restarts {
-            0 => String::new(),
-            some => format!(
-                ", {} since they were made",
-                count(u64::from(some), "restart")
-            ),
         };
-        cx.progress.seen(
-            format!("{}{of_restarts}", count(pods.len() as u64, "pod")),
-            None,
-        );
-        Ok(State::Satisfied)
+        let pace = Pace::patient(self.patience.total());
+        let (Waited::Late(seen) | Waited::Never(seen)) = wait_for(cx, pace, look).await? else {
+            let well = well.into_inner().unwrap_or_else(PoisonError::into_inner);
+            cx.progress.seen(well, None);
+            return Ok(State::Satisfied);
+        };
+        Err(StepError::new(seen.full()).with_hint(format!(
+            "kubectl -n {NAMESPACE} describe pod NAME; kubectl -n {NAMESPACE} logs NAME --previous"
+        )))
     }
 
     async fn apply(&self, _: &Cx) -> Result<(), StepError> {
@@ -88,17 +86,9 @@ impl Step for ProveSystemPods {
     }
 }
 
-fn node(pod: &Pod) -> &str {
-    match pod.spec.node_name.as_str() {
-        "" => "no node",
-        name => name,
-    }
-}
-
 fn trouble(pod: &Pod, now: Timestamp) -> Option<String> {
-    // A pod that was evicted, or ended as its host was shut down, stays Failed for good; what took its place is judged by
-    // itself.
-    if ["Succeeded", "Failed"].contains(&pod.status.phase.as_str()) {
+    // One that was evicted, or ended as its host was shut down, is so for good.
+    if pod.is_over() {
         return None;
     }
     if !pod.is_ready() {
@@ -116,33 +106,4 @@ fn trouble(pod: &Pod, now: Timestamp) -> Option<String> {
         status.restart_count,
         LATELY.as_mins()
     ))
-}
-
-/// The last words of the container that is in trouble: of its run before, where it was restarted.
-async fn last_line(cx: &Cx, pod: &Pod) -> Result<Option<String>, StepError> {
-    let statuses = pod
-        .status
-        .init_container_statuses
-        .iter()
-        .chain(&pod.status.container_statuses);
-    let troubled = |status: &&ContainerStatus| status.restart_count > 0 || !status.ready;
-    let Some(status) = statuses.into_iter().find(troubled) else {
-        return Ok(None);
-    };
-    let mut logs = vec![
-        "--request-timeout=10s",
-        "logs",
-        "--namespace",
-        &pod.metadata.namespace,
-        &pod.metadata.name,
-        "--container",
-        &status.name,
-        "--tail=1",
-    ];
-    if status.restart_count > 0 {
-        logs.push("--previous");
-    }
-    let output = ask_kubectl(cx, &logs).await?;
-    let line = output.text();
-    Ok(Some(line).filter(|line| output.ok() && !line.trim().is_empty()))
 }

@@ -1,18 +1,20 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::{Cx, Data, Slot, SlotId, State, Step, StepError, Trace};
-use host::Command;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::objects::Pod;
 use super::probe_corefiles::{DNS_PORT, READY_PORT, asker_corefile, target_corefile};
-use crate::kubectl::{self, ask_kubectl};
-use crate::shell::must;
+use super::webhooks::{self, in_the_way_of_pods};
+use super::{list, probe_namespace};
+use crate::kubectl::{get_json, must_kubectl_with};
+use crate::objects::Pod;
+use crate::pods::{Pace, Seen, told, wait_for};
 
 pub(super) const NAMESPACE: &str = "kubexm-check";
 /// Where an asker takes questions by HTTP, which the apiserver can pass on.
@@ -20,7 +22,7 @@ pub(super) const HTTP_PORT: u16 = 8053;
 /// Below it each target has a name of its own.
 pub(super) const ZONE: &str = "kubexm-check";
 const COREFILE: &str = "kubexm.mensylisir.io/corefile";
-const START_TIMEOUT: Duration = Duration::from_mins(5);
+const PACE: Pace = Pace::patient(Duration::from_mins(1));
 
 /// Pods by which the network of pods is proven, two on each node. `coredns` is in every bundle, needs neither a shell nor
 /// a volume, and both answers and asks: a *target* answers its node's name to every question; an *asker* takes questions
@@ -141,71 +143,96 @@ impl ProbePods {
         })
     }
 
-    /// Has the cluster take these objects and waits for the pods of a role; `before` is done first. What does not come up
-    /// in time is in the answer, and no error.
+    /// Has the cluster take these objects and waits for the pods of a role. What does not come up is in the answer, and no
+    /// error.
     async fn bring_up(
         &self,
         cx: &Cx,
-        before: &str,
         role: &str,
         objects: &Value,
-    ) -> Result<Vec<Object>, StepError> {
-        let kubectl = format!("{} --namespace {NAMESPACE}", kubectl::line());
-        let script = format!(
-            "set -e\n{before}\
-             {kubectl} apply --server-side --force-conflicts --field-manager=kubexm --filename - >/dev/null\n\
-             {kubectl} wait --for=condition=Ready pod --selector kubexm-check={role} --timeout=60s \
-             </dev/null >/dev/null 2>&1 || true\n\
-             {kubectl} get pods,services --output json </dev/null"
-        );
-        let script = Command::script(script)
-            .stdin(Bytes::from(objects.to_string()))
-            .timeout(START_TIMEOUT);
-        let output = must(cx, "set up the pods of the check", script).await?;
-        let list: List = serde_json::from_slice(&output.stdout).map_err(|error| {
-            StepError::new(format!("cannot read the list of the check's pods: {error}"))
-        })?;
-        Ok(list.items)
-    }
-
-    /// The pods of one role by their nodes.
-    fn found(&self, objects: &[Object], name: fn(usize) -> String) -> BTreeMap<String, Found> {
-        let of_node = |(at, node): (usize, &String)| {
-            let name = name(at);
-            let pod = objects
-                .iter()
-                .find(|object| object.kind == "Pod" && object.pod.metadata.name == name)
-                .map(|object| &object.pod);
-            let found = match pod {
-                Some(pod) if pod.is_ready() => Ok(pod.status.pod_ip.clone()),
-                Some(pod) => Err(pod.why_not_ready()),
-                None => Err("it is gone".to_owned()),
-            };
-            (node.clone(), found)
+        name: fn(usize) -> String,
+    ) -> Result<BTreeMap<String, Found>, StepError> {
+        let apply = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=kubexm",
+            "--filename",
+            "-",
+        ];
+        let text = Bytes::from(objects.to_string());
+        must_kubectl_with(cx, "set up the pods of the check", &apply, text).await?;
+        let selector = format!("--selector=kubexm-check={role}");
+        let found = Mutex::new(BTreeMap::new());
+        let look = |since| {
+            let (selector, found) = (&selector, &found);
+            async move {
+                let pods = ["pods", "--namespace", NAMESPACE, selector];
+                let pods: Vec<Pod> = list(cx, &pods).await?;
+                let (all, seen) = self.sorted(cx, &pods, name, since).await;
+                *found.lock().unwrap_or_else(PoisonError::into_inner) = all;
+                Ok(seen)
+            }
         };
-        (0..).zip(&self.nodes).map(of_node).collect()
+        wait_for(cx, PACE, look).await?;
+        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The pods of one role by their nodes, and what keeps those that are not ready.
+    async fn sorted(
+        &self,
+        cx: &Cx,
+        pods: &[Pod],
+        name: fn(usize) -> String,
+        since: Timestamp,
+    ) -> (BTreeMap<String, Found>, Seen) {
+        let mut found = BTreeMap::new();
+        let (mut unready, mut lacking) = (Vec::new(), Vec::new());
+        for (at, node) in (0..).zip(&self.nodes) {
+            let name = name(at);
+            match pods.iter().find(|pod| pod.metadata.name == name) {
+                Some(pod) if pod.is_ready() => {
+                    found.insert(node.clone(), Ok(pod.status.pod_ip.clone()));
+                }
+                Some(pod) => unready.push((node, pod)),
+                None => {
+                    found.insert(node.clone(), Err("it is gone".to_owned()));
+                    lacking.push(format!("{name} is gone"));
+                }
+            }
+        }
+        let of_pods: Vec<(&Pod, String)> = unready
+            .iter()
+            .map(|(_, pod)| (*pod, pod.why_not_ready()))
+            .collect();
+        let troubles = told(cx, &of_pods, since).await;
+        for ((node, _), trouble) in unready.iter().zip(&troubles) {
+            found.insert((*node).clone(), Err(trouble.to_string()));
+        }
+        (found, Seen { lacking, troubles })
     }
 }
 
-#[derive(Deserialize)]
-struct List {
-    items: Vec<Object>,
-}
-
-#[derive(Deserialize)]
-struct Object {
-    kind: String,
-    #[serde(flatten)]
-    pod: Pod,
-    #[serde(default, rename = "spec")]
-    service: ServiceSpec,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ServiceSpec {
-    #[serde(rename = "clusterIP")]
-    cluster_ip: String,
+/// The address of the service in front of the targets.
+async fn service_address(cx: &Cx) -> Result<String, StepError> {
+    #[derive(Deserialize)]
+    struct Service {
+        spec: Spec,
+    }
+    #[derive(Deserialize)]
+    struct Spec {
+        #[serde(default, rename = "clusterIP")]
+        cluster_ip: String,
+    }
+    let get = [
+        "service",
+        "--namespace",
+        NAMESPACE,
+        "targets",
+        "--request-timeout=20s",
+    ];
+    let service: Service = get_json(cx, &get).await?;
+    Ok(service.spec.cluster_ip)
 }
 
 /// Sets the pods up. A node on which they do not start is for its own proof to tell.
@@ -244,19 +271,22 @@ impl Step for SetUpProbePods {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let in_the_way = in_the_way_of_pods(cx).await?;
+        if !in_the_way.is_empty() {
+            let why = in_the_way.join("\n");
+            return Err(
+                StepError::new(format!("the cluster takes no new pod: {why}"))
+                    .with_hint(webhooks::HINT),
+            );
+        }
         // A run that was killed has left them behind.
-        let leftover = format!(
-            "{} delete namespace {NAMESPACE} --ignore-not-found --timeout=90s </dev/null >/dev/null\n",
-            kubectl::line()
-        );
+        probe_namespace::remove(cx).await?;
         let pods = &self.pods;
-        let objects = pods.bring_up(cx, &leftover, "target", &pods.base()).await?;
-        let targets = pods.found(&objects, ProbePods::target);
-        let service = objects.iter().find(|object| object.kind == "Service");
-        let service = service.map(|object| object.service.cluster_ip.as_str());
-        let askers = pods.askers(&targets, service.unwrap_or_default());
-        let objects = pods.bring_up(cx, "", "asker", &askers).await?;
-        let askers = pods.found(&objects, ProbePods::asker);
+        let (base, name) = (pods.base(), ProbePods::target);
+        let targets = pods.bring_up(cx, "target", &base, name).await?;
+        let service = service_address(cx).await?;
+        let (askers, name) = (pods.askers(&targets, &service), ProbePods::asker);
+        let askers = pods.bring_up(cx, "asker", &askers, name).await?;
         let started = askers.values().filter(|asker| asker.is_ok()).count();
         cx.progress.seen(
             format!("they run on {started} of {} nodes", pods.nodes.len()),
@@ -289,42 +319,15 @@ impl Step for RemoveProbePods {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let get = [
-            "--request-timeout=20s",
-            "get",
-            "namespace",
-            NAMESPACE,
-            "--ignore-not-found",
-            "--output=name",
-        ];
-        let output = ask_kubectl(cx, &get).await?;
-        if !output.ok() {
-            return Err(StepError::passing(output.last_words()));
-        }
-        Ok(if output.text().is_empty() {
-            State::Satisfied
-        } else {
+        Ok(if probe_namespace::is_there(cx).await? {
             State::needed("they are still there")
+        } else {
+            State::Satisfied
         })
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let delete = [
-            "delete",
-            "namespace",
-            NAMESPACE,
-            "--ignore-not-found",
-            "--timeout=90s",
-        ];
-        let trying = format!("delete the namespace {NAMESPACE}");
-        must(cx, &trying, kubectl::kubectl(&delete))
-            .await
-            .map(drop)
-            .map_err(|error| {
-                StepError::new(error.to_string()).with_hint(format!(
-                    "kubectl get all -n {NAMESPACE}; the next check removes what is left"
-                ))
-            })
+        probe_namespace::remove(cx).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

@@ -7,11 +7,12 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
 use host::{Command, quote};
 
+use super::causes::{Silent, likely};
 use super::dns_message::{Kind, answers, first_text, question};
 use super::probe_pods::{HTTP_PORT, NAMESPACE, ProbePods, Probes};
 use super::{all_well, count};
-use crate::kubectl;
 use crate::shell::must;
+use crate::{NodeObstacles, kubectl};
 
 /// From a pod on one node, a pod on every node, a service and the cluster's DNS answer.
 pub struct ProveReach {
@@ -21,6 +22,8 @@ pub struct ProveReach {
     pub known_name: String,
     pub family: Family,
     pub probes: Slot<Probes>,
+    /// What may stand in the way, by node.
+    pub obstacles: Vec<(String, Slot<NodeObstacles>)>,
     pub patience: Retry,
 }
 
@@ -35,6 +38,8 @@ pub enum Family {
 struct Question {
     /// Whom it is for.
     to: String,
+    /// The node that it leads to, where there is one.
+    node: Option<String>,
     name: String,
     kind: Kind,
     /// The only right answer, where there is one.
@@ -46,6 +51,7 @@ impl ProveReach {
         let running = |(at, node): (usize, &String)| {
             matches!(probes.targets.get(node), Some(Ok(_))).then(|| Question {
                 to: format!("the pod on {node}"),
+                node: Some(node.clone()),
                 name: ProbePods::name_of_target(at),
                 kind: Kind::Txt,
                 wanted: Some(node.clone()),
@@ -53,12 +59,14 @@ impl ProveReach {
         };
         let service = Question {
             to: "the service".to_owned(),
+            node: None,
             name: ProbePods::name_of_service(),
             kind: Kind::Txt,
             wanted: None,
         };
         let dns = Question {
             to: format!("the cluster's DNS, asked for {},", self.known_name),
+            node: None,
             name: self.known_name.clone(),
             kind: match self.family {
                 Family::V4 => Kind::A,
@@ -156,8 +164,20 @@ impl Step for ProveReach {
         let text = output.text();
         let mut lines = text.lines();
         let mut troubles = Vec::new();
+        let mut silent = Silent {
+            nodes: vec![self.node.as_str()],
+            dns: false,
+        };
         for question in &questions {
-            troubles.extend(trouble(question, lines.next()));
+            if let Some(trouble) = trouble(question, lines.next()) {
+                troubles.push(trouble);
+                silent.nodes.extend(question.node.as_deref());
+                silent.dns |= question.name == self.known_name;
+            }
+        }
+        if !troubles.is_empty() {
+            let causes = likely(cx, &silent, &self.obstacles).await;
+            troubles.extend(causes.iter().map(|cause| format!("likely cause: {cause}")));
         }
         all_well(&troubles).map_err(|error| {
             error.with_hint(

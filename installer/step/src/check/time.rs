@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::{Cx, Data, Retry, State, Step, StepError};
@@ -10,6 +11,10 @@ use crate::shell::ask;
 pub struct ProveTime {
     pub patience: Retry,
 }
+
+const ASK_EVERY: Duration = Duration::from_secs(2);
+const HINT: &str =
+    "on the host: chronyc sources -v; do its servers answer on UDP port 123? journalctl -u chrony";
 
 /// Certificates and etcd's leases bear no more between two hosts.
 const LIMIT_SECONDS: f64 = 1.0;
@@ -53,19 +58,52 @@ impl Step for ProveTime {
         "the clock goes by a time source".to_owned()
     }
 
-    fn retry(&self) -> Retry {
-        self.patience
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let seen = Mutex::new(String::new());
+        let look = || async {
+            Ok(match self.look(cx).await {
+                Ok(text) => {
+                    *seen.lock().unwrap_or_else(PoisonError::into_inner) = text;
+                    State::Satisfied
+                }
+                Err(error) if error.may_pass() => State::needed(error.to_string()),
+                Err(error) => return Err(error),
+            })
+        };
+        match cx
+            .wait_until(self.patience.total(), ASK_EVERY, look)
+            .await?
+        {
+            State::Needed(lacking) => Err(StepError::new(lacking).with_hint(HINT)),
+            State::Satisfied => {
+                let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+                cx.progress.seen(seen, None);
+                Ok(State::Satisfied)
+            }
+        }
     }
 
-    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
+
+impl ProveTime {
+    /// What the clock goes by. Where it has found nothing yet, chrony is told to ask now: by itself it does so a minute or
+    /// more after a server did not answer.
+    async fn look(&self, cx: &Cx) -> Result<String, StepError> {
         let output = ask(cx, Command::new(["chronyc", "-c", "tracking"])).await?;
         let text = output.text();
-        let hint = "on the host: chronyc sources -v; do its servers answer on UDP port 123? journalctl -u chrony";
-        let fails = |what: String| Err(StepError::passing(what).with_hint(hint));
+        let fails = |what: String| Err(StepError::passing(what));
         let Some(tracking) = tracking(&text).filter(|_| output.ok()) else {
             return fails(format!("chrony does not answer: {}", output.last_words()));
         };
         if tracking.source.is_empty() || tracking.leap == "Not synchronised" {
+            ask(cx, Command::new(["chronyc", "burst", "1/2"])).await?;
             return fails("chrony has found no source of time yet".to_owned());
         }
         let Tracking {
@@ -77,21 +115,9 @@ impl Step for ProveTime {
         if offset.abs() > LIMIT_SECONDS {
             return fails(format!("the clock is {:.1} s off {source}", offset.abs()));
         }
-        cx.progress.seen(
-            format!(
-                "{source}, stratum {stratum}, {:.3} ms off",
-                offset.abs() * 1000.0
-            ),
-            None,
-        );
-        Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
+        Ok(format!(
+            "{source}, stratum {stratum}, {:.3} ms off",
+            offset.abs() * 1000.0
+        ))
     }
 }

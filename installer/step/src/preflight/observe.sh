@@ -38,12 +38,16 @@ unit() {
 # What listens, and not what a process that is gone has left.
 socket() { ! grep -q " 00010000 .* $1\$" /proc/net/unix || printf 'socket\t%s\n' "$1"; }
 
+directory() { [ -d "$1" ] || printf 'absent\t%s\n' "$1"; }
+
 section routes4
 cat /proc/net/route
 section routes6
 cat /proc/net/ipv6_route
 section accept_ra
 grep -H . /proc/sys/net/ipv6/conf/*/accept_ra
+section udp
+cat /proc/net/udp /proc/net/udp6
 section hosts
 cat /etc/hosts
 section cloud
@@ -58,6 +62,7 @@ while [ $# -ge 2 ]; do
 	trace) trace "$2" ;;
 	unit) unit "$2" ;;
 	socket) socket "$2" ;;
+	directory) directory "$2" ;;
 	esac
 	shift 2
 done

@@ -23,6 +23,10 @@ pub struct Observed {
     pub sockets: Vec<String>,
     /// Paths at which something is that another installation may have left.
     pub traces: Vec<String>,
+    /// Directories that are not there.
+    pub absent: Vec<String>,
+    /// UDP ports that somebody has.
+    pub datagram_ports: Vec<u16>,
     /// `/etc/hosts` as far as it stands before the block of kubexm.
     pub hosts: Vec<HostsLine>,
     /// What cloud-init is told of `/etc/hosts`. The last one holds.
@@ -103,7 +107,10 @@ pub(super) async fn look(cx: &Cx, wanted: &Requirements) -> Result<Observed, Ste
     let traces = traces.map(|leftover| ["trace", &leftover.path]);
     let units = wanted.rivals.iter().map(|rival| ["unit", rival.unit]);
     let sockets = wanted.sockets.iter().map(|socket| ["socket", socket.path]);
-    let named = places.chain(traces).chain(units).chain(sockets).flatten();
+    let directories = wanted.directories.iter();
+    let directories = directories.map(|directory| ["directory", directory.path]);
+    let named = places.chain(traces).chain(units).chain(sockets);
+    let named = named.chain(directories).flatten();
     let argv = ["sh", "-c", SCRIPT, "observe"].into_iter().chain(named);
     let answer = ask(cx, Command::new(argv)).await?;
     Ok(parse(&answer.text()))
@@ -125,6 +132,7 @@ fn parse(text: &str) -> Observed {
     let mut observed = Observed {
         routes: told.next().map(|_| routes),
         hosts: hosts(lines("hosts")),
+        datagram_ports: lines("udp").filter_map(local_port).collect(),
         manage_etc_hosts: lines("cloud").filter_map(setting).collect(),
         ..Observed::default()
     };
@@ -138,6 +146,7 @@ fn parse(text: &str) -> Observed {
                 };
                 observed.places.insert(asked.to_owned(), place);
             }
+            ["absent", path] => observed.absent.push(path.to_owned()),
             ["trace", path] => observed.traces.push(path.to_owned()),
             ["socket", path] => observed.sockets.push(path.to_owned()),
             ["unit", name, property] => observed.note_unit(name, property),
@@ -223,6 +232,12 @@ fn route_v6(line: &str, accepts: &[(&str, &str)]) -> Option<Route> {
     })
 }
 
+/// Of a line of `/proc/net/udp`.
+fn local_port(line: &str) -> Option<u16> {
+    let (_, port) = line.split_whitespace().nth(1)?.split_once(':')?;
+    u16::from_str_radix(port, 16).ok()
+}
+
 /// What stands before the block of kubexm, without what a join puts there for itself.
 fn hosts<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<HostsLine> {
     let before = lines.take_while(|line| !line.starts_with("# BEGIN kubexm "));
@@ -280,6 +295,11 @@ eth1\t0000E90A\t00000000\t0001\t0\t0\t0\t00C0FFFF\t0\t0\t0
 @@kubexm cloud
 /etc/cloud/cloud.cfg:manage_etc_hosts: True # as templates say
 
+@@kubexm udp
+   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  442: 00000000:2118 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 15 2 0 0
+   11: 00000000000000000000000000000000:12B5 00000000000000000000000000000000:0000 07 00000000:00000000 00:00000000 0 0 0 19 2 0 0
+
 @@kubexm asked
 place\t/var/lib/etcd\t/data/my etcd\txfs
 unit\tdocker.service\tActiveState=active
@@ -289,6 +309,7 @@ unit\tcrio.service\tActiveState=inactive
 unit\tcrio.service\tUnitFileState=enabled
 socket\t/run/crio/crio.sock
 trace\t/sys/class/net/cni0
+absent\t/sys/fs/bpf
 ";
 
     #[test]
@@ -313,6 +334,9 @@ trace\t/sys/class/net/cni0
             ("trace", at("cni/*.conflist")),
             ("trace", at("empty")),
             ("trace", at("none*")),
+            ("directory", at("empty")),
+            ("directory", at("cni/87 podman.conflist")),
+            ("directory", at("none")),
         ];
         let named = asked.iter().flat_map(|(kind, name)| [*kind, name.as_str()]);
         let output = std::process::Command::new("sh")
@@ -326,5 +350,6 @@ trace\t/sys/class/net/cni0
         assert_eq!(place.path, real.join("disk/new/etcd").to_str().unwrap());
         assert!(!place.kind.is_empty());
         assert_eq!(seen.traces, [at("cni/87 podman.conflist")]);
+        assert_eq!(seen.absent, [at("cni/87 podman.conflist"), at("none")]);
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use cluster::{CidrPair, TunnelMode};
 use engine::{Step, StepError, Task};
-use step::{AwaitCniNetwork, LinkProgram, PodNetworkTraces};
+use step::{LinkProgram, PodNetworkTraces};
 use templates::CalicoctlConfig;
 
+use super::Plugin;
 use super::manifest::{self, Objects, Place};
 use crate::control_plane::once;
 use crate::files::{directory, text};
@@ -43,6 +44,12 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
     rules: &["cali-", "cali:"],
 };
 
+pub(super) const PLUGIN: Plugin = Plugin {
+    name: TRACES.name,
+    selector: "k8s-app=calico-node",
+    config: CONFIG,
+};
+
 /// What the config says, as far as the manifest is changed by it.
 #[derive(Clone, Copy)]
 struct Settings {
@@ -66,15 +73,6 @@ pub(super) fn apply(site: &Site, task: Task) -> Task {
     };
     let applied = manifest::apply(site, "calico", move |objects| settings.edit(objects));
     once(site, task, vec![Arc::new(applied)]).on_each(&names(site.masters()), |_| calicoctl(site))
-}
-
-pub(super) fn nodes(site: &Site, task: Task) -> Task {
-    task.on_each(&names(site.runtime_hosts()), |_| {
-        vec![Arc::new(AwaitCniNetwork {
-            config: CONFIG,
-            plugin: TRACES.name,
-        })]
-    })
 }
 
 /// calicoctl, which kubectl finds as its own as well.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use cluster::CidrPair;
 use engine::{StepError, Task};
 use serde_json::Value;
-use step::{AwaitCniNetwork, PodNetworkTraces};
+use step::PodNetworkTraces;
 
+use super::Plugin;
 use super::manifest::{self, Objects, Place};
 use crate::Site;
 use crate::control_plane::once;
-use crate::site::names;
 
 const CONFIG: &str = "/etc/cni/net.d/10-flannel.conflist";
 pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
@@ -29,6 +29,12 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
     rules: &["FLANNEL", "flanneld"],
 };
 
+pub(super) const PLUGIN: Plugin = Plugin {
+    name: TRACES.name,
+    selector: "app=flannel",
+    config: CONFIG,
+};
+
 pub(super) fn apply(site: &Site, task: Task) -> Task {
     let pods = site.cluster.spec.network.kube_pods_cidr;
     let way = Way::of(site);
@@ -37,15 +43,6 @@ pub(super) fn apply(site: &Site, task: Task) -> Task {
         way.edit(objects)
     });
     once(site, task, vec![Arc::new(applied)])
-}
-
-pub(super) fn nodes(site: &Site, task: Task) -> Task {
-    task.on_each(&names(site.runtime_hosts()), |_| {
-        vec![Arc::new(AwaitCniNetwork {
-            config: CONFIG,
-            plugin: TRACES.name,
-        })]
-    })
 }
 
 /// How flannel finds the interface that leads to the other nodes. By itself it takes that of the default route, which may

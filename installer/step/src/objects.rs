@@ -1,4 +1,4 @@
-//! What the apiserver answers, as far as proofs look at it.
+//! What the apiserver answers, as far as steps look at it.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,10 @@ use serde::Deserialize;
 pub struct Metadata {
     pub name: String,
     pub namespace: String,
+    pub uid: String,
     pub labels: BTreeMap<String, String>,
+    pub creation_timestamp: Option<jiff::Timestamp>,
+    pub deletion_timestamp: Option<jiff::Timestamp>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -118,8 +121,12 @@ pub struct ContainerStatus {
 #[serde(default)]
 pub struct ContainerState {
     pub waiting: Option<Reason>,
+    pub running: Option<Running>,
     pub terminated: Option<Terminated>,
 }
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Running {}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -146,14 +153,29 @@ impl Pod {
         ready(&self.status.conditions).is_some_and(|condition| condition.status == "True")
     }
 
+    /// Of all its containers, those that come first at first.
+    pub fn container_statuses(&self) -> impl Iterator<Item = &ContainerStatus> {
+        let first = self.status.init_container_statuses.iter();
+        first.chain(&self.status.container_statuses)
+    }
+
+    /// It has ended, well or not, and stays so. What took its place is judged by itself.
+    pub fn is_over(&self) -> bool {
+        ["Succeeded", "Failed"].contains(&self.status.phase.as_str())
+    }
+
+    /// `coredns-7d764666f9-abcde on node2`
+    pub fn placed(&self) -> String {
+        let name = &self.metadata.name;
+        match self.spec.node_name.as_str() {
+            "" => format!("{name} on no node"),
+            node => format!("{name} on {node}"),
+        }
+    }
+
     /// Why it is not ready, as the kubelet or the scheduler has it.
     pub fn why_not_ready(&self) -> String {
-        let mut statuses = self
-            .status
-            .init_container_statuses
-            .iter()
-            .chain(&self.status.container_statuses);
-        let of_containers = statuses.find_map(ContainerStatus::trouble);
+        let of_containers = self.container_statuses().find_map(ContainerStatus::trouble);
         let unscheduled = || {
             let conditions = self.status.conditions.iter();
             conditions
@@ -196,5 +218,64 @@ impl ContainerStatus {
         }
         (!self.ready && self.state.terminated.is_none())
             .then(|| format!("container {name} is not ready{restarts}"))
+    }
+}
+
+/// What somebody has said of an object.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Event {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub reason: String,
+    pub message: String,
+    pub count: u32,
+    pub involved_object: Involved,
+    pub metadata: Metadata,
+    pub last_timestamp: Option<jiff::Timestamp>,
+    pub event_time: Option<jiff::Timestamp>,
+    pub series: Option<Series>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Involved {
+    pub name: String,
+    pub uid: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Series {
+    pub count: u32,
+    pub last_observed_time: Option<jiff::Timestamp>,
+}
+
+impl Event {
+    /// When it was said last.
+    pub fn at(&self) -> jiff::Timestamp {
+        let series = self.series.as_ref();
+        series
+            .and_then(|series| series.last_observed_time)
+            .or(self.last_timestamp)
+            .or(self.event_time)
+            .or(self.metadata.creation_timestamp)
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    pub fn is_warning(&self) -> bool {
+        self.kind == "Warning"
+    }
+
+    /// `FailedMount: MountVolume.SetUp failed ... (12 times)`
+    pub fn told(&self) -> String {
+        let series = self.series.as_ref().map_or(0, |series| series.count);
+        let times = match self.count.max(series) {
+            0 | 1 => String::new(),
+            times => format!(" ({times} times)"),
+        };
+        let lines = self.message.split_whitespace();
+        let message = lines.collect::<Vec<_>>().join(" ");
+        format!("{}: {message}{times}", self.reason)
     }
 }

@@ -1,0 +1,9 @@
+//! Waiting for pods: what keeps them from being Ready, in the words of the kubelet and of their own logs, and whether
+//! waiting can heal it.
+
+mod healing;
+mod trouble;
+mod wait;
+
+pub(crate) use trouble::{Trouble, told};
+pub(crate) use wait::{Pace, Seen, Waited, wait_for};
