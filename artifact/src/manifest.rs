@@ -118,6 +118,20 @@ pub struct ProgramFile<'a> {
 }
 
 impl Manifest {
+    /// Of a cluster alone, where what was bundled for it is not known.
+    #[must_use]
+    pub fn of_nothing(cluster: &str) -> Self {
+        Self {
+            format: FORMAT,
+            cluster: cluster.to_owned(),
+            kubexm: env!("CARGO_PKG_VERSION").to_owned(),
+            arches: Vec::new(),
+            files: Vec::new(),
+            images: Vec::new(),
+            systems: Vec::new(),
+        }
+    }
+
     /// `bundle.json` as it is written: JSON that people can read as well.
     #[must_use]
     #[allow(clippy::missing_panics_doc)] // never: there is no map key or number in it that JSON lacks

@@ -75,6 +75,18 @@ pub fn existing(
     site(cluster, manifest, work_dir)
 }
 
+/// The site of a config alone, where what the tree holds is of no interest. It need not be there.
+pub fn bare(config: &Utf8Path, work_dir: &Utf8Path, printer: &Printer) -> Result<Site, Failure> {
+    let Config { name, parsed } = config::load(config, printer)?;
+    let cluster = parsed.cluster;
+    cluster
+        .require_hosts(name.as_str())
+        .map_err(|problems| Failure::Config(Box::new(problems)))?;
+    let manifest = Manifest::of_nothing(cluster.name());
+    let tree = WorkDir::new(work_dir).tree(cluster.name());
+    Ok(Site::new(cluster, manifest, tree, None))
+}
+
 /// What the tree of a cluster holds, as an earlier run unpacked it.
 pub fn unpacked(cluster: &Cluster, work_dir: &Utf8Path) -> Result<Manifest, Failure> {
     let (manifest, _) = described(cluster, work_dir, "name the bundle as well")?;
@@ -88,7 +100,14 @@ pub fn described(
     hint: &str,
 ) -> Result<(Manifest, Sha256), Failure> {
     let tree = WorkDir::new(work_dir).tree(cluster.name());
-    match Manifest::of_tree(&tree) {
+    // What was applied last is as good, where a tree has been made again from its cluster.
+    let found = Manifest::of_tree(&tree).or_else(|error| match &error {
+        BundleError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Manifest::of_applied(&tree).map_err(|_| error)
+        }
+        _ => Err(error),
+    });
+    match found {
         Ok(described) => Ok(described),
         Err(BundleError::Open { path, source }) if source.kind() == io::ErrorKind::NotFound => {
             Err(Failure::Usage {

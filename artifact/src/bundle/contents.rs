@@ -76,4 +76,14 @@ impl Manifest {
             .map_err(|source| BundleError::Open { path, source })?;
         Ok((parse(tree.root(), &bytes)?, Sha256::of(&bytes)))
     }
+
+    /// The same of what was applied last.
+    pub fn of_applied(tree: &Tree) -> Result<(Self, Sha256), BundleError> {
+        let path = tree.applied_manifest();
+        let root = path.parent().unwrap_or(&path).to_owned();
+        let bytes = open_regular(&path)
+            .and_then(|file| limited(file, HEAD_MAX))
+            .map_err(|source| BundleError::Open { path, source })?;
+        Ok((parse(&root, &bytes)?, Sha256::of(&bytes)))
+    }
 }

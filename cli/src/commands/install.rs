@@ -1,13 +1,13 @@
 use std::process;
 
 use artifact::Bundle;
-use pipeline::{Options, Session};
+use pipeline::{InstallStage, Options, Session};
 
 use crate::args::InstallArgs;
 use crate::error::Failure;
 use crate::output::Printer;
 use crate::run::Run;
-use crate::{access, bundles, config, dry, runtime, signals, site};
+use crate::{access, bundles, claim, config, dry, runtime, signals, site};
 
 pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     let bundle = Bundle::open(&args.file)?;
@@ -49,6 +49,8 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         return dry::show(&nodes, printer);
     }
     let session = Session::begin(&site.tree, &format!("install, process {}", process::id()))?;
+    let looking = pipeline::install(&site, InstallStage::PREFLIGHT)?;
+    let leasing = claim::leasing("install", &site, args.lease.stale())?;
     bundles::require_space(&bundle, &site.tree)?;
     let run = Run {
         command: "install",
@@ -69,7 +71,8 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
             jobs,
             inject_error: args.inject_error.clone(),
         };
-        let ran = session.run(&graph, &inventory, options, events, &cancel);
+        let graphs = (&graph, &looking);
+        let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);
         Ok(runtime.block_on(ran)?.outcome)
     })
 }

@@ -202,7 +202,7 @@ pub(crate) enum Part {
 
 impl Part {
     /// Its steps by host, in order.
-    fn chains(self) -> Vec<(Name, Vec<Arc<dyn Step>>)> {
+    pub(crate) fn chains(self) -> Vec<(Name, Vec<Arc<dyn Step>>)> {
         match self {
             Self::Chain { host, steps } => vec![(host, steps)],
             Self::Roll(rolling) => {

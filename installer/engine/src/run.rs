@@ -323,7 +323,7 @@ impl Runner<'_> {
         let State::Needed(reason) = timed(path, "check", step.check(cx)).await? else {
             return filled(step.as_ref()).map(|()| Outcome::Satisfied);
         };
-        if step.trace() == Trace::Passing {
+        if step.trace() != Trace::Lasting {
             return self
                 .apply(step.as_ref(), path, cx)
                 .await

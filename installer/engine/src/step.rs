@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use camino::Utf8Path;
 use event::Progress;
 use host::{Host, HostError};
 use tokio::time::{Instant, sleep};
@@ -56,6 +58,27 @@ pub trait Step: Send + Sync {
         Ok(true)
     }
 
+    /// The step that fetches onto the operator's machine what this one needs there, from where this one has brought it to:
+    /// for whoever has lost it. Of what lies below this directory alone.
+    fn origin(&self, _below: &Utf8Path) -> Option<Arc<dyn Step>> {
+        None
+    }
+
+    /// What of a host this step is about, where it takes something back.
+    fn claims(&self) -> Vec<String> {
+        vec![self.id()]
+    }
+
+    /// The same step without what shall stay, where that is a part of what it is about. None where it cannot be parted.
+    fn sparing(&self, _stays: &BTreeSet<String>) -> Option<Arc<dyn Step>> {
+        None
+    }
+
+    /// The step that takes away what this one sets up where it is no longer asked for, while the cluster lives on.
+    fn retraction(&self) -> Option<Arc<dyn Step>> {
+        self.counterpart(Data::Keep)
+    }
+
     /// What `apply` leaves behind.
     fn trace(&self) -> Trace {
         Trace::Lasting
@@ -72,6 +95,8 @@ pub enum Trace {
     Lasting,
     /// Nothing: what it sets up is for other steps of the run, and taken away by them. It is no change.
     Passing,
+    /// A note of what was done, which changes nothing of how anything works.
+    Note,
 }
 
 /// What becomes of data that cannot be made again: a store, a registry's images, authorities.

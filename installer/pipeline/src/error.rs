@@ -27,6 +27,8 @@ pub enum PipelineError {
     #[error("the plan is broken: {0}")]
     Plan(#[from] engine::GraphError),
     #[error(transparent)]
+    Lease(#[from] engine::LeaseError),
+    #[error(transparent)]
     Lock(#[from] engine::LockError),
     #[error(transparent)]
     Journal(#[from] engine::JournalError),
@@ -79,6 +81,7 @@ impl PipelineError {
             }
             Self::Server(_) => "write it as https://HOST:PORT".to_owned(),
             Self::Plan(_) => "this is a mistake in kubexm; please report it".to_owned(),
+            Self::Lease(error) => error.hint(),
             Self::Lock(engine::LockError::Taken { .. }) => {
                 "wait for it to end; a killed run leaves no lock behind".to_owned()
             }

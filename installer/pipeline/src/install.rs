@@ -21,6 +21,7 @@ const STAGES: &[Named] = &[
     ("workers", module::workers),
     ("node-network", module::node_network),
     ("proof", |site| module::proof(site, Occasion::Install)),
+    ("record", module::record),
 ];
 
 /// One of the stages of an install.
@@ -29,6 +30,8 @@ pub struct InstallStage(usize);
 
 impl InstallStage {
     pub const LAST: Self = Self(STAGES.len() - 1);
+    /// Looks, and changes nothing.
+    pub const PREFLIGHT: Self = Self(0);
 
     /// All of them, in their order.
     pub fn all() -> impl Iterator<Item = Self> {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -50,5 +51,17 @@ impl Step for TakeBack {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
+    }
+
+    fn claims(&self) -> Vec<String> {
+        self.what.iter().map(ToString::to_string).collect()
+    }
+
+    fn sparing(&self, stays: &BTreeSet<String>) -> Option<Arc<dyn Step>> {
+        let what = self.what.iter().cloned();
+        let goes: Vec<Former> = what
+            .filter(|former| !stays.contains(&former.to_string()))
+            .collect();
+        (!goes.is_empty()).then(|| Self::step(&self.title, goes))
     }
 }

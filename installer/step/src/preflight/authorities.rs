@@ -45,7 +45,7 @@ pub(super) async fn find_replaced(
 }
 
 /// A certificate that was made anew for the same key is the same authority.
-fn is_same(ours: &[u8], theirs: &[u8]) -> bool {
+pub(crate) fn is_same(ours: &[u8], theirs: &[u8]) -> bool {
     let keys = (public_key(ours), public_key(theirs));
     ours == theirs || matches!(keys, (Ok(ours), Ok(theirs)) if ours == theirs)
 }
