@@ -9,7 +9,7 @@ use crate::run::Run;
 use crate::{access, dry, runtime, signals, site};
 
 pub fn run(args: &AdoptArgs, printer: &Printer) -> Result<(), Failure> {
-    let site = site::bare(&args.config, &args.work_dir, printer)?;
+    let site = site::lost(&args.config, &args.work_dir, printer)?;
     let graph = pipeline::adopt(&site)?;
     let access = if args.dry_run {
         access::of(&args.access)

@@ -26,7 +26,9 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     let site = site::site(cluster, bundle.manifest().clone(), &args.work_dir)?;
-    let graph = pipeline::install(&site, args.until)?;
+    let before = site::applied(&site, printer);
+    site::tell_left_out(before.as_ref(), &site, printer);
+    let graph = pipeline::install(&site, before.as_ref(), args.until)?;
     let access = if args.dry_run {
         access::of(&args.access)
     } else {
@@ -49,7 +51,7 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         return dry::show(&nodes, printer);
     }
     let session = Session::begin(&site.tree, &format!("install, process {}", process::id()))?;
-    let looking = pipeline::install(&site, InstallStage::PREFLIGHT)?;
+    let looking = pipeline::install(&site, None, InstallStage::PREFLIGHT)?;
     let leasing = claim::leasing("install", &site, args.lease.stale())?;
     bundles::require_space(&bundle, &site.tree)?;
     let run = Run {

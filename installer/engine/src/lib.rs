@@ -9,6 +9,7 @@
 
 mod drive;
 mod dry;
+mod gone;
 mod graph;
 mod journal;
 mod lease;

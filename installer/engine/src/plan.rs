@@ -115,6 +115,11 @@ impl Stage {
         self.order = order;
         self
     }
+
+    /// The same for a stage that is among others already.
+    pub fn wait(&mut self, order: Order) {
+        self.order = order;
+    }
 }
 
 impl Stage {

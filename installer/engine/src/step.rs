@@ -64,19 +64,15 @@ pub trait Step: Send + Sync {
         None
     }
 
-    /// What of a host this step is about, where it takes something back.
-    fn claims(&self) -> Vec<String> {
-        vec![self.id()]
+    /// Of a step that takes something back: each thing of the host that it takes back. Nothing where it may be done only when
+    /// the whole cluster goes.
+    fn takes_back(&self) -> Vec<String> {
+        Vec::new()
     }
 
-    /// The same step without what shall stay, where that is a part of what it is about. None where it cannot be parted.
+    /// The same step without what shall stay.
     fn sparing(&self, _stays: &BTreeSet<String>) -> Option<Arc<dyn Step>> {
         None
-    }
-
-    /// The step that takes away what this one sets up where it is no longer asked for, while the cluster lives on.
-    fn retraction(&self) -> Option<Arc<dyn Step>> {
-        self.counterpart(Data::Keep)
     }
 
     /// What `apply` leaves behind.

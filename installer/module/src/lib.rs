@@ -237,3 +237,16 @@ pub fn restore(site: &Site, mut origins: Vec<Task>) -> Stage {
     ]);
     Stage::new("restore", origins).after(Order::Settled)
 }
+
+/// What holds the addresses and ports of the apiservers' endpoint: nobody else can, as long as it does.
+#[must_use]
+pub fn virtual_addresses(site: &Site) -> Stage {
+    Stage::new(
+        "load balancer",
+        vec![
+            task::load_balancer(site),
+            task::kube_vip(site),
+            task::internal_balancer(site),
+        ],
+    )
+}

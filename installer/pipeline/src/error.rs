@@ -9,6 +9,8 @@ pub enum PipelineError {
     Missing(Vec<String>),
     #[error("this version cannot install what the config chooses:\n  {}", .0.join("\n  "))]
     Unsupported(Vec<String>),
+    #[error("this version cannot take from a living cluster what the config no longer asks for:\n  {}", .0.join("\n  "))]
+    Retired(Vec<String>),
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
     #[error("the cluster does not answer: {0}")]
@@ -66,6 +68,10 @@ impl PipelineError {
             }
             Self::Unsupported(_) => {
                 "choose what can be installed; `kubexm bundle` packs the others as well".to_owned()
+            }
+            Self::Retired(_) => {
+                "give the roles back in the config; docs/day-two.md, \"Take a node out\", tells how it is done by hand"
+                    .to_owned()
             }
             Self::Access(errors) => return hints(errors),
             Self::Unanswered(_) => {

@@ -8,6 +8,7 @@ mod error;
 mod install;
 mod kubeconfig;
 mod lease;
+mod retire;
 mod session;
 
 pub use access::{Access, AccessError, inventory};
@@ -26,4 +27,5 @@ pub use lease::Leasing;
 pub use module::{
     Activity, CONTROL_PLANE, Carried, HostSeen, NodeSeen, OPERATOR, RegistryCredentials, Site,
 };
+pub use retire::left_out;
 pub use session::{Options, Session, dry_run};

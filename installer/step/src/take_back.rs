@@ -53,15 +53,22 @@ impl Step for TakeBack {
         None
     }
 
-    fn claims(&self) -> Vec<String> {
+    fn takes_back(&self) -> Vec<String> {
         self.what.iter().map(ToString::to_string).collect()
     }
 
+    /// A node goes on to be known by the name that it has.
     fn sparing(&self, stays: &BTreeSet<String>) -> Option<Arc<dyn Step>> {
         let what = self.what.iter().cloned();
         let goes: Vec<Former> = what
-            .filter(|former| !stays.contains(&former.to_string()))
+            .filter(|former| *former != Former::Hostname && !stays.contains(&former.to_string()))
             .collect();
-        (!goes.is_empty()).then(|| Self::step(&self.title, goes))
+        let title = if goes.len() == self.what.len() {
+            self.title.clone()
+        } else {
+            let names: Vec<String> = goes.iter().map(ToString::to_string).collect();
+            format!("take back {}", names.join(", "))
+        };
+        (!goes.is_empty()).then(|| Self::step(title, goes))
     }
 }

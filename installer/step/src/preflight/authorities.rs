@@ -36,8 +36,8 @@ pub(super) async fn find_replaced(
         findings.push(Finding::new(
             what,
             format!(
-                "put {directory} in place as it is on the machine that installed the cluster, or in its backup; with \
-                 kubeadm the masters have the same files in /etc/kubernetes/pki"
+                "put {directory} in place as it is on the machine that installed the cluster, or in its backup; where it is \
+                 lost, `kubexm adopt` makes a new --work-dir from the hosts"
             ),
         ));
     }

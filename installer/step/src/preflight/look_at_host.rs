@@ -28,7 +28,7 @@ pub struct HostSeen {
     /// Since when it does.
     pub since: Option<Timestamp>,
     pub carries: Vec<Carried>,
-    pub facts: Arc<Facts>,
+    pub facts: Facts,
     pub observed: Observed,
 }
 
@@ -115,7 +115,7 @@ impl Step for LookAtHost {
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let facts = cx.host.facts().await?;
         let marker = cx.host.read(MARKER.into()).await?;
-        let observed = asked(cx, self.names().into_iter().flatten()).await?;
+        let observed = asked(cx, self.names().into_flattened()).await?;
         let components = self.components.iter();
         self.seen.fill(HostSeen {
             cluster: marker.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()),
@@ -123,7 +123,7 @@ impl Step for LookAtHost {
             carries: components
                 .filter_map(|component| carried(component, &observed))
                 .collect(),
-            facts,
+            facts: Facts::clone(&facts),
             observed,
         });
         Ok(State::Satisfied)

@@ -1,7 +1,7 @@
 # Tells what a host is like, in sections. Called as `observe KIND NAME...`, for what is asked by name. Nothing in it fails
 # the whole: what a host cannot tell is not said.
 set -u
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin
 exec 2>/dev/null </dev/null
 section() { printf '\n@@kubexm %s\n' "$1"; }
 

@@ -115,14 +115,11 @@ pub(super) async fn look(cx: &Cx, wanted: &Requirements) -> Result<Observed, Ste
     let units = wanted.rivals.iter().map(|rival| ["unit", rival.unit]);
     let sockets = wanted.sockets.iter().map(|socket| ["socket", socket.path]);
     let named = places.chain(traces).chain(units).chain(sockets).flatten();
-    asked(cx, named).await
+    asked(cx, named.collect()).await
 }
 
 /// Asks a host this: kinds and names in turn.
-pub(super) async fn asked(
-    cx: &Cx,
-    named: impl Iterator<Item = &str>,
-) -> Result<Observed, StepError> {
+pub(super) async fn asked(cx: &Cx, named: Vec<&str>) -> Result<Observed, StepError> {
     let argv = ["sh", "-c", SCRIPT, "observe"].into_iter().chain(named);
     let answer = ask(cx, Command::new(argv)).await?;
     Ok(parse(&answer.text()))
