@@ -105,8 +105,19 @@ fn a_site_changes_hands(kind: &str) -> Result<()> {
 }
 
 fn hosts_tell_what_they_carry(site: &Site, dir: &Path) -> Result<()> {
-    let told = site.kubexm(dir, &["get", "hosts", "-f", "config.yaml"])?.ok()?.text;
-    for part in ["node1", "kubelet", "containerd", "etcd", "kube-apiserver", "registry", "Debian"] {
+    let told = site
+        .kubexm(dir, &["get", "hosts", "-f", "config.yaml"])?
+        .ok()?
+        .text;
+    for part in [
+        "node1",
+        "kubelet",
+        "containerd",
+        "etcd",
+        "kube-apiserver",
+        "registry",
+        "Debian",
+    ] {
         ensure!(told.contains(part), "{part} is not told:\n{told}");
     }
     let json = ["get", "hosts", "-f", "config.yaml", "--output", "json"];
@@ -124,8 +135,15 @@ fn a_lost_work_directory_comes_back(site: &Site, dir: &Path) -> Result<()> {
     let tree = dir.join(".kubexm/lab");
     let applied = fs::read_to_string(tree.join("applied/config.yaml"))?;
     ensure!(applied.contains("name: lab"), "{applied}");
-    for key in ["certs/kubernetes/ca.key", "certs/kubernetes/sa.key", "certs/registry/credentials.json"] {
-        let mode = fs::metadata(tree.join(key)).with_context(|| key.to_owned())?.permissions().mode();
+    for key in [
+        "certs/kubernetes/ca.key",
+        "certs/kubernetes/sa.key",
+        "certs/registry/credentials.json",
+    ] {
+        let mode = fs::metadata(tree.join(key))
+            .with_context(|| key.to_owned())?
+            .permissions()
+            .mode();
         ensure!(mode & 0o077 == 0, "{key} is open to others: {mode:o}");
     }
     let again = site.kubexm(dir, &["adopt", "-f", "config.yaml"])?.ok()?;
@@ -139,29 +157,50 @@ fn one_works_at_a_time(site: &Site, first: &Path, second: &Path) -> Result<()> {
     site.killed(first)?;
     let refused = site.install(second, &["--break-lease"])?.with(1)?;
     ensure!(
-        refused.text.contains("another kubexm works on this cluster: install by"),
+        refused
+            .text
+            .contains("another kubexm works on this cluster: install by"),
         "{}",
         refused.text
     );
-    site.kubexm(second, &["get", "nodes", "-f", "config.yaml"])?.ok()?;
-    site.install(first, &[])?.ok().context("of the one that was killed")?;
+    site.kubexm(second, &["get", "nodes", "-f", "config.yaml"])?
+        .ok()?;
+    site.install(first, &[])?
+        .ok()
+        .context("of the one that was killed")?;
 
     site.killed(first)?;
-    site.lab.on("node1", "sed -i 's/^renewed: .*/renewed: 0/' /run/kubexm.lease")?;
+    site.lab.on(
+        "node1",
+        "sed -i 's/^renewed: .*/renewed: 0/' /run/kubexm.lease",
+    )?;
     let told = site.install(second, &[])?.with(1)?;
-    ensure!(told.text.contains("another run on this cluster has not ended"), "{}", told.text);
+    ensure!(
+        told.text
+            .contains("another run on this cluster has not ended"),
+        "{}",
+        told.text
+    );
     ensure!(told.text.contains("--break-lease"), "{}", told.text);
     site.install(second, &["--break-lease"])?.ok().map(drop)
 }
 
 fn a_registry_that_moves_leaves_its_host(site: &mut Site) -> Result<()> {
-    site.config = site.config.replace("registry: [node2]", "registry: [node1]");
+    site.config = site
+        .config
+        .replace("registry: [node2]", "registry: [node1]");
     let dir = site.operator("second")?;
     let dry = site.install(&dir, &["--dry-run"])?.ok()?;
     ensure!(dry.text.contains("retire/registry"), "{}", dry.text);
     site.install(&dir, &[])?.ok()?;
-    let units = site.lab.on("node2", "systemctl is-active kubexm-registry; ls /etc/kubexm-registry; true")?;
-    ensure!(units.contains("inactive") && units.contains("No such file"), "{units}");
+    let units = site.lab.on(
+        "node2",
+        "systemctl is-active kubexm-registry; ls /etc/kubexm-registry; true",
+    )?;
+    ensure!(
+        units.contains("inactive") && units.contains("No such file"),
+        "{units}"
+    );
     site.kubexm(&dir, &["check", "-f", "config.yaml"])?.ok()?;
     let again = site.install(&dir, &[])?.ok()?;
     ensure!(again.text.contains(UNCHANGED), "{}", again.text);

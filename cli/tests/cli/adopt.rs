@@ -28,7 +28,10 @@ fn a_host_that_does_not_answer_is_told_beside_what_the_config_says_of_it() {
     assert!(said.starts_with("exit 1"), "{said}");
     assert!(said.contains("node1  etcd,master,worker  amd64"), "{said}");
     assert!(said.contains("warning: node1: "), "{said}");
-    assert!(!site.path().join(".kubexm").exists(), "to look leaves nothing");
+    assert!(
+        !site.path().join(".kubexm").exists(),
+        "to look leaves nothing"
+    );
 }
 
 #[test]

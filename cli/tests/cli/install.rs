@@ -206,7 +206,8 @@ fn unpacking_and_the_steps_on_hosts_are_one_run() {
         .unwrap();
     let warning = warning["message"].as_str().unwrap();
     assert!(
-        warning.starts_with("the lease of the cluster is kept on node1, and 1 of them must be asked:"),
+        warning
+            .starts_with("the lease of the cluster is kept on node1, and 1 of them must be asked:"),
         "{warning}"
     );
 

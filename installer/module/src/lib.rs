@@ -227,15 +227,16 @@ pub fn fetch(site: &Site, mut origins: Vec<Task>) -> Stage {
 
 /// What is made from that on the operator's machine, and what can be made again without any host.
 #[must_use]
-pub fn restore(site: &Site, mut origins: Vec<Task>) -> Stage {
-    origins.push(task::note_found(site));
-    origins.extend([
+pub fn restore(site: &Site, origins: Vec<Task>) -> Stage {
+    let mut tasks = vec![task::note_found(site)];
+    tasks.extend(origins);
+    tasks.extend([
         task::registry_pki(site),
         task::etcd_pki(site),
         task::kube_pki(site),
         task::kube_vip_pki(site),
     ]);
-    Stage::new("restore", origins).after(Order::Settled)
+    Stage::new("restore", tasks).after(Order::Settled)
 }
 
 /// What holds the addresses and ports of the apiservers' endpoint: nobody else can, as long as it does.

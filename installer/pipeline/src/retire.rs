@@ -19,19 +19,19 @@ pub(crate) struct Retired {
 pub(crate) fn retired(before: &Site, now: &Site) -> Retired {
     let hosts = now.cluster.spec.hosts.iter();
     let hosts: Vec<String> = hosts.map(|host| host.name.clone()).collect();
-    let gone = |scope: &'static str, of: Plan| {
-        let next = plan(now, InstallStage::LAST);
+    let addresses = || Plan::new("retire", vec![module::virtual_addresses(before)]);
+    let next = || plan(now, InstallStage::LAST);
+    let gone = |scope: &'static str, of: Plan, next: Plan| {
         Plan::within(scope, of.gone(next, &hosts)).into_stages()
     };
-    let addresses = Plan::new("retire", vec![module::virtual_addresses(before)]);
-    let mut last = gone("retire", plan(before, InstallStage::LAST));
+    let first = gone("retire first", addresses(), next());
+    // By then the first have gone.
+    let rest = plan(before, InstallStage::LAST);
+    let mut last = gone("retire", rest, next().then(addresses()));
     if let Some(stage) = last.first_mut() {
         stage.wait(Order::AllHosts);
     }
-    Retired {
-        first: gone("retire first", addresses),
-        last,
-    }
+    Retired { first, last }
 }
 
 /// What a living cluster cannot be deprived of yet, each as a sentence.

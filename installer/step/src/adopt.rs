@@ -6,4 +6,4 @@ mod notes;
 
 pub use authorities::{CompareAuthorities, FoundAuthority, LookAtAuthorities};
 pub use logins::{FetchRegistryLogin, FetchVrrp};
-pub use notes::{NoteBegun, TellLost};
+pub use notes::{InsistOnAuthorities, NoteBegun, TellLost};

@@ -97,8 +97,8 @@ mod wait_ready;
 mod write_kubeconfig;
 
 pub use adopt::{
-    CompareAuthorities, FetchRegistryLogin, FetchVrrp, FoundAuthority, LookAtAuthorities,
-    NoteBegun, TellLost,
+    CompareAuthorities, FetchRegistryLogin, FetchVrrp, FoundAuthority, InsistOnAuthorities,
+    LookAtAuthorities, NoteBegun, TellLost,
 };
 pub use apply_manifest::ApplyManifest;
 pub use apply_sysctls::{ApplySysctls, Sysctl, Wanted};

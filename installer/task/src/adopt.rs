@@ -6,8 +6,8 @@ use camino::Utf8PathBuf;
 use cluster::{EtcdType, KubernetesType};
 use engine::{Order, Slot, Step, Task};
 use step::{
-    CompareAuthorities, FetchRegistryLogin, FetchVrrp, FoundAuthority, KeptAuthority, KeyPairFiles,
-    LookAtAuthorities, NoteBegun, TellLost,
+    CompareAuthorities, FetchRegistryLogin, FetchVrrp, FoundAuthority, InsistOnAuthorities,
+    KeptAuthority, KeyPairFiles, LookAtAuthorities, NoteBegun, TellLost,
 };
 
 use crate::kube_pki::{CA, FRONT_PROXY_CA, kept_authorities};
@@ -86,7 +86,7 @@ pub fn note_found(site: &Site) -> Task {
             note: dir.join(note),
         })
     };
-    let mut steps = Vec::new();
+    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(InsistOnAuthorities { kept: kept(site) })];
     if !site.etcd_hosts().is_empty() {
         steps.push(begun(&etcd, "founded"));
     }

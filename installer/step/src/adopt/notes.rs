@@ -5,6 +5,7 @@ use camino::Utf8PathBuf;
 use engine::{Cx, Data, State, Step, StepError};
 
 use crate::local_file;
+use crate::preflight::KeptAuthority;
 
 /// Notes on the operator's machine that a cluster of this authority is there: no other is begun.
 pub struct NoteBegun {
@@ -46,6 +47,42 @@ impl Step for NoteBegun {
     }
 }
 
+/// Refuses to go on where an authority was found and could not be fetched: another would be made in its place.
+pub struct InsistOnAuthorities {
+    pub kept: Vec<KeptAuthority>,
+}
+
+#[async_trait]
+impl Step for InsistOnAuthorities {
+    fn id(&self) -> String {
+        "insist on authorities".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "look whether all authorities are here".to_owned()
+    }
+
+    async fn check(&self, _: &Cx) -> Result<State, StepError> {
+        for KeptAuthority { local, path } in &self.kept {
+            if local_file::read(local)?.is_none() {
+                return Err(StepError::new(format!(
+                    "{path} was found, and could not be fetched: there is no {local}"
+                ))
+                .with_hint("run adopt again when the hosts answer"));
+            }
+        }
+        Ok(State::Satisfied)
+    }
+
+    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
+
 /// Tells what no host has, and what that means.
 pub struct TellLost {
     /// The file on the operator's machine that is missing then, and the sentence.
@@ -78,5 +115,40 @@ impl Step for TellLost {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+    use event::Progress;
+    use host::fake::FakeHost;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_an_authority_nothing_is_made_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let (local, note) = (dir.join("ca.crt"), dir.join("founded"));
+        let insist = InsistOnAuthorities {
+            kept: vec![KeptAuthority {
+                local: local.clone(),
+                path: "/etc/etcd/pki/ca.crt".into(),
+            }],
+        };
+        let begun = NoteBegun {
+            authority: local.clone(),
+            note: note.clone(),
+        };
+        let cx = Cx::new(Arc::new(FakeHost::new("(operator)")), Progress::unseen());
+        let error = insist.check(&cx).await.unwrap_err().to_string();
+        insta::assert_snapshot!(error.replace(dir.as_str(), "certs"), @"/etc/etcd/pki/ca.crt was found, and could not be fetched: there is no certs/ca.crt");
+        assert_eq!(begun.check(&cx).await.unwrap(), State::Satisfied);
+        std::fs::write(&local, "A").unwrap();
+        assert_eq!(insist.check(&cx).await.unwrap(), State::Satisfied);
+        assert!(matches!(begun.check(&cx).await.unwrap(), State::Needed(_)));
+        begun.apply(&cx).await.unwrap();
+        assert!(note.exists());
     }
 }
