@@ -53,6 +53,18 @@ impl Tree {
         self.0.join("config.yaml")
     }
 
+    /// The config last applied: that of the last install that went well as a whole. Without secrets.
+    #[must_use]
+    pub fn applied_config(&self) -> Utf8PathBuf {
+        self.0.join("applied/config.yaml")
+    }
+
+    /// What the bundle of that install held.
+    #[must_use]
+    pub fn applied_manifest(&self) -> Utf8PathBuf {
+        self.0.join("applied/bundle.json")
+    }
+
     /// Keys and certificates of one component. Made at the site; never in a bundle.
     #[must_use]
     pub fn certs(&self, component: &str) -> Utf8PathBuf {

@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod adopt;
 mod bundle;
 mod check;
 mod config;
@@ -15,6 +16,7 @@ mod get;
 mod inspect;
 mod install;
 mod kubeconfig;
+mod lease;
 mod plan;
 mod verify;
 
@@ -25,15 +27,17 @@ use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use access::AccessArgs;
+pub use adopt::AdoptArgs;
 pub use bundle::{BundleArgs, UpdateArg};
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
 pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand};
-pub use get::{GetArgs, GetCommand, NodesArgs, TreeArgs};
+pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;
 pub use kubeconfig::KubeconfigArgs;
+pub use lease::LeaseArgs;
 pub use plan::{PlanArgs, PlanFormat};
 pub use verify::VerifyArgs;
 
@@ -102,6 +106,7 @@ pub enum Command {
     Create(CreateArgs),
     Delete(DeleteArgs),
     Check(CheckArgs),
+    Adopt(AdoptArgs),
     Get(GetArgs),
     Kubeconfig(KubeconfigArgs),
     Config(ConfigArgs),

@@ -1,5 +1,6 @@
 //! One file per verb: hands the arguments to the room that knows, and its answer to the printer.
 
+mod adopt;
 mod bundle;
 mod check;
 mod completion;
@@ -7,6 +8,7 @@ mod config;
 mod create;
 mod delete;
 mod get;
+mod get_hosts;
 mod help;
 mod inspect;
 mod install;
@@ -34,6 +36,7 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Delete(args) => match args.command {
             DeleteCommand::Cluster(args) => delete::run(&args, printer),
         },
+        Command::Adopt(args) => adopt::run(&args, printer),
         Command::Check(args) => check::run(&args, printer),
         Command::Get(args) => get::run(&args.command, printer),
         Command::Kubeconfig(args) => kubeconfig::run(&args, printer),

@@ -117,6 +117,7 @@ impl Failure {
             | Self::Pipeline(
                 PipelineError::Missing(_)
                 | PipelineError::Unsupported(_)
+                | PipelineError::Retired(_)
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
                 | PipelineError::Server(_),

@@ -5,6 +5,7 @@
 mod access;
 mod args;
 mod bundles;
+mod claim;
 mod commands;
 mod config;
 mod diagnostics;

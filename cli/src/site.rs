@@ -1,6 +1,6 @@
 //! Puts together what an installation works from: a bundle or an unpacked tree, and the site's config.
 
-use std::io;
+use std::{fs, io};
 
 use artifact::{Bundle, BundleError, Cancel, Manifest, Sha256, WorkDir};
 use camino::Utf8Path;
@@ -78,14 +78,68 @@ pub fn existing(
     work_dir: &Utf8Path,
     printer: &Printer,
 ) -> Result<Site, Failure> {
-    let Config { name, parsed } = config::load(config, printer)?;
-    let cluster = parsed.cluster;
-    cluster
-        .require_hosts(name.as_str())
-        .map_err(|problems| Failure::Config(Box::new(problems)))?;
+    let cluster = with_hosts(config, printer)?;
     let hint = "kubexm install unpacks a bundle; --work-dir names the directory that it was given";
     let (manifest, _) = described(&cluster, work_dir, hint)?;
     site(cluster, manifest, work_dir)
+}
+
+/// The site of a config alone, where nobody logs in to its registry. A tree need not be there.
+pub fn bare(config: &Utf8Path, work_dir: &Utf8Path, printer: &Printer) -> Result<Site, Failure> {
+    let cluster = with_hosts(config, printer)?;
+    let manifest = Manifest::new(cluster.name(), env!("CARGO_PKG_VERSION"));
+    let tree = WorkDir::new(work_dir).tree(cluster.name());
+    Ok(Site::new(cluster, manifest, tree, None))
+}
+
+/// The same with the registry's login.
+pub fn lost(config: &Utf8Path, work_dir: &Utf8Path, printer: &Printer) -> Result<Site, Failure> {
+    let cluster = with_hosts(config, printer)?;
+    let manifest = Manifest::new(cluster.name(), env!("CARGO_PKG_VERSION"));
+    site(cluster, manifest, work_dir)
+}
+
+fn with_hosts(config: &Utf8Path, printer: &Printer) -> Result<Cluster, Failure> {
+    let Config { name, parsed } = config::load(config, printer)?;
+    parsed
+        .cluster
+        .require_hosts(name.as_str())
+        .map_err(|problems| Failure::Config(Box::new(problems)))?;
+    Ok(parsed.cluster)
+}
+
+/// The site as it was applied last, where that is known. One that cannot be read any more is told of, and is as none.
+pub fn applied(site: &Site, printer: &Printer) -> Option<Site> {
+    let path = site.tree.applied_config();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            printer.warning(format_args!("cannot read {path}: {error}"));
+            return None;
+        }
+    };
+    let Ok(parsed) = cluster::parse(path.as_str(), &text) else {
+        printer.warning(format_args!(
+            "{path} cannot be understood: what the config no longer asks for stays"
+        ));
+        return None;
+    };
+    let manifest = match Manifest::of_applied(&site.tree) {
+        Ok((manifest, _)) => manifest,
+        Err(_) => site.manifest.clone(),
+    };
+    Some(Site::new(parsed.cluster, manifest, site.tree.clone(), None))
+}
+
+/// Tells of hosts that are out of the config, on which everything stays.
+pub fn tell_left_out(before: Option<&Site>, now: &Site, printer: &Printer) {
+    let left = before.map(|before| pipeline::left_out(&before.cluster, &now.cluster));
+    for host in left.unwrap_or_default() {
+        printer.warning(format_args!(
+            "{host} is out of the config: what is on it stays as it is, and the others forget it"
+        ));
+    }
 }
 
 /// What the tree of a cluster holds, as an earlier run unpacked it.
@@ -101,7 +155,14 @@ pub fn described(
     hint: &str,
 ) -> Result<(Manifest, Sha256), Failure> {
     let tree = WorkDir::new(work_dir).tree(cluster.name());
-    match Manifest::of_tree(&tree) {
+    // What was applied last is as good, where a tree has been made again from its cluster.
+    let found = Manifest::of_tree(&tree).or_else(|error| match &error {
+        BundleError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Manifest::of_applied(&tree).map_err(|_| error)
+        }
+        _ => Err(error),
+    });
+    match found {
         Ok(described) => Ok(described),
         Err(BundleError::Open { path, source }) if source.kind() == io::ErrorKind::NotFound => {
             Err(Failure::Usage {

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use camino::{Utf8Path, Utf8PathBuf};
+
 use crate::bundle::error::BundleError;
 use crate::manifest::HEAD_MAX;
 use crate::{Manifest, Sha256, Tree, open_regular};
@@ -16,17 +18,27 @@ pub(super) fn limited(file: impl Read, limit: u64) -> io::Result<Vec<u8>> {
 impl Manifest {
     /// What a tree says that it holds, with the digest of that. It is checked as that of a bundle is.
     pub fn of_tree(tree: &Tree) -> Result<(Self, Sha256), BundleError> {
-        let path = tree.manifest();
-        let bytes = match open_regular(&path).and_then(|file| limited(file, HEAD_MAX)) {
-            Ok(bytes) => bytes,
-            Err(source) => return Err(BundleError::Open { path, source }),
-        };
-        match Self::read(&bytes) {
-            Ok(manifest) => Ok((manifest, Sha256::of(&bytes))),
-            Err(source) => Err(BundleError::Contents {
-                path: tree.root().to_owned(),
-                source,
-            }),
+        of_file(tree.manifest())
+    }
+
+    /// The same of what was applied last.
+    pub fn of_applied(tree: &Tree) -> Result<(Self, Sha256), BundleError> {
+        of_file(tree.applied_manifest())
+    }
+}
+
+fn of_file(path: Utf8PathBuf) -> Result<(Manifest, Sha256), BundleError> {
+    let bytes = match open_regular(&path).and_then(|file| limited(file, HEAD_MAX)) {
+        Ok(bytes) => bytes,
+        Err(source) => return Err(BundleError::Open { path, source }),
+    };
+    match Manifest::read(&bytes) {
+        Ok(manifest) => Ok((manifest, Sha256::of(&bytes))),
+        Err(source) => {
+            let path = path
+                .parent()
+                .map_or_else(|| path.clone(), Utf8Path::to_owned);
+            Err(BundleError::Contents { path, source })
         }
     }
 }

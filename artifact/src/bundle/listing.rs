@@ -9,8 +9,8 @@ use crate::text::unprintable;
 
 /// Names at the top of a tree that no file of a bundle has: the bundle's own, and what is made at the site. Keys are made
 /// there, and never travel.
-const RESERVED: [&str; 8] = [
-    MANIFEST, CARRIAGE, SIGNATURE, "certs", "hosts", "receipts", "state", "store",
+const RESERVED: [&str; 9] = [
+    MANIFEST, CARRIAGE, SIGNATURE, "applied", "certs", "hosts", "receipts", "state", "store",
 ];
 /// Modes of files: plain ones, and those that are run.
 const MODES: [u32; 2] = [0o644, 0o755];

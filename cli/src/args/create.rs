@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use pipeline::InstallStage;
 
 use super::install::stage;
-use super::{AccessArgs, work_dir};
+use super::{AccessArgs, LeaseArgs, work_dir};
 
 /// Set up a cluster where there is Internet
 #[derive(Debug, Args)]
@@ -59,6 +59,8 @@ pub struct CreateClusterArgs {
     pub jobs: Option<u16>,
     #[command(flatten)]
     pub access: AccessArgs,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
     /// The last stage; a later run without it goes on from there
     #[arg(long, value_name = "STAGE", value_parser = stage(), default_value = InstallStage::LAST.name(), hide_default_value = true)]
     pub until: InstallStage,

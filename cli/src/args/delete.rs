@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-use super::{AccessArgs, work_dir};
+use super::{AccessArgs, LeaseArgs, work_dir};
 
 /// Take away what was set up
 #[derive(Debug, Args)]
@@ -53,6 +53,8 @@ pub struct DeleteClusterArgs {
     pub jobs: Option<u16>,
     #[command(flatten)]
     pub access: AccessArgs,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
     /// Let this node of the plan fail, to see what happens then
     #[arg(long, value_name = "NODE", hide = true)]
     pub inject_error: Option<String>,

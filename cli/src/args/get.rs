@@ -9,6 +9,7 @@ use super::{AccessArgs, work_dir};
 Examples:
   kubexm get cluster -f config.yaml
   kubexm get nodes -f config.yaml
+  kubexm get hosts -f config.yaml
   kubexm get images -f config.yaml --output json")]
 pub struct GetArgs {
     #[command(subcommand)]
@@ -30,6 +31,12 @@ Examples:
   kubexm get nodes -f config.yaml
   kubexm get nodes -f config.yaml --output json")]
     Nodes(NodesArgs),
+    /// What each host is and carries: system, kernel, components with their versions, and since when
+    #[command(after_help = "\
+Examples:
+  kubexm get hosts -f config.yaml
+  kubexm get hosts -f config.yaml --output json | jq -r '.[] | [.name, .facts.kernel] | @tsv'")]
+    Hosts(HostsArgs),
     /// The images that its bundle brought, and who wants them
     #[command(after_help = "\
 Examples:
@@ -54,6 +61,19 @@ pub struct TreeArgs {
 pub struct NodesArgs {
     #[command(flatten)]
     pub tree: TreeArgs,
+    #[command(flatten)]
+    pub access: AccessArgs,
+}
+
+/// Names hosts that are asked.
+#[derive(Debug, Args)]
+pub struct HostsArgs {
+    /// The site's config; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Utf8PathBuf,
+    /// The directory that holds .kubexm/; it need not be there
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
+    pub work_dir: Utf8PathBuf,
     #[command(flatten)]
     pub access: AccessArgs,
 }

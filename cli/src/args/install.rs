@@ -3,7 +3,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pipeline::InstallStage;
 
-use super::{AccessArgs, work_dir};
+use super::{AccessArgs, LeaseArgs, work_dir};
 
 /// Install a cluster from a bundle
 ///
@@ -39,6 +39,8 @@ pub struct InstallArgs {
     /// The last stage; a later run without it goes on from there
     #[arg(long, value_name = "STAGE", value_parser = stage(), default_value = InstallStage::LAST.name(), hide_default_value = true)]
     pub until: InstallStage,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
     /// Let this node of the plan fail, to see what happens then
     #[arg(long, value_name = "NODE", hide = true)]
     pub inject_error: Option<String>,

@@ -3,7 +3,7 @@ use std::process;
 use artifact::{Manifest, Sha256, WorkDir};
 use bundler::Request;
 use event::Events;
-use pipeline::{Options, Session};
+use pipeline::{InstallStage, Options, Session};
 use tokio_util::sync::CancellationToken;
 
 use super::bundle;
@@ -11,7 +11,7 @@ use crate::args::{BundleArgs, CreateClusterArgs};
 use crate::error::Failure;
 use crate::output::Printer;
 use crate::run::Run;
-use crate::{access, config, runtime, signals, site};
+use crate::{access, claim, config, runtime, signals, site};
 
 pub fn run(args: &CreateClusterArgs, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(&args.config, printer)?;
@@ -41,14 +41,19 @@ pub fn run(args: &CreateClusterArgs, printer: &Printer) -> Result<(), Failure> {
         let manifest = runtime.block_on(fetch(request, events, &cancel))?;
         let bundle = Sha256::of(&manifest.to_bytes()).to_string();
         let site = site::site(cluster.clone(), manifest, &args.work_dir)?;
-        let graph = pipeline::install(&site, args.until)?;
+        let before = site::applied(&site, printer);
+        site::tell_left_out(before.as_ref(), &site, printer);
+        let graph = pipeline::install(&site, before.as_ref(), args.until)?;
+        let looking = pipeline::install(&site, None, InstallStage::PREFLIGHT)?;
         let session = Session::begin(&site.tree, &format!("create, process {}", process::id()))?;
+        let leasing = claim::leasing("create", &site, args.lease.stale())?;
         let options = Options {
             bundle,
             jobs: runtime::jobs(args.jobs),
             inject_error: None,
         };
-        let ran = session.run(&graph, &inventory, options, events, &cancel);
+        let graphs = (&graph, &looking);
+        let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);
         Ok(runtime.block_on(ran)?.outcome)
     })
 }

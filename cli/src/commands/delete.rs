@@ -9,7 +9,7 @@ use crate::args::DeleteClusterArgs;
 use crate::error::Failure;
 use crate::output::{Printer, count};
 use crate::run::Run;
-use crate::{access, config, dry, runtime, signals, site};
+use crate::{access, claim, config, dry, runtime, signals, site};
 
 const NO_MANIFEST: &str = "give the --work-dir that the cluster was installed from, or copy its .kubexm/<cluster>/bundle.json \
      there: it says what was installed; of the other files none is needed";
@@ -44,6 +44,8 @@ pub fn run(args: &DeleteClusterArgs, printer: &Printer) -> Result<(), Failure> {
         confirm(&site.cluster, &graph, data, printer)?;
     }
     let session = Session::begin(&site.tree, &format!("delete, process {}", process::id()))?;
+    let looking = pipeline::recognise(&site, data)?;
+    let leasing = claim::leasing("delete", &site, args.lease.stale())?;
     let run = Run {
         command: "delete",
         cluster: site.cluster.name(),
@@ -57,7 +59,8 @@ pub fn run(args: &DeleteClusterArgs, printer: &Printer) -> Result<(), Failure> {
             jobs,
             inject_error: args.inject_error.clone(),
         };
-        let ran = session.run(&graph, &inventory, options, events, &cancel);
+        let graphs = (&graph, &looking);
+        let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);
         Ok(runtime.block_on(ran)?.outcome)
     })
 }

@@ -7,6 +7,7 @@ use pipeline::{NodeSeen, Site};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{GetCommand, NodesArgs, TreeArgs};
+use crate::commands::get_hosts;
 use crate::error::Failure;
 use crate::output::{Column, Format, Printer, bytes, count, harmless, is_report, table};
 use crate::{access, runtime, signals, site};
@@ -15,6 +16,7 @@ pub fn run(command: &GetCommand, printer: &Printer) -> Result<(), Failure> {
     match command {
         GetCommand::Cluster(args) => cluster(args, printer),
         GetCommand::Nodes(args) => nodes(args, printer),
+        GetCommand::Hosts(args) => get_hosts::run(args, printer),
         GetCommand::Images(args) => images(args, printer),
     }
 }

@@ -1,13 +1,13 @@
 use std::process;
 
 use artifact::Bundle;
-use pipeline::{Options, Session};
+use pipeline::{InstallStage, Options, Session};
 
 use crate::args::InstallArgs;
 use crate::error::Failure;
 use crate::output::Printer;
 use crate::run::Run;
-use crate::{access, bundles, config, dry, runtime, signals, site};
+use crate::{access, bundles, claim, config, dry, runtime, signals, site};
 
 pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     let bundle = Bundle::open(&args.file)?;
@@ -27,7 +27,9 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     let doubts = site::doubts(bundle.manifest(), cluster.name(), &args.work_dir);
     let site = site::site(cluster, bundle.manifest().clone(), &args.work_dir)?;
-    let graph = pipeline::install(&site, args.until)?;
+    let before = site::applied(&site, printer);
+    site::tell_left_out(before.as_ref(), &site, printer);
+    let graph = pipeline::install(&site, before.as_ref(), args.until)?;
     let access = if args.dry_run {
         access::of(&args.access)
     } else {
@@ -53,6 +55,8 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         return dry::show(&nodes, printer);
     }
     let session = Session::begin(&site.tree, &format!("install, process {}", process::id()))?;
+    let looking = pipeline::install(&site, None, InstallStage::PREFLIGHT)?;
+    let leasing = claim::leasing("install", &site, args.lease.stale())?;
     bundles::require_space(&bundle, &site.tree)?;
     let run = Run {
         command: "install",
@@ -76,7 +80,8 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
             jobs,
             inject_error: args.inject_error.clone(),
         };
-        let ran = session.run(&graph, &inventory, options, events, &cancel);
+        let graphs = (&graph, &looking);
+        let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);
         Ok(runtime.block_on(ran)?.outcome)
     })
 }

@@ -30,7 +30,8 @@ pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     let site = site::site(cluster, manifest, &args.work_dir)?;
-    let graph = pipeline::install(&site, args.until)?;
+    let before = site::applied(&site, printer);
+    let graph = pipeline::install(&site, before.as_ref(), args.until)?;
     if let Some(text) = warning {
         printer.warning(text);
     }

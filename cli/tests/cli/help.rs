@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 24] = [
+pub const VERBS: [&[&str]; 26] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -18,7 +18,9 @@ pub const VERBS: [&[&str]; 24] = [
     &["get"],
     &["get", "cluster"],
     &["get", "nodes"],
+    &["get", "hosts"],
     &["get", "images"],
+    &["adopt"],
     &["kubeconfig"],
     &["config"],
     &["config", "validate"],

@@ -1,5 +1,6 @@
 //! The program as a person meets it: words in, words and an exit code out.
 
+mod adopt;
 mod bundle;
 mod bundles;
 mod config;

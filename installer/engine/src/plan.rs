@@ -118,6 +118,11 @@ impl Stage {
         self.order = order;
         self
     }
+
+    /// The same for a stage that is among others already.
+    pub fn wait(&mut self, order: Order) {
+        self.order = order;
+    }
 }
 
 impl Stage {
@@ -205,7 +210,7 @@ pub(crate) enum Part {
 
 impl Part {
     /// Its steps by host, in order.
-    fn chains(self) -> Vec<(Name, Vec<Arc<dyn Step>>)> {
+    pub(crate) fn chains(self) -> Vec<(Name, Vec<Arc<dyn Step>>)> {
         match self {
             Self::Chain { host, steps } => vec![(host, steps)],
             Self::Roll(rolling) => {

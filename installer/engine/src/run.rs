@@ -324,7 +324,7 @@ impl Runner<'_> {
             return filled(step.as_ref()).map(|()| Outcome::Satisfied);
         };
         let _doing = self.ahead.doing(work);
-        if step.trace() == Trace::Passing {
+        if step.trace() != Trace::Lasting {
             return self
                 .apply(step.as_ref(), path, cx)
                 .await

@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use camino::Utf8Path;
 use event::Progress;
 use host::{Host, HostError};
 use tokio::time::{Instant, sleep};
@@ -61,6 +63,23 @@ pub trait Step: Send + Sync {
         Ok(false)
     }
 
+    /// The step that fetches onto the operator's machine what this one needs there, from where this one has brought it to:
+    /// for whoever has lost it. Of what lies below this directory alone.
+    fn origin(&self, _below: &Utf8Path) -> Option<Arc<dyn Step>> {
+        None
+    }
+
+    /// Of a step that takes something back: each thing of the host that it takes back. Nothing where it may be done only when
+    /// the whole cluster goes.
+    fn takes_back(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The same step without what shall stay.
+    fn sparing(&self, _stays: &BTreeSet<String>) -> Option<Arc<dyn Step>> {
+        None
+    }
+
     /// What `apply` leaves behind.
     fn trace(&self) -> Trace {
         Trace::Lasting
@@ -87,6 +106,8 @@ pub enum Trace {
     Lasting,
     /// Nothing: what it sets up is for other steps of the run, and taken away by them. It is no change.
     Passing,
+    /// A note of what was done, which changes nothing of how anything works.
+    Note,
 }
 
 /// What becomes of data that cannot be made again: a store, a registry's images, authorities.

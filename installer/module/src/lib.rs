@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use engine::{Data, Order, Retry, Slot, Stage, Task};
-pub use task::{CONTROL_PLANE, NodeSeen, OPERATOR, RegistryCredentials, Site, api_answers};
+pub use task::{
+    Activity, CONTROL_PLANE, Carried, HostSeen, NodeSeen, OPERATOR, RegistryCredentials, Site,
+    api_answers,
+};
 
 /// Everything that is wrong is found and told before anything is touched.
 #[must_use]
@@ -185,6 +188,12 @@ pub fn proof(site: &Site, occasion: Occasion) -> Stage {
     .after(Order::AllHosts)
 }
 
+/// When all else went well: what was applied is noted.
+#[must_use]
+pub fn record(site: &Site) -> Stage {
+    Stage::new("record", vec![task::note_applied(site)]).after(Order::AllHosts)
+}
+
 /// A proof that takes its time: pods come and go, and clocks find a source when their servers answer.
 fn of(occasion: Occasion, slow: Task) -> Task {
     match occasion {
@@ -197,4 +206,50 @@ fn of(occasion: Occasion, slow: Task) -> Task {
 #[must_use]
 pub fn nodes(seen: Slot<Vec<NodeSeen>>) -> Stage {
     Stage::new("nodes", vec![task::look_at_nodes(seen)])
+}
+
+/// The hosts as they are.
+#[must_use]
+pub fn hosts(hosts: &[(String, Slot<HostSeen>)]) -> Stage {
+    Stage::new("hosts", vec![task::look_at_hosts(hosts)])
+}
+
+/// Whether a work directory can be made from the hosts of its cluster.
+#[must_use]
+pub fn recognise_authorities(site: &Site) -> Stage {
+    Stage::new("look", vec![task::look_at_authorities(site)])
+}
+
+/// What is fetched from the hosts: what others have lain there, as a plan tells, and what they hold in a form of their own.
+#[must_use]
+pub fn fetch(site: &Site, mut origins: Vec<Task>) -> Stage {
+    origins.push(task::fetch_logins(site));
+    Stage::new("fetch", origins).after(Order::Host(OPERATOR.to_owned()))
+}
+
+/// What is made from that on the operator's machine, and what can be made again without any host.
+#[must_use]
+pub fn restore(site: &Site, origins: Vec<Task>) -> Stage {
+    let mut tasks = vec![task::note_found(site)];
+    tasks.extend(origins);
+    tasks.extend([
+        task::registry_pki(site),
+        task::etcd_pki(site),
+        task::kube_pki(site),
+        task::kube_vip_pki(site),
+    ]);
+    Stage::new("restore", tasks).after(Order::Settled)
+}
+
+/// What holds the addresses and ports of the apiservers' endpoint: nobody else can, as long as it does.
+#[must_use]
+pub fn virtual_addresses(site: &Site) -> Stage {
+    Stage::new(
+        "load balancer",
+        vec![
+            task::load_balancer(site),
+            task::kube_vip(site),
+            task::internal_balancer(site),
+        ],
+    )
 }

@@ -1,4 +1,4 @@
-use engine::{Data, Graph};
+use engine::{Data, Graph, Plan};
 use module::{OPERATOR, Site};
 
 use crate::PipelineError;
@@ -12,4 +12,10 @@ use crate::install::{InstallStage, plan};
 pub fn delete(site: &Site, data: Data) -> Result<Graph, PipelineError> {
     let back = plan(site, InstallStage::LAST).reversed("delete", data, OPERATOR);
     Graph::of(back.begin_with(module::recognise(site, data))).map_err(PipelineError::Plan)
+}
+
+/// Looks whose the hosts are, and nothing else.
+pub fn recognise(site: &Site, data: Data) -> Result<Graph, PipelineError> {
+    let stages = vec![module::recognise(site, data)];
+    Graph::of(Plan::new("delete", stages)).map_err(PipelineError::Plan)
 }

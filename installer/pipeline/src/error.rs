@@ -9,6 +9,8 @@ pub enum PipelineError {
     Missing(Vec<String>),
     #[error("this version cannot install what the config chooses:\n  {}", .0.join("\n  "))]
     Unsupported(Vec<String>),
+    #[error("this version cannot take from a living cluster what the config no longer asks for:\n  {}", .0.join("\n  "))]
+    Retired(Vec<String>),
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
     #[error("the cluster does not answer: {0}")]
@@ -26,6 +28,8 @@ pub enum PipelineError {
     },
     #[error("the plan is broken: {0}")]
     Plan(#[from] engine::GraphError),
+    #[error(transparent)]
+    Lease(#[from] engine::LeaseError),
     #[error(transparent)]
     Lock(#[from] engine::LockError),
     #[error(transparent)]
@@ -65,6 +69,10 @@ impl PipelineError {
             Self::Unsupported(_) => {
                 "choose what can be installed; `kubexm bundle` packs the others as well".to_owned()
             }
+            Self::Retired(_) => {
+                "give the roles back in the config; docs/day-two.md, \"Take a node out\", tells how it is done by hand"
+                    .to_owned()
+            }
             Self::Access(errors) => return hints(errors),
             Self::Unanswered(_) => {
                 "kubexm check tells what is wrong with it; kubexm get cluster needs no host"
@@ -79,6 +87,7 @@ impl PipelineError {
             }
             Self::Server(_) => "write it as https://HOST:PORT".to_owned(),
             Self::Plan(_) => "this is a mistake in kubexm; please report it".to_owned(),
+            Self::Lease(error) => error.hint(),
             Self::Lock(engine::LockError::Taken { .. }) => {
                 "wait for it to end; a killed run leaves no lock behind".to_owned()
             }

@@ -1,7 +1,8 @@
-use engine::{Graph, Plan, Stage};
+use engine::{Graph, Order, Plan, Stage};
 use module::{Occasion, Site};
 
 use crate::PipelineError;
+use crate::retire::{self, retired};
 
 /// A stage by its name, and how it is made.
 type Named = (&'static str, fn(&Site) -> Stage);
@@ -21,7 +22,13 @@ const STAGES: &[Named] = &[
     ("workers", module::workers),
     ("node-network", module::node_network),
     ("proof", |site| module::proof(site, Occasion::Install)),
+    ("record", module::record),
 ];
+
+/// What holds the addresses that its predecessor has held.
+const LOAD_BALANCER: &str = "load-balancer";
+/// The stage with which a cluster is whole.
+const PROOF: InstallStage = InstallStage(STAGES.len() - 2);
 
 /// One of the stages of an install.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +36,8 @@ pub struct InstallStage(usize);
 
 impl InstallStage {
     pub const LAST: Self = Self(STAGES.len() - 1);
+    /// Looks, and changes nothing.
+    pub const PREFLIGHT: Self = Self(0);
 
     /// All of them, in their order.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -48,8 +57,13 @@ impl InstallStage {
     }
 }
 
-/// From bare hosts to a cluster that has proven that it works; or only so far.
-pub fn install(site: &Site, until: InstallStage) -> Result<Graph, PipelineError> {
+/// From bare hosts to a cluster that has proven that it works; or only so far. `before` is the site as it was applied last:
+/// what it has and this one asks for no more goes as well, as far as it can.
+pub fn install(
+    site: &Site,
+    before: Option<&Site>,
+    until: InstallStage,
+) -> Result<Graph, PipelineError> {
     let unsupported = site.unsupported();
     if !unsupported.is_empty() {
         return Err(PipelineError::Unsupported(unsupported));
@@ -58,7 +72,27 @@ pub fn install(site: &Site, until: InstallStage) -> Result<Graph, PipelineError>
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));
     }
-    Graph::of(plan(site, until)).map_err(PipelineError::Plan)
+    let Some(before) = before.filter(|_| PROOF <= until) else {
+        return Graph::of(plan(site, until)).map_err(PipelineError::Plan);
+    };
+    let refusals = retire::refusals(&before.cluster, &site.cluster);
+    if !refusals.is_empty() {
+        return Err(PipelineError::Retired(refusals));
+    }
+    let mut retired = retired(before, site);
+    let mut stages = Vec::new();
+    for (name, of) in &STAGES[..=until.0] {
+        let mut stage = of(site);
+        if *name == LOAD_BALANCER && !retired.first.is_empty() {
+            stages.append(&mut retired.first);
+            stage.wait(Order::Settled);
+        }
+        if *name == STAGES[PROOF.0].0 {
+            stages.append(&mut retired.last);
+        }
+        stages.push(stage);
+    }
+    Graph::of(Plan::new("install", stages)).map_err(PipelineError::Plan)
 }
 
 /// The stages in their order. `delete` is the same list backwards.

@@ -2,12 +2,14 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use artifact::Tree;
-use engine::{DryNode, DryState, Graph, Inventory, Journal, Lock, RunOptions, RunReport};
-use event::Events;
+use engine::{
+    DryNode, DryState, Graph, Inventory, Journal, Lease, LeaseError, Lock, RunOptions, RunReport,
+};
+use event::{Events, RunOutcome};
 use module::OPERATOR;
 use tokio_util::sync::CancellationToken;
 
-use crate::PipelineError;
+use crate::{Leasing, PipelineError};
 
 /// How a graph is run.
 #[derive(Clone, Debug)]
@@ -39,6 +41,39 @@ impl Session {
             _lock: Lock::take(&state.join("lock"), holder)?,
             journal: Journal::open(&state.join("journal.jsonl"))?,
         })
+    }
+
+    /// The same for a run that must be the only one at work on the cluster, from whichever machine. Where too few hosts can
+    /// be asked for that, only `looking` is done, so that each of them tells what is wrong with it.
+    pub async fn run_alone(
+        &self,
+        (graph, looking): (&Graph, &Graph),
+        leasing: &Leasing,
+        inventory: &Inventory,
+        options: Options,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<RunReport, PipelineError> {
+        let hosts = leasing.hosts.iter();
+        let hosts = hosts.filter_map(|host| inventory.get(host).cloned());
+        let stop = cancel.child_token();
+        match Lease::take(hosts.collect(), &leasing.claim, leasing.stale, &stop).await {
+            Ok(lease) => {
+                let ran = self.run(graph, inventory, options, events, &stop).await;
+                lease.release().await?;
+                ran
+            }
+            Err(error @ LeaseError::TooFew { .. }) => {
+                let ran = self.run(looking, inventory, options, events, cancel);
+                let report = ran.await?;
+                if report.outcome == RunOutcome::Done {
+                    return Err(error.into());
+                }
+                events.warn(&error.to_string(), Some(&error.hint()));
+                Ok(report)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Runs a graph and writes its journal.

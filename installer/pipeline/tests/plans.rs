@@ -8,7 +8,7 @@ use artifact::{FileEntry, Manifest, Tree};
 use cluster::{Cluster, RegistryType, Role, RuntimeType};
 use common::{complete, config};
 use engine::Graph;
-use pipeline::{Data, InstallStage, PipelineError, Site, delete, install};
+use pipeline::{Data, InstallStage, PipelineError, Site, adopt, delete, install};
 
 fn plan(text: &str) -> String {
     let cluster = config(text);
@@ -16,6 +16,7 @@ fn plan(text: &str) -> String {
     let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
     install(
         &Site::new(cluster, manifest, tree, None),
+        None,
         InstallStage::LAST,
     )
     .unwrap()
@@ -284,6 +285,7 @@ fn refused(cluster: Cluster, manifest: Manifest) -> PipelineError {
     let tree = Tree::at("/srv/.kubexm/three-etcd");
     install(
         &Site::new(cluster, manifest, tree, None),
+        None,
         InstallStage::LAST,
     )
     .err()
@@ -314,7 +316,7 @@ fn graph(cluster: Cluster) -> Graph {
     let manifest = complete(&cluster);
     let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
     let site = Site::new(cluster, manifest, tree, None);
-    install(&site, InstallStage::LAST).unwrap()
+    install(&site, None, InstallStage::LAST).unwrap()
 }
 
 /// Everything that a step waits for, directly or not.
@@ -407,7 +409,9 @@ async fn holds_up_nobody(role: Role, majority: usize) {
     for text in EXAMPLES {
         let cluster = config(text);
         for host in spare(&cluster, role, majority) {
-            let held = held_up(text, &host).await;
+            let mut held = held_up(text, &host).await;
+            // Only what was applied as a whole is noted.
+            held.retain(|path| !path.starts_with("record/"));
             assert!(held.is_empty(), "{host} of {}: {held:#?}", cluster.name());
             seen += 1;
         }
@@ -450,6 +454,7 @@ async fn a_registry_that_is_down_holds_up_what_pulls() {
         "images",
         "network",
         "node network",
+        "record",
         "workers",
     ];
     assert_eq!(stages, pulling.into());
@@ -543,5 +548,147 @@ async fn where_a_change_goes_wrong_no_other_host_is_touched_by_it() {
             "{wrong} on {first} of {}: {touched:?}",
             cluster.name()
         );
+    }
+}
+
+fn site_of(text: &str) -> Site {
+    let cluster = config(text);
+    let manifest = complete(&cluster);
+    let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
+    Site::new(cluster, manifest, tree, None)
+}
+
+/// What of a changed config takes something away: the stages of it alone, and by whom they are followed.
+fn retired(before: &str, now: &str) -> String {
+    let graph = install(&site_of(now), Some(&site_of(before)), InstallStage::LAST).unwrap();
+    let tree = graph.tree();
+    let mut lines = Vec::new();
+    let mut shown = false;
+    for line in tree.lines() {
+        if !line.starts_with(' ') {
+            shown = line.starts_with("retire");
+        }
+        if shown {
+            lines.push(line);
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn what_a_config_asks_for_as_before_takes_nothing_away() {
+    for text in [
+        include_str!("../../../examples/three-etcd.yaml"),
+        include_str!("../../../examples/ha-haproxy.yaml"),
+        include_str!("../../../examples/ha-kube-vip.yaml"),
+        include_str!("../../../examples/kubeadm.yaml"),
+    ] {
+        assert_eq!(retired(text, text), "");
+    }
+}
+
+/// The one holds the port that the other needs: it goes before that one comes.
+#[test]
+fn another_balancer_takes_the_place_of_the_one_before() {
+    let before = include_str!("../../../examples/ha-haproxy.yaml");
+    let after = before.replace(
+        "externalLoadBalancer: kubexm",
+        "externalLoadBalancer: kubexm-kn",
+    );
+    insta::assert_snapshot!("retired-haproxy", retired(before, &after));
+    let graph = install(&site_of(&after), Some(&site_of(before)), InstallStage::LAST).unwrap();
+    let view = graph.view();
+    let at = |stage: &str, step: &str| {
+        let mut nodes = view.iter();
+        nodes.find(|node| node.stage == stage && node.step.contains(step) && node.host == "lb1")
+    };
+    let (stopped, started) = (
+        at("retire first/load balancer", "haproxy.service").unwrap(),
+        at("load balancer", "nginx.service").unwrap(),
+    );
+    assert!(stopped.id < started.id);
+}
+
+#[test]
+fn a_registry_that_has_moved_leaves_its_images_and_nothing_else() {
+    let before = include_str!("../../../examples/three-etcd.yaml");
+    let after = before.replace("registry: [registry1]", "registry: [worker1]");
+    assert_ne!(before, after);
+    insta::assert_snapshot!("retired-registry", retired(before, &after));
+}
+
+/// Of what a step has set up together, only that goes which nobody asks for.
+#[test]
+fn modules_of_another_way_to_services_go_and_all_others_stay() {
+    let with = |mode: &str| {
+        include_str!("../../../examples/three-etcd.yaml").replace(
+            "version: v1.34.2\n    type: kubexm\n",
+            &format!("version: v1.34.2\n    type: kubexm\n    proxyMode: {mode}\n"),
+        )
+    };
+    let told = retired(&with("ipvs"), &with("iptables"));
+    assert!(told.contains("ip_vs"), "{told}");
+    assert!(!told.contains("/etc/modules-load.d"), "{told}");
+    let site = |mode: &str| site_of(&with(mode));
+    let graph = install(&site("iptables"), Some(&site("ipvs")), InstallStage::LAST).unwrap();
+    let steps: Vec<String> = graph.view().into_iter().map(|node| node.step).collect();
+    let unload: Vec<&String> = steps
+        .iter()
+        .filter(|step| step.contains("take back module"))
+        .collect();
+    assert!(!unload.is_empty());
+    for step in unload {
+        assert!(
+            step.contains("module ip_vs") && !step.contains("overlay"),
+            "{step}"
+        );
+    }
+}
+
+#[test]
+fn members_masters_and_nodes_are_not_taken_away_by_a_config() {
+    let before = include_str!("../../../examples/three-etcd.yaml");
+    let without = |from: &str, to: &str| {
+        let after = before.replace(from, to);
+        assert_ne!(before, after, "{from}");
+        let refused = install(&site_of(&after), Some(&site_of(before)), InstallStage::LAST);
+        refused.err().unwrap()
+    };
+    let error = without("etcd: [\"node[1:3]\"]", "etcd: [node1]");
+    insta::assert_snapshot!(error, @r"
+    this version cannot take from a living cluster what the config no longer asks for:
+      node2: it is a member of etcd
+      node3: it is a member of etcd
+    ");
+    insta::assert_snapshot!(error.hint().unwrap(), @r#"give the roles back in the config; docs/day-two.md, "Take a node out", tells how it is done by hand"#);
+}
+
+/// A work directory that was lost comes back from its hosts, and nothing there is changed.
+#[test]
+fn what_an_install_brings_to_hosts_is_fetched_from_there() {
+    for (name, text) in [
+        (
+            "adopt-three-etcd",
+            include_str!("../../../examples/three-etcd.yaml"),
+        ),
+        (
+            "adopt-ha",
+            include_str!("../../../examples/ha-haproxy.yaml"),
+        ),
+        (
+            "adopt-stacked",
+            include_str!("../../../examples/stacked-etcd.yaml"),
+        ),
+    ] {
+        let cluster = config(text);
+        let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
+        let nothing = Manifest::new(cluster.name(), "0.1.0");
+        let graph = adopt(&Site::new(cluster, nothing, tree, None)).unwrap();
+        insta::assert_snapshot!(name, graph.tree());
+        for node in graph.view() {
+            let is_local = node.host == "(operator)";
+            let reads = ["look", "fetch"].contains(&node.stage.as_str());
+            assert!(is_local || reads, "{node:?}");
+        }
     }
 }

@@ -23,6 +23,7 @@ async fn what_is_asked_of_each_host_where_nothing_is_done() {
     let manifest = complete(&cluster);
     let graph = install(
         &Site::new(cluster, manifest, tree, None),
+        None,
         InstallStage::LAST,
     )
     .unwrap();

@@ -25,8 +25,8 @@ impl CertificateAuthority {
         }
     }
 
-    /// And how long it can sign yet, where that is not long.
-    fn state(&self) -> Result<(State, Option<String>), PkiError> {
+    /// And what is to be told of it, in short and as a warning.
+    fn state(&self) -> Result<(State, Option<(String, String)>), PkiError> {
         let authority = match Authority::find(&self.files)? {
             Found::Nothing => return Ok((State::needed("there is none yet"), None)),
             Found::KeyOnly(_) => {
@@ -34,12 +34,26 @@ impl CertificateAuthority {
             }
             Found::Whole(authority) => authority,
         };
+        if !authority.can_sign() {
+            let warning = format!(
+                "the certificate authority {} has no key here: what it has signed serves, and nothing new can be signed",
+                self.files.certificate()
+            );
+            return Ok((State::Satisfied, Some(("cannot sign".to_owned(), warning))));
+        }
         let state = if local_file::is_open_to_others(&self.files.key())? {
             State::needed("others can read its key")
         } else {
             State::Satisfied
         };
-        Ok((state, authority.ends_soon()))
+        let ends = authority.ends_soon().map(|left| {
+            let certificate = self.files.certificate();
+            let warning = format!(
+                "the certificate authority {certificate} ends in {left}, and with it every certificate that it has signed"
+            );
+            (format!("ends in {left}"), warning)
+        });
+        Ok((state, ends))
     }
 
     fn bring_about(&self) -> Result<(), PkiError> {
@@ -47,6 +61,10 @@ impl CertificateAuthority {
             Found::Nothing => Authority::create(&self.files, &self.common_name, None)?,
             Found::KeyOnly(key) => Authority::create(&self.files, &self.common_name, Some(key))?,
             Found::Whole(_) => {}
+        }
+        // One whose key is elsewhere has nothing to hide here.
+        if !self.files.key().exists() {
+            return Ok(());
         }
         Ok(local_file::close_to_others(&self.files.key())?)
     }
@@ -68,13 +86,9 @@ impl Step for CertificateAuthority {
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let this = self.clone();
-        let (state, ends) = blocking(move || this.state()).await?;
-        if let Some(left) = ends {
-            let certificate = self.files.certificate();
-            let warning = format!(
-                "the certificate authority {certificate} ends in {left}, and with it every certificate that it has signed"
-            );
-            cx.progress.seen(format!("ends in {left}"), Some(warning));
+        let (state, told) = blocking(move || this.state()).await?;
+        if let Some((seen, warning)) = told {
+            cx.progress.seen(seen, Some(warning));
         }
         Ok(state)
     }

@@ -1,6 +1,7 @@
 //! One act on one host, one file each. A step knows the host, its templates and what lies in the tree; it does not know
 //! the task it is part of.
 
+mod adopt;
 mod apply_manifest;
 mod apply_sysctls;
 mod authority_hash;
@@ -21,6 +22,7 @@ mod edit_block;
 mod enter_etcd;
 mod etcdctl;
 mod expect_files;
+mod fetch_files;
 mod find_link;
 mod grant_administrators;
 mod hold_file;
@@ -50,6 +52,7 @@ mod make_directory;
 mod mark_host;
 mod mark_nodes;
 mod node_networks;
+mod note_applied;
 mod note_etcd_founded;
 mod objects;
 mod packages;
@@ -81,6 +84,7 @@ mod service_account_key;
 mod set_hostname;
 mod set_timezone;
 mod shell;
+mod split_kubeconfig;
 mod start_etcd;
 mod static_pods;
 mod stays_up;
@@ -93,6 +97,10 @@ mod verify_etcd;
 mod wait_ready;
 mod write_kubeconfig;
 
+pub use adopt::{
+    CompareAuthorities, FetchRegistryLogin, FetchVrrp, FoundAuthority, InsistOnAuthorities,
+    LookAtAuthorities, NoteBegun, TellLost,
+};
 pub use apply_manifest::ApplyManifest;
 pub use apply_sysctls::{ApplySysctls, Sysctl, Wanted};
 pub use authority_hash::authority_hash;
@@ -118,6 +126,7 @@ pub use edit_block::EditBlock;
 pub use enter_etcd::{EnterEtcd, Entry};
 pub use etcdctl::{EtcdCluster, EtcdPeer};
 pub use expect_files::ExpectFiles;
+pub use fetch_files::FetchFiles;
 pub use find_link::{FindLink, Link};
 pub use grant_administrators::GrantAdministrators;
 pub use hold_file::HoldFile;
@@ -144,15 +153,16 @@ pub use make_directory::MakeDirectory;
 pub use mark_host::{LeaveHost, MarkHost};
 pub use mark_nodes::{InvalidTaint, MarkNodes, NodeMarks, Taint};
 pub use node_networks::{AskNodeNetworks, NodeNetwork};
+pub use note_applied::{APPLIED_CONFIG, APPLIED_MANIFEST, NoteLocally, NoteOnHost};
 pub use note_etcd_founded::NoteEtcdFounded;
 pub use packages::{LocalPackage, RepositoryFile, SystemPackages};
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};
 pub use pod_network::PodNetwork;
 pub use preflight::{
-    Bringer, CgroupV1, Directory, Eviction, FOUNDATION, Finding, Held, Identity, JudgeSurveys,
-    KeptAuthority, KernelSince, Leftover, MARKER, Memory, Neighbour, Observed, Port, Program,
-    ProgramFeature, Requirements, Rival, SelinuxBoolean, SharedAddress, SiteName, Socket, Space,
-    Survey, SurveyHost, System,
+    Activity, Bringer, Carried, CgroupV1, Component, Directory, Eviction, FOUNDATION, Finding,
+    Held, HostSeen, Identity, JudgeSurveys, KeptAuthority, KernelSince, Leftover, LookAtHost,
+    MARKER, Memory, Neighbour, Observed, Port, Program, ProgramFeature, Requirements, Rival,
+    SelinuxBoolean, SharedAddress, SiteName, Socket, Space, Survey, SurveyHost, System,
 };
 pub use prepare_vrrp::{PrepareVrrp, Vrrp};
 pub use promote_etcd_member::PromoteEtcdMember;

@@ -99,6 +99,23 @@ fn put(
     File::open(dir)?.sync_all()
 }
 
+/// Writes a file for its owner alone, unless there is one: that one stays. Of several who write it at once, who each have
+/// a name of their own, one wins.
+pub(crate) fn write_new(path: &Utf8Path, writer: &str, bytes: &[u8]) -> Result<(), FileError> {
+    let file = path.file_name().unwrap_or_default();
+    let whole = path.with_file_name(format!(".{file}.{writer}"));
+    write(&whole, 0o600, bytes)?;
+    let linked = fs::hard_link(&whole, path);
+    let _ = fs::remove_file(&whole);
+    match linked {
+        Err(why) if why.kind() != ErrorKind::AlreadyExists => Err(FileError::Write {
+            path: path.to_owned(),
+            why,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Whether anybody but the owner may read or write the file.
 pub(crate) fn is_open_to_others(path: &Utf8Path) -> Result<bool, FileError> {
     let meta = fs::metadata(path).map_err(|why| FileError::Read {

@@ -45,6 +45,17 @@ struct Kept {
     password: SecretString,
 }
 
+/// What the file holds.
+pub(crate) fn kept(router_id: NonZeroU8, password: &str) -> Zeroizing<Vec<u8>> {
+    let keep = Keep {
+        router_id,
+        password,
+    };
+    serde_json::to_vec(&keep)
+        .map(Zeroizing::new)
+        .expect("a number and a string are JSON")
+}
+
 impl PrepareVrrp {
     fn known(&self) -> Result<Option<Vrrp>, StepError> {
         let Some(bytes) = local_file::read(&self.file)?.map(Zeroizing::new) else {
@@ -80,13 +91,7 @@ impl PrepareVrrp {
         }
         let mut random = rand::rng();
         let password = Zeroizing::new(Alphanumeric.sample_string(&mut random, PASSWORD_LENGTH));
-        let keep = Keep {
-            router_id: random.random(),
-            password: &password,
-        };
-        let json = serde_json::to_vec(&keep)
-            .map(Zeroizing::new)
-            .expect("a number and a string are JSON");
+        let json = kept(random.random(), &password);
         Ok(local_file::write(&self.file, 0o600, &json)?)
     }
 }

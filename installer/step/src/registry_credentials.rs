@@ -82,6 +82,13 @@ struct Kept {
     password: SecretString,
 }
 
+/// What the file holds that keeps a password.
+pub(crate) fn kept(username: &str, password: &str) -> Zeroizing<Vec<u8>> {
+    serde_json::to_vec(&Keep { username, password })
+        .map(Zeroizing::new)
+        .expect("two strings are JSON")
+}
+
 impl PrepareRegistryCredentials {
     /// `dir` is `certs/registry/` of the tree.
     #[must_use]
@@ -103,7 +110,9 @@ impl PrepareRegistryCredentials {
         self.dir.join("htpasswd")
     }
 
-    fn kept(&self) -> Utf8PathBuf {
+    /// Where a random password is kept.
+    #[must_use]
+    pub fn kept(&self) -> Utf8PathBuf {
         self.dir.join("credentials.json")
     }
 
@@ -134,13 +143,7 @@ impl PrepareRegistryCredentials {
             username: RANDOM_USERNAME.to_owned(),
             password: SecretString::from(password),
         };
-        let keep = Keep {
-            username: &made.username,
-            password: made.password.expose_secret(),
-        };
-        let json = serde_json::to_vec(&keep)
-            .map(Zeroizing::new)
-            .expect("two strings are JSON");
+        let json = kept(&made.username, made.password.expose_secret());
         local_file::write(&self.kept(), 0o600, &json)?;
         Ok(made)
     }

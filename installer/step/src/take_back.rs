@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -50,5 +51,24 @@ impl Step for TakeBack {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         None
+    }
+
+    fn takes_back(&self) -> Vec<String> {
+        self.what.iter().map(ToString::to_string).collect()
+    }
+
+    /// A node goes on to be known by the name that it has.
+    fn sparing(&self, stays: &BTreeSet<String>) -> Option<Arc<dyn Step>> {
+        let what = self.what.iter().cloned();
+        let goes: Vec<Former> = what
+            .filter(|former| *former != Former::Hostname && !stays.contains(&former.to_string()))
+            .collect();
+        let title = if goes.len() == self.what.len() {
+            self.title.clone()
+        } else {
+            let names: Vec<String> = goes.iter().map(ToString::to_string).collect();
+            format!("take back {}", names.join(", "))
+        };
+        (!goes.is_empty()).then(|| Self::step(title, goes))
     }
 }

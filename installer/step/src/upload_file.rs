@@ -3,12 +3,13 @@ use std::sync::Arc;
 use artifact::Sha256;
 use async_trait::async_trait;
 use bytes::Bytes;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Asks, Cx, Data, SlotId, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 
 use crate::TakeBack;
 use crate::before::{self, Former};
+use crate::fetch_files::FetchFiles;
 use crate::shell::ask;
 
 /// What a file shall hold.
@@ -143,5 +144,15 @@ impl Step for UploadFile {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         Some(TakeBack::file(&self.path))
+    }
+
+    fn origin(&self, below: &Utf8Path) -> Option<Arc<dyn Step>> {
+        let Content::Local(local) = &self.content else {
+            return None;
+        };
+        let files = vec![(self.path.clone(), local.clone())];
+        local
+            .starts_with(below)
+            .then(|| Arc::new(FetchFiles { files }) as Arc<dyn Step>)
     }
 }

@@ -6,6 +6,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Owner, Source};
 
 use crate::before::{self, Former};
+use crate::fetch_files::FetchFiles;
 use crate::shell::must;
 use crate::{Content, KeyPairFiles, TakeBack, UploadFile};
 
@@ -103,5 +104,15 @@ impl Step for UploadKeyPair {
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         let title = format!("remove {}.crt and .key", self.to);
         Some(TakeBack::step(title, self.former()))
+    }
+
+    fn origin(&self, below: &Utf8Path) -> Option<Arc<dyn Step>> {
+        let files = self.files().map(|(local, file)| (file.path, local));
+        let within = files.iter().all(|(_, local)| local.starts_with(below));
+        within.then(|| {
+            Arc::new(FetchFiles {
+                files: files.into(),
+            }) as Arc<dyn Step>
+        })
     }
 }

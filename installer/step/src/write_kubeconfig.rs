@@ -9,6 +9,7 @@ use secrecy::zeroize::Zeroizing;
 use templates::{Kubeconfig, Template};
 
 use crate::local_file::{self, FileError, blocking};
+use crate::split_kubeconfig::SplitKubeconfig;
 use crate::{KeyPairFiles, RemoveLocal};
 
 /// A kubeconfig with everything in it, on the operator's machine. It is written anew with its certificate.
@@ -104,5 +105,16 @@ impl Step for WriteKubeconfig {
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
         let title = || format!("remove the kubeconfig of {}", self.user);
         (data == Data::Purge).then(|| RemoveLocal::step(title(), [self.path.clone()]))
+    }
+
+    /// The certificate lies in it.
+    fn origin(&self, below: &Utf8Path) -> Option<Arc<dyn Step>> {
+        let split = SplitKubeconfig {
+            path: self.path.clone(),
+            client: self.client.clone(),
+        };
+        self.path
+            .starts_with(below)
+            .then(|| Arc::new(split) as Arc<dyn Step>)
     }
 }

@@ -1,5 +1,7 @@
 //! One piece of work each: which steps, on which hosts, and what must come before what.
 
+mod adopt;
+mod applied;
 mod arguments;
 mod balancer;
 mod check;
@@ -8,6 +10,7 @@ mod dns;
 mod etcd;
 mod facts;
 mod files;
+mod hosts;
 mod internal_balancer;
 mod kube;
 mod kube_pki;
@@ -35,6 +38,8 @@ mod site;
 mod testing;
 mod time;
 
+pub use adopt::{fetch_logins, look_at_authorities, note_found};
+pub use applied::note_applied;
 pub use check::{
     CONTROL_PLANE, look_at_nodes, prove_apiservers, prove_cluster, prove_etcd, prove_hosts,
     prove_network,
@@ -44,6 +49,7 @@ pub use control_plane::{
 };
 pub use dns::cluster_dns;
 pub use etcd::{etcd_members, etcd_pki};
+pub use hosts::look_at_hosts;
 pub use internal_balancer::{internal_balancer, reach_endpoint};
 pub use kube_pki::kube_pki;
 pub use kube_vip::{kube_vip, kube_vip_pki, kube_vip_role};
@@ -61,5 +67,5 @@ pub use registry::{import_images, prove_images, push_images, registry_pki, regis
 pub use renewal::renew_certificates;
 pub use runtime::containerd;
 pub use site::{OPERATOR, Site};
-pub use step::{NodeSeen, RegistryCredentials, api_answers};
+pub use step::{Activity, Carried, HostSeen, NodeSeen, RegistryCredentials, api_answers};
 pub use time::{prove_time, time};

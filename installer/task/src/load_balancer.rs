@@ -1,6 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use camino::Utf8PathBuf;
 use cluster::{ExternalLoadBalancer, Host, InternalLoadBalancer, Role};
 use engine::{Order, Slot, Step, StepError, Task};
 use step::{
@@ -20,7 +21,7 @@ const HAPROXY_CONFIG: &str = "/etc/haproxy/haproxy.cfg";
 const HAPROXY_CA: &str = "/etc/haproxy/kubexm-ca.crt";
 const NGINX_CONFIG: &str = "/etc/nginx/nginx.conf";
 const NGINX_CA: &str = "/etc/nginx/kubexm-ca.crt";
-const KEEPALIVED_CONFIG: &str = "/etc/keepalived/keepalived.conf";
+pub(crate) const KEEPALIVED_CONFIG: &str = "/etc/keepalived/keepalived.conf";
 const KEEPALIVED_CHECK: &str = "/etc/keepalived/kubexm-check";
 
 /// What the services write by themselves and leave behind: the mount point of the log in haproxy's root, its own notes, a
@@ -49,7 +50,7 @@ pub fn load_balancer(site: &Site) -> Task {
     let mut task = task.on(
         OPERATOR,
         vec![Arc::new(PrepareVrrp {
-            file: site.tree.certs("loadbalancer").join("vrrp.json"),
+            file: vrrp_file(site),
             vrrp: vrrp.clone(),
         })],
     );
@@ -110,6 +111,11 @@ impl Site {
             _ => self.balancer_hosts(),
         }
     }
+}
+
+/// Where the operator's machine keeps by what the load balancers know each other.
+pub(crate) fn vrrp_file(site: &Site) -> Utf8PathBuf {
+    site.tree.certs("loadbalancer").join("vrrp.json")
 }
 
 fn balancer(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {

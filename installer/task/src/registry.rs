@@ -24,7 +24,7 @@ const USER: &str = "kubexm-registry";
 const UNIT: &str = "kubexm-registry.service";
 const DIR: &str = "/etc/kubexm-registry";
 
-fn authority(site: &Site) -> KeyPairFiles {
+pub(crate) fn authority(site: &Site) -> KeyPairFiles {
     KeyPairFiles::at(site.registry_dir().join("ca"))
 }
 
@@ -59,7 +59,7 @@ pub fn registry_pki(site: &Site) -> Task {
     )
 }
 
-fn credentials(site: &Site) -> PrepareRegistryCredentials {
+pub(crate) fn credentials(site: &Site) -> PrepareRegistryCredentials {
     let login = site.registry_login.clone();
     PrepareRegistryCredentials::new(site.registry_dir(), login, site.credentials.clone())
 }

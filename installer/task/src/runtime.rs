@@ -22,7 +22,7 @@ const UNIT_FILE: &str = "/etc/systemd/system/containerd.service";
 const CONFIG: &str = "/etc/containerd/config.toml";
 /// Where containerd learns which registry to ask.
 pub(crate) const REGISTRY_HOSTS: &str = "/etc/containerd/certs.d";
-const CA: &str = "/etc/containerd/certs.d/kubexm-ca.crt";
+pub(crate) const CA: &str = "/etc/containerd/certs.d/kubexm-ca.crt";
 
 /// Whether containerd answers those who run pods by it.
 const ANSWERS: &str = "/usr/local/bin/crictl info";

@@ -20,10 +20,12 @@ const RENEW_BEFORE: time::Duration = time::Duration::days(30);
 const WARN_BEFORE: time::Duration = time::Duration::days(90);
 const AUTHORITY_YEARS: i64 = 10;
 
-/// A certificate authority that can sign.
+/// A certificate authority. Without its key it can still tell what it has signed.
 pub(crate) struct Authority {
     certificate: Vec<u8>,
-    key: Zeroizing<KeyPair>,
+    key: Option<Zeroizing<KeyPair>>,
+    /// For messages.
+    files: KeyPairFiles,
 }
 
 /// What there is of an authority.
@@ -44,15 +46,18 @@ impl Authority {
             (_, KeyFile::Unreadable) => Err(PkiError::NoKey { path: key }),
             (None, KeyFile::Missing) => Ok(Found::Nothing),
             (None, KeyFile::Key(pair)) => Ok(Found::KeyOnly(pair)),
-            (Some(_), KeyFile::Missing) => Err(PkiError::KeyLost { certificate, key }),
-            (Some(pem), KeyFile::Key(pair)) => {
+            (Some(pem), pair) => {
                 let der = der(&pem).map_err(|why| PkiError::NoCertificate {
                     path: certificate.clone(),
                     why,
                 })?;
                 Self {
                     certificate: der,
-                    key: pair,
+                    key: match pair {
+                        KeyFile::Key(pair) => Some(pair),
+                        KeyFile::Missing | KeyFile::Unreadable => None,
+                    },
+                    files: files.clone(),
                 }
                 .insist(certificate, key)
                 .map(Found::Whole)
@@ -74,7 +79,7 @@ impl Authority {
         if !parsed.is_ca() {
             return Err(PkiError::NoAuthority { certificate });
         }
-        if !belongs(&parsed, &self.key) {
+        if self.key.as_ref().is_some_and(|own| !belongs(&parsed, own)) {
             return Err(PkiError::WrongKey { certificate, key });
         }
         if expires <= OffsetDateTime::now_utc() {
@@ -137,8 +142,14 @@ impl Authority {
         params.not_after = OffsetDateTime::now_utc()
             .saturating_add(time::Duration::seconds(life))
             .min(self.not_after());
-        let issuer = Issuer::from_ca_cert_der(&self.certificate.as_slice().into(), &*self.key)
-            .map_err(make)?;
+        let Some(own) = &self.key else {
+            return Err(PkiError::KeyLost {
+                certificate: self.files.certificate(),
+                key: self.files.key(),
+            });
+        };
+        let issuer =
+            Issuer::from_ca_cert_der(&self.certificate.as_slice().into(), &**own).map_err(make)?;
         let key = Zeroizing::new(KeyPair::generate().map_err(make)?);
         let certificate = params.signed_by(&*key, &issuer).map_err(make)?;
         write_key(&files.key(), &key)?;
@@ -213,6 +224,10 @@ impl Authority {
                     .verify_signature(Some(authority.public_key()))
                     .is_ok()
         })
+    }
+
+    pub fn can_sign(&self) -> bool {
+        self.key.is_some()
     }
 
     /// How long it can sign yet, in words, where that is worth a warning.

@@ -12,7 +12,9 @@ pub(crate) enum PkiError {
     NoCertificate { path: Utf8PathBuf, why: String },
     #[error("{path} holds no private key that can be read")]
     NoKey { path: Utf8PathBuf },
-    #[error("there is a certificate authority in {certificate}, but its key {key} is missing")]
+    #[error(
+        "nothing can be signed by the certificate authority in {certificate}: its key {key} is missing"
+    )]
     KeyLost {
         certificate: Utf8PathBuf,
         key: Utf8PathBuf,

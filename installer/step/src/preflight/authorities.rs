@@ -36,8 +36,8 @@ pub(super) async fn find_replaced(
         findings.push(Finding::new(
             what,
             format!(
-                "put {directory} in place as it is on the machine that installed the cluster, or in its backup; with \
-                 kubeadm the masters have the same files in /etc/kubernetes/pki"
+                "put {directory} in place as it is on the machine that installed the cluster, or in its backup; where it is \
+                 lost, `kubexm adopt` makes a new --work-dir from the hosts"
             ),
         ));
     }
@@ -45,7 +45,7 @@ pub(super) async fn find_replaced(
 }
 
 /// A certificate that was made anew for the same key is the same authority.
-fn is_same(ours: &[u8], theirs: &[u8]) -> bool {
+pub(crate) fn is_same(ours: &[u8], theirs: &[u8]) -> bool {
     let keys = (public_key(ours), public_key(theirs));
     ours == theirs || matches!(keys, (Ok(ours), Ok(theirs)) if ours == theirs)
 }

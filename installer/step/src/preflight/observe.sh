@@ -1,7 +1,7 @@
 # Tells what a host is like, in sections. Called as `observe KIND NAME...`, for what is asked by name. Nothing in it fails
 # the whole: what a host cannot tell is not said.
 set -u
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin
 exec 2>/dev/null </dev/null
 section() { printf '\n@@kubexm %s\n' "$1"; }
 
@@ -30,7 +30,7 @@ trace() {
 }
 
 unit() {
-	systemctl show -p ActiveState -p UnitFileState -p FragmentPath -- "$1" | while IFS= read -r line; do
+	systemctl show -p ActiveState -p UnitFileState -p FragmentPath -p ActiveEnterTimestampMonotonic -- "$1" | while IFS= read -r line; do
 		printf 'unit\t%s\t%s\n' "$1" "$line"
 	done
 }
@@ -40,6 +40,23 @@ socket() { ! grep -q " 00010000 .* $1\$" /proc/net/unix || printf 'socket\t%s\n'
 
 directory() { [ -d "$1" ] || printf 'absent\t%s\n' "$1"; }
 
+# A program with its argument, and the first that it says.
+program() {
+	set -f
+	# shellcheck disable=SC2086 # words
+	set -- $1
+	set +f
+	command -v "$1" >/dev/null || return 0
+	printf 'program\t%s\t%s\n' "$1" "$(timeout 10 "$@" 2>&1 | head -n 1)"
+}
+
+# The image of a static pod.
+pod() { [ ! -f "$1" ] || printf 'pod\t%s\t%s\n' "$1" "$(sed -n 's/^ *image: *//p' "$1" | head -n 1)"; }
+
+since() { [ ! -e "$1" ] || printf 'since\t%s\t%s\n' "$1" "$(stat -c %Y -- "$1")"; }
+
+section clock
+echo "$(date +%s) $(cut -d ' ' -f 1 /proc/uptime)"
 section routes4
 cat /proc/net/route
 section routes6
@@ -63,6 +80,9 @@ while [ $# -ge 2 ]; do
 	unit) unit "$2" ;;
 	socket) socket "$2" ;;
 	directory) directory "$2" ;;
+	program) program "$2" ;;
+	pod) pod "$2" ;;
+	since) since "$2" ;;
 	esac
 	shift 2
 done

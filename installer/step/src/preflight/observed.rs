@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use engine::{Cx, StepError};
 use host::Command;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Requirements;
@@ -29,6 +31,12 @@ pub struct Observed {
     pub datagram_ports: Vec<u16>,
     /// `/etc/hosts` as far as it stands before the block of kubexm.
     pub hosts: Vec<HostsLine>,
+    /// What programs say of their version, by name.
+    pub programs: BTreeMap<String, String>,
+    /// The images of static pods, by the file of the pod.
+    pub pods: BTreeMap<String, String>,
+    /// Since when files are as they are.
+    pub since: BTreeMap<String, Timestamp>,
     /// What cloud-init is told of `/etc/hosts`. The last one holds.
     pub manage_etc_hosts: Vec<Setting>,
 }
@@ -65,9 +73,12 @@ pub struct Unit {
     pub activity: Activity,
     /// The file that it is written in.
     pub file: String,
+    /// Since when it has been at work.
+    pub since: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Activity {
     AtWork,
     /// It begins with the host.
@@ -110,7 +121,11 @@ pub(super) async fn look(cx: &Cx, wanted: &Requirements) -> Result<Observed, Ste
     let directories = wanted.directories.iter();
     let directories = directories.map(|directory| ["directory", directory.path]);
     let named = places.chain(traces).chain(units).chain(sockets);
-    let named = named.chain(directories).flatten();
+    asked(cx, named.chain(directories).flatten().collect()).await
+}
+
+/// Asks a host this: kinds and names in turn.
+pub(super) async fn asked(cx: &Cx, named: Vec<&str>) -> Result<Observed, StepError> {
     let argv = ["sh", "-c", SCRIPT, "observe"].into_iter().chain(named);
     let answer = ask(cx, Command::new(argv)).await?;
     Ok(parse(&answer.text()))
@@ -136,6 +151,7 @@ fn parse(text: &str) -> Observed {
         manage_etc_hosts: lines("cloud").filter_map(setting).collect(),
         ..Observed::default()
     };
+    let boot = lines("clock").find_map(boot);
     for line in lines("asked") {
         let words: Vec<&str> = line.split('\t').collect();
         match words[..] {
@@ -149,7 +165,17 @@ fn parse(text: &str) -> Observed {
             ["absent", path] => observed.absent.push(path.to_owned()),
             ["trace", path] => observed.traces.push(path.to_owned()),
             ["socket", path] => observed.sockets.push(path.to_owned()),
-            ["unit", name, property] => observed.note_unit(name, property),
+            ["program", name, says] => {
+                observed.programs.insert(name.to_owned(), says.to_owned());
+            }
+            ["pod", file, image] => {
+                observed.pods.insert(file.to_owned(), image.to_owned());
+            }
+            ["since", file, seconds] => {
+                let at = seconds.parse().ok().and_then(at);
+                observed.since.extend(at.map(|at| (file.to_owned(), at)));
+            }
+            ["unit", name, property] => observed.note_unit(name, property, boot),
             _ => {}
         }
     }
@@ -158,13 +184,14 @@ fn parse(text: &str) -> Observed {
 
 impl Observed {
     /// Properties of a unit come one by one.
-    fn note_unit(&mut self, name: &str, property: &str) {
+    fn note_unit(&mut self, name: &str, property: &str, boot: Option<f64>) {
         let known = self.units.iter_mut().position(|unit| unit.name == name);
         let at = known.unwrap_or_else(|| {
             self.units.push(Unit {
                 name: name.to_owned(),
                 activity: Activity::Idle,
                 file: String::new(),
+                since: None,
             });
             self.units.len() - 1
         });
@@ -179,9 +206,29 @@ impl Observed {
                 unit.activity = Activity::AtBoot;
             }
             Some(("FragmentPath", path)) => path.clone_into(&mut unit.file),
+            Some(("ActiveEnterTimestampMonotonic", micros)) => {
+                unit.since = since_boot(micros, boot).filter(|_| micros != "0");
+            }
             _ => {}
         }
     }
+}
+
+/// When the host began, in seconds, out of what its clock says and for how long it has run.
+fn boot(line: &str) -> Option<f64> {
+    let (now, up) = line.split_once(' ')?;
+    Some(now.parse::<f64>().ok()? - up.parse::<f64>().ok()?)
+}
+
+fn since_boot(micros: &str, boot: Option<f64>) -> Option<Timestamp> {
+    let after = Duration::from_micros(micros.parse().ok()?);
+    let boot = Timestamp::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(boot?).ok()?);
+    let since = boot.ok()?.checked_add(after).ok()?;
+    at(since.as_second())
+}
+
+fn at(seconds: i64) -> Option<Timestamp> {
+    Timestamp::from_second(seconds).ok()
 }
 
 const REJECTS: u32 = 0x0200;
@@ -270,7 +317,10 @@ fn setting(line: &str) -> Option<Setting> {
 mod tests {
     use super::*;
 
-    const TOLD: &str = "\n@@kubexm routes4
+    const TOLD: &str = "\n@@kubexm clock
+1764490323 3600.50
+
+@@kubexm routes4
 Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT
 eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
 eth1\t0000E90A\t00000000\t0001\t0\t0\t0\t00C0FFFF\t0\t0\t0
@@ -305,6 +355,10 @@ place\t/var/lib/etcd\t/data/my etcd\txfs
 unit\tdocker.service\tActiveState=active
 unit\tdocker.service\tUnitFileState=enabled
 unit\tdocker.service\tFragmentPath=/lib/systemd/system/docker.service
+unit\tdocker.service\tActiveEnterTimestampMonotonic=600500000
+program\tkubelet\tKubernetes v1.36.2
+pod\t/etc/kubernetes/manifests/etcd.yaml\tregistry.k8s.io/etcd:3.6.5-0
+since\t/etc/kubexm/cluster\t1764480000
 unit\tcrio.service\tActiveState=inactive
 unit\tcrio.service\tUnitFileState=enabled
 socket\t/run/crio/crio.sock

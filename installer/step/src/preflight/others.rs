@@ -31,6 +31,7 @@ pub(super) fn judge_rivals(wanted: &Requirements, seen: &Observed) -> Vec<Findin
             name,
             activity,
             file,
+            since: _,
         } = unit(rival.unit)?;
         let state = match activity {
             Activity::AtBoot => "begins at boot",

@@ -1,0 +1,65 @@
+//! What a changed config no longer asks for.
+
+use cluster::{Cluster, EtcdType, Role};
+use engine::{Order, Plan, Stage};
+use module::Site;
+
+use crate::install::{InstallStage, plan};
+
+/// The stages by which it goes.
+pub(crate) struct Retired {
+    /// What would be in the way of its successor: it holds addresses or ports.
+    pub first: Vec<Stage>,
+    /// All else, when its successor is there.
+    pub last: Vec<Stage>,
+}
+
+/// The difference of two plans: of what was applied, what the site of now asks for no more. Hosts that are out of the config
+/// are left alone.
+pub(crate) fn retired(before: &Site, now: &Site) -> Retired {
+    let hosts = now.cluster.spec.hosts.iter();
+    let hosts: Vec<String> = hosts.map(|host| host.name.clone()).collect();
+    let addresses = || Plan::new("retire", vec![module::virtual_addresses(before)]);
+    let next = || plan(now, InstallStage::LAST);
+    let gone = |scope: &'static str, of: Plan, next: Plan| {
+        Plan::within(scope, of.gone(next, &hosts)).into_stages()
+    };
+    let first = gone("retire first", addresses(), next());
+    // By then the first have gone.
+    let rest = plan(before, InstallStage::LAST);
+    let mut last = gone("retire", rest, next().then(addresses()));
+    if let Some(stage) = last.first_mut() {
+        stage.wait(Order::AllHosts);
+    }
+    Retired { first, last }
+}
+
+/// What a living cluster cannot be deprived of yet, each as a sentence.
+pub(crate) fn refusals(before: &Cluster, now: &Cluster) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for host in &now.spec.hosts {
+        let is_node = |cluster: &Cluster| {
+            cluster.is_in(&host.name, Role::Master) || cluster.is_in(&host.name, Role::Worker)
+        };
+        let lost = |role| before.is_in(&host.name, role) && !now.is_in(&host.name, role);
+        if before.spec.etcd.kind == EtcdType::Kubexm && lost(Role::Etcd) {
+            refusals.push(format!("{}: it is a member of etcd", host.name));
+        }
+        if lost(Role::Master) {
+            refusals.push(format!("{}: it is a master", host.name));
+        } else if is_node(before) && !is_node(now) {
+            refusals.push(format!("{}: it is a node", host.name));
+        }
+    }
+    refusals
+}
+
+/// Hosts that are out of the config, on which everything stays as it is.
+#[must_use]
+pub fn left_out(before: &Cluster, now: &Cluster) -> Vec<String> {
+    let names = before.spec.hosts.iter().map(|host| &host.name);
+    names
+        .filter(|name| now.host(name).is_none())
+        .cloned()
+        .collect()
+}

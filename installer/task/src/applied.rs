@@ -1,0 +1,47 @@
+use std::sync::Arc;
+
+use engine::{Order, Task};
+use step::{APPLIED_CONFIG, APPLIED_MANIFEST, Content, NoteLocally, NoteOnHost};
+
+use crate::site::names;
+use crate::{OPERATOR, Site};
+
+/// What was applied, as a whole and well: on the masters, and beside the tree that it was applied from.
+#[must_use]
+pub fn note_applied(site: &Site) -> Task {
+    let config = || {
+        let text = site.cluster.to_yaml();
+        Content::Text(text.expect("a config that was read can be written"))
+    };
+    let manifest = || Content::Local(site.tree.manifest());
+    let (local_config, local_manifest) = (site.tree.applied_config(), site.tree.applied_manifest());
+    Task::new("applied config")
+        .on_each(&names(site.masters()), |_| {
+            vec![
+                Arc::new(NoteOnHost::new(
+                    APPLIED_CONFIG,
+                    config(),
+                    local_config.clone(),
+                )),
+                Arc::new(NoteOnHost::new(
+                    APPLIED_MANIFEST,
+                    manifest(),
+                    local_manifest.clone(),
+                )),
+            ]
+        })
+        .then(Order::AllHosts)
+        .on(
+            OPERATOR,
+            vec![
+                Arc::new(NoteLocally {
+                    path: local_config.clone(),
+                    content: config(),
+                }),
+                Arc::new(NoteLocally {
+                    path: local_manifest.clone(),
+                    content: manifest(),
+                }),
+            ],
+        )
+}
