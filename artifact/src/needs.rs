@@ -177,7 +177,7 @@ fn kubernetes(cluster: &Cluster, needs: &mut Vec<Need>) {
             KubernetesType::Kubeadm => (
                 "kubernetes kubeadm",
                 &["kubeadm", "kubelet", "kubectl"],
-                &["control-plane", "kube-proxy", "coredns", "pause", "etcd"],
+                &["control-plane", "kube-proxy", "coredns", "pause"],
             ),
             KubernetesType::Kubexm => (
                 "kubernetes kubexm",
@@ -197,6 +197,11 @@ fn kubernetes(cluster: &Cluster, needs: &mut Vec<Need>) {
     }
     for set in sets {
         needs.push(images(by, set));
+    }
+    if cluster.spec.kubernetes.kind == KubernetesType::Kubeadm
+        && cluster.spec.etcd.kind == EtcdType::Kubeadm
+    {
+        needs.push(images(by, "etcd"));
     }
     if cluster.spec.dns.nodelocaldns != NodeLocalDns::default() {
         needs.push(images("dns nodelocaldns", "nodelocaldns"));
