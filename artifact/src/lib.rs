@@ -34,7 +34,7 @@ pub use packages::{
     BasePackage, Closure, PackageEntry, PackageFormat, PackageName, PackageNeed, PackageSet,
     host_packages,
 };
-pub use regular::open_regular;
+pub use regular::{is_pipe, open_regular, open_regular_or_pipe};
 pub use replace::replace;
 pub use signature::{
     NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,

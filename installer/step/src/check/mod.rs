@@ -14,6 +14,7 @@ mod pods;
 mod probe_corefiles;
 mod probe_pods;
 mod reach;
+mod registry;
 mod time;
 
 pub use apiserver::{ProveApiserver, api_answers};
@@ -22,10 +23,13 @@ pub use endpoint::ProveEndpoint;
 pub use etcd::{ProveEtcd, ProveStackedEtcd};
 pub use image_source::ProveImageSource;
 pub use images::{KnownImage, ProveImages};
+pub(crate) use images::{Older, older};
+pub(crate) use objects::Pod;
 pub use nodes::{LookAtNodes, NodeSeen, ProveNodes};
 pub use pods::ProveSystemPods;
 pub use probe_pods::{ProbePods, Probes, RemoveProbePods, SetUpProbePods};
 pub use reach::{Family, ProveReach};
+pub use registry::ProveRegistry;
 pub use time::ProveTime;
 
 use engine::StepError;
@@ -34,7 +38,7 @@ use serde::de::DeserializeOwned;
 use crate::kubectl::get_json;
 
 /// A list of the cluster's objects, as far as proofs look at them.
-async fn list<T: DeserializeOwned>(cx: &engine::Cx, what: &[&str]) -> Result<Vec<T>, StepError> {
+pub(crate) async fn list<T: DeserializeOwned>(cx: &engine::Cx, what: &[&str]) -> Result<Vec<T>, StepError> {
     #[derive(serde::Deserialize)]
     struct List<T> {
         items: Vec<T>,

@@ -10,6 +10,15 @@ pub struct Metadata {
     pub name: String,
     pub namespace: String,
     pub labels: BTreeMap<String, String>,
+    pub deletion_timestamp: Option<String>,
+    pub owner_references: Vec<Owner>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Owner {
+    pub kind: String,
+    pub name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
