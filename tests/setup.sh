@@ -9,8 +9,9 @@ command -v cargo >/dev/null || {
 
 # Programs that tests run on loopback or in a network of their own: sshd, sudo, ssh-keygen, containerd,
 # systemd-analyze, ip, iptables; and those that judge files: the balancers, and rpm's tools.
+# And what builds and starts kubexm for older systems and another architecture.
 packages=(build-essential cmake openssh-server sudo containerd systemd iproute2 iptables haproxy keepalived nginx
-	libnginx-mod-stream chrony zstd tar shellcheck time strace rpm createrepo-c dnf gnupg)
+	libnginx-mod-stream chrony zstd tar shellcheck time strace rpm createrepo-c dnf gnupg python3-venv qemu-user-static)
 missing=()
 for package in "${packages[@]}"; do
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

@@ -8,6 +8,10 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 out=$target/dist
 venv=$target/zig
 
+command -v rustup >/dev/null || {
+	echo "dist: rustup is needed, for the standard library of the other architecture: https://rustup.rs" >&2
+	exit 1
+}
 if ! [ -x "$venv/bin/cargo-zigbuild" ]; then
 	echo "dist: installing zig" >&2
 	python3 -m venv "$venv"
@@ -19,7 +23,7 @@ mkdir -p "$out"
 # arch Go's name, and Rust's.
 for arch in amd64:x86_64 arm64:aarch64; do
 	triple=${arch#*:}-unknown-linux-gnu
-	rustup target add "$triple" >/dev/null 2>&1
+	rustup --quiet target add "$triple"
 	cargo zigbuild --release --locked --package kubexm --target "$triple.$glibc"
 	install -m 0755 "$target/$triple/release/kubexm" "$out/kubexm-linux-${arch%:*}"
 done

@@ -24,7 +24,7 @@ use crate::image_layout::{Blob, MANIFEST_LIMIT, Manifest};
 use crate::{RegistryCredentials, SiteNames};
 pub(crate) use error::RegistryError;
 pub(crate) use push::Push;
-pub(crate) use whole::{Fault, Flaw, look};
+pub(crate) use whole::{Flaw, look};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);

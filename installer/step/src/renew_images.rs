@@ -21,7 +21,7 @@ pub struct RenewImages {
 }
 
 /// What a shell answers where there is no such program.
-const NO_PROGRAM: i32 = 127;
+const NO_PROGRAM: u32 = 127;
 
 impl RenewImages {
     /// The images that the node has another build of.
