@@ -87,7 +87,9 @@ mod tests {
         assert_eq!(read(reader), "a config");
         slow.join().unwrap();
         assert_eq!(
-            open_regular_or_pipe("/dev/null".into()).unwrap_err().to_string(),
+            open_regular_or_pipe("/dev/null".into())
+                .unwrap_err()
+                .to_string(),
             "it is no regular file"
         );
     }

@@ -40,7 +40,9 @@ spec:
         // No host has it: it is bundled for machines of the cluster's own systems.
         assert_eq!(oldest(&cluster, Arch::Arm64), Some("2.41".parse().unwrap()));
         let silent = text.replace("  system: {os: [debian-13]}\n", "");
-        let silent = silent.replace(", os: rocky-8", "").replace(", os: ubuntu-22.04", "");
+        let silent = silent
+            .replace(", os: rocky-8", "")
+            .replace(", os: ubuntu-22.04", "");
         let silent = cluster::parse("c.yaml", &silent).unwrap().cluster;
         assert_eq!(oldest(&silent, Arch::Amd64), None);
     }

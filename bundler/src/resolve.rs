@@ -165,10 +165,9 @@ pub fn resolve(
                 let version = defaults.version(name)?;
                 let must = need.arches(cluster, &arches);
                 for arch in &arches {
-                    match catalogue
-                        .component(name)
-                        .and_then(|c| c.resolve(&version, *arch, oldest_glibc(cluster, &systems, *arch)))
-                    {
+                    match catalogue.component(name).and_then(|c| {
+                        c.resolve(&version, *arch, oldest_glibc(cluster, &systems, *arch))
+                    }) {
                         Ok(file) => add(
                             &mut files
                                 .entry(file.path.clone())

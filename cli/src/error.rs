@@ -252,9 +252,7 @@ fn unreadable(error: &io::Error) -> Option<String> {
         }
         io::ErrorKind::IsADirectory => "name a file in it",
         io::ErrorKind::PermissionDenied => "whoever runs kubexm must be able to read it",
-        io::ErrorKind::InvalidInput => {
-            "name a file or a pipe"
-        }
+        io::ErrorKind::InvalidInput => "name a file or a pipe",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -123,8 +123,7 @@ impl Component<'_> {
     /// The architectures that upstream releases this version for.
     #[must_use]
     pub fn arches(&self, version: &Version) -> &[Arch] {
-        self.release(version)
-            .map_or(&[], |release| &release.arches)
+        self.release(version).map_or(&[], |release| &release.arches)
     }
 
     /// The file for machines of which the oldest has this glibc; none where it is not known.
@@ -134,9 +133,7 @@ impl Component<'_> {
         arch: Arch,
         oldest: Option<Glibc>,
     ) -> Result<Resolved, ResolveError> {
-        let release = self
-            .release(version)
-            .ok_or_else(|| self.too_old(version))?;
+        let release = self.release(version).ok_or_else(|| self.too_old(version))?;
         if !release.arches.contains(&arch) {
             return Err(ResolveError::Arch {
                 component: self.name.to_owned(),

@@ -15,8 +15,10 @@ impl FromStr for Glibc {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('.');
-        let numbers = parts.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-        let (major, minor) = numbers.ok_or_else(|| format!("'{text}' is no version of glibc, like 2.35"))?;
+        let numbers =
+            parts.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        let (major, minor) =
+            numbers.ok_or_else(|| format!("'{text}' is no version of glibc, like 2.35"))?;
         Ok(Self { major, minor })
     }
 }

@@ -209,11 +209,27 @@ fn systems_with_an_older_glibc_get_the_static_containerd() {
         file.unwrap().file_name().to_owned()
     };
     for (chosen, os, name) in [
-        ("2.1.9", "rocky-8", "containerd-static-2.1.9-linux-amd64.tar.gz"),
-        ("2.1.9", "openeuler-22.03", "containerd-static-2.1.9-linux-amd64.tar.gz"),
-        ("1.7.34", "rocky-9", "containerd-static-1.7.34-linux-amd64.tar.gz"),
+        (
+            "2.1.9",
+            "rocky-8",
+            "containerd-static-2.1.9-linux-amd64.tar.gz",
+        ),
+        (
+            "2.1.9",
+            "openeuler-22.03",
+            "containerd-static-2.1.9-linux-amd64.tar.gz",
+        ),
+        (
+            "1.7.34",
+            "rocky-9",
+            "containerd-static-1.7.34-linux-amd64.tar.gz",
+        ),
         ("1.6.36", "rocky-9", "containerd-1.6.36-linux-amd64.tar.gz"),
-        ("2.1.9", "ubuntu-22.04", "containerd-2.1.9-linux-amd64.tar.gz"),
+        (
+            "2.1.9",
+            "ubuntu-22.04",
+            "containerd-2.1.9-linux-amd64.tar.gz",
+        ),
         ("2.1.9", "debian-12", "containerd-2.1.9-linux-amd64.tar.gz"),
     ] {
         assert_eq!(file(chosen, os), name, "{os}");

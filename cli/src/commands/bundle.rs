@@ -322,13 +322,17 @@ mod tests {
         let own = dir.join("kubexm-linux-amd64");
         let found = || {
             let programs = programs_beside(&own, Some(Arch::Amd64)).into_iter();
-            let line = |kubexm: Kubexm| format!("{} {}", kubexm.arch, kubexm.path.file_name().unwrap());
+            let line =
+                |kubexm: Kubexm| format!("{} {}", kubexm.arch, kubexm.path.file_name().unwrap());
             programs.map(line).collect::<Vec<_>>()
         };
         assert_eq!(found(), ["amd64 kubexm-linux-amd64"]);
         std::fs::write(dir.join("kubexm-arm64"), "").unwrap();
         assert_eq!(found(), ["amd64 kubexm-linux-amd64", "arm64 kubexm-arm64"]);
         std::fs::write(dir.join("kubexm-linux-arm64"), "").unwrap();
-        assert_eq!(found(), ["amd64 kubexm-linux-amd64", "arm64 kubexm-linux-arm64"]);
+        assert_eq!(
+            found(),
+            ["amd64 kubexm-linux-amd64", "arm64 kubexm-linux-arm64"]
+        );
     }
 }

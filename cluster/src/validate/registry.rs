@@ -51,7 +51,10 @@ pub(super) fn check(check: &mut Check<'_>) {
         .cluster
         .registry_host()
         .filter(|host| host.arch == Arch::Arm64);
-    let for_all = registry.version.as_ref().is_some_and(|version| version.minor() >= HARBOR_FOR_ALL);
+    let for_all = registry
+        .version
+        .as_ref()
+        .is_some_and(|version| version.minor() >= HARBOR_FOR_ALL);
     if let (RegistryType::Harbor, Some(host), false) = (registry.kind, arm, for_all) {
         check.error(
             KeyPath::of("spec.registry.type"),

@@ -145,7 +145,11 @@ pub(crate) fn named(bytes: &[u8]) -> Result<Named, String> {
     };
     let blobs = document.config.iter().chain(&document.layers);
     Ok(Named {
-        manifests: document.manifests.iter().map(digest).collect::<Result<_, _>>()?,
+        manifests: document
+            .manifests
+            .iter()
+            .map(digest)
+            .collect::<Result<_, _>>()?,
         blobs: blobs.map(blob).collect::<Result<_, _>>()?,
         media_type: document.media_type.unwrap_or_else(|| implied.to_owned()),
     })

@@ -109,8 +109,8 @@ pub use certificate_authority::CertificateAuthority;
 pub use check::{
     Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, Probes, ProveApiserver,
     ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
-    ProveReach, ProveRegistry, ProveStackedEtcd, ProveSystemPods, ProveTime, RemoveProbePods, SetUpProbePods,
-    api_answers,
+    ProveReach, ProveRegistry, ProveStackedEtcd, ProveSystemPods, ProveTime, RemoveProbePods,
+    SetUpProbePods, api_answers,
 };
 pub use create_user::CreateUser;
 pub use data_directory::DataDirectory;

@@ -29,11 +29,7 @@ pub(crate) fn ctr(arguments: &[&str]) -> Command {
 }
 
 /// Has containerd pull an image by the name that the world knows it by.
-pub(crate) async fn pull(
-    cx: &Cx,
-    reference: &str,
-    hosts_dir: &Utf8Path,
-) -> Result<(), StepError> {
+pub(crate) async fn pull(cx: &Cx, reference: &str, hosts_dir: &Utf8Path) -> Result<(), StepError> {
     let pull = ctr(&["pull", "--hosts-dir", hosts_dir.as_str(), reference]);
     let output = ask(cx, pull.timeout(SLOW_DISK)).await?;
     if output.ok() {

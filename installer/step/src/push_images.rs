@@ -87,7 +87,7 @@ impl PushImages {
         let name = &named[first.image].0;
         let reason = match &first.flaw {
             Flaw::Lacking => format!("the registry lacks {name}{more}"),
-            Flaw::Damaged { why, .. } => format!("{name}{more} is damaged in the registry: {why}"),
+            Flaw::Damaged { why, .. } => format!("damaged in the registry: {name}{more}; {why}"),
         };
         let damaged = faults.iter().filter_map(|fault| match fault.flaw {
             Flaw::Damaged { content, .. } => Some(content),
@@ -184,8 +184,8 @@ impl Step for PushImages {
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let way = self.way(cx).await?;
         let registry = self.connect(&way).await?;
-        let wanting = explained(self.wanting(&registry).await, &way)?;
-        let (missing, damaged) = wanting.map_or_else(Default::default, |wanting| {
+        let found = explained(self.wanting(&registry).await, &way)?;
+        let (missing, damaged) = found.map_or_else(Default::default, |wanting| {
             (wanting.images, wanting.damaged)
         });
         let ahead: u64 = missing.iter().map(|(_, entry)| size(entry)).sum();
@@ -209,12 +209,12 @@ pub(crate) fn named(
     names: &SiteNames,
     images: &[ImageEntry],
 ) -> Result<Vec<(SiteImage, Sha256)>, StepError> {
-    let named = images.iter().map(|entry| {
+    let pairs = images.iter().map(|entry| {
         let name = SiteImage::of(names, &entry.reference, entry.digest)
             .map_err(|error| StepError::new(error.to_string()))?;
         Ok((name, entry.digest))
     });
-    named.collect()
+    pairs.collect()
 }
 
 pub(crate) async fn connect(
@@ -237,7 +237,10 @@ pub(crate) async fn way(site: &SiteRegistry, cx: &Cx) -> Result<Way, StepError> 
 }
 
 /// Behind a bastion a connection that cannot be made only closes; why is known to the way there.
-pub(crate) fn explained<T, E: Into<StepError>>(result: Result<T, E>, way: &Way) -> Result<T, StepError> {
+pub(crate) fn explained<T, E: Into<StepError>>(
+    result: Result<T, E>,
+    way: &Way,
+) -> Result<T, StepError> {
     match (result, way) {
         (Err(error), Way::Through(forward)) => Err(match forward.fault() {
             Some(fault) => StepError::passing(fault.to_string()),

@@ -134,8 +134,10 @@ impl PrepareRegistryCredentials {
         let path = self.kept();
         let known = blocking(move || this.known()).await?;
         known.ok_or_else(|| {
-            StepError::new(format!("there are no credentials of the registry in {path}"))
-                .with_hint("check from the work directory that the cluster was installed from")
+            StepError::new(format!(
+                "there are no credentials of the registry in {path}"
+            ))
+            .with_hint("check from the work directory that the cluster was installed from")
         })
     }
 

@@ -94,7 +94,14 @@ impl Step for RollPods {
         for Workload { namespace, name } in stale.keys() {
             let trying = format!("wait for {name}");
             let timeout = format!("--timeout={}s", PATIENCE.as_secs());
-            let status = ["rollout", "status", "--namespace", namespace, name, &timeout];
+            let status = [
+                "rollout",
+                "status",
+                "--namespace",
+                namespace,
+                name,
+                &timeout,
+            ];
             let wait = kubectl(&status).timeout(PATIENCE + Duration::from_secs(30));
             let rolled = must(cx, &trying, wait).await;
             rolled.map_err(|error| {

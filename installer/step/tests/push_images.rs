@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifact::{ImageEntry, PlatformEntry, Sha256};
+use camino::Utf8Path;
 use common::layout::{Layout, Part, entry};
 use common::site::Site;
 use common::{converge, operator, reason, said, told};
-use camino::Utf8Path;
 use engine::{Cx, Slot, State, Step};
 use event::{Event, Events, Sink};
 use secrecy::SecretString;
@@ -175,12 +175,20 @@ async fn a_blob_that_a_power_cut_left_empty_is_found_and_put_right() {
     let told = told(&proof.check(&operator()).await.unwrap_err());
     let told = told.replace(&base.digest.to_string(), "[layer]");
     let told = told.replace(&images[2].digest.to_string(), "[tool]");
-    insta::assert_snapshot!(told, @r"");
+    insta::assert_snapshot!(told, @r"
+    registry.k8s.io/kube-apiserver:v1.36.2 is damaged: sha256:[layer] has 0 bytes instead of 2098688
+    registry.k8s.io/kube-proxy:v1.36.2 is damaged: sha256:[layer] has 0 bytes instead of 2098688
+    quay.io_443/team/tool@sha256:[tool] is damaged: sha256:[layer] has 0 bytes instead of 2098688
+    hint: kubexm install pushes again what is missing or damaged
+    ");
 
     // The registry does not take by name what it has by name: it has to be removed there.
     let why = converge(&push).await.unwrap().unwrap();
-    insta::assert_snapshot!(why.replace(&base.digest.to_string(), "[layer]"), @r"");
-    assert_eq!(fs::metadata(site.content(base.digest)).unwrap().len(), whole);
+    insta::assert_snapshot!(why.replace(&base.digest.to_string(), "[layer]"), @"damaged in the registry: registry.k8s.io/kube-apiserver:v1.36.2 and 2 more; sha256:[layer] has 0 bytes instead of 2098688");
+    assert_eq!(
+        fs::metadata(site.content(base.digest)).unwrap().len(),
+        whole
+    );
     assert_eq!(proof.check(&operator()).await.unwrap(), State::Satisfied);
     assert_eq!(converge(&push).await.unwrap(), None);
 }

@@ -8,9 +8,8 @@ use cluster::{Arch, Host};
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Containerd, Content, CreateUser,
     DataDirectory, FileAttrs, ImageArchives, ImportImages, KeyPairFiles, NodeImage, Owner,
-    PrepareRegistryCredentials, ProveRegistry, PullSandboxImage, PushImages, RenewImages, RollPods, RunService,
-    SiteRegistry, UploadFile,
-    Usage,
+    PrepareRegistryCredentials, ProveRegistry, PullSandboxImage, PushImages, RenewImages, RollPods,
+    RunService, SiteRegistry, UploadFile, Usage,
 };
 use templates::{RegistryConfig, RegistryUnit};
 
@@ -250,7 +249,9 @@ pub fn prove_images(site: &Site) -> Task {
     };
     let pushed = site.cluster.registry_host().map(|_| site.pushed.clone());
     let known = known_images(site);
-    let sandbox = known.iter().find(|image| image.reference == pause.reference);
+    let sandbox = known
+        .iter()
+        .find(|image| image.reference == pause.reference);
     let sandbox: Option<Arc<dyn Step>> = sandbox.map(|image| -> Arc<dyn Step> {
         Arc::new(PullSandboxImage {
             image: image.clone(),

@@ -51,7 +51,10 @@ pub(crate) fn older(pod: &Pod, known: &[KnownImage]) -> Vec<Older> {
         return Vec::new();
     }
     let older = images(pod).into_iter().filter_map(|(image, digest)| {
-        let (known, digest) = (known.iter().find(|known| known.reference == image)?, digest?);
+        let (known, digest) = (
+            known.iter().find(|known| known.reference == image)?,
+            digest?,
+        );
         let instead_of = known.digests.first().map_or("another", String::as_str);
         (!known.digests.contains(&digest)).then(|| Older {
             image,

@@ -24,8 +24,8 @@ pub use etcd::{ProveEtcd, ProveStackedEtcd};
 pub use image_source::ProveImageSource;
 pub use images::{KnownImage, ProveImages};
 pub(crate) use images::{Older, older};
-pub(crate) use objects::Pod;
 pub use nodes::{LookAtNodes, NodeSeen, ProveNodes};
+pub(crate) use objects::Pod;
 pub use pods::ProveSystemPods;
 pub use probe_pods::{ProbePods, Probes, RemoveProbePods, SetUpProbePods};
 pub use reach::{Family, ProveReach};
@@ -38,7 +38,10 @@ use serde::de::DeserializeOwned;
 use crate::kubectl::get_json;
 
 /// A list of the cluster's objects, as far as proofs look at them.
-pub(crate) async fn list<T: DeserializeOwned>(cx: &engine::Cx, what: &[&str]) -> Result<Vec<T>, StepError> {
+pub(crate) async fn list<T: DeserializeOwned>(
+    cx: &engine::Cx,
+    what: &[&str],
+) -> Result<Vec<T>, StepError> {
     #[derive(serde::Deserialize)]
     struct List<T> {
         items: Vec<T>,
