@@ -5,7 +5,7 @@ CARGO := cargo
 export KUBEXM := $(CURDIR)/target/debug/kubexm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint unit e2e bench bench-scale release dist lab-deps lab-up lab-down lab-status lab-upstream
+.PHONY: help setup demo test test-long lint unit e2e bench bench-scale release dist build-deps lab-deps lab-up lab-down lab-status lab-upstream
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +13,8 @@ help: ## List the commands
 setup: lab-deps ## Install what building and testing need: Debian packages, cargo-nextest, cargo-deny
 	@tests/setup.sh
 
-demo: setup release ## Bundle, carry, install into a site without a route out, and prove it, on this machine
+# The tools of tests are programs of Rust as well, and cost as much to compile as half of kubexm.
+demo: lab-deps build-deps release ## Bundle, carry, install into a site without a route out, and prove it, on this machine
 	@KUBEXM=$(CURDIR)/target/release/kubexm tests/demo/demo.sh
 
 test: setup lint unit e2e ## Everything that must pass before a change lands
@@ -51,6 +52,9 @@ release: ## Build target/release/kubexm
 
 dist: setup ## Build target/dist/kubexm-linux-{amd64,arm64}, for any Linux with glibc 2.17 or later
 	@tests/dist/dist.sh
+
+build-deps:
+	@tests/setup.sh build
 
 lab-deps:
 	@tests/lab/deps.sh

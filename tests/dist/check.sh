@@ -43,7 +43,7 @@ for arch in amd64 arm64; do
 	program=$dir/kubexm-linux-$arch root=$dir/roots/$arch
 	[ -e "$program" ] || continue
 	old_root "$arch"
-	version=$(cd "$root" && echo ./lib/*/libc-*.so ./lib/*/libc.so.6 | grep -o 'libc-[0-9.]*[0-9]' | head -n 1 || true)
+	suite=$(basename "$root"/*.whole .whole)
 	config=$root/config.yaml
 	rm -f "$config"
 	if [ "$arch" = "$own" ]; then
@@ -58,5 +58,5 @@ for arch in amd64 arm64; do
 	said=$("${runs[@]}" version)
 	"${runs[@]}" config init -o "$config"
 	"${runs[@]}" config validate -f "$config" >/dev/null
-	echo "$program: works with ${version:-the glibc of an old Debian}: $said"
+	echo "$program: works in $suite: $(head -n 1 <<<"$said")"
 done
