@@ -14,8 +14,9 @@ setup: lab-deps ## Install what building and testing need: Debian packages, carg
 	@tests/setup.sh
 
 # The tools of tests are programs of Rust as well, and cost as much to compile as half of kubexm.
-demo: lab-deps build-deps release ## Bundle, carry, install into a site without a route out, and prove it, on this machine
-	@KUBEXM=$(CURDIR)/target/release/kubexm tests/demo/demo.sh
+demo: lab-deps build-deps ## Bundle, carry, install into a site without a route out, and prove it, on this machine
+	$(CARGO) build --profile demo --package kubexm --locked
+	@KUBEXM=$(CURDIR)/target/demo/kubexm tests/demo/demo.sh
 
 test: setup lint unit e2e ## Everything that must pass before a change lands
 
