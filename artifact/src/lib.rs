@@ -11,14 +11,18 @@ mod archive;
 mod bundle;
 mod cancel;
 mod digest;
+mod known;
 mod layout;
 mod manifest;
 mod needs;
 mod packages;
+mod reference;
 mod regular;
+mod release;
 mod replace;
 mod signature;
 mod space;
+mod text;
 
 pub use archive::{Member, Members};
 pub use bundle::{
@@ -27,14 +31,20 @@ pub use bundle::{
 };
 pub use cancel::Cancel;
 pub use digest::{ParseDigestError, Sha256};
+pub(crate) use known::known_keys;
 pub use layout::{Tree, WorkDir};
-pub use manifest::{FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, ProgramFile};
-pub use needs::{Missing, Need, What, full_reference, needs};
+pub use manifest::{
+    AttachmentEntry, ChartEntry, ConfigEntry, ContentsError, FORMAT, FileEntry, ImageEntry,
+    Manifest, PlatformEntry, Program, ProgramFile,
+};
+pub use needs::{Missing, Need, What, needs};
 pub use packages::{
     BasePackage, Closure, PackageEntry, PackageFormat, PackageName, PackageNeed, PackageSet,
     host_packages,
 };
+pub use reference::full_reference;
 pub use regular::{is_pipe, open_regular, open_regular_or_pipe};
+pub use release::{ImageSet, Release};
 pub use replace::replace;
 pub use signature::{
     NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,

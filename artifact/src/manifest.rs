@@ -1,22 +1,39 @@
 use camino::{Utf8Path, Utf8PathBuf};
-use cluster::Arch;
+use cluster::{Arch, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::{PackageSet, Sha256};
+use crate::{PackageSet, Release, Sha256};
+
+mod check;
+mod read;
+
+pub use read::ContentsError;
+pub(crate) use read::HEAD_MAX;
 
 /// The version of the bundle format that this kubexm writes, and the newest it reads.
 pub const FORMAT: u32 = 1;
 
 /// `bundle.json`: names every byte of a bundle. The first member of the artifact, and the only one that is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Manifest {
     pub format: u32,
-    /// `metadata.name` of the config.
+    /// What a reader must know besides this format. One that does not know a word of it reads no further.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Grows with each change of the lock file that the bundle was made by: of two bundles by the same file, the one with the
+    /// lower number is older.
+    #[serde(default)]
+    pub serial: u64,
+    /// What the bundle is called: `metadata.name` of the config, where there is one.
     pub cluster: String,
     /// The version of kubexm that made the bundle.
     pub kubexm: String,
     pub arches: Vec<Arch>,
+    /// What goes together, by version of Kubernetes. Sorted.
+    pub releases: Vec<Release>,
+    /// Sorted by cluster.
+    #[serde(default)]
+    pub configs: Vec<ConfigEntry>,
     /// Sorted by path, name by name (`a/b` before `a-b`).
     pub files: Vec<FileEntry>,
     /// Sorted by reference.
@@ -24,16 +41,53 @@ pub struct Manifest {
     /// Packages of operating systems. Sorted by system and architecture.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub systems: Vec<PackageSet>,
+    /// Sorted by name and version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charts: Vec<ChartEntry>,
+    /// Sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<AttachmentEntry>,
+}
+
+/// The config of a cluster that the bundle was made for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigEntry {
+    pub cluster: String,
+    pub path: Utf8PathBuf,
+    pub sha256: Sha256,
+}
+
+/// A Helm chart, below `charts/`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChartEntry {
+    pub name: String,
+    pub version: String,
+    pub path: Utf8PathBuf,
+    /// References of the images that it needs.
+    #[serde(default)]
+    pub images: Vec<String>,
+}
+
+/// A document about something in the bundle, below `attachments/`, `sbom/` or `signatures/`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachmentEntry {
+    pub path: Utf8PathBuf,
+    pub media_type: String,
+    /// A component with its version (`etcd@v3.6.8`), a reference, or a digest.
+    pub about: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 /// A regular file of the tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FileEntry {
     /// Relative to the tree, e.g. `etcd/v3.5.24/amd64/etcd-v3.5.24-linux-amd64.tar.gz`.
     pub path: Utf8PathBuf,
     pub size: u64,
-    /// Permission bits.
+    /// 0644, or 0755 for what is run.
     pub mode: u32,
     pub sha256: Sha256,
     /// The catalogue's name of what this file belongs to; none for the tree's own files (`config.yaml`, image blobs).
@@ -46,6 +100,12 @@ pub struct FileEntry {
     /// The upstream address it was fetched from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// Where it came from in truth, if that was a mirror.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched_from: Option<String>,
+    /// Its name among all packages of the world: `pkg:deb/debian/socat@1.8.0?arch=amd64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
     /// Where its checksum was published; none where upstream publishes none and the first bundle recorded what it saw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum_from: Option<String>,
@@ -67,6 +127,8 @@ impl FileEntry {
             version: None,
             arch: None,
             origin: None,
+            fetched_from: None,
+            purl: None,
             checksum_from: None,
             programs: Vec::new(),
         }
@@ -75,7 +137,6 @@ impl FileEntry {
 
 /// An executable that can be put onto a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Program {
     /// The name it is installed under, e.g. `etcdctl`.
     pub name: String,
@@ -88,20 +149,40 @@ pub struct Program {
 
 /// An image of the tree's OCI layout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ImageEntry {
     /// As the world names it, with registry host and tag or digest: `registry.k8s.io/pause:3.10`.
     pub reference: String,
     /// The digest of the manifest or index in the layout.
     pub digest: Sha256,
+    /// The digest that upstream has for the reference, and its signatures are made over. Its bytes are a blob of the layout,
+    /// where an index was cut down to the wanted platforms as well.
+    pub upstream: Sha256,
+    /// Sorted by architecture.
     pub platforms: Vec<PlatformEntry>,
-    /// Who asks for it, e.g. `kubernetes v1.34.2` or `spec.images`.
+    /// Manifests of the layout that are about this image: signatures, attestations. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub referrers: Vec<Sha256>,
+    /// Who asks for it, in words: `kubernetes kubeadm`, `spec.images`.
     pub wanted_by: Vec<String>,
+}
+
+impl ImageEntry {
+    /// As upstream has it, for nobody yet.
+    #[must_use]
+    pub fn new(reference: impl Into<String>, digest: Sha256) -> Self {
+        Self {
+            reference: reference.into(),
+            digest,
+            upstream: digest,
+            platforms: Vec::new(),
+            referrers: Vec::new(),
+            wanted_by: Vec::new(),
+        }
+    }
 }
 
 /// The image for one architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PlatformEntry {
     pub arch: Arch,
     /// The digest of the image manifest.
@@ -118,6 +199,26 @@ pub struct ProgramFile<'a> {
 }
 
 impl Manifest {
+    /// Of a bundle that holds nothing yet.
+    #[must_use]
+    pub fn new(cluster: impl Into<String>, kubexm: impl Into<String>) -> Self {
+        Self {
+            format: FORMAT,
+            requires: Vec::new(),
+            serial: 0,
+            cluster: cluster.into(),
+            kubexm: kubexm.into(),
+            arches: Vec::new(),
+            releases: Vec::new(),
+            configs: Vec::new(),
+            files: Vec::new(),
+            images: Vec::new(),
+            systems: Vec::new(),
+            charts: Vec::new(),
+            attachments: Vec::new(),
+        }
+    }
+
     /// `bundle.json` as it is written: JSON that people can read as well.
     #[must_use]
     #[allow(clippy::missing_panics_doc)] // never: there is no map key or number in it that JSON lacks
@@ -140,33 +241,74 @@ impl Manifest {
         self.files.iter().find(|file| file.path == path)
     }
 
-    /// The files of a component for an architecture.
-    pub fn files_of<'a>(
-        &'a self,
-        component: &'a str,
-        arch: Arch,
-    ) -> impl Iterator<Item = &'a FileEntry> {
-        self.files.iter().filter(move |file| {
-            file.component.as_deref() == Some(component) && file.arch.is_none_or(|a| a == arch)
+    /// The release with this Kubernetes: the one by the cluster's own config, or else the only one.
+    #[must_use]
+    pub fn release(&self, kubernetes: &Version, cluster: &str) -> Option<&Release> {
+        let releases = self.releases.iter();
+        let mut with = releases.filter(|release| release.kubernetes == *kubernetes);
+        let (first, others) = (with.next()?, with.collect::<Vec<_>>());
+        if others.is_empty() {
+            return Some(first);
+        }
+        let config = self.config_of(cluster)?;
+        let mut all = others.into_iter().chain([first]);
+        all.find(|release| release.config.as_ref() == Some(&config.path))
+    }
+
+    /// The config of a cluster.
+    #[must_use]
+    pub fn config_of(&self, cluster: &str) -> Option<&ConfigEntry> {
+        self.configs.iter().find(|config| config.cluster == cluster)
+    }
+
+    /// Whether the bundle was made for a cluster of this name.
+    #[must_use]
+    pub fn is_for(&self, cluster: &str) -> bool {
+        self.cluster == cluster || self.config_of(cluster).is_some()
+    }
+
+    /// Whether an image is there for an architecture.
+    #[must_use]
+    pub fn has_image(&self, reference: &str, arch: Arch) -> bool {
+        self.images.iter().any(|image| {
+            image.reference == reference
+                && image.platforms.iter().any(|platform| platform.arch == arch)
         })
     }
 
-    /// The version of a component that the bundle holds.
-    #[must_use]
-    pub fn version_of(&self, component: &str) -> Option<&str> {
-        self.files
-            .iter()
-            .find(|file| file.component.as_deref() == Some(component))
-            .and_then(|file| file.version.as_deref())
+    /// The files of a component in a release, of every architecture.
+    pub fn files_in<'a>(
+        &'a self,
+        release: &'a Release,
+        component: &'a str,
+    ) -> impl Iterator<Item = &'a FileEntry> {
+        let version = release.version_of(component);
+        self.files.iter().filter(move |file| {
+            version.is_some()
+                && file.component.as_deref() == Some(component)
+                && file.version.as_deref() == version
+        })
     }
 
-    /// Every program of a component for an architecture.
+    /// The files of a component in a release for an architecture.
+    pub fn files_of<'a>(
+        &'a self,
+        release: &'a Release,
+        component: &'a str,
+        arch: Arch,
+    ) -> impl Iterator<Item = &'a FileEntry> {
+        let files = self.files_in(release, component);
+        files.filter(move |file| file.arch.is_none_or(|a| a == arch))
+    }
+
+    /// Every program of a component in a release for an architecture.
     pub fn programs_of<'a>(
         &'a self,
+        release: &'a Release,
         component: &'a str,
         arch: Arch,
     ) -> impl Iterator<Item = ProgramFile<'a>> {
-        self.files_of(component, arch).flat_map(|file| {
+        self.files_of(release, component, arch).flat_map(|file| {
             file.programs
                 .iter()
                 .map(move |program| ProgramFile { program, file })

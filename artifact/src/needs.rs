@@ -7,7 +7,7 @@ use cluster::{
 };
 
 use crate::packages::{package_arches, system_packages};
-use crate::{Manifest, PackageName, PackageSet};
+use crate::{ImageSet, Manifest, PackageName, PackageSet, Release, full_reference};
 
 /// Something that an installation will ask its bundle for.
 ///
@@ -31,7 +31,7 @@ pub enum What {
         programs: &'static [&'static str],
     },
     /// A set of images of the catalogue.
-    Images { set: &'static str },
+    Images { set: ImageSet },
     /// One image, by reference.
     Image { reference: String },
     /// A package of an operating system, with all that it requires.
@@ -54,36 +54,6 @@ impl fmt::Display for Missing {
             self.what, self.arch, self.wanted_by
         )
     }
-}
-
-/// A reference as the world names it, with registry host and tag: `nginx` is `docker.io/library/nginx:latest`.
-#[must_use]
-pub fn full_reference(reference: &str) -> String {
-    let (name, digest) = match reference.split_once('@') {
-        Some((name, digest)) => (name, format!("@{digest}")),
-        None => (reference, String::new()),
-    };
-    let (host, name) = match name.split_once('/') {
-        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (host, rest),
-        _ => ("docker.io", name),
-    };
-    let name = match host {
-        "docker.io" | "index.docker.io" if !name.contains('/') => {
-            format!("docker.io/library/{name}")
-        }
-        "index.docker.io" => format!("docker.io/{name}"),
-        _ => format!("{host}/{name}"),
-    };
-    let tagged = name
-        .rsplit('/')
-        .next()
-        .is_some_and(|last| last.contains(':'));
-    let tag = if tagged || !digest.is_empty() {
-        ""
-    } else {
-        ":latest"
-    };
-    format!("{name}{tag}{digest}")
 }
 
 /// Everything that an installation by this config will ask for.
@@ -168,50 +138,55 @@ fn runtime(cluster: &Cluster, needs: &mut Vec<Need>) {
     for (name, programs) in parts.iter().chain(&everywhere) {
         needs.push(component(&by, name, programs));
     }
-    needs.push(images(&by, "pause"));
+    needs.push(images(&by, ImageSet::Pause));
 }
 
 fn kubernetes(cluster: &Cluster, needs: &mut Vec<Need>) {
-    let (by, programs, sets): (_, &[&'static str], &[&'static str]) =
-        match cluster.spec.kubernetes.kind {
-            KubernetesType::Kubeadm => (
-                "kubernetes kubeadm",
-                &["kubeadm", "kubelet", "kubectl"],
-                &["control-plane", "kube-proxy", "coredns", "pause"],
-            ),
-            KubernetesType::Kubexm => (
-                "kubernetes kubexm",
-                &[
-                    "kube-apiserver",
-                    "kube-controller-manager",
-                    "kube-scheduler",
-                    "kube-proxy",
-                    "kubelet",
-                    "kubectl",
-                ],
-                &["coredns", "pause"],
-            ),
-        };
+    let (by, programs, sets): (_, &[&'static str], &[ImageSet]) = match cluster.spec.kubernetes.kind
+    {
+        KubernetesType::Kubeadm => (
+            "kubernetes kubeadm",
+            &["kubeadm", "kubelet", "kubectl"],
+            &[
+                ImageSet::ControlPlane,
+                ImageSet::KubeProxy,
+                ImageSet::Coredns,
+                ImageSet::Pause,
+            ],
+        ),
+        KubernetesType::Kubexm => (
+            "kubernetes kubexm",
+            &[
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-scheduler",
+                "kube-proxy",
+                "kubelet",
+                "kubectl",
+            ],
+            &[ImageSet::Coredns, ImageSet::Pause],
+        ),
+    };
     for name in programs {
         needs.push(component(by, name, std::slice::from_ref(name)));
     }
     for set in sets {
-        needs.push(images(by, set));
+        needs.push(images(by, *set));
     }
     if cluster.spec.kubernetes.kind == KubernetesType::Kubeadm
         && cluster.spec.etcd.kind == EtcdType::Kubeadm
     {
-        needs.push(images(by, "etcd"));
+        needs.push(images(by, ImageSet::Etcd));
     }
     if cluster.spec.dns.nodelocaldns != NodeLocalDns::default() {
-        needs.push(images("dns nodelocaldns", "nodelocaldns"));
+        needs.push(images("dns nodelocaldns", ImageSet::Nodelocaldns));
     }
 }
 
 fn etcd(cluster: &Cluster, needs: &mut Vec<Need>) {
     match cluster.spec.etcd.kind {
         EtcdType::Kubexm => needs.push(component("etcd kubexm", "etcd", &["etcd", "etcdctl"])),
-        EtcdType::Kubeadm => needs.push(images("etcd kubeadm", "etcd")),
+        EtcdType::Kubeadm => needs.push(images("etcd kubeadm", ImageSet::Etcd)),
         EtcdType::External => {}
     }
 }
@@ -242,15 +217,15 @@ fn network(cluster: &Cluster, needs: &mut Vec<Need>) {
         NetworkPlugin::Calico => {
             let by = "network calico";
             needs.push(component(by, "calico", &[]));
-            needs.push(images(by, "calico"));
+            needs.push(images(by, ImageSet::Calico));
             needs.push(component(by, "calicoctl", &["calicoctl"]));
         }
         NetworkPlugin::Flannel => {
             let by = "network flannel";
             needs.push(component(by, "flannel", &[]));
-            needs.push(images(by, "flannel"));
+            needs.push(images(by, ImageSet::Flannel));
         }
-        NetworkPlugin::Cilium => needs.push(images("network cilium", "cilium")),
+        NetworkPlugin::Cilium => needs.push(images("network cilium", ImageSet::Cilium)),
         NetworkPlugin::Bridge | NetworkPlugin::None => {}
     }
 }
@@ -259,9 +234,9 @@ fn load_balancer(cluster: &Cluster, needs: &mut Vec<Need>) {
     let by = "controlPlaneEndpoint.internalLoadbalancer";
     match cluster.spec.control_plane_endpoint.internal_load_balancer {
         InternalLoadBalancer::None => {}
-        InternalLoadBalancer::Haproxy => needs.push(images(by, "haproxy")),
-        InternalLoadBalancer::Nginx => needs.push(images(by, "nginx")),
-        InternalLoadBalancer::KubeVip => needs.push(images(by, "kube-vip")),
+        InternalLoadBalancer::Haproxy => needs.push(images(by, ImageSet::Haproxy)),
+        InternalLoadBalancer::Nginx => needs.push(images(by, ImageSet::Nginx)),
+        InternalLoadBalancer::KubeVip => needs.push(images(by, ImageSet::KubeVip)),
     }
 }
 
@@ -273,7 +248,7 @@ fn component(by: &str, name: &'static str, programs: &'static [&'static str]) ->
     }
 }
 
-fn images(by: &str, set: &'static str) -> Need {
+fn images(by: &str, set: ImageSet) -> Need {
     Need {
         what: What::Images { set },
         wanted_by: by.to_owned(),
@@ -303,7 +278,7 @@ impl Need {
 
     /// What of it a bundle does not hold for this architecture.
     #[must_use]
-    pub fn missing_from(&self, bundle: &Manifest, arch: Arch) -> Vec<Missing> {
+    pub fn missing_from(&self, bundle: &Manifest, release: &Release, arch: Arch) -> Vec<Missing> {
         let missing = |what: String| Missing {
             what,
             arch,
@@ -311,40 +286,36 @@ impl Need {
         };
         match &self.what {
             What::Component { name, programs } => {
-                let version = bundle
+                let version = release
                     .version_of(name)
                     .map_or_else(String::new, |v| format!(" {v}"));
-                if bundle.files_of(name, arch).next().is_none() {
+                if bundle.files_of(release, name, arch).next().is_none() {
                     return vec![missing(format!("{name}{version}"))];
                 }
                 programs
                     .iter()
                     .filter(|name_of| {
                         !bundle
-                            .programs_of(name, arch)
+                            .programs_of(release, name, arch)
                             .any(|p| p.program.name == **name_of)
                     })
                     .map(|program| missing(format!("program {program} of {name}{version}")))
                     .collect()
             }
-            // Which images a set means is known where the bundle is made; it says whom each image is for.
+            // Which images a set means is known where the bundle is made: the release has the list.
             What::Images { set } => {
-                let there = bundle.images.iter().any(|image| {
-                    image.wanted_by.contains(&self.wanted_by)
-                        && image.platforms.iter().any(|platform| platform.arch == arch)
-                });
-                if there {
-                    Vec::new()
-                } else {
-                    vec![missing(format!("images {set}"))]
+                let references = release.images_of(*set);
+                if references.is_empty() {
+                    return vec![missing(format!("images {set}"))];
                 }
+                references
+                    .iter()
+                    .filter(|reference| !bundle.has_image(reference, arch))
+                    .map(|reference| missing(format!("image {reference}")))
+                    .collect()
             }
             What::Image { reference } => {
-                let there = bundle.images.iter().any(|image| {
-                    image.reference == full_reference(reference)
-                        && image.platforms.iter().any(|platform| platform.arch == arch)
-                });
-                if there {
+                if bundle.has_image(&full_reference(reference), arch) {
                     Vec::new()
                 } else {
                     vec![missing(format!("image {reference}"))]
@@ -459,40 +430,100 @@ mod tests {
     }
 
     #[test]
-    fn references_get_the_host_and_tag_that_are_meant() {
-        for (written, meant) in [
-            ("nginx", "docker.io/library/nginx:latest"),
-            ("nginx:1.28", "docker.io/library/nginx:1.28"),
-            ("calico/node:v3", "docker.io/calico/node:v3"),
-            ("docker.io/nginx:1", "docker.io/library/nginx:1"),
-            ("index.docker.io/a/b:1", "docker.io/a/b:1"),
-            ("localhost/app", "localhost/app:latest"),
-            ("reg:5000/app", "reg:5000/app:latest"),
-            ("registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"),
-            ("ghcr.io/a/b@sha256:12", "ghcr.io/a/b@sha256:12"),
-        ] {
-            assert_eq!(full_reference(written), meant);
+    fn an_empty_bundle_lacks_everything_and_says_who_asks() {
+        let bundle = Manifest {
+            arches: vec![Arch::Amd64],
+            ..Manifest::new("example", "0")
+        };
+        let release = Release::new("v1.34.2".parse().unwrap());
+        let all = needs(&cluster("{}"));
+        for need in &all {
+            assert_eq!(
+                need.missing_from(&bundle, &release, Arch::Amd64).len(),
+                1,
+                "{need:?}"
+            );
+        }
+        assert_eq!(
+            all[0].missing_from(&bundle, &release, Arch::Amd64)[0].to_string(),
+            "containerd for amd64, wanted by containerRuntime containerd"
+        );
+    }
+
+    /// Two releases of Kubernetes in one bundle, with the same set of images in another version.
+    fn two_releases() -> Manifest {
+        let image = |tag: &str, arch| crate::ImageEntry {
+            platforms: vec![crate::PlatformEntry {
+                arch,
+                digest: crate::Sha256::of(tag.as_bytes()),
+                size: 1,
+            }],
+            ..crate::ImageEntry::new(
+                format!("registry.k8s.io/{tag}"),
+                crate::Sha256::of(tag.as_bytes()),
+            )
+        };
+        let file = |version: &str| crate::FileEntry {
+            component: Some("kubelet".into()),
+            version: Some(version.into()),
+            arch: Some(Arch::Amd64),
+            ..crate::FileEntry::new(
+                format!("kubelet/{version}/amd64/kubelet"),
+                1,
+                0o755,
+                crate::Sha256::of(version.as_bytes()),
+            )
+        };
+        let release = |version: &str, images: &[&str]| {
+            let images = images.iter().map(|tag| format!("registry.k8s.io/{tag}"));
+            Release {
+                images: [(ImageSet::ControlPlane, images.collect())].into(),
+                ..Release::of(version.parse().unwrap(), &[file(version)])
+            }
+        };
+        Manifest {
+            files: vec![file("v1.34.2"), file("v1.35.0")],
+            images: vec![
+                image("a:v1.34.2", Arch::Amd64),
+                image("a:v1.35.0", Arch::Amd64),
+                image("b:v1.34.2", Arch::Amd64),
+                image("b:v1.35.0", Arch::Arm64),
+            ],
+            releases: vec![
+                release("v1.34.2", &["a:v1.34.2", "b:v1.34.2"]),
+                release("v1.35.0", &["a:v1.35.0", "b:v1.35.0"]),
+            ],
+            ..Manifest::new("c", "0")
         }
     }
 
     #[test]
-    fn an_empty_bundle_lacks_everything_and_says_who_asks() {
-        let bundle = Manifest {
-            format: crate::FORMAT,
-            cluster: "example".into(),
-            kubexm: "0".into(),
-            arches: vec![Arch::Amd64],
-            files: Vec::new(),
-            images: Vec::new(),
-            systems: Vec::new(),
+    fn each_release_of_a_bundle_has_its_own_versions_and_images() {
+        let bundle = two_releases();
+        let of = |version: &str| bundle.release(&version.parse().unwrap(), "c").unwrap();
+        let files = |version: &str| -> Vec<&str> {
+            let files = bundle.files_of(of(version), "kubelet", Arch::Amd64);
+            files.map(|file| file.path.as_str()).collect()
         };
-        let all = needs(&cluster("{}"));
-        for need in &all {
-            assert_eq!(need.missing_from(&bundle, Arch::Amd64).len(), 1, "{need:?}");
-        }
+        assert_eq!(files("v1.34.2"), ["kubelet/v1.34.2/amd64/kubelet"]);
+        assert_eq!(files("v1.35.0"), ["kubelet/v1.35.0/amd64/kubelet"]);
+        assert_eq!(of("v1.35.0").version_of("kubelet"), Some("v1.35.0"));
+        assert_eq!(bundle.release(&"v1.36.0".parse().unwrap(), "c"), None);
+    }
+
+    #[test]
+    fn a_set_of_images_is_there_when_all_of_it_is() {
+        let bundle = two_releases();
+        let need = images("kubernetes kubeadm", ImageSet::ControlPlane);
+        let missing = |version: &str, arch| {
+            let release = bundle.release(&version.parse().unwrap(), "c").unwrap();
+            let missing = need.missing_from(&bundle, release, arch);
+            missing.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(missing("v1.34.2", Arch::Amd64), Vec::<String>::new());
         assert_eq!(
-            all[0].missing_from(&bundle, Arch::Amd64)[0].to_string(),
-            "containerd for amd64, wanted by containerRuntime containerd"
+            missing("v1.35.0", Arch::Amd64),
+            ["image registry.k8s.io/b:v1.35.0 for amd64, wanted by kubernetes kubeadm"]
         );
     }
 }

@@ -10,16 +10,16 @@ use cluster::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Manifest;
+use crate::{Manifest, known_keys};
 
 /// The packages that a bundle carries for one system and architecture, closed under what they require.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PackageSet {
     pub os: Os,
     pub arch: Arch,
     pub format: PackageFormat,
     /// What each need of kubexm's is called here; nothing where the system has no use for it.
+    #[serde(deserialize_with = "known_keys")]
     pub names: BTreeMap<OsPackage, Vec<String>>,
     /// The same for what `spec.system.debs` or `spec.system.rpms` names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -40,7 +40,6 @@ pub enum PackageFormat {
 
 /// A package in the bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PackageEntry {
     pub name: String,
     /// As the system's package manager writes it.
@@ -54,7 +53,6 @@ pub struct PackageEntry {
 
 /// A package that a system has from the beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct BasePackage {
     pub name: String,
     /// The oldest version that will do, where somebody asks for one.

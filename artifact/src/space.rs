@@ -165,18 +165,13 @@ mod tests {
         std::fs::create_dir_all(ready.parent().unwrap()).unwrap();
         std::fs::write(&ready, vec![0; 40_000]).unwrap();
         let manifest = Manifest {
-            format: crate::FORMAT,
-            cluster: "small".into(),
-            kubexm: "0.1.0".into(),
-            arches: Vec::new(),
             files: vec![
                 file("whole", 4),
                 file("half", 40),
                 file("absent", 400),
                 archive,
             ],
-            images: Vec::new(),
-            systems: Vec::new(),
+            ..Manifest::new("small", "0.1.0")
         };
         for name in ["whole", "half"] {
             std::fs::write(tree.path(name.into()), "1234").unwrap();

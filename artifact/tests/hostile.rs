@@ -221,19 +221,55 @@ fn a_manifest_cannot_ask_for_what_no_bundle_may_hold() {
       hint: a bundle is what `kubexm bundle` writes
     BUNDLE: bundle.json lists "a": listed twice
       hint: a bundle is what `kubexm bundle` writes
-    BUNDLE: bundle.json lists "b": mode 6755 has more than permission bits
+    BUNDLE: bundle.json lists "b": mode 6755 is neither 0644 nor 0755
       hint: a bundle is what `kubexm bundle` writes
     BUNDLE: bundle.json lists "b": the sizes add up to more than a file can hold
       hint: a bundle is what `kubexm bundle` writes
-    BUNDLE has format 2; this kubexm reads up to 1
+    BUNDLE: bundle.json has format 2; this kubexm reads up to 1
       hint: it was made by a newer kubexm: use the one that came with it
-    BUNDLE is not a bundle: bundle.json is refused: there is no format 0
+    BUNDLE: bundle.json has format 0, and the first is 1
       hint: a bundle is what `kubexm bundle` writes
     BUNDLE: bundle.json lists "b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/"..."/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b/b" (10001 bytes): the path is too long (1024 bytes at most, 249 for each name in it)
       hint: a bundle is what `kubexm bundle` writes
-    BUNDLE is not a bundle: bundle.json is refused: it has more than 2^20 commas
+    BUNDLE: bundle.json is larger than any that is read: it has more than 2^20 commas
       hint: a bundle is what `kubexm bundle` writes
     "#);
+}
+
+#[test]
+fn a_part_of_a_bundle_is_told_from_a_whole_one() {
+    let whole = Forgery::of(vec![a(), b()]);
+    let told = |carriage: &str| {
+        let head = [
+            file("bundle.json", &whole.manifest.to_bytes()).bytes(),
+            file("carry.json", carriage.as_bytes()).bytes(),
+        ];
+        let rest = [&whole.members[..], &whole.trailer].concat();
+        whole.refusal(&whole.write_frames(&[&head.concat(), &rest]))
+    };
+    let base = Sha256::of(b"base");
+    let delta = format!(r#"{{"kind": "delta", "base": ["{base}"], "members": [1]}}"#);
+    let report = [
+        told(&delta),
+        told(r#"{"kind": "segment", "segment": {"n": 2, "of": 5}}"#),
+        told(r#"{"kind": "holograph"}"#),
+    ];
+    insta::assert_snapshot!(report.join("\n").replace(&base.to_string(), "BASE"));
+}
+
+#[test]
+fn notes_of_a_seal_are_passed_over_unless_they_are_critical() {
+    let mut forgery = Forgery::of(vec![a(), b()]);
+    let note = |tag: u16, content: &[u8]| {
+        let head = [&tag.to_le_bytes()[..], &short(content.len()).to_le_bytes()].concat();
+        [&head[..], content].concat()
+    };
+    forgery.notes = [note(7, b"seven"), note(8, b"")].concat();
+    verify(&forgery.write()).unwrap();
+    forgery.notes.extend(note(0x8001, b"!"));
+    let critical = forgery.refused();
+    forgery.notes = note(7, b"seven")[..8].to_vec();
+    insta::assert_snapshot!([critical, forgery.refused()].join("\n"));
 }
 
 #[test]
@@ -250,13 +286,13 @@ fn a_manifest_of_a_newer_format_is_told_from_a_broken_one() {
         shown(b"{"),
     ];
     insta::assert_snapshot!(report.join("\n"), @"
-    BUNDLE has format 7; this kubexm reads up to 1
-    bundle.json of BUNDLE cannot be understood: unknown field `everything`, expected one of `format`, `cluster`, `kubexm`, `arches`, `files`, `images`, `systems` at line 1 column 26
-    bundle.json of BUNDLE cannot be understood: EOF while parsing an object at line 1 column 1
+    BUNDLE: bundle.json has format 7; this kubexm reads up to 1
+    BUNDLE: bundle.json cannot be understood: missing field `cluster` at line 1 column 48
+    BUNDLE: bundle.json cannot be understood: EOF while parsing an object at line 1 column 1
     ");
     let path = forgery.write_frames(&[&file("other.json", b"{}").bytes(), &[0; 1024]]);
     insta::assert_snapshot!(forgery.refusal(&path), @"
-    BUNDLE is not a bundle: its first frame does not hold bundle.json, and at most bundle.json.sig, in the form of the format
+    BUNDLE is not a bundle: its first frame does not hold bundle.json, and at most carry.json and bundle.json.sig, in the form of the format
       hint: a bundle is what `kubexm bundle` writes
     ");
 }

@@ -146,9 +146,9 @@ fn pruning_removes_the_folders_that_are_empty_then() {
     unpack(&site.packed(), &dest).unwrap();
     site.manifest
         .files
-        .retain(|file| !file.path.starts_with("charts"));
+        .retain(|file| !file.path.starts_with("deep"));
     unpack(&site.packed(), &dest).unwrap();
-    assert!(!dest.path("charts".into()).exists());
+    assert!(!dest.path("deep".into()).exists());
     assert!(dest.path("tools".into()).exists());
 }
 
@@ -269,8 +269,8 @@ fn a_tree_is_read_as_strictly_as_a_bundle() {
             manifest.files[0].path = "../../etc/hostname".into();
         }).unwrap_err(),
     ].join("\n"), @r#"
-    TREE has format 9; this kubexm reads up to 1
-    TREE is not a bundle: bundle.json is refused: there is no format 0
+    TREE: bundle.json has format 9; this kubexm reads up to 1
+    TREE: bundle.json has format 0, and the first is 1
     TREE: bundle.json lists "../../etc/hostname": not a plain relative path (no '..', '.', '//' or leading '/')
     "#);
 }

@@ -44,6 +44,9 @@ pub struct Lock {
     format: u32,
     /// The cluster that it belongs to.
     cluster: String,
+    /// How often it has changed: what bundles are told apart by in time.
+    #[serde(default)]
+    pub serial: u64,
     /// By address.
     pub files: BTreeMap<String, LockedFile>,
     /// By reference.
@@ -87,6 +90,7 @@ impl Lock {
         Self {
             format: FORMAT,
             cluster: cluster.to_owned(),
+            serial: 0,
             files: BTreeMap::new(),
             images: BTreeMap::new(),
             systems: BTreeMap::new(),
@@ -119,6 +123,16 @@ impl Lock {
                         && w.file.version.with_v() == locked.version
                 })
         })
+    }
+
+    /// This lock in the place of the one before it.
+    #[must_use]
+    pub(crate) fn following(mut self, before: &Self) -> Self {
+        self.serial = before.serial;
+        if self != *before {
+            self.serial += 1;
+        }
+        self
     }
 
     /// What this lock pins and `next` does not, by name.

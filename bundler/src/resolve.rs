@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{Need, What, full_reference};
+use artifact::{ImageSet, Need, What, full_reference};
 use cluster::{Arch, Cluster, EtcdType, Tag, Version};
 use manifests::{Catalogue, Defaults, DefaultsError, Minor, ResolveError, Resolved, Systems};
 
 use crate::lock::Lock;
 use crate::oldest_glibc::oldest_glibc;
 
-/// How [`artifact::needs`] names kubeadm, and the person's own images.
+/// How [`artifact::needs`] names kubeadm.
 const KUBEADM: &str = "kubernetes kubeadm";
-const PERSON: &str = "spec.images";
 
 /// A file, and everybody who asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +42,8 @@ pub struct WantedImage {
     /// With registry host and tag.
     pub reference: String,
     pub wanted_by: Vec<String>,
+    /// The sets that it belongs to.
+    pub sets: BTreeSet<ImageSet>,
 }
 
 /// All that a config asks for.
@@ -156,7 +157,7 @@ pub fn resolve(
     let needs = artifact::needs(cluster);
     let systems = Systems::builtin();
     let mut files = BTreeMap::<String, WantedFile>::new();
-    let mut images = BTreeMap::<String, Vec<String>>::new();
+    let mut images = BTreeMap::<String, WantedImage>::new();
     let mut named = BTreeSet::new();
     let mut failures = Vec::new();
     for need in &needs {
@@ -188,17 +189,15 @@ pub fn resolve(
                 }
             }
             What::Images { set } => {
-                let chosen = defaults.chosen_images(set)?;
+                let chosen = defaults.chosen_images(set.name())?;
                 named.extend(chosen.iter().map(|image| repository(image).to_owned()));
-                for reference in defaults.images(set)? {
-                    add(images.entry(reference).or_default(), &need.wanted_by);
+                for reference in defaults.images(set.name())? {
+                    want(&mut images, reference, &need.wanted_by, *set);
                 }
             }
             What::Image { reference } => {
-                add(
-                    images.entry(full_reference(reference)).or_default(),
-                    &need.wanted_by,
-                );
+                let reference = full_reference(reference);
+                want(&mut images, reference, &need.wanted_by, ImageSet::User);
             }
             // Which files these are stands in the indexes of the system's archive.
             What::Package { .. } => {}
@@ -210,13 +209,7 @@ pub fn resolve(
     Ok(Wanted {
         arches,
         files: files.into_values().collect(),
-        images: images
-            .into_iter()
-            .map(|(reference, wanted_by)| WantedImage {
-                reference,
-                wanted_by,
-            })
-            .collect(),
+        images: images.into_values().collect(),
         named,
         needs,
         nearest: defaults.nearest,
@@ -268,7 +261,7 @@ impl Wanted {
     pub fn listed_before(&self, lock: &Lock, version: &Version) -> Option<Vec<String>> {
         let person = |name: &str| {
             let mut images = self.images.iter();
-            images.any(|image| image.reference == name && image.is_wanted_by(PERSON))
+            images.any(|image| image.reference == name && image.sets.contains(&ImageSet::User))
         };
         let mut listed = Vec::new();
         for image in self
@@ -307,32 +300,47 @@ impl Wanted {
             })
             .collect();
         let repositories: BTreeSet<&str> = theirs.iter().map(|image| repository(image)).collect();
-        let mut images = BTreeMap::<String, Vec<String>>::new();
+        let mut images = BTreeMap::<String, WantedImage>::new();
         // Who else asks for such an image, like the runtime for pause, gets the one that kubeadm names.
-        let mut also = BTreeMap::<String, Vec<String>>::new();
+        let mut also = BTreeMap::<String, Vec<WantedImage>>::new();
         for image in std::mem::take(&mut self.images) {
-            if repositories.contains(repository(&image.reference)) && !image.is_wanted_by(PERSON) {
-                also.entry(repository(&image.reference).to_owned())
-                    .or_default()
-                    .extend(image.wanted_by);
+            let users = image.sets.contains(&ImageSet::User);
+            if repositories.contains(repository(&image.reference)) && !users {
+                let others = also.entry(repository(&image.reference).to_owned());
+                others.or_default().push(image);
             } else {
-                images.insert(image.reference, image.wanted_by);
+                images.insert(image.reference.clone(), image);
             }
         }
         for image in theirs {
-            let by = images.entry(image.clone()).or_default();
-            add(by, KUBEADM);
-            for other in also.get(repository(&image)).into_iter().flatten() {
-                add(by, other);
+            match also.get(repository(&image)) {
+                Some(others) => {
+                    for other in others {
+                        for set in &other.sets {
+                            want(&mut images, image.clone(), KUBEADM, *set);
+                        }
+                        for by in &other.wanted_by {
+                            add(&mut want_any(&mut images, &image).wanted_by, by);
+                        }
+                    }
+                }
+                // One that the catalogue does not know of.
+                None => want(&mut images, image, KUBEADM, ImageSet::ControlPlane),
             }
         }
-        self.images = images
-            .into_iter()
-            .map(|(reference, wanted_by)| WantedImage {
-                reference,
-                wanted_by,
-            })
-            .collect();
+        self.images = images.into_values().collect();
+    }
+
+    /// The images of each set.
+    #[must_use]
+    pub fn image_sets(&self) -> BTreeMap<ImageSet, Vec<String>> {
+        let mut sets = BTreeMap::<ImageSet, Vec<String>>::new();
+        for image in &self.images {
+            for set in &image.sets {
+                sets.entry(*set).or_default().push(image.reference.clone());
+            }
+        }
+        sets
     }
 }
 
@@ -408,6 +416,30 @@ pub(crate) fn bad_versions(
     versions
         .filter_map(|(name, tag)| Some((name.clone(), failure(name, tag)?)))
         .collect()
+}
+
+fn want_any<'a>(
+    images: &'a mut BTreeMap<String, WantedImage>,
+    reference: &str,
+) -> &'a mut WantedImage {
+    images
+        .entry(reference.to_owned())
+        .or_insert_with(|| WantedImage {
+            reference: reference.to_owned(),
+            wanted_by: Vec::new(),
+            sets: BTreeSet::new(),
+        })
+}
+
+fn want(
+    images: &mut BTreeMap<String, WantedImage>,
+    reference: impl AsRef<str>,
+    by: &str,
+    set: ImageSet,
+) {
+    let image = want_any(images, reference.as_ref());
+    add(&mut image.wanted_by, by);
+    image.sets.insert(set);
 }
 
 fn add(to: &mut Vec<String>, by: &str) {

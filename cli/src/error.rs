@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::process::ExitCode;
 
-use artifact::{BundleError, SignError, SignatureError, SpaceError, Verdict};
+use artifact::{BundleError, ContentsError, SignError, SignatureError, SpaceError, Verdict};
 use bundler::LockError;
 use bundler::mirror::MirrorError;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -37,10 +37,10 @@ pub enum Failure {
         path: Utf8PathBuf,
         source: io::Error,
     },
-    #[error("{path} is damaged")]
+    #[error("cannot use {path}")]
     DamagedTree {
         path: Utf8PathBuf,
-        source: BundleError,
+        source: ContentsError,
     },
     #[error("cannot write to stdout")]
     Stdout(#[from] io::Error),
@@ -155,6 +155,10 @@ impl Failure {
             }
             Self::Write { path, source }
             | Self::Pipeline(PipelineError::State { path, source }) => unwritable(path, source),
+            Self::DamagedTree {
+                source: source @ (ContentsError::Newer(_) | ContentsError::Requires(_)),
+                ..
+            } => Some(source.hint().to_owned()),
             Self::DamagedTree { .. } => {
                 Some("kubexm install BUNDLE writes it anew; of hosts nothing is lost".to_owned())
             }

@@ -19,12 +19,25 @@ const SHOWN: usize = 3;
 
 /// The config that a bundle carries.
 pub fn bundled(bundle: &Bundle, printer: &Printer) -> Result<Config, Failure> {
-    let name = bundle.path().join("config.yaml");
-    let text = bundle.read("config.yaml".into(), input::LARGEST, &Cancel::default())?;
-    let text = text.ok_or_else(|| Failure::Usage {
-        message: format!("{} carries no config", bundle.path()),
+    let without = |message: String| Failure::Usage {
+        message,
         hint: Some("give the site's config with -f".to_owned()),
-    })?;
+    };
+    let path = match bundle.manifest().configs.as_slice() {
+        [config] => &config.path,
+        [] => return Err(without(format!("{} carries no config", bundle.path()))),
+        several => {
+            let clusters: Vec<&str> = several.iter().map(|c| c.cluster.as_str()).collect();
+            return Err(without(format!(
+                "{} carries the configs of several clusters: {}",
+                bundle.path(),
+                clusters.join(", ")
+            )));
+        }
+    };
+    let name = bundle.path().join(path);
+    let text = bundle.read(path, input::LARGEST, &Cancel::default())?;
+    let text = text.ok_or_else(|| without(format!("{} carries no config", bundle.path())))?;
     config::understand(name, text, printer)
 }
 
@@ -100,12 +113,44 @@ pub fn described(
             })
         }
         Err(BundleError::Open { path, source }) => Err(Failure::Read { path, source }),
-        Err(newer @ BundleError::Newer { .. }) => Err(newer.into()),
-        Err(source) => Err(Failure::DamagedTree {
+        Err(BundleError::Contents { source, .. }) => Err(Failure::DamagedTree {
             path: tree.manifest(),
             source,
         }),
+        Err(other) => Err(other.into()),
     }
+}
+
+/// What is to be known before the tree of a cluster is given to this bundle.
+pub fn doubts(
+    bundle: &Manifest,
+    cluster: &str,
+    work_dir: &Utf8Path,
+) -> Vec<(String, &'static str)> {
+    let mut doubts = Vec::new();
+    if !bundle.is_for(cluster) {
+        doubts.push((
+            format!(
+                "the bundle was made for cluster {}, and the config is that of {cluster}",
+                bundle.cluster
+            ),
+            "stop here if that is not meant: the tree of this cluster will hold that bundle alone",
+        ));
+    }
+    let tree = WorkDir::new(work_dir).tree(cluster);
+    if let Ok((held, _)) = Manifest::of_tree(&tree)
+        && held.cluster == bundle.cluster
+        && held.serial > bundle.serial
+    {
+        doubts.push((
+            format!(
+                "the bundle is older than the one in the tree (serial {} after {})",
+                bundle.serial, held.serial
+            ),
+            "stop here if that is not meant; a bundle that is signed may be an old one",
+        ));
+    }
+    doubts
 }
 
 fn registry_login(cluster: &Cluster) -> Result<Option<RegistryCredentials>, Failure> {

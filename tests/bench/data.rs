@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result, ensure};
-use artifact::{FORMAT, FileEntry, Manifest, Sha256, Tree};
+use artifact::{FileEntry, Manifest, Sha256, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use sha2::Digest;
@@ -60,13 +60,10 @@ impl Data {
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let manifest = Manifest {
-            format: FORMAT,
-            cluster: "bench".to_owned(),
-            kubexm: env!("CARGO_PKG_VERSION").to_owned(),
             arches: vec![Arch::Amd64, Arch::Arm64],
             files,
             images,
-            systems: Vec::new(),
+            ..Manifest::new("bench", env!("CARGO_PKG_VERSION"))
         };
         let listing = work.join("bundle.json");
         fs::write(&listing, manifest.to_bytes())?;

@@ -80,10 +80,9 @@ pub fn make(tree: &Tree, bytes: u64) -> Result<Vec<ImageEntry>> {
         root.descriptor["annotations"] = json!({ "org.opencontainers.image.ref.name": reference });
         roots.push(root.descriptor);
         entries.push(ImageEntry {
-            reference: reference.to_owned(),
-            digest: root.digest,
             platforms,
             wanted_by: vec!["the benchmark".to_owned()],
+            ..ImageEntry::new(reference, root.digest)
         });
     }
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": roots });

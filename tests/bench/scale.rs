@@ -1,6 +1,7 @@
 //! How plans and runs grow with the hosts. What kubexm plans is measured as a process, what its engine costs a step over
 //! hosts that answer at once.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use artifact::{
-    FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, What, needs,
+    FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Release, Sha256, What, needs,
 };
 use camino::Utf8Path;
 use cluster::{Arch, Cluster};
@@ -104,11 +105,14 @@ fn config_of(hosts: usize) -> String {
 fn complete(cluster: &Cluster) -> Manifest {
     let arch = Arch::Amd64;
     let (mut files, mut images) = (Vec::new(), Vec::new());
+    let mut sets = BTreeMap::new();
     for need in needs(cluster) {
         match need.what {
             What::Component { name, programs } => files.push(component(cluster, name, programs)),
             What::Images { set } => {
-                images.push(image(format!("registry.k8s.io/{set}:1"), &need.wanted_by));
+                let reference = format!("registry.k8s.io/{set}:1");
+                sets.insert(set, vec![reference.clone()]);
+                images.push(image(reference, &need.wanted_by));
             }
             What::Image { reference } => images.push(image(reference, &need.wanted_by)),
             What::Package { .. } => {}
@@ -116,14 +120,16 @@ fn complete(cluster: &Cluster) -> Manifest {
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
+    let releases = vec![Release {
+        images: sets,
+        ..Release::of(cluster.spec.kubernetes.version.clone(), &files)
+    }];
     Manifest {
-        format: FORMAT,
-        cluster: cluster.name().into(),
-        kubexm: "0.1.0".into(),
         arches: vec![arch],
+        releases,
         files,
         images,
-        systems: Vec::new(),
+        ..Manifest::new(cluster.name(), "0.1.0")
     }
 }
 
@@ -138,31 +144,26 @@ fn component(cluster: &Cluster, name: &str, programs: &[&str]) -> FileEntry {
         size: 1 << 20,
         sha256: Sha256::of(program.as_bytes()),
     };
+    let path = format!("{name}/{version}/amd64/{name}.tar.gz");
     FileEntry {
-        path: format!("{name}/{version}/amd64/{name}.tar.gz").into(),
-        size: 1 << 20,
-        mode: 0o644,
-        sha256: Sha256::of(name.as_bytes()),
         component: Some(name.into()),
         version: Some(version),
         arch: Some(Arch::Amd64),
-        origin: None,
-        checksum_from: None,
         programs: programs.iter().map(program).collect(),
+        ..FileEntry::new(path, 1 << 20, 0o644, Sha256::of(name.as_bytes()))
     }
 }
 
 fn image(reference: String, wanted_by: &str) -> ImageEntry {
     let digest = Sha256::of(reference.as_bytes());
     ImageEntry {
-        digest,
         platforms: vec![PlatformEntry {
             arch: Arch::Amd64,
             digest,
             size: 1 << 20,
         }],
-        reference,
         wanted_by: vec![wanted_by.into()],
+        ..ImageEntry::new(reference, digest)
     }
 }
 

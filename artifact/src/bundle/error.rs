@@ -2,8 +2,7 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::bundle::listing::ListingError;
-use crate::{FORMAT, SignError};
+use crate::{ContentsError, SignError};
 
 /// So many faults are told one by one.
 const SHOWN_MAX: usize = 50;
@@ -24,7 +23,7 @@ pub enum Verdict {
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     #[error("cannot pack: {0}")]
-    Listing(#[from] ListingError),
+    Contents(#[from] ContentsError),
     #[error("cannot read {path} to pack it: {source}")]
     Read {
         path: Utf8PathBuf,
@@ -76,7 +75,7 @@ impl PackError {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Listing(_) | Self::Excess(_) | Self::Changed { .. } | Self::Sign(_) => {
+            Self::Contents(_) | Self::Excess(_) | Self::Changed { .. } | Self::Sign(_) => {
                 Verdict::Refused
             }
             Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => Verdict::Io,
@@ -93,11 +92,11 @@ impl PackError {
             Self::NoSpace { path } => {
                 Some(format!("make room there, or write elsewhere than {path}"))
             }
-            Self::Excess(_) => {
+            Self::Excess(_) | Self::Contents(ContentsError::TooLarge(_)) => {
                 Some("make a bundle for fewer operating systems, architectures or images".into())
             }
             Self::Sign(source) => source.hint(),
-            Self::Listing(_) | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
+            Self::Contents(_) | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
         }
     }
 }
@@ -120,10 +119,6 @@ pub enum BundleError {
     /// It is a bundle, or was one: cut, or changed in what holds it together.
     #[error("{path} is damaged: {why}")]
     Broken { path: Utf8PathBuf, why: String },
-    #[error("{path} has format {found}; this kubexm reads up to {FORMAT}")]
-    Newer { path: Utf8PathBuf, found: u32 },
-    #[error("the seal of {path} has version {found}; this kubexm reads version 1")]
-    NewerSeal { path: Utf8PathBuf, found: u8 },
     #[error("{path}: {member} has {size} bytes; at most {} MiB of it are read", most >> 20)]
     LargeMember {
         path: Utf8PathBuf,
@@ -131,15 +126,14 @@ pub enum BundleError {
         size: u64,
         most: u64,
     },
-    #[error("bundle.json of {path} cannot be understood: {source}")]
-    Manifest {
-        path: Utf8PathBuf,
-        source: serde_json::Error,
-    },
+    #[error("{path} cannot be read by this kubexm: {why}")]
+    Newer { path: Utf8PathBuf, why: String },
+    #[error("{path} is {what}; this kubexm cannot apply it")]
+    Part { path: Utf8PathBuf, what: String },
     #[error("{path}: {source}")]
-    Listing {
+    Contents {
         path: Utf8PathBuf,
-        source: ListingError,
+        source: ContentsError,
     },
     #[error("{path}: {}", several(.faults))]
     Faulty {
@@ -214,10 +208,9 @@ impl BundleError {
             Self::NotABundle { .. }
             | Self::Broken { .. }
             | Self::Newer { .. }
-            | Self::NewerSeal { .. }
             | Self::LargeMember { .. }
-            | Self::Manifest { .. }
-            | Self::Listing { .. }
+            | Self::Part { .. }
+            | Self::Contents { .. }
             | Self::Faulty { .. } => Verdict::Refused,
             Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => {
                 Verdict::Io
@@ -249,16 +242,19 @@ impl BundleError {
                     "this was not made by `kubexm bundle`: do not use it".into()
                 },
             ),
-            Self::Newer { .. } | Self::NewerSeal { .. } => {
+            Self::Newer { .. } => {
                 Some("it was made by a newer kubexm: use the one that came with it".into())
             }
             Self::NoSpace { .. } => {
                 Some("make room and run again; what was unpacked is kept".into())
             }
-            Self::Manifest { .. }
-            | Self::Listing { .. }
-            | Self::NotABundle { .. }
-            | Self::LargeMember { .. } => Some("a bundle is what `kubexm bundle` writes".into()),
+            Self::Part { .. } => {
+                Some("use the whole bundle, or the kubexm that came with this".into())
+            }
+            Self::Contents { source, .. } => Some(source.hint().into()),
+            Self::NotABundle { .. } | Self::LargeMember { .. } => {
+                Some("a bundle is what `kubexm bundle` writes".into())
+            }
             Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
         }
     }
@@ -287,6 +283,8 @@ pub enum Fault {
     },
     #[error("{} has a header that differs from bundle.json (mode, owner, time or order)", shown(.member))]
     Header { member: String },
+    #[error("image {} cannot be used: {why}", shown(.reference))]
+    Image { reference: String, why: String },
     #[error("{} is listed in bundle.json but missing", shown(.member))]
     Missing { member: String },
     #[error("the end of the archive is damaged")]
@@ -314,7 +312,7 @@ mod tests {
             },
             BundleError::Newer {
                 path: path.clone(),
-                found: 9,
+                why: "its seal has version 9".into(),
             },
             BundleError::Faulty {
                 path: path.clone(),
@@ -340,7 +338,7 @@ mod tests {
         insta::assert_snapshot!(shown.join("\n"), @r#"
         b.tar.zst is damaged: its seek table is damaged
           hint: copy the bundle again, and compare its size first
-        b.tar.zst has format 9; this kubexm reads up to 1
+        b.tar.zst cannot be read by this kubexm: its seal has version 9
           hint: it was made by a newer kubexm: use the one that came with it
         b.tar.zst: "a/b" is damaged: the bytes stored for it changed after packing
           hint: copy the bundle again, and run the same command once more

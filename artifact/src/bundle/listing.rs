@@ -4,10 +4,16 @@ use std::fmt;
 
 use crate::FileEntry;
 use crate::bundle::error::shown;
-use crate::bundle::stream::{MANIFEST, SIGNATURE};
+use crate::bundle::stream::{CARRIAGE, MANIFEST, SIGNATURE};
+use crate::text::unprintable;
 
-/// Folders that belong to the site: keys are made there, and never travel.
-const MADE_AT_THE_SITE: [&str; 2] = ["certs", "state"];
+/// Names at the top of a tree that no file of a bundle has: the bundle's own, and what is made at the site. Keys are made
+/// there, and never travel.
+const RESERVED: [&str; 8] = [
+    MANIFEST, CARRIAGE, SIGNATURE, "certs", "hosts", "receipts", "state", "store",
+];
+/// Modes of files: plain ones, and those that are run.
+const MODES: [u32; 2] = [0o644, 0o755];
 const PATH_MAX: usize = 1024;
 /// Leaves room for [`temporary_name`] within the 255 bytes that file systems allow.
 const NAME_MAX: usize = 255 - ".".len() - PART.len();
@@ -30,8 +36,14 @@ pub enum Unlistable {
     Reserved,
     Repeated,
     OutOfOrder,
-    InsideFile { file: String },
-    Program { name: String },
+    InsideFile {
+        file: String,
+    },
+    /// As somebody sees it who unpacks the bundle where upper and lower case are one.
+    SameInLowerCase,
+    Program {
+        name: String,
+    },
     Mode(u32),
     TooLarge,
 }
@@ -42,17 +54,20 @@ impl fmt::Display for Unlistable {
             Self::NotPlain => {
                 f.write_str("not a plain relative path (no '..', '.', '//' or leading '/')")
             }
-            Self::Unprintable => f.write_str("the path has control characters"),
+            Self::Unprintable => f.write_str("the path has characters that are not to be seen"),
             Self::TooLong => write!(
                 f,
                 "the path is too long ({PATH_MAX} bytes at most, {NAME_MAX} for each name in it)"
             ),
-            Self::Reserved => f.write_str("the name is reserved for what is made at the site"),
+            Self::Reserved => f.write_str("the name is reserved"),
             Self::Repeated => f.write_str("listed twice"),
             Self::OutOfOrder => f.write_str("the list is not sorted by path"),
             Self::InsideFile { file } => write!(f, "{} is a file and no directory", shown(file)),
+            Self::SameInLowerCase => {
+                f.write_str("another file has this name but for upper and lower case")
+            }
             Self::Program { name } => write!(f, "{} is no name for a program of it", shown(name)),
-            Self::Mode(mode) => write!(f, "mode {mode:o} has more than permission bits"),
+            Self::Mode(mode) => write!(f, "mode {mode:04o} is neither 0644 nor 0755"),
             Self::TooLarge => f.write_str("the sizes add up to more than a file can hold"),
         }
     }
@@ -74,14 +89,14 @@ pub(crate) fn check(files: &[FileEntry]) -> Result<(), ListingError> {
         };
         // They become names of files as well, on every machine.
         let mut programs = file.programs.iter().map(|program| &program.name);
-        if let Some(name) = programs.find(|name| name.contains('/') || path_fault(name).is_some()) {
+        if let Some(name) = programs.find(|name| name.contains('/') || unfit(name).is_some()) {
             return refuse(Unlistable::Program { name: name.clone() });
         }
         let path = file.path.as_str();
         if let Some(why) = path_fault(path) {
             return refuse(why);
         }
-        if file.mode > 0o777 {
+        if !MODES.contains(&file.mode) {
             return refuse(Unlistable::Mode(file.mode));
         }
         if let Some(before) = index.checked_sub(1).map(|i| files[i].path.as_str()) {
@@ -105,11 +120,38 @@ pub(crate) fn check(files: &[FileEntry]) -> Result<(), ListingError> {
             _ => return refuse(Unlistable::TooLarge),
         };
     }
-    Ok(())
+    match same_in_lower_case(files) {
+        Some(file) => Err(ListingError {
+            path: file.path.to_string(),
+            why: Unlistable::SameInLowerCase,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// A file whose path is that of another where upper and lower case are one, or lies below another file there.
+fn same_in_lower_case(files: &[FileEntry]) -> Option<&FileEntry> {
+    let mut folded: Vec<(String, &FileEntry)> = files
+        .iter()
+        .map(|file| (file.path.as_str().to_lowercase(), file))
+        .collect();
+    folded.sort_unstable_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
+    let clash = folded.windows(2).find(|pair| {
+        let below = pair[1].0.strip_prefix(pair[0].0.as_str());
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    clash.map(|pair| pair[1].1)
 }
 
 fn path_fault(path: &str) -> Option<Unlistable> {
-    if path.chars().any(char::is_control) {
+    let top = path.split('/').next().unwrap_or(path);
+    let reserved = RESERVED.contains(&top.to_lowercase().as_str()) || top.starts_with('.');
+    unfit(path).or(reserved.then_some(Unlistable::Reserved))
+}
+
+/// Why this cannot be the path of a file, or its name, on any machine.
+fn unfit(path: &str) -> Option<Unlistable> {
+    if path.chars().any(unprintable) {
         return Some(Unlistable::Unprintable);
     }
     if path.split('/').any(|name| matches!(name, "" | "." | "..")) {
@@ -118,15 +160,10 @@ fn path_fault(path: &str) -> Option<Unlistable> {
     if path.len() > PATH_MAX || path.split('/').any(|name| name.len() > NAME_MAX) {
         return Some(Unlistable::TooLong);
     }
-    let top = path.split('/').next().unwrap_or(path);
     let temporary = |name: &str| name.starts_with('.') && name.ends_with(PART);
-    if MADE_AT_THE_SITE.contains(&top)
-        || [MANIFEST, SIGNATURE].contains(&top)
-        || path.split('/').any(temporary)
-    {
-        return Some(Unlistable::Reserved);
-    }
-    None
+    path.split('/')
+        .any(temporary)
+        .then_some(Unlistable::Reserved)
 }
 
 #[cfg(test)]
@@ -157,6 +194,13 @@ mod tests {
             refusal(&["a\u{1b}[2J"]),
             refusal(&["certs/etcd/ca.key"]),
             refusal(&["bundle.json"]),
+            refusal(&[".bundle.json.before"]),
+            refusal(&["carry.json"]),
+            refusal(&["State/x"]),
+            refusal(&["a\u{202e}b"]),
+            refusal(&["A", "a"]),
+            refusal(&["A", "a/b"]),
+            refusal(&["A/b", "a"]),
             refusal(&["a/.b.part"]),
             refusal(&["a", "a"]),
             refusal(&["b", "a"]),
@@ -168,10 +212,17 @@ mod tests {
         bundle.json lists "a//b": not a plain relative path (no '..', '.', '//' or leading '/')
         bundle.json lists "./a": not a plain relative path (no '..', '.', '//' or leading '/')
         bundle.json lists "": not a plain relative path (no '..', '.', '//' or leading '/')
-        bundle.json lists "a\u{1b}[2J": the path has control characters
-        bundle.json lists "certs/etcd/ca.key": the name is reserved for what is made at the site
-        bundle.json lists "bundle.json": the name is reserved for what is made at the site
-        bundle.json lists "a/.b.part": the name is reserved for what is made at the site
+        bundle.json lists "a\u{1b}[2J": the path has characters that are not to be seen
+        bundle.json lists "certs/etcd/ca.key": the name is reserved
+        bundle.json lists "bundle.json": the name is reserved
+        bundle.json lists ".bundle.json.before": the name is reserved
+        bundle.json lists "carry.json": the name is reserved
+        bundle.json lists "State/x": the name is reserved
+        bundle.json lists "a\u{202e}b": the path has characters that are not to be seen
+        bundle.json lists "a": another file has this name but for upper and lower case
+        bundle.json lists "a/b": another file has this name but for upper and lower case
+        bundle.json lists "A/b": another file has this name but for upper and lower case
+        bundle.json lists "a/.b.part": the name is reserved
         bundle.json lists "a": listed twice
         bundle.json lists "a": the list is not sorted by path
         bundle.json lists "a/b": "a" is a file and no directory
@@ -181,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_program_has_a_plain_name() {
-        for name in ["../../ssh", "/root/.profile", "a/b", "", "..", "certs"] {
+        for name in ["../../ssh", "/root/.profile", "a/b", "", "..", ".x.part"] {
             let mut listed = files(&["etcd.tar.gz"]);
             listed[0].programs.push(Program {
                 name: name.to_owned(),
@@ -200,10 +251,10 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_permissions_only_and_sizes_stay_countable() {
+    fn modes_are_two_and_sizes_stay_countable() {
         let mut listed = files(&["a", "b"]);
         listed[1].mode = 0o4755;
-        insta::assert_snapshot!(check(&listed).unwrap_err(), @r#"bundle.json lists "b": mode 4755 has more than permission bits"#);
+        insta::assert_snapshot!(check(&listed).unwrap_err(), @r#"bundle.json lists "b": mode 4755 is neither 0644 nor 0755"#);
         listed[1].mode = 0o755;
         listed[1].size = u64::MAX;
         insta::assert_snapshot!(check(&listed).unwrap_err(), @r#"bundle.json lists "b": the sizes add up to more than a file can hold"#);

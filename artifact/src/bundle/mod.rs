@@ -1,3 +1,4 @@
+mod carriage;
 mod compress;
 mod contents;
 mod cut;
@@ -5,6 +6,7 @@ mod decode;
 mod error;
 mod explain;
 mod frame;
+mod images;
 mod listing;
 mod open;
 mod pack;
@@ -23,8 +25,8 @@ mod verify;
 mod walk;
 
 pub use error::{BundleError, Change, Fault, PackError, Verdict};
-pub(crate) use listing::temporary_name;
 pub use listing::{ListingError, Unlistable};
+pub(crate) use listing::{check as check_files, temporary_name};
 pub use open::Bundle;
 pub use pack::{Packed, Packing, pack};
 pub use unpack::Unpacked;

@@ -5,11 +5,12 @@ use std::os::unix::fs::FileExt;
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Zoned;
 
-use crate::bundle::contents::{self, HEAD_MAX};
+use crate::bundle::carriage;
 use crate::bundle::error::BundleError;
 use crate::bundle::frame;
 use crate::bundle::seal::{self, Frame, SealError};
-use crate::bundle::stream::{Layout, MANIFEST, parse_head};
+use crate::bundle::stream::{Head, Layout, MANIFEST};
+use crate::manifest::HEAD_MAX;
 use crate::{Manifest, Principal, Sha256, SignatureError, open_regular, verify_signature};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -47,12 +48,25 @@ impl Bundle {
         let frames = seal::read(&file, size).map_err(|error| unsealed(path, &file, error))?;
         let head = read_head(path, &file, frames.first())?;
         let head_len = head.len() as u64;
-        let (manifest_bytes, signature) = parse_head(&head).ok_or_else(|| {
-            let why = "its first frame does not hold bundle.json, and at most bundle.json.sig, in the form of the format";
+        let Head {
+            manifest: manifest_bytes,
+            carriage,
+            signature,
+        } = Head::parse(&head).ok_or_else(|| {
+            let why = "its first frame does not hold bundle.json, and at most carry.json and bundle.json.sig, in the form of the format";
             not_a_bundle(path, why)
         })?;
         drop(head);
-        let manifest = contents::parse(path, &manifest_bytes)?;
+        if let Some(carriage) = carriage {
+            return Err(BundleError::Part {
+                path: path.to_owned(),
+                what: carriage::described(&carriage),
+            });
+        }
+        let manifest = Manifest::read(&manifest_bytes).map_err(|source| BundleError::Contents {
+            path: path.to_owned(),
+            source,
+        })?;
         let layout = Layout::new(head_len, &manifest.files);
         Ok(Self {
             path: path.to_owned(),
@@ -133,9 +147,9 @@ fn broken(path: &Utf8Path, why: impl Into<String>) -> BundleError {
 fn unsealed(path: &Utf8Path, file: &File, error: SealError) -> BundleError {
     match error {
         SealError::Read(source) => BundleError::read(path, source),
-        SealError::Newer(version) => BundleError::NewerSeal {
+        SealError::Newer(_) | SealError::Requires(_) => BundleError::Newer {
             path: path.to_owned(),
-            found: version,
+            why: error.to_string(),
         },
         SealError::Unsealed | SealError::Impossible => not_a_bundle(path, error.to_string()),
         SealError::NoTable | SealError::Table | SealError::Seal => {

@@ -7,13 +7,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use event::Progress;
 
 use crate::bundle::compress::compress;
-use crate::bundle::contents::{HEAD_MAX, too_large};
 use crate::bundle::cut::{Kind, cut};
 use crate::bundle::error::PackError;
-use crate::bundle::listing::{self, temporary_name};
+use crate::bundle::listing::temporary_name;
 use crate::bundle::seal::FRAMES_MAX;
 use crate::bundle::source::Source;
-use crate::bundle::stream::{self, Layout};
+use crate::bundle::stream::{Head, Layout};
+use crate::manifest::HEAD_MAX;
 use crate::{Cancel, Manifest, Sha256, Signer, Tree};
 
 /// What to pack, and where to.
@@ -47,18 +47,21 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
         output,
         ..
     } = *packing;
-    listing::check(&manifest.files)?;
     let manifest_bytes = manifest.to_bytes();
+    Manifest::read(&manifest_bytes)?;
     let signature = packing
         .signer
         .map(|signer| signer.sign(&manifest_bytes))
         .transpose()?;
-    let head = stream::head(&manifest_bytes, signature.as_deref().map(str::as_bytes));
+    let digest = Sha256::of(&manifest_bytes);
+    let head = Head {
+        manifest: manifest_bytes,
+        carriage: None,
+        signature: signature.map(String::into_bytes),
+    }
+    .to_bytes();
     if head.len() as u64 > HEAD_MAX {
         return Err(PackError::Excess("a bundle.json of more than 16 MiB"));
-    }
-    if too_large(&manifest_bytes).is_some() {
-        return Err(PackError::Excess("a bundle.json of more than 2^20 values"));
     }
     let layout = Layout::new(head.len() as u64, &manifest.files);
     let kinds = manifest
@@ -92,10 +95,7 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
         return Err(PackError::Cancelled);
     }
     partial.publish().map_err(write)?;
-    Ok(Packed {
-        size,
-        digest: Sha256::of(&manifest_bytes),
-    })
+    Ok(Packed { size, digest })
 }
 
 /// The bundle while it is written; removed unless it is published.

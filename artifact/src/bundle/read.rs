@@ -1,3 +1,4 @@
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
@@ -9,30 +10,31 @@ use crate::bundle::error::BundleError;
 use crate::bundle::open::Bundle;
 use crate::bundle::receive::{Target, receive};
 
-/// One member, in memory.
-struct One {
-    wanted: usize,
-    content: Mutex<Vec<u8>>,
+/// Some members, in memory.
+struct Chosen<'a> {
+    wanted: &'a BTreeSet<usize>,
+    contents: Mutex<HashMap<usize, Vec<u8>>>,
 }
 
-impl Target for One {
-    type Part = Vec<u8>;
+impl Target for Chosen<'_> {
+    type Part = (usize, Vec<u8>);
 
     fn wants(&self, file: usize) -> bool {
-        file == self.wanted
+        self.wanted.contains(&file)
     }
 
-    fn begin(&self, _: usize) -> Result<Vec<u8>, BundleError> {
-        Ok(Vec::new())
+    fn begin(&self, file: usize) -> Result<Self::Part, BundleError> {
+        Ok((file, Vec::new()))
     }
 
-    fn write(&self, part: &mut Vec<u8>, bytes: &[u8]) -> Result<(), BundleError> {
-        part.extend_from_slice(bytes);
+    fn write(&self, (_, content): &mut Self::Part, bytes: &[u8]) -> Result<(), BundleError> {
+        content.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn finish(&self, part: Vec<u8>) -> Result<(), BundleError> {
-        *self.content.lock().unwrap_or_else(PoisonError::into_inner) = part;
+    fn finish(&self, (file, content): Self::Part) -> Result<(), BundleError> {
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        contents.insert(file, content);
         Ok(())
     }
 }
@@ -63,15 +65,32 @@ impl Bundle {
                 most,
             });
         }
-        let one = One {
+        Ok(self
+            .read_all(&BTreeSet::from([wanted]), cancel)?
+            .remove(&wanted))
+    }
+
+    /// The contents of files by their places in `files`, verified. Each frame is read once, and the caller has seen to it
+    /// that the sizes add up to little.
+    pub(super) fn read_all(
+        &self,
+        wanted: &BTreeSet<usize>,
+        cancel: &Cancel,
+    ) -> Result<HashMap<usize, Vec<u8>>, BundleError> {
+        let chosen = Chosen {
             wanted,
-            content: Mutex::default(),
+            contents: Mutex::default(),
         };
-        receive(self, &one, NonZeroUsize::MIN, &Progress::unseen(), cancel)?;
-        Ok(Some(
-            one.content
-                .into_inner()
-                .unwrap_or_else(PoisonError::into_inner),
-        ))
+        receive(
+            self,
+            &chosen,
+            NonZeroUsize::MIN,
+            &Progress::unseen(),
+            cancel,
+        )?;
+        Ok(chosen
+            .contents
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -9,13 +9,14 @@ use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt, Permissions, Permissio
 use rustix::fs::OFlags;
 use sha2::Digest;
 
-use crate::bundle::contents::{self, HEAD_MAX};
+use crate::bundle::contents::limited;
 use crate::bundle::error::BundleError;
 use crate::bundle::listing::temporary_name;
 use crate::bundle::open::Bundle;
 use crate::bundle::pieces::write_pieces;
 use crate::bundle::stream::{MANIFEST, SIGNATURE};
-use crate::{Cancel, FileEntry, Sha256, Tree};
+use crate::manifest::HEAD_MAX;
+use crate::{Cancel, FileEntry, Manifest, Sha256, Tree};
 
 /// The manifest of the bundle before, while the tree is between the two.
 const BEFORE: &str = ".bundle.json.before";
@@ -88,13 +89,13 @@ impl<'a> Root<'a> {
         if !file.metadata().ok()?.is_file() {
             return None;
         }
-        let bytes = contents::limited(file, HEAD_MAX).ok()?;
+        let bytes = limited(file, HEAD_MAX).ok()?;
         (bytes.len() as u64 <= HEAD_MAX).then_some(bytes)
     }
 
     /// The files of such a list. One that lies about is no reason to touch what no bundle may hold.
     fn listed(&self, path: &str) -> Option<Vec<Utf8PathBuf>> {
-        let manifest = contents::parse(self.tree.root(), &self.read(path)?).ok()?;
+        let manifest = Manifest::read(&self.read(path)?).ok()?;
         Some(manifest.files.into_iter().map(|file| file.path).collect())
     }
 

@@ -18,7 +18,12 @@ const SEAL_VERSION: u8 = 1;
 const FOOT: u64 = 9;
 const TABLE_FIXED: u64 = 8 + FOOT;
 const TABLE_ENTRY: u64 = 8;
-const SEAL_FIXED: u64 = 8 + 8 + 4 + 4;
+const SEAL_FIXED: u64 = 8 + 8 + 4 + 4 + 4;
+/// Of the notes in a seal.
+const NOTES_MAX: u64 = 1 << 20;
+const NOTE_FIXED: usize = 6;
+/// A note with this bit in its tag must be understood by whoever reads the bundle.
+const CRITICAL: u16 = 1 << 15;
 /// Some 4 TiB of data; a table that claims more is not read into memory.
 pub(crate) const FRAMES_MAX: u32 = 1 << 20;
 /// Frames cost memory and time by themselves, so that there may only be as many as the content is worth.
@@ -64,6 +69,8 @@ pub(crate) enum SealError {
     Impossible,
     #[error("its seal has version {0}")]
     Newer(u8),
+    #[error("its seal has a note {0:#06x} that must be understood")]
+    Requires(u16),
     #[error(transparent)]
     Read(io::Error),
 }
@@ -106,6 +113,8 @@ impl Seal {
                 .iter()
                 .flat_map(|checksum| checksum.to_le_bytes()),
         );
+        // No notes so far.
+        bytes.extend(0_u32.to_le_bytes());
         bytes.extend(crc32fast::hash(&table).to_le_bytes());
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes.extend(table);
@@ -178,7 +187,8 @@ fn read_seal(
         0 => return Err(SealError::Unsealed),
         newer => return Err(SealError::Newer(newer)),
     }
-    if len != SEAL_FIXED + 4 * u64::from(frames) {
+    let bare = SEAL_FIXED + 4 * u64::from(frames);
+    if !(bare..=bare + NOTES_MAX).contains(&len) {
         return Err(SealError::Seal);
     }
     let seal = read_at(file, at.start, len)?;
@@ -189,9 +199,29 @@ fn read_seal(
     if le32(&seal, own - 4) != crc32fast::hash(table) {
         return Err(SealError::Table);
     }
+    let checksums_end = 16 + 4 * frames as usize;
+    let notes = &seal[checksums_end + 4..own - 4];
+    if le32(&seal, checksums_end) as usize != notes.len() {
+        return Err(SealError::Seal);
+    }
+    read_notes(notes)?;
     Ok((0..frames as usize)
         .map(|index| le32(&seal, 16 + 4 * index))
         .collect())
+}
+
+/// None is known so far: those that may be passed over are.
+fn read_notes(mut notes: &[u8]) -> Result<(), SealError> {
+    while !notes.is_empty() {
+        let (head, rest) = notes.split_at_checked(NOTE_FIXED).ok_or(SealError::Seal)?;
+        let tag = u16::from_le_bytes([head[0], head[1]]);
+        if tag & CRITICAL != 0 {
+            return Err(SealError::Requires(tag));
+        }
+        let len = usize::try_from(le32(head, 2)).map_err(|_| SealError::Seal)?;
+        notes = rest.split_at_checked(len).ok_or(SealError::Seal)?.1;
+    }
+    Ok(())
 }
 
 /// Bounds what reading a frame can cost: no frame is larger than incompressible data would make it.

@@ -8,6 +8,7 @@ use tar::{EntryType, Header};
 use crate::FileEntry;
 
 pub(crate) const MANIFEST: &str = "bundle.json";
+pub(crate) const CARRIAGE: &str = "carry.json";
 pub(crate) const SIGNATURE: &str = "bundle.json.sig";
 pub(crate) const BLOCK: u64 = 512;
 /// Two empty blocks end a tar.
@@ -71,36 +72,52 @@ fn pad(bytes: &mut Vec<u8>, size: u64) {
     ));
 }
 
-/// The members that come before all others, and fill the first frame: the manifest and its signature.
-pub(crate) fn head(manifest: &[u8], signature: Option<&[u8]>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let members = [(MANIFEST, Some(manifest)), (SIGNATURE, signature)];
-    for (path, content) in members {
-        let Some(content) = content else { continue };
-        let size = content.len() as u64;
-        bytes.extend(header(path, size, HEAD_MODE));
-        bytes.extend(content);
-        pad(&mut bytes, size);
-    }
-    bytes
+/// The members that come before all others, and fill the first frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub manifest: Vec<u8>,
+    /// What the file carries of it, where that is not all.
+    pub carriage: Option<Vec<u8>>,
+    pub signature: Option<Vec<u8>>,
 }
 
-/// Reads the head back; none if this is not exactly what [`head`] writes.
-pub(crate) fn parse_head(bytes: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-    let (manifest, rest) = parse_member(bytes, MANIFEST)?;
-    let signature = if rest.is_empty() {
-        None
-    } else {
-        match parse_member(rest, SIGNATURE)? {
-            (signature, []) => Some(signature),
-            _ => return None,
+impl Head {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let members = [
+            (MANIFEST, Some(&self.manifest)),
+            (CARRIAGE, self.carriage.as_ref()),
+            (SIGNATURE, self.signature.as_ref()),
+        ];
+        for (path, content) in members {
+            let Some(content) = content else { continue };
+            let size = content.len() as u64;
+            bytes.extend(header(path, size, HEAD_MODE));
+            bytes.extend(content);
+            pad(&mut bytes, size);
         }
-    };
-    Some((manifest.to_vec(), signature.map(<[u8]>::to_vec)))
+        bytes
+    }
+
+    /// Reads it back; none if this is not exactly what [`Head::to_bytes`] writes.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let mut take = |path| {
+            let (content, after) = parse_member(path, rest)?;
+            rest = after;
+            Some(content.to_vec())
+        };
+        let head = Self {
+            manifest: take(MANIFEST)?,
+            carriage: take(CARRIAGE),
+            signature: take(SIGNATURE),
+        };
+        rest.is_empty().then_some(head)
+    }
 }
 
 /// The content of a member of this name that stands at the beginning, and what follows it.
-fn parse_member<'a>(bytes: &'a [u8], name: &str) -> Option<(&'a [u8], &'a [u8])> {
+fn parse_member<'a>(name: &str, bytes: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (found, rest) = bytes.split_at_checked(512)?;
     let size = Header::from_byte_slice(found).entry_size().ok()?;
     if found != header(name, size, HEAD_MODE) {
@@ -285,22 +302,34 @@ mod tests {
         }
     }
 
+    fn head(carriage: Option<&[u8]>, signature: Option<&[u8]>) -> Head {
+        Head {
+            manifest: b"{}".to_vec(),
+            carriage: carriage.map(<[u8]>::to_vec),
+            signature: signature.map(<[u8]>::to_vec),
+        }
+    }
+
     #[test]
     fn a_head_is_read_back_only_in_its_one_form() {
-        let bytes = head(b"{}", Some(b"signed"));
-        assert_eq!(
-            parse_head(&bytes),
-            Some((b"{}".to_vec(), Some(b"signed".to_vec())))
-        );
-        assert_eq!(parse_head(&head(b"{}", None)), Some((b"{}".to_vec(), None)));
+        let signed = head(None, Some(b"signed"));
+        let bytes = signed.to_bytes();
+        assert_eq!(Head::parse(&bytes), Some(signed));
+        for head in [
+            head(None, None),
+            head(Some(b"[]"), None),
+            head(Some(b"[]"), Some(b"s")),
+        ] {
+            assert_eq!(Head::parse(&head.to_bytes()), Some(head));
+        }
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
             let content = (512..514).contains(&at) || (1536..1542).contains(&at);
-            assert_eq!(parse_head(&changed).is_some(), content, "{at}");
+            assert_eq!(Head::parse(&changed).is_some(), content, "{at}");
         }
-        assert_eq!(parse_head(&[]), None);
-        assert_eq!(parse_head(&bytes[..600]), None);
+        assert_eq!(Head::parse(&[]), None);
+        assert_eq!(Head::parse(&bytes[..600]), None);
     }
 
     proptest! {

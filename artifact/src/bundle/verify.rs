@@ -4,6 +4,7 @@ use event::Progress;
 
 use crate::Cancel;
 use crate::bundle::error::BundleError;
+use crate::bundle::images;
 use crate::bundle::open::Bundle;
 use crate::bundle::receive::{Target, receive};
 
@@ -32,7 +33,7 @@ impl Target for Nowhere {
 
 impl Bundle {
     /// Reads everything and writes nothing. Every byte of the file counts: a bundle that passes is, bit for bit, what
-    /// was packed. All that is wrong is named at once, in [`BundleError::Faulty`].
+    /// was packed, and all of each image is there. All that is wrong is named at once, in [`BundleError::Faulty`].
     ///
     /// `progress` counts the bytes of the files; [`crate::Manifest::content_size`] is the total.
     pub fn verify(
@@ -41,6 +42,7 @@ impl Bundle {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<(), BundleError> {
-        receive(self, &Nowhere, jobs, progress, cancel)
+        receive(self, &Nowhere, jobs, progress, cancel)?;
+        images::prove(self, cancel)
     }
 }

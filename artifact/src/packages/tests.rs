@@ -1,7 +1,7 @@
 use cluster::parse;
 
 use super::*;
-use crate::{FORMAT, What, needs};
+use crate::{What, needs};
 
 fn cluster(spec: &str) -> Cluster {
     let text = format!(
@@ -230,13 +230,8 @@ fn packages_come_with_all_they_require() {
 #[test]
 fn what_a_bundle_lacks_of_a_system_is_told() {
     let mut manifest = Manifest {
-        format: FORMAT,
-        cluster: "c".into(),
-        kubexm: "0".into(),
         arches: vec![Arch::Amd64],
-        files: Vec::new(),
-        images: Vec::new(),
-        systems: Vec::new(),
+        ..Manifest::new("c", "0")
     };
     let lacking = |manifest: &Manifest, package: PackageName| {
         let os = "debian-13".parse().unwrap();
@@ -245,7 +240,11 @@ fn what_a_bundle_lacks_of_a_system_is_told() {
             wanted_by: "me".to_owned(),
             on: None,
         };
-        let missing = need.missing_from(manifest, Arch::Amd64);
+        let missing = need.missing_from(
+            manifest,
+            &crate::Release::new("v1.34.2".parse().unwrap()),
+            Arch::Amd64,
+        );
         missing
             .iter()
             .map(ToString::to_string)
@@ -288,15 +287,7 @@ fn what_a_bundle_lacks_of_a_system_is_told() {
 
 #[test]
 fn a_bundle_without_packages_keeps_its_bytes() {
-    let manifest = Manifest {
-        format: FORMAT,
-        cluster: "c".into(),
-        kubexm: "0".into(),
-        arches: Vec::new(),
-        files: Vec::new(),
-        images: Vec::new(),
-        systems: Vec::new(),
-    };
+    let manifest = Manifest::new("c", "0");
     let text = String::from_utf8(manifest.to_bytes()).unwrap();
     assert!(!text.contains("systems"), "{text}");
     let read: Manifest = serde_json::from_str(&text).unwrap();

@@ -55,6 +55,8 @@ pub struct Forgery {
     pub manifest: Manifest,
     pub members: Vec<u8>,
     pub trailer: Vec<u8>,
+    /// Of the seal.
+    pub notes: Vec<u8>,
 }
 
 impl Forgery {
@@ -70,6 +72,7 @@ impl Forgery {
             manifest,
             members,
             trailer: vec![0; 1024],
+            notes: Vec::new(),
         }
     }
 
@@ -101,7 +104,7 @@ impl Forgery {
                 .collect()
         };
         let frames = short(sizes.len());
-        let seal_len = 8 + 8 + 4 * frames + 8;
+        let seal_len = 8 + 8 + 4 * frames + 4 + short(self.notes.len()) + 8;
         let mut table = le(&[0x184D_2A5E, 8 * (frames + 1) + 9]);
         for (stored, content) in sizes {
             table.extend(le(&[*stored, *content]));
@@ -119,6 +122,8 @@ impl Forgery {
             seal.extend(le(&[crc32fast::hash(frame)]));
             at += frame.len();
         }
+        seal.extend(le(&[short(self.notes.len())]));
+        seal.extend(&self.notes);
         seal.extend(le(&[crc32fast::hash(&table)]));
         seal.extend(le(&[crc32fast::hash(&seal)]));
 

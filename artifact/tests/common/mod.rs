@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 
 use artifact::{
-    Bundle, BundleError, Cancel, FORMAT, FileEntry, Manifest, PackError, Packed, Packing, Sha256,
-    Signer, Tree, Unpacked, pack,
+    Bundle, BundleError, Cancel, FileEntry, Manifest, PackError, Packed, Packing, Sha256, Signer,
+    Tree, Unpacked, pack,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
@@ -58,13 +58,8 @@ pub fn signer() -> Signer {
 impl Site {
     pub fn empty() -> Self {
         let manifest = Manifest {
-            format: FORMAT,
-            cluster: "demo".into(),
-            kubexm: "0.1.0".into(),
             arches: vec![Arch::Amd64],
-            files: Vec::new(),
-            images: Vec::new(),
-            systems: Vec::new(),
+            ..Manifest::new("demo", "0.1.0")
         };
         Self {
             dir: TempDir::new().unwrap(),
@@ -76,9 +71,9 @@ impl Site {
     pub fn small() -> Self {
         let mut site = Self::empty();
         site.add("config.yaml", 0o644, b"apiVersion: kubexm.io/v1\n");
-        site.add("empty", 0o600, b"");
+        site.add("empty", 0o755, b"");
         site.add("images/index.json", 0o644, b"{}");
-        let long = format!("charts/{}/{}", "c".repeat(90), "d".repeat(90));
+        let long = format!("deep/{}/{}", "c".repeat(90), "d".repeat(90));
         site.add(&long, 0o644, b"a long way down");
         site.add("tools/block", 0o755, &[b'x'; 512]);
         site.sort();

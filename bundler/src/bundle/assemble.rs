@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use artifact::{FORMAT, FileEntry, ImageEntry, Manifest, Program};
+use artifact::{ConfigEntry, FileEntry, ImageEntry, Manifest, PackageSet, Program, Release};
 use event::Events;
 use manifests::Systems;
 
@@ -20,22 +20,35 @@ impl Prepared {
         stock: Stock,
         events: &Events,
     ) -> Result<Manifest, BundleError> {
+        let serial = stock.lock.serial;
         let images: Vec<ImageEntry> = stock.images.into_iter().map(|image| image.entry).collect();
         let files = inspected::entries(&self.tree, stock.files).await?;
         let (this, events) = (Arc::clone(self), events.clone());
-        on_thread(move || this.manifest(files, images, &events)).await
+        let manifest = on_thread(move || this.manifest(files, images, serial, &events));
+        manifest.await
     }
 
     fn manifest(
         &self,
         mut files: Vec<FileEntry>,
         images: Vec<ImageEntry>,
+        serial: u64,
         events: &Events,
     ) -> Result<Manifest, BundleError> {
         write::set_aside(&self.tree)?;
+        let kubernetes = &self.request.cluster.spec.kubernetes.version;
+        let mut release = Release::of(kubernetes.clone(), &files);
+        release.images = self.details.wanted.image_sets();
         let (blobs, mut missing) = layout::blobs(&self.tree, &images);
         files.extend(blobs);
-        files.push(self.config()?);
+        let config = self.config()?;
+        release.config = Some(config.path.clone());
+        let configs = vec![ConfigEntry {
+            cluster: self.details.plan.cluster.clone(),
+            path: config.path.clone(),
+            sha256: config.sha256,
+        }];
+        files.push(config);
         files.extend(self.kubexm(events)?);
         if missing.is_empty() {
             files.extend(layout::documents(&self.tree)?);
@@ -50,19 +63,18 @@ impl Prepared {
             files.extend(carrier.entries(asked, system)?);
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
+        let systems = self.details.systems.iter();
+        let mut systems: Vec<PackageSet> = systems.map(|system| system.set.clone()).collect();
+        systems.sort_by(|a, b| (&a.os, a.arch).cmp(&(&b.os, b.arch)));
         let manifest = Manifest {
-            format: FORMAT,
-            cluster: self.details.plan.cluster.clone(),
-            kubexm: VERSION.to_owned(),
+            serial,
+            releases: vec![release],
+            configs,
             arches: self.details.wanted.arches.iter().copied().collect(),
             files,
             images,
-            systems: self
-                .details
-                .systems
-                .iter()
-                .map(|system| system.set.clone())
-                .collect(),
+            systems,
+            ..Manifest::new(&self.details.plan.cluster, VERSION)
         };
         missing.extend(prove::missing(
             &self.request.cluster,

@@ -27,6 +27,10 @@ pub(crate) fn blobs(tree: &Tree, images: &[ImageEntry]) -> (Vec<FileEntry>, Vec<
             };
             walk.document(platform.digest, None);
             walk.document(image.digest, None);
+            // An index that was cut down: what it leads to is not all there.
+            if image.upstream != image.digest {
+                walk.present(image.upstream, None);
+            }
         }
     }
     let files = found

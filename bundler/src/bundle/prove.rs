@@ -20,7 +20,9 @@ pub(crate) fn missing(
     let mut missing = BTreeSet::new();
     for need in &wanted.needs {
         for arch in need.arches(cluster, &wanted.arches) {
-            missing.extend(need.missing_from(manifest, arch));
+            for release in &manifest.releases {
+                missing.extend(need.missing_from(manifest, release, arch));
+            }
         }
     }
     for image in &wanted.images {

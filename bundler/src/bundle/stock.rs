@@ -160,7 +160,7 @@ impl Prepared {
             .map(Asked::key)
             .zip(self.details.systems.clone());
         lock.systems.extend(systems);
-        lock
+        lock.following(&self.details.lock)
     }
 
     /// What the lock pins came, and still something in it is not as it was.

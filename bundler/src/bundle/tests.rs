@@ -154,8 +154,15 @@ async fn a_config_becomes_a_bundle_that_holds_all_it_asks_for() {
         .collect();
     insta::assert_snapshot!(paths.join("\n"));
 
+    let [release] = manifest.releases.as_slice() else {
+        panic!("one release");
+    };
+    assert_eq!(release.kubernetes, "v1.34.2".parse().unwrap());
+    assert_eq!(release.images_of(artifact::ImageSet::Pause).len(), 1);
+    assert_eq!(manifest.config_of("example").unwrap().path, "config.yaml");
+    assert_eq!(manifest.serial, 1);
     for arch in Arch::ALL {
-        let etcd = manifest.files_of("etcd", arch).next().unwrap();
+        let etcd = manifest.files_of(release, "etcd", arch).next().unwrap();
         assert_eq!(names(&etcd.programs), ["etcd", "etcdctl", "etcdutl"]);
         assert!(
             etcd.origin
@@ -170,7 +177,7 @@ async fn a_config_becomes_a_bundle_that_holds_all_it_asks_for() {
                 .unwrap()
                 .ends_with("/SHA256SUMS")
         );
-        assert_eq!(manifest.programs_of("runc", arch).count(), 1);
+        assert_eq!(manifest.programs_of(release, "runc", arch).count(), 1);
     }
     let images: Vec<String> = manifest
         .images

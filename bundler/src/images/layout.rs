@@ -115,11 +115,9 @@ impl Layout {
     /// Every blob that `index.json` leads to.
     fn reachable(&self) -> Result<BTreeSet<Sha256>, ImageError> {
         let mut reachable = BTreeSet::new();
-        let mut manifests: Vec<Sha256> = self
-            .images()
-            .values()
-            .map(|image| image.manifest.digest)
-            .collect();
+        let images = self.images();
+        let mut manifests: Vec<Sha256> =
+            images.values().map(|image| image.manifest.digest).collect();
         while let Some(digest) = manifests.pop() {
             if !reachable.insert(digest) {
                 continue;
@@ -131,6 +129,8 @@ impl Layout {
             manifests.extend(parts.manifests.iter().map(|blob| blob.digest));
             reachable.extend(parts.blobs.iter().map(|blob| blob.digest));
         }
+        // An index of upstream's is kept for itself; not all that it leads to is here.
+        reachable.extend(images.values().map(|image| image.upstream));
         Ok(reachable)
     }
 }

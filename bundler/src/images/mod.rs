@@ -2,7 +2,7 @@
 //!
 //! Two steps, because what will travel is shown before it does: [`Images::resolve`] asks what each reference means and
 //! reads its manifests, [`Images::copy`] brings the blobs and names the images in `index.json`. Of an index only the
-//! wanted platforms are kept, in an index of our own; where the reference names a digest the index stays as it is, and
+//! wanted platforms are kept, in an index of our own, and upstream's beside it as a blob, since signatures are made over it; where the reference names a digest the index stays as it is, and
 //! then all of it is copied, since registries refuse an index whose parts are missing.
 
 mod blobs;

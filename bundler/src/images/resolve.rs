@@ -67,10 +67,10 @@ impl ResolvedImage {
 
     pub(super) fn into_copied(self, change: Change) -> CopiedImage {
         let entry = ImageEntry {
-            reference: self.named.reference,
-            digest: self.named.manifest.digest,
+            upstream: self.named.upstream,
             platforms: self.platforms,
             wanted_by: self.wanted_by,
+            ..ImageEntry::new(self.named.reference, self.named.manifest.digest)
         };
         CopiedImage {
             entry,
@@ -118,17 +118,13 @@ impl Images {
         let mut arches = arches.to_vec();
         arches.sort();
         arches.dedup();
-        let before = self.blobs.layout.images();
-        let (arches, before) = (&arches, &before);
+        let arches = &arches;
         let outcomes = futures::stream::iter(wanted.into_values())
             .map(|want| async move {
                 let name = want.reference.whole();
-                let known = Known {
-                    pin: pins.get(&name),
-                    before: before.get(&name),
-                };
+                let pin = pins.get(&name);
                 let wanted_by = want.wanted_by.clone();
-                let outcome = self.resolve_one(want, arches, known, events, cancel).await;
+                let outcome = self.resolve_one(want, arches, pin, events, cancel).await;
                 outcome.map_err(|error| ImageFailure {
                     image: name,
                     wanted_by,
@@ -155,7 +151,7 @@ impl Images {
         &self,
         want: Want,
         arches: &[Arch],
-        known: Known<'_>,
+        pin: Option<&Sha256>,
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<ResolvedImage, ImageError> {
@@ -173,17 +169,18 @@ impl Images {
                 arches,
                 watch: &watch,
             };
-            let upstream = match (want.reference.digest(), known.pin) {
+            let upstream = match (want.reference.digest(), pin) {
                 (Some(digest), _) => sha256(digest)?,
                 (None, Some(pin)) => *pin,
                 (None, None) => asking.patiently(|| source.digest()).await?,
             };
-            let here = known.before.filter(|before| before.upstream == upstream);
-            let here = here.and_then(|before| asking.local(&before.manifest.digest));
-            let (root, change) = match here {
-                Some(root) => (root, Change::Satisfied),
-                None => (asking.manifest(&upstream).await?, Change::Downloaded),
+            let change = match self.blobs.layout.read(&upstream) {
+                Some(_) => Change::Satisfied,
+                None => Change::Downloaded,
             };
+            let root = asking.manifest(&upstream).await?;
+            // As it is upstream, too: signatures are made over these bytes.
+            self.blobs.store(root.bytes.clone()).await?;
             let (root, chosen) = asking.select(&want.reference, root).await?;
             self.blobs.store(root.bytes.clone()).await?;
             let mut image = ResolvedImage {
@@ -239,12 +236,6 @@ impl ResolvedImage {
 struct Want {
     reference: Reference,
     wanted_by: Vec<String>,
-}
-
-/// What is known of an image beforehand.
-struct Known<'a> {
-    pin: Option<&'a Sha256>,
-    before: Option<&'a Named>,
 }
 
 fn merge(jobs: Vec<ImageJob>) -> (BTreeMap<String, Want>, Vec<ImageFailure>) {

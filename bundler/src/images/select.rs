@@ -31,18 +31,6 @@ impl Asking<'_> {
         patiently(self.watch, self.images.registries.retry(), request).await
     }
 
-    pub(super) fn local(&self, digest: &Sha256) -> Option<Document> {
-        let document = Document::read(self.images.blobs.layout.read(digest)?).ok()?;
-        let complete = match &document.content {
-            Content::Image(_) => true,
-            Content::Index(index) => self
-                .arches
-                .iter()
-                .all(|arch| choose(index, *arch).is_some()),
-        };
-        complete.then_some(document)
-    }
-
     /// A manifest out of the layout or from the registry; its digest is checked either way.
     pub(super) async fn manifest(&self, digest: &Sha256) -> Result<Document, ImageError> {
         if let Some(bytes) = self.images.blobs.layout.read(digest) {

@@ -92,7 +92,7 @@ fn every_component_and_image_set_of_the_catalogue_can_be_asked_for() {
             wanted
                 .needs
                 .iter()
-                .any(|n| matches!(n.what, What::Images { set: named } if named == set))
+                .any(|n| matches!(n.what, What::Images { set: named } if named.name() == set))
         };
         assert!(all.iter().any(asked), "{set}");
     }

@@ -77,7 +77,7 @@ fn cluster(args: &TreeArgs, printer: &Printer) -> Result<(), Failure> {
 fn described(site: &Site, printer: &Printer) -> Cluster {
     let spec = &site.cluster.spec;
     let held = |component: &str| {
-        let version = site.manifest.version_of(component);
+        let version = site.release.version_of(component);
         version.map_or_else(
             || component.to_owned(),
             |version| format!("{component} {version}"),

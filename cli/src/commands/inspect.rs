@@ -33,6 +33,7 @@ fn facts(bundle: &Bundle, paint: Paint) -> String {
     let files = count(manifest.files.len() as u64, "file");
     let rows = [
         ("cluster", manifest.cluster.clone()),
+        ("releases", releases(manifest)),
         ("arch", list(manifest.arches.iter().copied())),
         (
             "size",
@@ -46,7 +47,10 @@ fn facts(bundle: &Bundle, paint: Paint) -> String {
         ("signature", signature.to_owned()),
         (
             "made by",
-            format!("kubexm {}, format {}", manifest.kubexm, manifest.format),
+            format!(
+                "kubexm {}, format {}, serial {}",
+                manifest.kubexm, manifest.format, manifest.serial
+            ),
         ),
     ];
     // Padded before it is painted: colours have no width.
@@ -58,6 +62,19 @@ fn facts(bundle: &Bundle, paint: Paint) -> String {
         )
     };
     rows.map(line).join("\n")
+}
+
+/// The versions of Kubernetes.
+fn releases(manifest: &Manifest) -> String {
+    let releases = manifest.releases.iter();
+    let versions: Vec<String> = releases
+        .map(|release| release.kubernetes.with_v())
+        .collect();
+    if versions.is_empty() {
+        "none".to_owned()
+    } else {
+        format!("Kubernetes {}", versions.join(", "))
+    }
 }
 
 fn components(manifest: &Manifest) -> Option<String> {

@@ -25,6 +25,7 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     cluster
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
+    let doubts = site::doubts(bundle.manifest(), cluster.name(), &args.work_dir);
     let site = site::site(cluster, bundle.manifest().clone(), &args.work_dir)?;
     let graph = pipeline::install(&site, args.until)?;
     let access = if args.dry_run {
@@ -44,6 +45,9 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         if let Some(text) = config.not_yet_acting() {
             printer.warning(text);
         }
+        for (doubt, _) in &doubts {
+            printer.warning(doubt);
+        }
         let cancel = signals::watch(printer.work())?;
         let nodes = runtime.block_on(pipeline::dry_run(&graph, &inventory, jobs, &cancel));
         return dry::show(&nodes, printer);
@@ -59,6 +63,9 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     run.tell(printer, |events| {
         if let Some(text) = config.not_yet_acting() {
             events.warn(text, None);
+        }
+        for (doubt, hint) in &doubts {
+            events.warn(doubt.clone(), Some(*hint));
         }
         let cancel = signals::watch(events.clone())?;
         let flag = signals::flag(&cancel);

@@ -4,12 +4,13 @@ use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use artifact::{
-    Cancel, FileEntry, ImageEntry, Manifest, Packing, PlatformEntry, Sha256, Signer, Tree,
+    Cancel, ConfigEntry, FileEntry, ImageSet, Manifest, Packing, Release, Sha256, Signer, Tree,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use event::Progress;
 
+use super::layout::{documents, image, put};
 use super::{kubexm, one_line, told};
 
 const CONFIG: &str = "\
@@ -47,27 +48,33 @@ impl Site {
                 &noise(arch as u8),
             )
         };
-        let manifest = Manifest {
-            format: artifact::FORMAT,
+        let reference = "registry.k8s.io/pause:3.10.1";
+        let (pause, blobs) = image(&tree, reference, "containerRuntime containerd");
+        let config = put(&tree, "config.yaml", CONFIG.as_bytes());
+        let etcd = [etcd(Arch::Amd64), etcd(Arch::Arm64)];
+        let release = Release {
+            images: [(ImageSet::Pause, vec![reference.to_owned()])].into(),
+            config: Some(config.path.clone()),
+            ..Release::of("v1.34.2".parse().unwrap(), &etcd)
+        };
+        let configs = vec![ConfigEntry {
             cluster: "small".into(),
-            kubexm: env!("CARGO_PKG_VERSION").into(),
+            path: config.path.clone(),
+            sha256: config.sha256,
+        }];
+        let images = vec![pause];
+        let mut files = vec![config];
+        files.extend(etcd);
+        files.extend(blobs);
+        files.extend(documents(&tree, &images));
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let manifest = Manifest {
             arches: vec![Arch::Amd64, Arch::Arm64],
-            files: vec![
-                put(&tree, "config.yaml", CONFIG.as_bytes()),
-                etcd(Arch::Amd64),
-                etcd(Arch::Arm64),
-            ],
-            images: vec![ImageEntry {
-                reference: "registry.k8s.io/pause:3.10.1".into(),
-                digest: Sha256::of(b"index"),
-                platforms: vec![PlatformEntry {
-                    arch: Arch::Amd64,
-                    digest: Sha256::of(b"manifest"),
-                    size: 320 << 10,
-                }],
-                wanted_by: vec!["containerRuntime containerd".into()],
-            }],
-            systems: Vec::new(),
+            releases: vec![release],
+            configs,
+            files,
+            images,
+            ..Manifest::new("small", env!("CARGO_PKG_VERSION"))
         };
         let packed = artifact::pack(&Packing {
             tree: &tree,
@@ -119,13 +126,6 @@ fn noise(seed: u8) -> Vec<u8> {
                 .unwrap()
         })
         .collect()
-}
-
-fn put(tree: &Tree, path: &str, content: &[u8]) -> FileEntry {
-    let to = tree.path(path.into());
-    fs::create_dir_all(to.parent().unwrap()).unwrap();
-    fs::write(to, content).unwrap();
-    FileEntry::new(path, content.len() as u64, 0o644, Sha256::of(content))
 }
 
 #[test]

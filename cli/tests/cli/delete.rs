@@ -19,7 +19,7 @@ spec:
 ";
 
 /// All that the tree must hold: what was installed.
-const MANIFEST: &str = r#"{"format": 1, "cluster": "small", "kubexm": "0.1.0", "arches": ["amd64"], "files": [], "images": []}"#;
+const MANIFEST: &str = r#"{"format": 1, "cluster": "small", "kubexm": "0.1.0", "arches": ["amd64"], "releases": [], "files": [], "images": []}"#;
 
 pub fn site() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();

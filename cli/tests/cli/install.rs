@@ -1,18 +1,19 @@
 //! Installations that end before any host is reached.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 
 use artifact::{
-    Cancel, FORMAT, FileEntry, ImageEntry, Manifest, Packing, PlatformEntry, Program, Sha256, Tree,
-    What, needs,
+    Cancel, ConfigEntry, FileEntry, Manifest, Packing, Program, Release, Sha256, Tree, What, needs,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use event::Progress;
 use serde_json::Value;
 
+use super::layout::{documents, image, put};
 use super::{kubexm, told};
 
 /// Nobody listens on port 1.
@@ -94,6 +95,7 @@ impl Site {
 fn complete(tree: &Tree, config: &str) -> Manifest {
     let cluster = cluster::parse("site.yaml", config).unwrap().cluster;
     let (mut files, mut images) = (vec![put(tree, "config.yaml", config.as_bytes())], vec![]);
+    let mut sets = BTreeMap::new();
     for need in needs(&cluster) {
         match need.what {
             What::Component { name, programs } => {
@@ -113,39 +115,43 @@ fn complete(tree: &Tree, config: &str) -> Manifest {
                 });
             }
             What::Images { set } => {
-                images.push(image(format!("registry.k8s.io/{set}:1"), need.wanted_by));
+                let reference = format!("registry.k8s.io/{set}:1");
+                sets.insert(set, vec![reference.clone()]);
+                let (image, blobs) = image(tree, &reference, &need.wanted_by);
+                images.push(image);
+                files.extend(blobs);
             }
-            What::Image { reference } => images.push(image(reference, need.wanted_by)),
+            What::Image { reference } => {
+                let (image, blobs) = image(tree, &reference, &need.wanted_by);
+                images.push(image);
+                files.extend(blobs);
+            }
             What::Package { .. } => {}
         }
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    // What two ask for is there once.
-    files.dedup_by(|a, b| a.path == b.path);
     images.sort_by(|a, b| a.reference.cmp(&b.reference));
-    Manifest {
-        format: FORMAT,
+    // What two ask for is there once.
+    images.dedup_by(|a, b| a.reference == b.reference);
+    files.extend(documents(tree, &images));
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+    let release = Release {
+        images: sets,
+        config: Some("config.yaml".into()),
+        ..Release::of(cluster.spec.kubernetes.version.clone(), &files)
+    };
+    let configs = vec![ConfigEntry {
         cluster: "small".into(),
-        kubexm: env!("CARGO_PKG_VERSION").into(),
+        path: "config.yaml".into(),
+        sha256: Sha256::of(config.as_bytes()),
+    }];
+    Manifest {
         arches: vec![Arch::Amd64],
+        releases: vec![release],
+        configs,
         files,
         images,
-        systems: Vec::new(),
-    }
-}
-
-fn image(reference: String, wanted_by: String) -> ImageEntry {
-    let digest = Sha256::of(reference.as_bytes());
-    let platform = PlatformEntry {
-        arch: Arch::Amd64,
-        digest,
-        size: 1,
-    };
-    ImageEntry {
-        reference,
-        digest,
-        platforms: vec![platform],
-        wanted_by: vec![wanted_by],
+        ..Manifest::new("small", env!("CARGO_PKG_VERSION"))
     }
 }
 
@@ -153,13 +159,6 @@ fn image(reference: String, wanted_by: String) -> ImageEntry {
 fn noise(seed: &str) -> Vec<u8> {
     let block = |n: u32| Sha256::of(&[seed.as_bytes(), &n.to_le_bytes()].concat()).oci();
     (0..64).flat_map(|n| block(n).into_bytes()).collect()
-}
-
-fn put(tree: &Tree, path: &str, content: &[u8]) -> FileEntry {
-    let to = tree.path(path.into());
-    fs::create_dir_all(to.parent().unwrap()).unwrap();
-    fs::write(to, content).unwrap();
-    FileEntry::new(path, content.len() as u64, 0o644, Sha256::of(content))
 }
 
 fn names(events: &[Value]) -> Vec<&str> {

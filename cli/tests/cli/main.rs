@@ -7,6 +7,7 @@ mod delete;
 mod help;
 mod install;
 mod kubeconfig;
+mod layout;
 mod tools;
 
 use std::path::Path;

@@ -1,7 +1,7 @@
 use secrecy::ExposeSecret;
 
 use super::Check;
-use crate::{Arch, KeyPath, RegistryType, Secret};
+use crate::{Arch, KeyPath, Registry, RegistryType, Secret};
 
 /// The first Harbor that is published for arm64 as well.
 const HARBOR_FOR_ALL: (u64, u64) = (2, 16);
@@ -47,6 +47,7 @@ pub(super) fn check(check: &mut Check<'_>) {
             );
         }
     }
+    without_host(check);
     let arm = check
         .cluster
         .registry_host()
@@ -63,6 +64,40 @@ pub(super) fn check(check: &mut Check<'_>) {
                 host.name
             ),
             "take type: registry, or a newer spec.registry.version, or another host".to_owned(),
+        );
+    }
+}
+
+/// A site without a registry imports images on each node, and talks to none.
+fn without_host(check: &mut Check<'_>) {
+    let cluster = check.cluster;
+    let spec = &cluster.spec;
+    if !check.sound(&["spec.hosts", "spec.roleGroups", "spec.registry"])
+        || spec.hosts.is_empty()
+        || !spec.role_groups.registry.is_empty()
+    {
+        return;
+    }
+    let registry = &spec.registry;
+    let path = KeyPath::of("spec.registry");
+    let default = Registry::default();
+    let domain = registry.private_registry != default.private_registry;
+    let namespace = registry.namespace_override != default.namespace_override;
+    let own = [cluster.registry_domain(), &cluster.registry_authority()];
+    let auth = registry
+        .auths
+        .keys()
+        .find(|name| own.contains(&name.as_str()));
+    let inert = [
+        domain.then(|| path.key("privateRegistry")),
+        namespace.then(|| path.key("namespaceOverride")),
+        auth.map(|name| path.key("auths").key(name)),
+    ];
+    for path in inert.into_iter().flatten() {
+        check.warn(
+            path,
+            "no host has the role registry, so nothing is done with this".to_owned(),
+            "name a host under roleGroups.registry, or remove it".to_owned(),
         );
     }
 }

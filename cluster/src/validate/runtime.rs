@@ -1,3 +1,5 @@
+mod containerd;
+
 use super::Check;
 use crate::{Containerd, KeyPath, RuntimeType};
 
@@ -22,6 +24,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         }
         return;
     }
+    containerd::check(check);
     if let (Some(outer), Some(inner)) = (&runtime.version, &runtime.containerd.version)
         && outer != inner
     {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use artifact::{FORMAT, Manifest, Tree};
+use artifact::{Manifest, Tree};
 use host::Host;
 use host::fake::FakeHost;
 use pipeline::{CONTROL_PLANE, DryState, Inventory, Site, check, dry_run};
@@ -14,15 +14,7 @@ const DOWN: &str = "worker1";
 fn site() -> Site {
     let text = include_str!("../../../examples/three-etcd.yaml");
     let cluster = cluster::parse("config.yaml", text).unwrap().cluster;
-    let manifest = Manifest {
-        format: FORMAT,
-        cluster: cluster.name().into(),
-        kubexm: "0.1.0".into(),
-        arches: Vec::new(),
-        files: Vec::new(),
-        images: Vec::new(),
-        systems: Vec::new(),
-    };
+    let manifest = Manifest::new(cluster.name(), "0.1.0");
     Site::new(cluster, manifest, Tree::at("/srv/.kubexm/three-etcd"), None)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{
-    FORMAT, FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Sha256, Tree, What, needs,
+    FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Release, Sha256, Tree, What, needs,
 };
 use cluster::{Arch, Cluster, RegistryType, Role, RuntimeType};
 use engine::Graph;
@@ -16,7 +16,7 @@ fn config(text: &str) -> Cluster {
 /// A bundle that holds everything the config asks for.
 fn complete(cluster: &Cluster) -> Manifest {
     let arches: Vec<Arch> = cluster.arches().into_iter().collect();
-    let (mut files, mut images) = (Vec::new(), Vec::new());
+    let (mut files, mut images, mut sets) = (Vec::new(), Vec::new(), BTreeMap::new());
     for need in needs(cluster) {
         match need.what {
             What::Component { name, programs } => {
@@ -31,11 +31,9 @@ fn complete(cluster: &Cluster) -> Manifest {
                 );
             }
             What::Images { set } => {
-                images.push(image(
-                    format!("registry.k8s.io/{set}:1"),
-                    &need.wanted_by,
-                    &arches,
-                ));
+                let reference = format!("registry.k8s.io/{set}:1");
+                sets.insert(set, vec![reference.clone()]);
+                images.push(image(reference, &need.wanted_by, &arches));
             }
             What::Image { reference } => images.push(image(reference, &need.wanted_by, &arches)),
             What::Package { .. } => {}
@@ -44,14 +42,16 @@ fn complete(cluster: &Cluster) -> Manifest {
     // Several may ask for the same.
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
+    let release = Release {
+        images: sets,
+        ..Release::of(cluster.spec.kubernetes.version.clone(), &files)
+    };
     Manifest {
-        format: FORMAT,
-        cluster: cluster.name().into(),
-        kubexm: "0.1.0".into(),
+        releases: vec![release],
         arches,
         files,
         images,
-        systems: Vec::new(),
+        ..Manifest::new(cluster.name(), "0.1.0")
     }
 }
 
@@ -64,16 +64,16 @@ fn archive(component: &str, version: &str, programs: &[&str], arch: Arch) -> Fil
         sha256: Sha256::of(name.as_bytes()),
     };
     FileEntry {
-        path: format!("{component}/{version}/{arch}/{component}.tar.gz").into(),
-        size: 1 << 20,
-        mode: 0o644,
-        sha256: Sha256::of(component.as_bytes()),
         component: Some(component.into()),
         version: Some(version.into()),
         arch: Some(arch),
-        origin: None,
-        checksum_from: None,
         programs: programs.iter().map(program).collect(),
+        ..FileEntry::new(
+            format!("{component}/{version}/{arch}/{component}.tar.gz"),
+            1 << 20,
+            0o644,
+            Sha256::of(component.as_bytes()),
+        )
     }
 }
 
@@ -85,10 +85,9 @@ fn image(reference: String, wanted_by: &str, arches: &[Arch]) -> ImageEntry {
         size: 1 << 20,
     };
     ImageEntry {
-        digest,
         platforms: arches.iter().map(platform).collect(),
-        reference,
         wanted_by: vec![wanted_by.into()],
+        ..ImageEntry::new(reference, digest)
     }
 }
 
@@ -310,10 +309,11 @@ fn what_the_bundle_lacks_is_told_as_one_list_before_anything_is_touched() {
     assert!(matches!(error, PipelineError::Missing(_)));
     insta::assert_snapshot!(error, @r"
     the config asks for what the bundle does not hold:
-      runc for amd64, wanted by containerRuntime containerd
-      images pause for amd64, wanted by containerRuntime containerd
-      etcd for amd64, wanted by etcd kubexm
-      calico for amd64, wanted by network calico
+      runc v1.2.3 for amd64, wanted by containerRuntime containerd
+      image registry.k8s.io/pause:1 for amd64, wanted by containerRuntime containerd
+      image registry.k8s.io/pause:1 for amd64, wanted by kubernetes kubexm
+      etcd v1.2.3 for amd64, wanted by etcd kubexm
+      calico v1.2.3 for amd64, wanted by network calico
     ");
     insta::assert_snapshot!(error.hint().unwrap(), @"bundle again with the config of this site, or ask for what the bundle holds");
 }

@@ -80,7 +80,7 @@ pub fn prove_etcd(site: &Site, patience: Retry) -> Task {
 #[must_use]
 pub fn prove_cluster(site: &Site, patience: Retry) -> Task {
     let runtime = site.cluster.spec.kubernetes.container_runtime.kind;
-    let version = site.manifest.version_of(&runtime.to_string());
+    let version = site.release.version_of(&runtime.to_string());
     let version = version.map(|version| version.trim_start_matches('v'));
     let steps: Vec<Arc<dyn Step>> = vec![
         Arc::new(ProveNodes {

@@ -166,7 +166,7 @@ fn environment(site: &Site, host: &Host) -> String {
         max_wals: etcd.max_wals,
         metrics: etcd.metrics.name().to_owned(),
         log_level: etcd.log_level.name().to_owned(),
-        corruption_check: corruption_check(site.manifest.version_of("etcd").unwrap_or_default()),
+        corruption_check: corruption_check(site.release.version_of("etcd").unwrap_or_default()),
     })
 }
 

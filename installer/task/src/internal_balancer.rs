@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use artifact::{ImageEntry, Sha256};
-use cluster::Host;
+use artifact::{ImageSet, Sha256};
+use cluster::{Host, InternalLoadBalancer};
 use engine::{Step, Task};
 use step::{Content, ReachAddress, ReachApiserver};
 use templates::{BalancerHome, BalancerPod, BalancerProgram, HaproxyConfig, NginxConfig};
@@ -81,11 +81,14 @@ fn pod(site: &Site, host: &Host, program: BalancerProgram) -> Vec<Arc<dyn Step>>
 impl Site {
     /// The image of what is in front of the masters on the nodes themselves.
     pub(crate) fn endpoint_image(&self) -> Option<&str> {
-        let is_for_it = |image: &&ImageEntry| {
-            let mut wanted_by = image.wanted_by.iter();
-            wanted_by.any(|by| by == "controlPlaneEndpoint.internalLoadbalancer")
+        let endpoint = &self.cluster.spec.control_plane_endpoint;
+        let set = match endpoint.internal_load_balancer {
+            InternalLoadBalancer::None => return None,
+            InternalLoadBalancer::Haproxy => ImageSet::Haproxy,
+            InternalLoadBalancer::Nginx => ImageSet::Nginx,
+            InternalLoadBalancer::KubeVip => ImageSet::KubeVip,
         };
-        let image = self.manifest.images.iter().find(is_for_it)?;
+        let image = self.first_of(set)?;
         Some(&image.reference)
     }
 }

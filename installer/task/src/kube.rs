@@ -164,7 +164,7 @@ pub(crate) fn loopback(host: &Host) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use artifact::{FORMAT, Manifest, Tree};
+    use artifact::{Manifest, Tree};
 
     use super::*;
 
@@ -184,15 +184,7 @@ spec:
 "
         );
         let cluster = cluster::parse("config.yaml", &text).unwrap().cluster;
-        let manifest = Manifest {
-            format: FORMAT,
-            cluster: "c".into(),
-            kubexm: "0.1.0".into(),
-            arches: Vec::new(),
-            files: Vec::new(),
-            images: Vec::new(),
-            systems: Vec::new(),
-        };
+        let manifest = Manifest::new("c", "0.1.0");
         let site = Site::new(cluster, manifest, Tree::at("/srv/.kubexm/c"), None);
         ["m2", "w", "e"].map(|name| {
             let addresses = site.endpoint_on(site.cluster.host(name).unwrap());

@@ -409,7 +409,7 @@ fn programs_space(site: &Site, component: &'static str, arch: Arch) -> Space {
 
 /// The user's own images are pulled from the registry where they are needed; without one, every node holds them all.
 fn comes_to_every_node(site: &Site, image: &ImageEntry) -> bool {
-    site.cluster.registry_host().is_none() || image.wanted_by.iter().any(|by| by != "spec.images")
+    site.cluster.registry_host().is_none() || !site.release.is_users_own(&image.reference)
 }
 
 /// The compressed size of these images, each for these architectures.
@@ -429,7 +429,7 @@ fn images_size(site: &Site, counts: impl Fn(&ImageEntry, Arch) -> bool) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use artifact::{FORMAT, Manifest, Tree};
+    use artifact::{Manifest, Tree};
     use cluster::Spec;
 
     use super::*;
@@ -455,13 +455,8 @@ mod tests {
 
     fn in_cluster(name: &str, cluster: cluster::Cluster) -> Requirements {
         let manifest = Manifest {
-            format: FORMAT,
-            cluster: cluster.name().into(),
-            kubexm: "0.1.0".into(),
             arches: vec![Arch::Amd64],
-            files: Vec::new(),
-            images: Vec::new(),
-            systems: Vec::new(),
+            ..Manifest::new(cluster.name(), "0.1.0")
         };
         let tree = Tree::at("/srv/.kubexm/lab");
         let site = Site::new(cluster, manifest, tree, None);

@@ -13,7 +13,7 @@ pub fn unpack(site: &Site) -> Task {
     let mut steps: Vec<Arc<dyn Step>> = Vec::new();
     for component in site.components() {
         for arch in site.arches() {
-            for file in site.manifest.files_of(component, arch) {
+            for file in site.manifest.files_of(&site.release, component, arch) {
                 let packed: Vec<PackedProgram> = file
                     .programs
                     .iter()
@@ -47,7 +47,7 @@ pub(crate) fn install(site: &Site, component: &str, directory: &str) -> Arc<dyn 
         .map(|arch| {
             let programs = site
                 .manifest
-                .programs_of(component, arch)
+                .programs_of(&site.release, component, arch)
                 .map(|of| LocalProgram {
                     name: of.program.name.clone(),
                     local: site.tree.program(of),
@@ -57,7 +57,7 @@ pub(crate) fn install(site: &Site, component: &str, directory: &str) -> Arc<dyn 
             (arch.uname().to_owned(), programs.collect())
         })
         .collect();
-    let version = site.manifest.version_of(component).unwrap_or_default();
+    let version = site.release.version_of(component).unwrap_or_default();
     Arc::new(InstallPrograms {
         what: format!("{component} {version}").trim_end().to_owned(),
         directory: directory.into(),
@@ -68,7 +68,7 @@ pub(crate) fn install(site: &Site, component: &str, directory: &str) -> Arc<dyn 
 /// How much a component's programs take on a host.
 pub(crate) fn size(site: &Site, component: &str, arch: cluster::Arch) -> u64 {
     site.manifest
-        .programs_of(component, arch)
+        .programs_of(&site.release, component, arch)
         .map(|of| of.program.size)
         .sum()
 }

@@ -68,7 +68,7 @@ pub fn containerd(site: &Site) -> Task {
 
 /// The `config.toml` for the version that the bundle holds, with the config's own settings merged into it.
 fn config(site: &Site) -> String {
-    let version = site.manifest.version_of("containerd").unwrap_or_default();
+    let version = site.release.version_of("containerd").unwrap_or_default();
     let data_dir = site.cluster.spec.registry.containerd_data_dir.to_string();
     let sandbox_image = site
         .pause_image()

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use artifact::{ImageEntry, Manifest, Tree};
+use artifact::{ImageEntry, ImageSet, Manifest, Release, Tree};
 use camino::Utf8PathBuf;
 use cluster::{Arch, Cluster, Host, NetworkPlugin, RegistryType, Role, RuntimeType, Tag};
 use engine::Slot;
@@ -13,6 +13,8 @@ pub const OPERATOR: &str = "(operator)";
 pub struct Site {
     pub cluster: Cluster,
     pub manifest: Manifest,
+    /// What of the manifest is installed.
+    pub release: Release,
     pub tree: Tree,
     /// The registry's user and password, where the config names them.
     pub registry_login: Option<RegistryCredentials>,
@@ -30,10 +32,18 @@ impl Site {
         tree: Tree,
         registry_login: Option<RegistryCredentials>,
     ) -> Self {
+        let kubernetes = &cluster.spec.kubernetes.version;
+        // Where the bundle has another version of Kubernetes, that is told with all else that is missing.
+        let release = manifest
+            .release(kubernetes, cluster.name())
+            .or(manifest.releases.last())
+            .cloned()
+            .unwrap_or_else(|| Release::new(kubernetes.clone()));
         let credentials = Slot::new("the registry's credentials");
         Self {
             cluster,
             manifest,
+            release,
             tree,
             registry_login,
             credentials,
@@ -49,7 +59,7 @@ impl Site {
             let arches = need.arches(&self.cluster, &arches);
             arches
                 .into_iter()
-                .flat_map(|arch| need.missing_from(&self.manifest, arch))
+                .flat_map(|arch| need.missing_from(&self.manifest, &self.release, arch))
                 .collect::<Vec<_>>()
         });
         let other = self
@@ -123,13 +133,13 @@ impl Site {
 
     /// The versions of a component in the bundle; of one that is images alone, their tags.
     fn held_versions(&self, name: &str) -> Vec<&str> {
-        if let Some(version) = self.manifest.version_of(name) {
+        if let Some(version) = self.release.version_of(name) {
             return vec![version];
         }
         let of_component = |image: &&ImageEntry| {
             let (repository, _) = split_tag(&image.reference);
-            let own_wish = image.wanted_by.iter().all(|by| by == "spec.images");
-            !own_wish && repository.split('/').skip(1).any(|part| part == name)
+            !self.release.is_users_own(&image.reference)
+                && repository.split('/').skip(1).any(|part| part == name)
         };
         let images = self.manifest.images.iter().filter(of_component);
         images
@@ -200,12 +210,16 @@ impl Site {
         }
     }
 
-    /// The sandbox image: of the pause images in the bundle the one that is there for the runtime.
+    /// The sandbox image.
     pub(crate) fn pause_image(&self) -> Option<&ImageEntry> {
-        let runtime = self.cluster.spec.kubernetes.container_runtime.kind;
-        let for_runtime = format!("containerRuntime {runtime}");
-        self.images_named("pause")
-            .find(|image| image.wanted_by.contains(&for_runtime))
+        self.first_of(ImageSet::Pause)
+    }
+
+    /// The first image of a set.
+    pub(crate) fn first_of(&self, set: ImageSet) -> Option<&ImageEntry> {
+        let reference = self.release.images_of(set).first()?;
+        let mut images = self.manifest.images.iter();
+        images.find(|image| image.reference == *reference)
     }
 
     /// The one image of the bundle with this name: the last part of its repository.

@@ -1,6 +1,6 @@
 //! A site to test with: a master, a master that is a worker, a worker, each with two families of addresses.
 
-use artifact::{FORMAT, ImageEntry, Manifest, Sha256, Tree};
+use artifact::{ImageEntry, ImageSet, Manifest, Release, Sha256, Tree};
 use cluster::Arch;
 
 use crate::Site;
@@ -25,20 +25,17 @@ pub(crate) fn site(spec: &str) -> Site {
         spec => format!("{CONFIG}  {spec}\n"),
     };
     let cluster = cluster::parse("config.yaml", &text).unwrap().cluster;
-    let pause = ImageEntry {
-        reference: "registry.k8s.io/pause:3.10".into(),
-        digest: Sha256::of(b"pause"),
-        platforms: Vec::new(),
-        wanted_by: vec!["containerRuntime containerd".into()],
+    let pause = ImageEntry::new("registry.k8s.io/pause:3.10", Sha256::of(b"pause"));
+    let kubernetes = cluster.spec.kubernetes.version.clone();
+    let release = Release {
+        images: [(ImageSet::Pause, vec![pause.reference.clone()])].into(),
+        ..Release::new(kubernetes)
     };
     let manifest = Manifest {
-        format: FORMAT,
-        cluster: "demo".into(),
-        kubexm: "0.1.0".into(),
         arches: vec![Arch::Amd64],
-        files: Vec::new(),
         images: vec![pause],
-        systems: Vec::new(),
+        releases: vec![release],
+        ..Manifest::new("demo", "0.1.0")
     };
     Site::new(cluster, manifest, Tree::at("/srv/.kubexm/demo"), None)
 }

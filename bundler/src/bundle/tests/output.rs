@@ -136,14 +136,12 @@ fn layers_that_no_registry_holds_are_not_missed() {
     });
     let digest = put(manifest.to_string().as_bytes());
     let image = artifact::ImageEntry {
-        reference: "example.com/app:1".to_owned(),
-        digest,
         platforms: vec![artifact::PlatformEntry {
             arch: Arch::Amd64,
             digest,
             size: 2,
         }],
-        wanted_by: Vec::new(),
+        ..artifact::ImageEntry::new("example.com/app:1", digest)
     };
     let (found, missing) = crate::bundle::layout::blobs(&tree, &[image]);
     assert_eq!((found.len(), missing), (2, Vec::new()));

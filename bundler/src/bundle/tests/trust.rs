@@ -107,8 +107,9 @@ async fn a_file_that_nobody_vouches_for_is_not_taken_for_upstreams() {
     );
     let site = Site::new(&docker).await;
     let report = site.bundle("work").await.unwrap();
-    let file = open(&report)
-        .files_of("docker", Arch::Amd64)
+    let manifest = open(&report);
+    let file = manifest
+        .files_of(&manifest.releases[0], "docker", Arch::Amd64)
         .next()
         .cloned();
     let file = file.unwrap();

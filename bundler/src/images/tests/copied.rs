@@ -35,6 +35,10 @@ async fn skopeo_reads_what_came_from_a_real_registry() {
         .collect();
     assert_eq!(platforms, ["amd64", "arm64"]);
     assert_ne!(copied[1].entry.digest, copied[1].upstream);
+    // What upstream serves and signs is there too, byte for byte.
+    assert_eq!(copied[1].entry.upstream, copied[1].upstream);
+    let whole = std::fs::read(case.blob(&copied[1].upstream)).unwrap();
+    assert_eq!(Sha256::of(&whole), copied[1].upstream);
 
     let more = case.copy(&[single], &[Arch::Amd64]).await.unwrap();
     let name = format!("oci:{layout}:{single}");
@@ -278,8 +282,8 @@ async fn what_no_image_needs_any_more_is_removed() {
         .join(format!("{}.part", Sha256::of(b"x")));
     std::fs::write(&leftover, "x").unwrap();
     let pruned = prune(&case.layout()).unwrap();
-    // etcd's index, two manifests, two configs, two layers; and the leftover.
-    assert_eq!(pruned.files, 8);
+    // etcd's index and upstream's, two manifests, two configs, two layers; and the leftover.
+    assert_eq!(pruned.files, 9);
     case.assert_sound();
     let fresh = Case::at(&server.url);
     fresh.copy(&[PAUSE], BOTH).await.unwrap();

@@ -103,9 +103,7 @@ impl Layout {
 /// The image as `bundle.json` names it.
 pub fn entry(reference: &str, root: &Part) -> ImageEntry {
     ImageEntry {
-        reference: reference.to_owned(),
-        digest: root.digest,
-        platforms: Vec::new(),
         wanted_by: vec!["a test".to_owned()],
+        ..ImageEntry::new(reference, root.digest)
     }
 }

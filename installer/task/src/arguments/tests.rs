@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use artifact::{FORMAT, Manifest, Tree};
+use artifact::{Manifest, Tree};
 
 use super::*;
 
@@ -49,15 +49,7 @@ spec:
 
 fn site(config: &str) -> Site {
     let cluster = cluster::parse("config.yaml", config).unwrap().cluster;
-    let manifest = Manifest {
-        format: FORMAT,
-        cluster: cluster.name().into(),
-        kubexm: "0.1.0".into(),
-        arches: Vec::new(),
-        files: Vec::new(),
-        images: Vec::new(),
-        systems: Vec::new(),
-    };
+    let manifest = Manifest::new(cluster.name(), "0.1.0");
     let tree = Tree::at("/srv/.kubexm/c");
     Site::new(cluster, manifest, tree, None)
 }
