@@ -5,7 +5,7 @@ CARGO := cargo
 export KUBEXM := $(CURDIR)/target/debug/kubexm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint unit e2e bench bench-scale release lab-deps lab-up lab-down lab-status lab-upstream
+.PHONY: help setup demo test test-long lint unit e2e bench bench-scale release dist build-deps lab-deps lab-up lab-down lab-status lab-upstream
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,8 +13,10 @@ help: ## List the commands
 setup: lab-deps ## Install what building and testing need: Debian packages, cargo-nextest, cargo-deny
 	@tests/setup.sh
 
-demo: setup release ## Bundle, carry, install into a site without a route out, and prove it, on this machine
-	@KUBEXM=$(CURDIR)/target/release/kubexm tests/demo/demo.sh
+# The tools of tests are programs of Rust as well, and cost as much to compile as half of kubexm.
+demo: lab-deps build-deps ## Bundle, carry, install into a site without a route out, and prove it, on this machine
+	$(CARGO) build --profile demo --package kubexm --locked
+	@KUBEXM=$(CURDIR)/target/demo/kubexm tests/demo/demo.sh
 
 test: setup lint unit e2e ## Everything that must pass before a change lands
 
@@ -23,7 +25,7 @@ lint: ## Format, clippy, dependencies, shell scripts
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline check bans licenses sources
-	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/lab/lab tests/lab/apt.sh tests/lab/base.sh
+	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/dist/*.sh tests/lab/lab tests/lab/apt.sh tests/lab/base.sh
 
 unit: ## Unit, property, golden and layer tests; real programs on loopback, no lab
 	$(CARGO) nextest run --workspace --locked
@@ -48,6 +50,12 @@ bench-scale: release ## Tell how plans and runs grow with the hosts: 100, 1,000 
 
 release: ## Build target/release/kubexm
 	$(CARGO) build --release --package kubexm --locked
+
+dist: setup ## Build target/dist/kubexm-linux-{amd64,arm64}, for any Linux with glibc 2.17 or later
+	@tests/dist/dist.sh
+
+build-deps:
+	@tests/setup.sh build
 
 lab-deps:
 	@tests/lab/deps.sh

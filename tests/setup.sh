@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What building and testing need beside the lab's packages. Does nothing where all is there.
+# setup.sh [build]: what building and testing need beside the lab's packages, or only what building needs. Does nothing where
+# all is there.
 set -euo pipefail
 
 command -v cargo >/dev/null || {
@@ -7,10 +8,13 @@ command -v cargo >/dev/null || {
 	exit 1
 }
 
+packages=(build-essential cmake)
 # Programs that tests run on loopback or in a network of their own: sshd, sudo, ssh-keygen, containerd,
 # systemd-analyze, ip, iptables; and those that judge files: the balancers, and rpm's tools.
-packages=(build-essential cmake openssh-server sudo containerd systemd iproute2 iptables haproxy keepalived nginx
-	libnginx-mod-stream chrony zstd tar shellcheck time strace rpm createrepo-c dnf gnupg)
+# And what builds and starts kubexm for older systems and another architecture.
+testing=(openssh-server sudo containerd systemd iproute2 iptables haproxy keepalived nginx libnginx-mod-stream chrony zstd
+	tar shellcheck time strace rpm createrepo-c dnf gnupg python3-venv qemu-user-static)
+[ "${1-}" = build ] || packages+=("${testing[@]}")
 missing=()
 for package in "${packages[@]}"; do
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
@@ -21,6 +25,8 @@ if [ ${#missing[@]} -gt 0 ]; then
 	apt-get -qq update
 	apt-get -qq -o Dpkg::Use-Pty=0 install --yes --no-install-recommends "${missing[@]}" >/dev/null
 fi
+
+[ "${1-}" != build ] || exit 0
 
 # cargo TOOL VERSION: at least some version is good enough.
 tool() {

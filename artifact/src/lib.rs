@@ -43,7 +43,7 @@ pub use packages::{
     host_packages,
 };
 pub use reference::full_reference;
-pub use regular::open_regular;
+pub use regular::{is_pipe, open_regular, open_regular_or_pipe};
 pub use release::{ImageSet, Release};
 pub use replace::replace;
 pub use signature::{

@@ -152,7 +152,6 @@ fn kubernetes(cluster: &Cluster, needs: &mut Vec<Need>) {
                 ImageSet::KubeProxy,
                 ImageSet::Coredns,
                 ImageSet::Pause,
-                ImageSet::Etcd,
             ],
         ),
         KubernetesType::Kubexm => (
@@ -173,6 +172,11 @@ fn kubernetes(cluster: &Cluster, needs: &mut Vec<Need>) {
     }
     for set in sets {
         needs.push(images(by, *set));
+    }
+    if cluster.spec.kubernetes.kind == KubernetesType::Kubeadm
+        && cluster.spec.etcd.kind == EtcdType::Kubeadm
+    {
+        needs.push(images(by, ImageSet::Etcd));
     }
     if cluster.spec.dns.nodelocaldns != NodeLocalDns::default() {
         needs.push(images("dns nodelocaldns", ImageSet::Nodelocaldns));

@@ -12,6 +12,7 @@ mod kubeadm;
 mod lock;
 mod manifest;
 pub mod mirror;
+mod oldest_glibc;
 mod packages;
 mod plan;
 mod resolve;

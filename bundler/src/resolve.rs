@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{ImageSet, Need, What, full_reference};
 use cluster::{Arch, Cluster, EtcdType, Tag, Version};
-use manifests::{Catalogue, Defaults, DefaultsError, Minor, ResolveError, Resolved};
+use manifests::{Catalogue, Defaults, DefaultsError, Minor, ResolveError, Resolved, Systems};
 
 use crate::lock::Lock;
+use crate::oldest_glibc::oldest_glibc;
 
 /// How [`artifact::needs`] names kubeadm.
 const KUBEADM: &str = "kubernetes kubeadm";
@@ -154,6 +155,7 @@ pub fn resolve(
     }
     let defaults = chosen(cluster, catalogue)?;
     let needs = artifact::needs(cluster);
+    let systems = Systems::builtin();
     let mut files = BTreeMap::<String, WantedFile>::new();
     let mut images = BTreeMap::<String, WantedImage>::new();
     let mut named = BTreeSet::new();
@@ -164,10 +166,9 @@ pub fn resolve(
                 let version = defaults.version(name)?;
                 let must = need.arches(cluster, &arches);
                 for arch in &arches {
-                    match catalogue
-                        .component(name)
-                        .and_then(|c| c.resolve(&version, *arch))
-                    {
+                    match catalogue.component(name).and_then(|c| {
+                        c.resolve(&version, *arch, oldest_glibc(cluster, &systems, *arch))
+                    }) {
                         Ok(file) => add(
                             &mut files
                                 .entry(file.path.clone())
@@ -283,12 +284,20 @@ impl Wanted {
         Some(listed)
     }
 
-    /// Takes kubeadm's own word for the images of Kubernetes, in place of the catalogue's.
+    /// Takes kubeadm's own word for the images of Kubernetes, in place of the catalogue's. It names etcd whoever runs that.
     pub fn believe_kubeadm(&mut self, listed: &[String]) {
+        let asked: BTreeSet<&str> = self
+            .images
+            .iter()
+            .map(|image| repository(&image.reference))
+            .collect();
         let theirs: BTreeSet<String> = listed
             .iter()
             .map(|image| full_reference(image))
             .filter(|image| !self.named.contains(repository(image)))
+            .filter(|image| {
+                !repository(image).ends_with("/etcd") || asked.contains(repository(image))
+            })
             .collect();
         let repositories: BTreeSet<&str> = theirs.iter().map(|image| repository(image)).collect();
         let mut images = BTreeMap::<String, WantedImage>::new();

@@ -16,7 +16,7 @@ pub struct Config {
     pub parsed: Parsed,
 }
 
-/// Reads a config, `-` from stdin, and says what its writer should know.
+/// Reads a config, `-` from stdin and any pipe, and says what its writer should know.
 pub fn load(path: &Utf8Path, printer: &Printer) -> Result<Config, Failure> {
     let (name, bytes) = read(path)?;
     understand(name, bytes, printer)
@@ -65,7 +65,14 @@ impl Config {
 
 fn read(path: &Utf8Path) -> Result<(Utf8PathBuf, Vec<u8>), Failure> {
     if path != "-" {
-        return Ok((path.to_owned(), input::read(path)?));
+        let bytes = input::read(path)?;
+        // Nothing can lie beside a pipe of a shell, whose name is a number.
+        let name = if input::is_pipe(path) {
+            Utf8Path::new("pipe")
+        } else {
+            path
+        };
+        return Ok((name.to_owned(), bytes));
     }
     let name = Utf8PathBuf::from("stdin");
     let bytes = input::whole(&name, io::stdin().lock())?;

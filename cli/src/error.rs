@@ -257,9 +257,7 @@ fn unreadable(error: &io::Error) -> Option<String> {
         }
         io::ErrorKind::IsADirectory => "name a file in it",
         io::ErrorKind::PermissionDenied => "whoever runs kubexm must be able to read it",
-        io::ErrorKind::InvalidInput => {
-            "name a regular file; a config can come from a pipe as well: -f -"
-        }
+        io::ErrorKind::InvalidInput => "name a file or a pipe",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -12,10 +12,23 @@ pub const LARGEST: u64 = 16 << 20;
 /// What a zstd frame begins with, and so a bundle.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// What a file holds.
+/// What a file holds, or what comes out of a pipe.
 pub fn read(path: &Utf8Path) -> Result<Vec<u8>, Failure> {
-    let source = artifact::open_regular(path).map_err(|source| failed(path, source))?;
-    whole(path, source)
+    let source = artifact::open_regular_or_pipe(path).map_err(|source| failed(path, source))?;
+    let bytes = whole(path, source)?;
+    if bytes.is_empty() && is_pipe(path) {
+        let nothing = io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "it is a pipe, and nothing came out of it",
+        );
+        return Err(failed(path, nothing));
+    }
+    Ok(bytes)
+}
+
+/// Whether it is a pipe, such as a shell makes for `<(command)`.
+pub fn is_pipe(path: &Utf8Path) -> bool {
+    artifact::is_pipe(path).unwrap_or(false)
 }
 
 /// The same as text.

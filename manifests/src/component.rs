@@ -1,6 +1,7 @@
 use cluster::{Arch, Version};
 use serde::Deserialize;
 
+use crate::Glibc;
 use crate::minor::within;
 use crate::pattern::Pattern;
 
@@ -119,27 +120,28 @@ impl Component<'_> {
         self.name
     }
 
-    /// The architectures that upstream releases it for.
+    /// The architectures that upstream releases this version for.
     #[must_use]
-    pub fn arches(&self) -> &[Arch] {
-        &self.entry.arches
+    pub fn arches(&self, version: &Version) -> &[Arch] {
+        self.release(version).map_or(&[], |release| &release.arches)
     }
 
-    pub fn resolve(&self, version: &Version, arch: Arch) -> Result<Resolved, ResolveError> {
-        if !self.entry.arches.contains(&arch) {
+    /// The file for machines of which the oldest has this glibc; none where it is not known.
+    pub fn resolve(
+        &self,
+        version: &Version,
+        arch: Arch,
+        oldest: Option<Glibc>,
+    ) -> Result<Resolved, ResolveError> {
+        let release = self.release(version).ok_or_else(|| self.too_old(version))?;
+        if !release.arches.contains(&arch) {
             return Err(ResolveError::Arch {
                 component: self.name.to_owned(),
                 version: version.clone(),
                 arch,
-                available: self.entry.arches.clone(),
+                available: release.arches.clone(),
             });
         }
-        let release = self
-            .entry
-            .releases
-            .iter()
-            .find(|release| within(version, &release.versions))
-            .ok_or_else(|| self.too_old(version))?;
         let (with_v, number) = (version.with_v(), version.without_v());
         let expand = |pattern: &Pattern<Placeholder>| {
             pattern.fill(|placeholder| match placeholder {
@@ -150,7 +152,8 @@ impl Component<'_> {
                 Placeholder::Name => self.name,
             })
         };
-        let (file, directory) = (expand(&release.file), expand(&release.from));
+        let file = release.file_for(oldest);
+        let (file, directory) = (expand(file), expand(&release.from));
         let url = format!("{directory}/{file}");
         Ok(Resolved {
             component: self.name.to_owned(),
@@ -181,6 +184,11 @@ impl Component<'_> {
         })
     }
 
+    fn release(&self, version: &Version) -> Option<&Release> {
+        let mut releases = self.entry.releases.iter();
+        releases.find(|release| within(version, &release.versions))
+    }
+
     fn too_old(&self, version: &Version) -> ResolveError {
         let oldest = self
             .entry
@@ -199,8 +207,6 @@ impl Component<'_> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entry {
     tree: Pattern<Placeholder>,
-    #[serde(default = "all")]
-    arches: Vec<Arch>,
     releases: Vec<Release>,
 }
 
@@ -217,10 +223,30 @@ impl Entry {
 struct Release {
     #[serde(default)]
     versions: semver::VersionReq,
+    #[serde(default = "all")]
+    arches: Vec<Arch>,
     file: Pattern<Placeholder>,
+    older: Option<Older>,
     from: Pattern<Placeholder>,
     checksum: ChecksumRule,
     carries: CarriesRule,
+}
+
+/// What systems take whose glibc is older than the one that the file asks for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Older {
+    glibc: Glibc,
+    take: Pattern<Placeholder>,
+}
+
+impl Release {
+    fn file_for(&self, oldest: Option<Glibc>) -> &Pattern<Placeholder> {
+        match (&self.older, oldest) {
+            (Some(older), Some(oldest)) if oldest < older.glibc => &older.take,
+            _ => &self.file,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -4,6 +4,7 @@
 //! patterns, with the defaults of the nearest older Kubernetes release line.
 
 mod component;
+mod glibc;
 mod image;
 mod keys;
 mod kubernetes;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use cluster::Version;
 pub use component::{Carries, Checksum, Component, Member, ResolveError, Resolved};
+pub use glibc::Glibc;
 pub use kubernetes::{Defaults, DefaultsError};
 pub use minor::Minor;
 use serde::Deserialize;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use cluster::{Arch, Os, OsPackage};
 use serde::Deserialize;
 
+use crate::Glibc;
 use crate::keys::key;
 use crate::pattern::Pattern;
 
@@ -24,6 +25,7 @@ pub struct Systems {
 #[serde(deny_unknown_fields)]
 struct Entry {
     family: String,
+    glibc: Glibc,
     #[serde(default)]
     but: Names,
     keys: Vec<String>,
@@ -153,6 +155,12 @@ impl<'a> System<'a> {
         names
             .or_else(|| self.family.get(&package))
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// What its programs are linked against.
+    #[must_use]
+    pub fn glibc(&self) -> Glibc {
+        self.entry.glibc
     }
 
     /// The armored keys that its archives are signed with.

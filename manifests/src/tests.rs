@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use cluster::{Arch, Version};
 
-use crate::{Carries, Catalogue, Checksum, DefaultsError, Minor, ResolveError};
+use crate::{Carries, Catalogue, Checksum, DefaultsError, Minor, ResolveError, Systems};
 
 fn version(text: &str) -> Version {
     text.parse().unwrap()
@@ -21,8 +21,8 @@ fn every_default_resolves_to_a_file_for_every_arch_and_to_its_images() {
         assert_eq!(defaults.nearest, None, "{kubernetes}");
         for component in catalogue.components() {
             let chosen = defaults.version(component.name()).unwrap();
-            for arch in component.arches() {
-                let file = component.resolve(&chosen, *arch).unwrap();
+            for arch in component.arches(&chosen) {
+                let file = component.resolve(&chosen, *arch, None).unwrap();
                 assert_eq!(
                     file.arch.is_none(),
                     matches!(file.carries, Carries::Manifest(_))
@@ -69,8 +69,8 @@ fn addresses() {
     let mut out = String::new();
     for component in catalogue.components() {
         let chosen = defaults.version(component.name()).unwrap();
-        let arch = *component.arches().last().unwrap();
-        let file = component.resolve(&chosen, arch).unwrap();
+        let arch = *component.arches(&chosen).last().unwrap();
+        let file = component.resolve(&chosen, arch, None).unwrap();
         let checksum = match file.checksum {
             Checksum::Beside { url } => format!("beside {url}"),
             Checksum::ListedIn { url } => format!("in {url}"),
@@ -174,7 +174,7 @@ fn a_release_line_newer_than_the_table_takes_the_defaults_of_the_nearest() {
     let file = catalogue
         .component("kubelet")
         .unwrap()
-        .resolve(&defaults.version("kubelet").unwrap(), Arch::Amd64)
+        .resolve(&defaults.version("kubelet").unwrap(), Arch::Amd64, None)
         .unwrap();
     assert_eq!(
         file.url,
@@ -190,10 +190,67 @@ fn a_release_line_newer_than_the_table_takes_the_defaults_of_the_nearest() {
 fn a_pre_release_resolves_like_the_release_it_leads_to() {
     let catalogue = Catalogue::builtin();
     let file = catalogue.component("etcd").unwrap();
-    let file = file.resolve(&version("3.7.0-rc.1"), Arch::Arm64).unwrap();
+    let file = file.resolve(&version("3.7.0-rc.1"), Arch::Arm64, None);
+    let file = file.unwrap();
     assert_eq!(
         file.path,
         "etcd/v3.7.0-rc.1/arm64/etcd-v3.7.0-rc.1-linux-arm64.tar.gz"
+    );
+}
+
+#[test]
+fn systems_with_an_older_glibc_get_the_static_containerd() {
+    let catalogue = Catalogue::builtin();
+    let systems = Systems::builtin();
+    let file = |chosen: &str, os: &str| {
+        let component = catalogue.component("containerd").unwrap();
+        let glibc = systems.system(&os.parse().unwrap()).unwrap().glibc();
+        let file = component.resolve(&version(chosen), Arch::Amd64, Some(glibc));
+        file.unwrap().file_name().to_owned()
+    };
+    for (chosen, os, name) in [
+        (
+            "2.1.9",
+            "rocky-8",
+            "containerd-static-2.1.9-linux-amd64.tar.gz",
+        ),
+        (
+            "2.1.9",
+            "openeuler-22.03",
+            "containerd-static-2.1.9-linux-amd64.tar.gz",
+        ),
+        (
+            "1.7.34",
+            "rocky-9",
+            "containerd-static-1.7.34-linux-amd64.tar.gz",
+        ),
+        ("1.6.36", "rocky-9", "containerd-1.6.36-linux-amd64.tar.gz"),
+        (
+            "2.1.9",
+            "ubuntu-22.04",
+            "containerd-2.1.9-linux-amd64.tar.gz",
+        ),
+        ("2.1.9", "debian-12", "containerd-2.1.9-linux-amd64.tar.gz"),
+    ] {
+        assert_eq!(file(chosen, os), name, "{os}");
+    }
+}
+
+#[test]
+fn harbor_has_an_installer_for_each_architecture_since_2_16() {
+    let catalogue = Catalogue::builtin();
+    let url = |chosen: &str, arch| {
+        let harbor = catalogue.component("harbor").unwrap();
+        harbor.resolve(&version(chosen), arch, None).unwrap().url
+    };
+    let from = "https://github.com/goharbor/harbor/releases/download";
+    assert_eq!(
+        url("2.15.2", Arch::Amd64),
+        format!("{from}/v2.15.2/harbor-offline-installer-v2.15.2.tgz")
+    );
+    assert_eq!(
+        url("2.16.0", Arch::Arm64),
+        format!("{from}/v2.16.0/harbor-offline-installer-v2.16.0-arm64.tgz")
     );
 }
 
@@ -219,7 +276,7 @@ fn what_cannot_be_had_says_why() {
     let resolve = |name: &str, chosen: &str, arch| {
         catalogue
             .component(name)
-            .and_then(|found| found.resolve(&version(chosen), arch))
+            .and_then(|found| found.resolve(&version(chosen), arch, None))
     };
     let said = |error: ResolveError| error.to_string();
     insta::assert_snapshot!(

@@ -140,6 +140,7 @@ async fn pushing(
             authority: url.trim_start_matches("https://").to_owned(),
             namespace: None,
         },
+        data_dir: "/var/lib/registry".into(),
     };
     let layout = Tree::at(tree).images();
     Ok(PushImages::new(

@@ -3,6 +3,7 @@
 //! [`plan`] only shows what a bundle would hold. [`prepare`] works out every detail, and [`Prepared::run`] acts on it.
 
 mod assemble;
+mod before;
 mod guard;
 mod inspected;
 mod layout;

@@ -9,6 +9,7 @@ use event::{Event, Events, RunOutcome};
 use manifests::Carries;
 use tokio_util::sync::CancellationToken;
 
+use super::before::Before;
 use super::guard::Guard;
 use super::output::directory_of;
 use super::prepare::Details;
@@ -120,6 +121,22 @@ impl Prepared {
 
     /// What the tree holds then, and how much of it had to be fetched.
     async fn gather(
+        self: &Arc<Self>,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<(Manifest, usize), BundleError> {
+        let tree = self.tree.clone();
+        let before = on_thread(move || Before::keep(&tree)).await?;
+        let gathered = self.renew(events, cancel).await;
+        match (before, &gathered) {
+            (Some(before), Ok(_)) => before.forget()?,
+            (Some(before), Err(_)) => before.put_back(events),
+            (None, _) => {}
+        }
+        gathered
+    }
+
+    async fn renew(
         self: &Arc<Self>,
         events: &Events,
         cancel: &CancellationToken,

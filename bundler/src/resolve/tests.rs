@@ -260,3 +260,45 @@ fn an_architecture_that_no_host_has_is_noticed() {
         assert_eq!(wanted.arches_of_nobody(&config), nobody, "{spec}");
     }
 }
+
+#[test]
+fn older_systems_get_a_containerd_that_starts_there() {
+    let wanted = resolved(
+        r#"{"system":{"os":["debian-13"]},"hosts":[{"name":"a","address":"10.0.0.1","os":"rocky-8"},
+            {"name":"b","address":"10.0.0.2","arch":"arm64"}]}"#,
+    )
+    .unwrap();
+    let files: Vec<&str> = paths(&wanted)
+        .into_iter()
+        .filter(|path| path.starts_with("container_runtime/containerd/"))
+        .collect();
+    assert_eq!(
+        files,
+        [
+            "container_runtime/containerd/v2.1.9/amd64/containerd-static-2.1.9-linux-amd64.tar.gz",
+            "container_runtime/containerd/v2.1.9/arm64/containerd-2.1.9-linux-arm64.tar.gz",
+        ]
+    );
+}
+
+#[test]
+fn kubeadm_brings_no_etcd_where_it_runs_none() {
+    let listed = [
+        "registry.k8s.io/etcd:3.6.5-0",
+        "registry.k8s.io/pause:3.10.1",
+    ]
+    .map(String::from);
+    let etcd = |kind: &str| {
+        let spec = format!(
+            r#"{{"arch":["amd64"],"etcd":{{"type":"{kind}"}},"kubernetes":{{"type":"kubeadm"}}}}"#
+        );
+        let mut wanted = resolved(&spec).unwrap();
+        wanted.believe_kubeadm(&listed);
+        let mut images = wanted.images.iter();
+        images.any(|image| image.reference.contains("/etcd:"))
+    };
+    assert_eq!(
+        ["kubeadm", "kubexm", "external"].map(etcd),
+        [true, false, false]
+    );
+}

@@ -202,29 +202,28 @@ fn signer(key: &Utf8Path) -> Result<Signer, Failure> {
     })
 }
 
-/// This very program, and those for other machines that lie beside it as `kubexm-<arch>`.
 fn travelling() -> Vec<Kubexm> {
-    let Some(own) = env::current_exe()
-        .ok()
-        .and_then(|path| Utf8PathBuf::try_from(path).ok())
-    else {
-        return Vec::new();
-    };
+    let own = env::current_exe().ok();
     let here = env::consts::ARCH.parse::<Arch>().ok();
-    let others = Arch::ALL
-        .into_iter()
-        .filter(|arch| Some(*arch) != here)
-        .filter_map(|arch| {
-            let path = own.with_file_name(format!("kubexm-{arch}"));
-            path.is_file().then_some(Kubexm { arch, path })
-        });
-    here.map(|arch| Kubexm {
+    own.and_then(|path| Utf8PathBuf::try_from(path).ok())
+        .map_or_else(Vec::new, |own| programs_beside(&own, here))
+}
+
+/// This very program, which is the first, and those for other machines that lie beside it: `kubexm-linux-<arch>` as
+/// `make dist` calls them, or `kubexm-<arch>` as `bundle` puts them beside a bundle.
+fn programs_beside(own: &Utf8Path, here: Option<Arch>) -> Vec<Kubexm> {
+    let beside = |arch: Arch| {
+        let names = [format!("kubexm-linux-{arch}"), format!("kubexm-{arch}")];
+        let mut paths = names.iter().map(|name| own.with_file_name(name));
+        let path = paths.find(|path| path.is_file())?;
+        Some(Kubexm { arch, path })
+    };
+    let this = here.map(|arch| Kubexm {
         arch,
-        path: own.clone(),
-    })
-    .into_iter()
-    .chain(others)
-    .collect()
+        path: own.to_owned(),
+    });
+    let others = Arch::ALL.into_iter().filter(|arch| Some(*arch) != here);
+    this.into_iter().chain(others.filter_map(beside)).collect()
 }
 
 fn show(plan: &Plan, printer: &Printer) -> Result<(), Failure> {
@@ -311,4 +310,30 @@ fn tell(made: &Made, printer: &Printer) -> Result<(), Failure> {
         printer.result(format_args!("{program}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_for_other_machines_travel_by_either_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let own = dir.join("kubexm-linux-amd64");
+        let found = || {
+            let programs = programs_beside(&own, Some(Arch::Amd64)).into_iter();
+            let line =
+                |kubexm: Kubexm| format!("{} {}", kubexm.arch, kubexm.path.file_name().unwrap());
+            programs.map(line).collect::<Vec<_>>()
+        };
+        assert_eq!(found(), ["amd64 kubexm-linux-amd64"]);
+        std::fs::write(dir.join("kubexm-arm64"), "").unwrap();
+        assert_eq!(found(), ["amd64 kubexm-linux-amd64", "arm64 kubexm-arm64"]);
+        std::fs::write(dir.join("kubexm-linux-arm64"), "").unwrap();
+        assert_eq!(
+            found(),
+            ["amd64 kubexm-linux-amd64", "arm64 kubexm-linux-arm64"]
+        );
+    }
 }

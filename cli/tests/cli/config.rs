@@ -205,6 +205,38 @@ fn an_input_without_an_end_is_refused() {
 }
 
 #[test]
+fn a_config_comes_from_a_pipe_and_an_empty_one_is_told() {
+    let dir = with(CONFIG);
+    let program = kubexm(dir.path(), &[]).get_program().to_owned();
+    let said = |script: &str| {
+        let mut command = assert_cmd::Command::new("bash");
+        command
+            .current_dir(dir.path())
+            .args(["-c", script])
+            .arg(&program);
+        transcript(&mut command)
+    };
+    let validated = said("exec \"$0\" config validate -f <(sleep 0.1; cat config.yaml)");
+    assert!(
+        validated.starts_with("exit 0\n") && validated.contains("pipe"),
+        "{validated}"
+    );
+    for script in [
+        "exec \"$0\" config validate -f <(false)",
+        "mkfifo fifo && exec \"$0\" config validate -f fifo",
+    ] {
+        let text = said(script);
+        assert!(
+            text.starts_with("exit 2\n")
+                && text.contains("it is a pipe, and nothing came out of it"),
+            "{script}: {text}"
+        );
+    }
+    let endless = said("ulimit -v 2000000; exec \"$0\" config validate -f <(yes)");
+    assert!(endless.contains("is larger than 16 MiB"), "{endless}");
+}
+
+#[test]
 fn what_cannot_be_read_or_written_is_wrong_usage() {
     let dir = with(CONFIG);
     fs::write(dir.path().join("file"), "").unwrap();

@@ -3,6 +3,9 @@ use secrecy::ExposeSecret;
 use super::Check;
 use crate::{Arch, KeyPath, Registry, RegistryType, Secret};
 
+/// The first Harbor that is published for arm64 as well.
+const HARBOR_FOR_ALL: (u64, u64) = (2, 16);
+
 pub(super) fn check(check: &mut Check<'_>) {
     let registry = &check.cluster.spec.registry;
     for (name, auth) in &registry.auths {
@@ -49,14 +52,18 @@ pub(super) fn check(check: &mut Check<'_>) {
         .cluster
         .registry_host()
         .filter(|host| host.arch == Arch::Arm64);
-    if let (RegistryType::Harbor, Some(host)) = (registry.kind, arm) {
+    let for_all = registry
+        .version
+        .as_ref()
+        .is_some_and(|version| version.minor() >= HARBOR_FOR_ALL);
+    if let (RegistryType::Harbor, Some(host), false) = (registry.kind, arm, for_all) {
         check.error(
             KeyPath::of("spec.registry.type"),
             format!(
-                "Harbor is published for amd64 alone, and '{}' is arm64",
+                "Harbor is published for amd64 alone before 2.16, and '{}' is arm64",
                 host.name
             ),
-            "take type: registry, or another host".to_owned(),
+            "take type: registry, or a newer spec.registry.version, or another host".to_owned(),
         );
     }
 }

@@ -86,10 +86,14 @@ pub fn network(site: &Site) -> Stage {
     Stage::new("network", vec![task::network_plugin(site)])
 }
 
-/// The pods' network on each node. Behind the workers: what it is on one node depends on which others there are.
+/// The pods' network on each node. Behind the workers: what it is on one node depends on which others there are. Then the
+/// system's pods run what the bundle has.
 #[must_use]
 pub fn node_network(site: &Site) -> Stage {
-    Stage::new("node network", vec![task::node_network(site)])
+    Stage::new(
+        "node network",
+        vec![task::node_network(site), task::roll_pods(site)],
+    )
 }
 
 /// The apiservers and those who act through them, one master after the other, and the masters as nodes: by kubeadm or
@@ -174,18 +178,21 @@ impl Occasion {
 #[must_use]
 pub fn proof(site: &Site, occasion: Occasion) -> Stage {
     let patience = occasion.patience();
-    Stage::new(
-        "proof",
-        vec![
-            task::prove_apiservers(site, patience),
-            task::prove_etcd(site, patience),
-            task::prove_cluster(site, patience),
-            task::prove_hosts(site),
-            of(occasion, task::prove_time(site, patience)),
-            of(occasion, task::prove_network(site, patience)),
-        ],
-    )
-    .after(Order::AllHosts)
+    let mut tasks = vec![
+        task::prove_apiservers(site, patience),
+        task::prove_etcd(site, patience),
+        task::prove_cluster(site, patience),
+        task::prove_hosts(site),
+    ];
+    // An install has looked at all of it before and after it pushed.
+    if occasion == Occasion::Check {
+        tasks.push(task::prove_registry(site, patience));
+    }
+    tasks.extend([
+        of(occasion, task::prove_time(site, patience)),
+        of(occasion, task::prove_network(site, patience)),
+    ]);
+    Stage::new("proof", tasks).after(Order::AllHosts)
 }
 
 /// When all else went well: what was applied is noted.

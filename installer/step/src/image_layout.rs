@@ -11,7 +11,7 @@ use oci_spec::image::Descriptor;
 use serde::Deserialize;
 
 /// No manifest is larger; registries refuse what is.
-const MANIFEST_LIMIT: u64 = 4 << 20;
+pub(crate) const MANIFEST_LIMIT: u64 = 4 << 20;
 /// An index of indexes is rare already.
 const DEPTH_LIMIT: usize = 4;
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -35,7 +35,7 @@ pub(crate) struct Manifest {
 }
 
 /// A layer or a config.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Blob {
     pub digest: Sha256,
     pub size: u64,
@@ -116,6 +116,45 @@ struct Document {
     layers: Vec<Descriptor>,
 }
 
+/// What a manifest or an index names.
+pub(crate) struct Named {
+    pub media_type: String,
+    pub manifests: Vec<Sha256>,
+    pub blobs: Vec<Blob>,
+}
+
+/// Reads what a manifest or an index names; or why it is none.
+pub(crate) fn named(bytes: &[u8]) -> Result<Named, String> {
+    let document: Document = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let digest = |descriptor: &Descriptor| {
+        let digest = descriptor.digest().to_string();
+        digest
+            .parse::<Sha256>()
+            .map_err(|_| format!("it names {digest}, no SHA-256"))
+    };
+    let blob = |descriptor: &Descriptor| {
+        Ok::<_, String>(Blob {
+            digest: digest(descriptor)?,
+            size: descriptor.size(),
+        })
+    };
+    let implied = if document.config.is_some() {
+        OCI_MANIFEST
+    } else {
+        OCI_INDEX
+    };
+    let blobs = document.config.iter().chain(&document.layers);
+    Ok(Named {
+        manifests: document
+            .manifests
+            .iter()
+            .map(digest)
+            .collect::<Result<_, _>>()?,
+        blobs: blobs.map(blob).collect::<Result<_, _>>()?,
+        media_type: document.media_type.unwrap_or_else(|| implied.to_owned()),
+    })
+}
+
 struct Reader<'a> {
     layout: &'a Utf8Path,
     reference: &'a str,
@@ -132,31 +171,20 @@ impl Reader<'_> {
         if Sha256::of(&bytes) != digest {
             return Err(damaged("its content has another SHA-256".to_owned()));
         }
-        let document: Document =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let named = named(&bytes).map_err(damaged)?;
         if depth == 0 {
             return Err(damaged("it lies too deep in indexes of indexes".to_owned()));
         }
-        for child in &document.manifests {
-            self.descend(self.digest(child, &path)?, depth - 1, image)?;
+        for child in named.manifests {
+            self.descend(child, depth - 1, image)?;
         }
-        for descriptor in document.config.iter().chain(&document.layers) {
-            let blob = Blob {
-                digest: self.digest(descriptor, &path)?,
-                size: descriptor.size(),
-            };
+        for blob in named.blobs {
             self.insist(blob)?;
             image.blobs.push(blob);
         }
-        let implied = if document.config.is_some() {
-            OCI_MANIFEST
-        } else {
-            OCI_INDEX
-        };
-        let media_type = document.media_type.unwrap_or_else(|| implied.to_owned());
         image.manifests.push(Manifest {
             digest,
-            media_type,
+            media_type: named.media_type,
             bytes,
         });
         Ok(())
@@ -186,13 +214,6 @@ impl Reader<'_> {
                 format!("it has {size} bytes instead of {}", blob.size),
             ))
         }
-    }
-
-    fn digest(&self, descriptor: &Descriptor, path: &Utf8Path) -> Result<Sha256, LayoutError> {
-        let digest = descriptor.digest().to_string();
-        digest
-            .parse()
-            .map_err(|_| self.damaged(path, format!("it names {digest}, no SHA-256")))
     }
 
     fn damaged(&self, path: &Utf8Path, why: String) -> LayoutError {

@@ -34,7 +34,7 @@ pub struct Containerd {
 
 /// Where the kubelet looks for images.
 const NAMESPACE: &str = "k8s.io";
-const PINNED: &str = "io.cri-containerd.pinned=pinned";
+pub(crate) const PINNED: &str = "io.cri-containerd.pinned=pinned";
 /// Unpacking a large image onto a slow disk.
 const SLOW_DISK: Duration = Duration::from_mins(15);
 
@@ -157,13 +157,13 @@ impl Step for ImportImages {
     }
 }
 
-struct Listed {
-    digest: String,
-    pinned: bool,
+pub(crate) struct Listed {
+    pub digest: String,
+    pub pinned: bool,
 }
 
 /// Reads `ctr images ls`: REF TYPE DIGEST SIZE PLATFORMS LABELS, where the size is two words.
-fn listed(table: &str) -> BTreeMap<String, Listed> {
+pub(crate) fn listed(table: &str) -> BTreeMap<String, Listed> {
     table
         .lines()
         .skip(1)

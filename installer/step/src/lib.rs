@@ -74,9 +74,11 @@ mod remove_containers;
 mod remove_local;
 mod remove_packages;
 mod remove_pod_network;
+mod renew_images;
 mod replace_config;
 mod reset_node;
 mod revoke_tokens;
+mod roll_pods;
 mod run_containerd;
 mod run_etcd;
 mod run_service;
@@ -116,8 +118,8 @@ pub use certificate_authority::CertificateAuthority;
 pub use check::{
     Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, Probes, ProveApiServices, ProveApiserver,
     ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
-    ProveReach, ProveStackedEtcd, ProveSystemPods, ProveTime, ProveWebhooks, RemoveProbePods,
-    SetUpProbePods, api_answers,
+    ProveReach, ProveRegistry, ProveStackedEtcd, ProveSystemPods, ProveTime, ProveWebhooks,
+    RemoveProbePods, SetUpProbePods, api_answers,
 };
 pub use create_user::CreateUser;
 pub use data_directory::DataDirectory;
@@ -178,9 +180,11 @@ pub use remove_containers::RemoveContainers;
 pub use remove_local::RemoveLocal;
 pub use remove_packages::RemovePackages;
 pub use remove_pod_network::{PodNetworkTraces, RemovePodNetwork};
+pub use renew_images::RenewImages;
 pub use replace_config::ReplaceConfig;
 pub use reset_node::ResetNode;
 pub use revoke_tokens::RevokeTokens;
+pub use roll_pods::RollPods;
 pub use run_containerd::RunContainerd;
 pub use run_etcd::{RunEtcd, SpareEtcd};
 pub use run_service::RunService;

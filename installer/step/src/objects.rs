@@ -13,6 +13,14 @@ pub struct Metadata {
     pub labels: BTreeMap<String, String>,
     pub creation_timestamp: Option<jiff::Timestamp>,
     pub deletion_timestamp: Option<jiff::Timestamp>,
+    pub owner_references: Vec<Owner>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Owner {
+    pub kind: String,
+    pub name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

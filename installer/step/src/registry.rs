@@ -5,12 +5,13 @@
 
 mod error;
 mod push;
+mod whole;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use artifact::Sha256;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use camino::{Utf8Path, Utf8PathBuf};
 use futures::TryStreamExt;
 use host::Way;
@@ -19,10 +20,11 @@ use reqwest::{Body, Certificate, Client, Method, RequestBuilder, Response, Statu
 use secrecy::ExposeSecret;
 use tokio_util::io::ReaderStream;
 
-use crate::image_layout::Manifest;
+use crate::image_layout::{Blob, MANIFEST_LIMIT, Manifest};
 use crate::{RegistryCredentials, SiteNames};
 pub(crate) use error::RegistryError;
 pub(crate) use push::Push;
+pub(crate) use whole::{Flaw, look};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
@@ -42,11 +44,20 @@ pub struct SiteRegistry {
     /// The only authority that is trusted.
     pub ca: Utf8PathBuf,
     pub names: SiteNames,
+    /// Where it keeps its data, on its host.
+    pub data_dir: Utf8PathBuf,
 }
 
 impl SiteRegistry {
     pub(crate) fn port(&self) -> Option<u16> {
         Url::parse(&self.url).ok()?.port_or_known_default()
+    }
+
+    /// Where a content lies on its host, as distribution keeps it.
+    pub(crate) fn place_of(&self, content: Sha256) -> Utf8PathBuf {
+        let hex = content.to_string();
+        let blobs = self.data_dir.join("docker/registry/v2/blobs/sha256");
+        blobs.join(&hex[..2]).join(hex)
     }
 }
 
@@ -57,6 +68,25 @@ pub(crate) struct Registry {
     /// For messages: `registry.kubexm.local:5000`.
     name: String,
     credentials: RegistryCredentials,
+}
+
+/// What the registry answers to a question for something that lies there and that it cannot read, such as a file that a
+/// power cut has left empty.
+const UNREADABLE: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
+
+/// What is under a name.
+enum Found {
+    Nothing,
+    Unreadable,
+    Manifest(Bytes),
+}
+
+/// How a blob is there.
+enum Held {
+    Nothing,
+    /// And why that is known.
+    Damaged(String),
+    Whole,
 }
 
 /// What came of asking the registry to take a blob.
@@ -112,35 +142,59 @@ impl Registry {
         })
     }
 
-    /// The digest of the manifest under a tag; none if there is no such manifest.
-    pub async fn digest_of(
-        &self,
-        repository: &str,
-        tag: &str,
-    ) -> Result<Option<String>, RegistryError> {
-        let url = self.url(&format!("{repository}/manifests/{tag}"));
-        let answer = self.ask(Method::HEAD, url, |request| {
+    /// The manifest under a tag or digest, byte for byte.
+    async fn manifest(&self, repository: &str, at: &str) -> Result<Found, RegistryError> {
+        let url = self.url(&format!("{repository}/manifests/{at}"));
+        let answer = self.ask(Method::GET, url, |request| {
             request.header(ACCEPT, MANIFEST_TYPES)
         });
         let answer = answer.await?;
         match answer.status() {
-            StatusCode::OK => Ok(answer
-                .headers()
-                .get("docker-content-digest")
-                .and_then(|digest| digest.to_str().ok())
-                .map(ToOwned::to_owned)),
-            StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(self.refused(format!("{repository}:{tag}"), answer).await),
+            StatusCode::OK => self.body(answer).await.map(Found::Manifest),
+            StatusCode::NOT_FOUND => Ok(Found::Nothing),
+            UNREADABLE => Ok(Found::Unreadable),
+            _ => Err(self.refused(format!("{repository}:{at}"), answer).await),
         }
     }
 
-    async fn has_blob(&self, repository: &str, digest: Sha256) -> Result<bool, RegistryError> {
-        let url = self.url(&format!("{repository}/blobs/{}", digest.oci()));
+    /// What a manifest takes, and one byte more, so that too much is seen.
+    async fn body(&self, mut answer: Response) -> Result<Bytes, RegistryError> {
+        let mut body = BytesMut::new();
+        let more = async |answer: &mut Response| {
+            let chunk = answer.chunk().await;
+            chunk.map_err(|error| self.unanswered(&error))
+        };
+        while let Some(chunk) = more(&mut answer).await? {
+            let room = (MANIFEST_LIMIT + 1).saturating_sub(body.len() as u64);
+            let taken = chunk.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+            body.extend_from_slice(&chunk[..taken]);
+            if taken < chunk.len() {
+                break;
+            }
+        }
+        Ok(body.freeze())
+    }
+
+    /// How a registry holds a blob, by the size that it would send.
+    async fn held(&self, repository: &str, blob: Blob) -> Result<Held, RegistryError> {
+        let url = self.url(&format!("{repository}/blobs/{}", blob.digest.oci()));
         let answer = self.ask(Method::HEAD, url, |request| request).await?;
         match answer.status() {
-            StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(self.refused(blob_of(repository, digest), answer).await),
+            StatusCode::OK => {
+                let length = answer.headers().get(CONTENT_LENGTH);
+                let size = length.and_then(|size| size.to_str().ok()?.parse::<u64>().ok());
+                Ok(match size {
+                    Some(size) if size != blob.size => Held::Damaged(format!(
+                        "{} has {size} bytes instead of {}",
+                        blob.digest.oci(),
+                        blob.size
+                    )),
+                    _ => Held::Whole,
+                })
+            }
+            StatusCode::NOT_FOUND => Ok(Held::Nothing),
+            UNREADABLE => Ok(Held::Damaged(unreadable(blob.digest))),
+            _ => Err(self.refused(blob_of(repository, blob.digest), answer).await),
         }
     }
 
@@ -288,6 +342,10 @@ fn authority(url: &Url) -> String {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     }
+}
+
+fn unreadable(content: Sha256) -> String {
+    format!("the registry cannot read {}", content.oci())
 }
 
 fn blob_of(repository: &str, digest: Sha256) -> String {

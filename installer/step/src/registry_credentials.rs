@@ -137,6 +137,19 @@ impl PrepareRegistryCredentials {
         }))
     }
 
+    /// What is known already, for whoever makes none.
+    pub(crate) async fn found(&self) -> Result<RegistryCredentials, StepError> {
+        let this = self.clone();
+        let path = self.kept();
+        let known = blocking(move || this.known()).await?;
+        known.ok_or_else(|| {
+            StepError::new(format!(
+                "there are no credentials of the registry in {path}"
+            ))
+            .with_hint("check from the work directory that the cluster was installed from")
+        })
+    }
+
     fn make(&self) -> Result<RegistryCredentials, CredentialsError> {
         let password = Alphanumeric.sample_string(&mut rand::rng(), RANDOM_LENGTH);
         let made = RegistryCredentials {

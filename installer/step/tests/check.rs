@@ -316,8 +316,8 @@ async fn images_are_compared_by_name_and_by_digest() {
     warning: not of the bundle, and asked for by your own pods: docker.io/library/nginx:latest
     ");
     insta::assert_snapshot!(ask(&[pod("coredns-abc", "True", &status("bb"))]).await, @r"
-    error: registry.k8s.io/coredns/coredns:v1.13.1 of kube-system/coredns-abc is sha256:bb, and the bundle's is sha256:aa
-    hint: kubectl describe pod tells who asked for it; list it under spec.images and bundle again if it belongs there
+    error: kube-system/coredns-abc on node2 runs registry.k8s.io/coredns/coredns:v1.13.1 as sha256:bb, and the bundle's is sha256:aa
+    hint: an image of that name was bundled anew, and the node has it; start what runs the old one again: kubectl rollout restart, or for a pod of a host's file, there: crictl stopp $(crictl pods --quiet --name POD)
     ");
 }
 

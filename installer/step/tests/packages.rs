@@ -275,6 +275,7 @@ async fn findings(packages: Vec<SystemPackages>, facts: Facts, amiss: &str) -> S
     let step = SurveyHost {
         requirements: requirements(packages),
         survey: survey.clone(),
+        without: None,
     };
     let (_, cx) = on(host);
     step.check(&cx).await.unwrap();

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifact::{ImageEntry, PlatformEntry, Sha256};
+use camino::Utf8Path;
 use common::layout::{Layout, Part, entry};
 use common::site::Site;
 use common::{converge, operator, reason, said, told};
-use engine::{Cx, Slot, Step};
+use engine::{Cx, Slot, State, Step};
 use event::{Event, Events, Sink};
 use secrecy::SecretString;
 use step::{CertificateAuthority, KeyPairFiles, PushImages, RegistryCredentials, SiteRegistry};
@@ -107,10 +108,15 @@ async fn every_image_arrives_with_all_architectures_and_a_second_run_only_asks()
     ]);
     assert!(fs::exists(back.path(images[1].digest)).unwrap());
 
-    let (heads, all) = (site.asked(&["\"HEAD "]), site.asked(&[]));
+    let counts = || ["\"HEAD ", "\"GET ", ""].map(|words| site.asked(&[words]));
+    let before = counts();
     assert_eq!(converge(&push).await.unwrap(), None);
-    assert_eq!(site.asked(&["\"HEAD "]) - heads, images.len());
-    assert_eq!(site.asked(&[]) - all, images.len());
+    let [heads, gets, all] = counts();
+    // Two indexes with two manifests each, and one without; each of the five has a config and two layers, and the two of an
+    // index share one of these.
+    assert_eq!(gets - before[1], 7);
+    assert_eq!(heads - before[0], 5 + 5 + 3);
+    assert_eq!(all - before[2], 7 + 13);
 }
 
 #[tokio::test]
@@ -146,6 +152,74 @@ async fn a_new_image_costs_only_its_own_blobs() {
         "the registry lacks registry.k8s.io/kube-proxy:v1.36.3"
     );
     assert_eq!(site.asked(&["\"PUT ", "/blobs/uploads/"]) - before, 2);
+}
+
+/// What a power cut leaves of a file that was written a moment before.
+fn empty(path: &Utf8Path) {
+    assert!(fs::metadata(path).unwrap().len() > 0, "{path}");
+    fs::write(path, "").unwrap();
+}
+
+#[tokio::test]
+async fn a_blob_that_a_power_cut_left_empty_is_found_and_put_right() {
+    let site = Site::new().await;
+    let layout = layout_of(&site);
+    let images = images(&layout);
+    let push = site.push(layout.dir(), images.clone());
+    converge(&push).await.unwrap();
+    let base = layout.layer(1, 2 * MIB);
+    let whole = fs::metadata(site.content(base.digest)).unwrap().len();
+    empty(&site.content(base.digest));
+
+    let proof = site.proof(images.clone());
+    let told = told(&proof.check(&operator()).await.unwrap_err());
+    let told = told.replace(&base.digest.to_string(), "[layer]");
+    let told = told.replace(&images[2].digest.to_string(), "[tool]");
+    insta::assert_snapshot!(told, @r"
+    registry.k8s.io/kube-apiserver:v1.36.2 is damaged: sha256:[layer] has 0 bytes instead of 2098688
+    registry.k8s.io/kube-proxy:v1.36.2 is damaged: sha256:[layer] has 0 bytes instead of 2098688
+    quay.io_443/team/tool@sha256:[tool] is damaged: sha256:[layer] has 0 bytes instead of 2098688
+    hint: kubexm install pushes again what is missing or damaged
+    ");
+
+    // The registry does not take by name what it has by name: it has to be removed there.
+    let why = converge(&push).await.unwrap().unwrap();
+    insta::assert_snapshot!(why.replace(&base.digest.to_string(), "[layer]"), @"damaged in the registry: registry.k8s.io/kube-apiserver:v1.36.2 and 2 more; sha256:[layer] has 0 bytes instead of 2098688");
+    assert_eq!(
+        fs::metadata(site.content(base.digest)).unwrap().len(),
+        whole
+    );
+    assert_eq!(proof.check(&operator()).await.unwrap(), State::Satisfied);
+    assert_eq!(converge(&push).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn whatever_file_of_the_registry_is_empty_one_run_puts_it_right() {
+    let site = Site::new().await;
+    let layout = layout_of(&site);
+    let base = layout.layer(1, 1000);
+    let single = layout.manifest("amd64", &[&base]);
+    let index = layout.index(&[&single]);
+    let image = entry("quay.io/team/tool:1", &index);
+    let push = site.push(layout.dir(), vec![image]);
+    converge(&push).await.unwrap();
+    let repository = site
+        .dir()
+        .join("registry/docker/registry/v2/repositories/quay.io/team/tool");
+    let link = |of: &str| repository.join(of).join("link");
+    for file in [
+        site.content(index.digest),
+        site.content(single.digest),
+        link(&format!("_layers/sha256/{}", base.digest)),
+        link(&format!("_manifests/revisions/sha256/{}", single.digest)),
+        link(&format!("_manifests/revisions/sha256/{}", index.digest)),
+        link("_manifests/tags/1/current"),
+    ] {
+        empty(&file);
+        assert!(converge(&push).await.unwrap().is_some(), "{file}");
+        assert_eq!(converge(&push).await.unwrap(), None, "{file}");
+    }
+    assert_eq!(manifest(&site, "quay.io/team/tool:1"), index.digest);
 }
 
 /// Wakes somebody once so many bytes have moved, and adds up what moves.

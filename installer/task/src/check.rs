@@ -95,7 +95,7 @@ pub fn prove_cluster(site: &Site, patience: Retry) -> Task {
         Arc::new(ProveWebhooks { patience }),
         Arc::new(ProveSystemPods { patience }),
         Arc::new(ProveImages {
-            known: site.manifest.images.iter().map(known).collect(),
+            known: known_images(site),
             registry: site
                 .cluster
                 .registry_host()
@@ -104,6 +104,11 @@ pub fn prove_cluster(site: &Site, patience: Retry) -> Task {
         }),
     ];
     Task::new("cluster").apart().on(CONTROL_PLANE, steps)
+}
+
+/// The images of the bundle, with every digest by which a runtime may have them.
+pub(crate) fn known_images(site: &Site) -> Vec<KnownImage> {
+    site.manifest.images.iter().map(known).collect()
 }
 
 fn known(image: &ImageEntry) -> KnownImage {

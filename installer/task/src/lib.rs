@@ -63,7 +63,10 @@ pub use packages::packages;
 pub use preflight::survey;
 pub use programs::unpack;
 pub use recognise::recognise;
-pub use registry::{import_images, prove_images, push_images, registry_pki, registry_service};
+pub use registry::{
+    import_images, prove_images, prove_registry, push_images, registry_pki, registry_service,
+    roll_pods,
+};
 pub use renewal::renew_certificates;
 pub use runtime::containerd;
 pub use site::{OPERATOR, Site};

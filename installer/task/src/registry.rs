@@ -1,18 +1,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use engine::{Order, Step, Task};
+use engine::{Order, Retry, Step, Task};
 
 use artifact::ImageEntry;
-use cluster::Arch;
+use cluster::{Arch, Host};
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Containerd, Content, CreateUser,
     DataDirectory, FileAttrs, ImageArchives, ImportImages, KeyPairFiles, NodeImage, Owner,
-    PrepareRegistryCredentials, PullSandboxImage, PushImages, RunService, SiteRegistry, UploadFile,
-    Usage,
+    PrepareRegistryCredentials, ProveRegistry, PullSandboxImage, PushImages, RenewImages, RollPods,
+    RunService, SiteRegistry, UploadFile, Usage,
 };
 use templates::{RegistryConfig, RegistryUnit};
 
+use crate::check::{CONTROL_PLANE, known_images};
 use crate::files::directory;
 use crate::os::rendered;
 use crate::runtime::REGISTRY_HOSTS;
@@ -153,15 +154,7 @@ pub fn push_images(site: &Site) -> Task {
         return task;
     }
     let push = PushImages::new(
-        SiteRegistry {
-            url: format!(
-                "https://{}:{}",
-                url_address(host),
-                site.cluster.registry_port()
-            ),
-            ca: authority(site).certificate(),
-            names: site.registry_names(),
-        },
+        reached(site, host),
         site.credentials.clone(),
         site.tree.images(),
         site.manifest.images.clone(),
@@ -169,6 +162,41 @@ pub fn push_images(site: &Site) -> Task {
     );
     task.after(Order::Host(host.name.clone()))
         .on(&host.name, vec![Arc::new(push)])
+}
+
+/// The registry as the operator's machine reaches it.
+fn reached(site: &Site, host: &Host) -> SiteRegistry {
+    let port = site.cluster.registry_port();
+    SiteRegistry {
+        url: format!("https://{}:{port}", url_address(host)),
+        ca: authority(site).certificate(),
+        names: site.registry_names(),
+        data_dir: site
+            .cluster
+            .spec
+            .registry
+            .registry_data_dir
+            .to_string()
+            .into(),
+    }
+}
+
+/// Every image of the bundle is in the registry still, and whole.
+#[must_use]
+pub fn prove_registry(site: &Site, patience: Retry) -> Task {
+    let task = Task::new("registry").apart();
+    match site.cluster.registry_host() {
+        Some(host) if !site.manifest.images.is_empty() => {
+            let proof = ProveRegistry {
+                site: reached(site, host),
+                credentials: credentials(site),
+                images: site.manifest.images.clone(),
+                patience,
+            };
+            task.on(&host.name, vec![Arc::new(proof)])
+        }
+        _ => task,
+    }
 }
 
 /// Where the site has no registry: every image of the bundle, on every node.
@@ -212,18 +240,45 @@ fn node_images(site: &Site, arch: Arch) -> Vec<NodeImage> {
 }
 
 /// Has every node fetch the sandbox image by the name the world knows it by, as soon as the site's registry holds all
-/// images. Whatever pulls later on a node comes behind it.
+/// images, and whatever it has of earlier builds. Whatever pulls later on a node comes behind it.
 #[must_use]
 pub fn prove_images(site: &Site) -> Task {
     let task = Task::new("pull");
     let Some(pause) = site.pause_image() else {
         return task;
     };
-    task.on_each(&names(site.runtime_hosts()), |_| {
-        vec![Arc::new(PullSandboxImage {
-            reference: pause.reference.clone(),
+    let pushed = site.cluster.registry_host().map(|_| site.pushed.clone());
+    let known = known_images(site);
+    let sandbox = known
+        .iter()
+        .find(|image| image.reference == pause.reference);
+    let sandbox: Option<Arc<dyn Step>> = sandbox.map(|image| -> Arc<dyn Step> {
+        Arc::new(PullSandboxImage {
+            image: image.clone(),
             hosts_dir: REGISTRY_HOSTS.into(),
-            pushed: site.cluster.registry_host().map(|_| site.pushed.clone()),
-        })]
-    })
+            pushed: pushed.clone(),
+        })
+    });
+    // Without a registry there is nobody to pull from: what is imported is compared where that is done.
+    let renew = pushed.map(|pushed| -> Arc<dyn Step> {
+        Arc::new(RenewImages {
+            images: known.clone(),
+            hosts_dir: REGISTRY_HOSTS.into(),
+            pushed,
+        })
+    });
+    let steps: Vec<Arc<dyn Step>> = sandbox.into_iter().chain(renew).collect();
+    task.on_each(&names(site.runtime_hosts()), |_| steps.clone())
+}
+
+/// Has the system's own workloads run the images that the bundle has now. A node that did not get them keeps the others
+/// from nothing.
+#[must_use]
+pub fn roll_pods(site: &Site) -> Task {
+    let task = Task::new("earlier images").after(Order::AllSettled);
+    let images = known_images(site);
+    if images.is_empty() {
+        return task;
+    }
+    task.on(CONTROL_PLANE, vec![Arc::new(RollPods { images })])
 }

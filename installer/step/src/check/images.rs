@@ -26,8 +26,44 @@ pub struct ProveImages {
     pub patience: Retry,
 }
 
+const RESTART: &str = "an image of that name was bundled anew, and the node has it; start what runs the old one again: kubectl rollout restart, or for a pod of a host's file, there: crictl stopp $(crictl pods --quiet --name POD)";
+
 /// Namespaces that an installation fills.
 const SYSTEM: &str = "kube-";
+
+/// An image of a pod that was started from an earlier build of it.
+pub(crate) struct Older {
+    pub image: String,
+    pub digest: String,
+    /// The bundle's.
+    pub instead_of: String,
+}
+
+impl Pod {
+    pub(crate) fn is_of_the_system(&self) -> bool {
+        self.metadata.namespace.starts_with(SYSTEM)
+    }
+}
+
+/// The images of the bundle that a pod runs earlier builds of. One that is on its way out runs nothing for long.
+pub(crate) fn older(pod: &Pod, known: &[KnownImage]) -> Vec<Older> {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return Vec::new();
+    }
+    let older = images(pod).into_iter().filter_map(|(image, digest)| {
+        let (known, digest) = (
+            known.iter().find(|known| known.reference == image)?,
+            digest?,
+        );
+        let instead_of = known.digests.first().map_or("another", String::as_str);
+        (!known.digests.contains(&digest)).then(|| Older {
+            image,
+            digest,
+            instead_of: instead_of.to_owned(),
+        })
+    });
+    older.collect()
+}
 
 #[async_trait]
 impl Step for ProveImages {
@@ -48,37 +84,39 @@ impl Step for ProveImages {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let known: BTreeMap<&str, &KnownImage> = self
+        let known: BTreeSet<&str> = self
             .known
             .iter()
-            .map(|image| (image.reference.as_str(), image))
+            .map(|image| image.reference.as_str())
             .collect();
         let pods: Vec<Pod> = list(cx, &["pods", "--all-namespaces"]).await?;
         let (mut used, mut foreign, mut troubles) =
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut olds = BTreeSet::new();
         for pod in &pods {
-            for (image, resolved) in images(pod) {
-                let Some(known) = known.get(image.as_str()) else {
-                    let own = self.registry.as_ref();
-                    if own.is_some_and(|own| image.starts_with(&format!("{own}/"))) {
-                        used.insert(image);
-                    } else if pod.metadata.namespace.starts_with(SYSTEM) {
-                        troubles.insert(format!("{image} of {} is not in the bundle", pod.title()));
-                    } else {
-                        foreign.insert(image);
-                    }
+            for (image, _) in images(pod) {
+                if known.contains(image.as_str()) {
+                    used.insert(image);
                     continue;
-                };
-                if let Some(digest) = resolved
-                    && !known.digests.contains(&digest)
-                {
-                    troubles.insert(format!(
-                        "{image} of {} is {digest}, and the bundle's is {}",
-                        pod.title(),
-                        known.digests.first().map_or("another", String::as_str)
-                    ));
                 }
-                used.insert(image);
+                let own = self.registry.as_ref();
+                if own.is_some_and(|own| image.starts_with(&format!("{own}/"))) {
+                    used.insert(image);
+                } else if pod.is_of_the_system() {
+                    troubles.insert(format!("{image} of {} is not in the bundle", pod.title()));
+                } else {
+                    foreign.insert(image);
+                }
+            }
+            for old in older(pod, &self.known) {
+                olds.insert(format!(
+                    "{} on {} runs {} as {}, and the bundle's is {}",
+                    pod.title(),
+                    pod.spec.node_name,
+                    old.image,
+                    old.digest,
+                    old.instead_of
+                ));
             }
         }
         all_well(&troubles.into_iter().collect::<Vec<_>>()).map_err(|error| {
@@ -86,6 +124,11 @@ impl Step for ProveImages {
                 "kubectl describe pod tells who asked for it; list it under spec.images and bundle again if it belongs there",
             )
         })?;
+        if !olds.is_empty() {
+            // No patience helps: a pod keeps the image that it was started from.
+            let olds: Vec<String> = olds.into_iter().collect();
+            return Err(StepError::new(olds.join("\n")).with_hint(RESTART));
+        }
         let warning = (!foreign.is_empty()).then(|| {
             let names: Vec<&str> = foreign.iter().map(String::as_str).collect();
             format!(

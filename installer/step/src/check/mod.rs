@@ -16,6 +16,7 @@ mod probe_corefiles;
 mod probe_namespace;
 mod probe_pods;
 mod reach;
+mod registry;
 mod time;
 mod webhooks;
 
@@ -26,10 +27,12 @@ pub use endpoint::ProveEndpoint;
 pub use etcd::{ProveEtcd, ProveStackedEtcd};
 pub use image_source::ProveImageSource;
 pub use images::{KnownImage, ProveImages};
+pub(crate) use images::{Older, older};
 pub use nodes::{LookAtNodes, NodeSeen, ProveNodes};
 pub use pods::ProveSystemPods;
 pub use probe_pods::{ProbePods, Probes, RemoveProbePods, SetUpProbePods};
 pub use reach::{Family, ProveReach};
+pub use registry::ProveRegistry;
 pub use time::ProveTime;
 pub use webhooks::ProveWebhooks;
 
@@ -39,7 +42,10 @@ use serde::de::DeserializeOwned;
 use crate::kubectl::get_json;
 
 /// A list of the cluster's objects, as far as proofs look at them.
-async fn list<T: DeserializeOwned>(cx: &engine::Cx, what: &[&str]) -> Result<Vec<T>, StepError> {
+pub(crate) async fn list<T: DeserializeOwned>(
+    cx: &engine::Cx,
+    what: &[&str],
+) -> Result<Vec<T>, StepError> {
     #[derive(serde::Deserialize)]
     struct List<T> {
         items: Vec<T>,

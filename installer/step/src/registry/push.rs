@@ -9,8 +9,8 @@ use camino::Utf8Path;
 use event::Progress;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Begun, Registry, RegistryError};
-use crate::image_layout::{Image, blob_path};
+use super::{Begun, Held, Registry, RegistryError};
+use crate::image_layout::{Blob, Image, blob_path};
 use crate::image_name::SiteImage;
 
 /// How many blobs travel at once: enough to hide the registry's pauses for hashing and syncing.
@@ -24,8 +24,7 @@ pub(crate) struct Push<'a> {
 
 /// A blob and everywhere it belongs.
 struct Route<'a> {
-    digest: Sha256,
-    size: u64,
+    blob: Blob,
     /// How often the images name it.
     times: u64,
     repositories: Vec<&'a str>,
@@ -69,11 +68,11 @@ impl<'a> Push<'a> {
         let counter = Counter::new(self.progress.clone());
         let mut from = None;
         for repository in &route.repositories {
-            patiently(|| self.blob_into(repository, from, route.digest, &counter)).await?;
+            patiently(|| self.blob_into(repository, from, route.blob, &counter)).await?;
             from = Some(*repository);
         }
-        counter.moved_to(route.size);
-        self.progress.add(route.size * (route.times - 1));
+        counter.moved_to(route.blob.size);
+        self.progress.add(route.blob.size * (route.times - 1));
         Ok(())
     }
 
@@ -81,11 +80,12 @@ impl<'a> Push<'a> {
         &self,
         repository: &str,
         from: Option<&str>,
-        digest: Sha256,
+        blob: Blob,
         counter: &Counter,
     ) -> Result<(), RegistryError> {
+        let Blob { digest, .. } = blob;
         // To mount costs one request as to ask does, and is the answer at the same time.
-        if from.is_none() && self.registry.has_blob(repository, digest).await? {
+        if from.is_none() && matches!(self.registry.held(repository, blob).await?, Held::Whole) {
             return Ok(());
         }
         let Begun::Upload(to) = self.registry.begin(repository, digest, from).await? else {
@@ -104,8 +104,7 @@ fn routes(images: &[(SiteImage, Image)]) -> Vec<Route<'_>> {
     for (name, image) in images {
         for blob in &image.blobs {
             let route = routes.entry(blob.digest).or_insert_with(|| Route {
-                digest: blob.digest,
-                size: blob.size,
+                blob: *blob,
                 times: 0,
                 repositories: Vec::new(),
             });
@@ -116,7 +115,7 @@ fn routes(images: &[(SiteImage, Image)]) -> Vec<Route<'_>> {
         }
     }
     let mut routes: Vec<_> = routes.into_values().collect();
-    routes.sort_by_key(|route| std::cmp::Reverse(route.size));
+    routes.sort_by_key(|route| std::cmp::Reverse(route.blob.size));
     routes
 }
 

@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use artifact::ImageEntry;
+use artifact::{ImageEntry, Sha256};
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::Slot;
+use engine::{Retry, Slot};
 use secrecy::ExposeSecret;
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, KeyPairFiles, PrepareRegistryCredentials,
-    PushImages, RegistryCredentials, SiteRegistry, Usage,
+    ProveRegistry, PushImages, RegistryCredentials, SiteRegistry, Usage,
 };
 use tempfile::TempDir;
 
@@ -69,7 +69,15 @@ impl Site {
                 authority: "hub.corp:5000".into(),
                 namespace: None,
             },
+            data_dir: self.dir().join("registry"),
         }
+    }
+
+    /// Where the registry keeps a content.
+    pub fn content(&self, digest: Sha256) -> Utf8PathBuf {
+        let hex = digest.to_string();
+        let blobs = self.dir().join("registry/docker/registry/v2/blobs/sha256");
+        blobs.join(&hex[..2]).join(hex).join("data")
     }
 
     pub fn push(&self, layout: &Utf8Path, images: Vec<ImageEntry>) -> PushImages {
@@ -80,6 +88,17 @@ impl Site {
             images,
             Slot::new("the images in the registry"),
         )
+    }
+
+    /// The proof that these images are in the registry.
+    pub fn proof(&self, images: Vec<ImageEntry>) -> ProveRegistry {
+        let certs = self.dir().join("certs");
+        ProveRegistry {
+            site: self.registry(),
+            credentials: PrepareRegistryCredentials::new(certs, None, Slot::new("credentials")),
+            images,
+            patience: Retry::NETWORK,
+        }
     }
 
     /// As skopeo wants them.

@@ -1,4 +1,4 @@
-use artifact::{FORMAT, Manifest, Tree};
+use artifact::{Manifest, Tree};
 use cluster::{Arch, KubernetesType, NetworkPlugin, ProxyMode, Spec, TunnelMode};
 use step::CgroupV1;
 
@@ -31,13 +31,8 @@ fn in_cluster(name: &str, cluster: cluster::Cluster) -> Requirements {
 
 fn site_of(cluster: cluster::Cluster) -> Site {
     let manifest = Manifest {
-        format: FORMAT,
-        cluster: cluster.name().into(),
-        kubexm: "0.1.0".into(),
         arches: vec![Arch::Amd64],
-        files: Vec::new(),
-        images: Vec::new(),
-        systems: Vec::new(),
+        ..Manifest::new(cluster.name(), "0.1.0")
     };
     let tree = Tree::at("/srv/.kubexm/lab");
     Site::new(cluster, manifest, tree, None)
