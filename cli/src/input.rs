@@ -17,11 +17,10 @@ pub fn read(path: &Utf8Path) -> Result<Vec<u8>, Failure> {
     let source = artifact::open_regular_or_pipe(path).map_err(|source| failed(path, source))?;
     let bytes = whole(path, source)?;
     if bytes.is_empty() && is_pipe(path) {
-        let nothing = io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "it is a pipe, and nothing came out of it",
-        );
-        return Err(failed(path, nothing));
+        return Err(Failure::Usage {
+            message: format!("cannot read {path}: it is a pipe, and nothing came out of it"),
+            hint: Some("run by itself what is to write into it".to_owned()),
+        });
     }
     Ok(bytes)
 }

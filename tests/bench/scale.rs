@@ -27,17 +27,20 @@ const FORMATS: [&str; 3] = ["tree", "json", "dot"];
 /// How many steps the engine is given on each host.
 const STEPS: usize = 20;
 
-/// A line for each number of hosts.
+/// A line for each number of hosts. Wanted are a plan of 1,000 hosts in a second and 150 MiB whatever its form, five times
+/// that for 5,000, and 20 us for a step.
 pub fn table(kubexm: &Utf8Path, work: &Utf8Path) -> Result<String> {
-    let mut table = String::from("hosts  plan as    time    memory   output  a step of a run\n");
+    let mut table =
+        String::from("hosts  plan as    time     cpu    memory   output  a step of a run\n");
     for hosts in HOSTS {
         let scheduled = scheduled(hosts, work)?;
         for format in FORMATS {
             let (cost, output) = planned(kubexm, work, hosts, format)?;
             writeln!(
                 table,
-                "{hosts:>5}  {format:7} {:>6.2} s {:>5} MiB {:>5} MB  {:>6.1} us",
+                "{hosts:>5}  {format:7} {:>6.2} s {:>5.2} s {:>5} MiB {:>5} MB  {:>6.1} us",
                 cost.wall.as_secs_f64(),
+                cost.cpu.as_secs_f64(),
                 cost.memory >> 20,
                 output / 1_000_000,
                 scheduled.as_secs_f64() * 1e6,

@@ -34,6 +34,8 @@ struct OnHost {
 struct Group {
     /// The first that is behind them.
     end: NodeIndex,
+    /// Those ahead of it that had not what they take by then.
+    left: Vec<NodeIndex>,
     /// How many will go together the next time.
     next: usize,
     at: Instant,
@@ -86,8 +88,10 @@ impl<'g> Ahead<'g> {
         };
         let found = self.checked(index, work, cx, on).await;
         if found.is_err() {
-            // Whoever tries again wants to know anew.
+            // Whoever tries again wants to know anew, and so do those that follow.
             on.answers.forget();
+            let mut group = on.group.lock().await;
+            (group.end, group.next) = (index, 1);
         }
         found
     }
@@ -134,21 +138,34 @@ impl<'g> Ahead<'g> {
         } else if group.at.elapsed() > FRESH {
             on.answers.forget();
         } else if index < group.end {
-            return Vec::new();
+            return self.left_with(index, group);
         }
         let at = on.steps.partition_point(|step| *step < index);
         let end = at.saturating_add(group.next).min(on.steps.len());
         *group = Group {
             end: on.steps.get(end).copied().unwrap_or(NodeIndex::end()),
+            left: on.steps.get(at..end).unwrap_or_default().to_vec(),
             next: group.next.saturating_mul(2),
             at: Instant::now(),
             asked: now,
         };
-        let others = on.steps.get(at + 1..end).unwrap_or_default().iter();
-        others
-            .filter_map(|index| Some(&*self.graph.work_at(*index)?.step))
-            .filter(|step| is_ready(*step))
-            .collect()
+        self.left_with(index, group)
+    }
+
+    /// Of those that are left in the group, all that can be asked now, if this one is among them.
+    fn left_with(&self, index: NodeIndex, group: &mut Group) -> Vec<&'g dyn Step> {
+        if !group.left.contains(&index) {
+            return Vec::new();
+        }
+        let (mut together, mut left) = (Vec::new(), Vec::new());
+        for at in group.left.drain(..).filter(|at| *at > index) {
+            match self.graph.work_at(at).map(|work| &*work.step) {
+                Some(step) if is_ready(step) => together.push(step),
+                _ => left.push(at),
+            }
+        }
+        group.left = left;
+        together
     }
 }
 
@@ -157,6 +174,7 @@ impl Group {
     fn before(first: NodeIndex) -> Self {
         Self {
             end: first,
+            left: Vec::new(),
             next: usize::MAX,
             at: Instant::now(),
             asked: Moment::default(),

@@ -110,6 +110,12 @@ mod tests {
         LocalHost::new("here", Redactor::new([SecretString::from("hunter2")]))
     }
 
+    /// Without the number of the line: a script that goes alone stands behind what every script finds.
+    fn complaint(answer: &Output) -> String {
+        let words = answer.last_words();
+        words.replace(|c: char| c.is_ascii_digit(), "")
+    }
+
     #[tokio::test]
     async fn each_is_answered_as_if_it_were_asked_alone() {
         let questions = [
@@ -133,7 +139,7 @@ mod tests {
             let text = question.text();
             assert_eq!(answer.status, alone.status, "{text}");
             assert!(answer.stdout == alone.stdout, "{text}");
-            assert_eq!(answer.last_words(), alone.last_words(), "{text}");
+            assert_eq!(complaint(answer), complaint(&alone), "{text}");
         }
         assert_eq!(together.len(), questions.len());
         assert_eq!(together[9].last_words(), "[secret]");

@@ -1,6 +1,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ pub struct Recorded<H> {
     host: H,
     dir: Utf8PathBuf,
     log: Arc<Mutex<Log>>,
+    /// What the host is has been written down.
+    has_told: AtomicBool,
 }
 
 /// Begun with its first line.
@@ -40,6 +43,7 @@ impl<H: Host> Recorded<H> {
             host,
             log: Arc::new(Mutex::new(Log::Before(dir.clone()))),
             dir,
+            has_told: AtomicBool::new(false),
         }
     }
 
@@ -201,7 +205,9 @@ impl<H: Host> Host for Recorded<H> {
 
     async fn facts(&self) -> Result<Arc<Facts>, HostError> {
         let facts = self.host.facts().await?;
-        if let Ok(text) = serde_json::to_vec_pretty(&*facts) {
+        if !self.has_told.swap(true, Ordering::Relaxed)
+            && let Ok(text) = serde_json::to_vec_pretty(&*facts)
+        {
             self.keep("facts.json".into(), text.into()).await;
         }
         Ok(facts)

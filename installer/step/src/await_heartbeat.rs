@@ -22,6 +22,9 @@ pub struct AwaitHeartbeat {
 
 /// How long it must be up.
 const STEADY_SECONDS: u64 = 10;
+/// One that has been up for so long was not started by this turn. Whether it is heard is no longer for it to say: on a master
+/// whose apiserver is away it is not, and that is what the turn goes on to mend.
+const SETTLED_SECONDS: u64 = 300;
 /// Heartbeats come every ten seconds, and the state of a node a little later.
 const PATIENCE: Duration = Duration::from_mins(2);
 const ASK_EVERY: Duration = Duration::from_secs(2);
@@ -48,7 +51,9 @@ impl<'a> Said<'a> {
         let service = lines.next()?.trim();
         let up = lines.next()?.trim().parse().ok()?;
         let heartbeat = lines.next().and_then(|line| line.trim().parse().ok());
-        let (ready, since) = lines.next().unwrap_or_default().split_once(' ')?;
+        // Nothing where the cluster cannot be asked.
+        let condition = lines.next().and_then(|line| line.split_once(' '));
+        let (ready, since) = condition.unwrap_or_default();
         Some(Self {
             started: Timestamp::from_second(started).ok()?,
             service,
@@ -65,6 +70,9 @@ impl<'a> Said<'a> {
         }
         if self.up < STEADY_SECONDS {
             return State::needed("its service has only just been started");
+        }
+        if self.up >= SETTLED_SECONDS {
+            return State::Satisfied;
         }
         if self
             .heartbeat
@@ -172,6 +180,15 @@ mod tests {
         assert_eq!(state("active", "", ready), unheard);
         let dead = State::needed("its service is activating");
         assert_eq!(state("activating", AFTER, ready), dead);
+    }
+
+    #[test]
+    fn one_that_was_not_started_anew_has_nothing_to_prove() {
+        let text = |up| format!("{STARTED}\nactive\n{up}\n\n\n");
+        let unheard = |up| Said::read(&text(up)).unwrap().state();
+        let lacking = State::needed("the cluster has not heard of it since it was started");
+        assert_eq!(unheard(SETTLED_SECONDS - 1), lacking);
+        assert_eq!(unheard(SETTLED_SECONDS), State::Satisfied);
     }
 
     #[test]

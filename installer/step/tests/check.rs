@@ -161,7 +161,12 @@ async fn a_pod_in_trouble_is_told_with_its_node_reason_and_last_line() {
             0,
             "plugin/forward: not an IP address or file: \"dns1\"\n",
         );
-    insta::assert_snapshot!(told(host, &ProveSystemPods { patience: ONCE }).await, @r#"
+    let cx = Cx::new(Arc::new(host), event::Progress::unseen());
+    let error = ProveSystemPods { patience: ONCE }
+        .apply(&cx)
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(format!("error: {error}\nhint: {}", error.hint().unwrap()), @r#"
     error: coredns-abc on node2: container coredns waits (CrashLoopBackOff), restarted 7 times: back-off 5m0s restarting failed container
       its last line: plugin/forward: not an IP address or file: "dns1"
     hint: kubectl -n kube-system describe pod NAME; kubectl -n kube-system logs NAME --previous

@@ -27,7 +27,6 @@ fn on(host: FakeHost) -> (Arc<FakeHost>, Cx, Arc<Heard>) {
     (host, cx, heard)
 }
 
-/// Nobody waits for a fake to change its mind.
 const ONCE: Retry = Retry {
     attempts: 1,
     first_delay: Duration::ZERO,
@@ -36,9 +35,20 @@ const ONCE: Retry = Retry {
 async fn proven(status: u32, tracking: &str) -> String {
     let (_, cx, heard) = on(FakeHost::new("node1").on("tracking", status, tracking));
     let step = ProveTime { patience: ONCE };
-    match step.check(&cx).await {
-        Ok(_) => heard.0.lock().unwrap().join("\n"),
-        Err(error) => error.to_string(),
+    match step.check(&cx).await.unwrap() {
+        State::Satisfied => heard.0.lock().unwrap().join("\n"),
+        State::Needed(why) => {
+            // Nobody waits for a fake to change its mind.
+            let error = step.apply(&cx).await.unwrap_err();
+            assert_eq!(error.to_string(), why);
+            assert!(
+                error
+                    .hint()
+                    .unwrap()
+                    .starts_with("on the host: chronyc sources")
+            );
+            why
+        }
     }
 }
 
@@ -91,7 +101,7 @@ async fn a_clock_without_a_source_is_waited_for_in_words_and_asked_for() {
     let step = ProveTime {
         patience: Retry::NETWORK,
     };
-    assert_eq!(step.check(&cx).await.unwrap(), State::Satisfied);
+    step.apply(&cx).await.unwrap();
     let waits = heard.0.lock().unwrap().clone();
     assert_eq!(waits, ["chrony has found no source of time yet"]);
     assert!(host.transcript().contains("chronyc burst"));

@@ -331,7 +331,7 @@ async fn whoever_interrupts_a_wait_does_not_wait() {
     };
     let system = ProveSystemPods { patience: patient };
     let network = calico(&["node1"]).await;
-    let steps: [(&dyn Step, Act); 2] = [(&system, Act::Check), (&network, Act::Apply)];
+    let steps: [(&dyn Step, Act); 2] = [(&system, Act::Apply), (&network, Act::Apply)];
     for (step, act) in steps {
         let host = FakeHost::new("m1").on("get --output json pods", 0, &*pods);
         let stop = CancellationToken::new();

@@ -158,10 +158,10 @@ pub fn prove_network(site: &Site, patience: Retry) -> Task {
     let Some(image) = site.image_named("coredns") else {
         return task;
     };
-    let pods = ProbePods {
+    let pods = Arc::new(ProbePods {
         nodes: names(site.runtime_hosts()),
         image: image.reference.clone(),
-    };
+    });
     let probes = Slot::new("the pods of the check");
     let domain = &site.cluster.spec.kubernetes.cluster_name;
     let family = match site.cluster.spec.network.kube_service_cidr.v4 {

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod etcd;
+mod groups;
 mod kubernetes;
 mod network;
 mod node;
@@ -10,15 +11,17 @@ mod space;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{EtcdType, Host, Role};
+use cluster::{EtcdType, Host};
 use engine::{Order, Slot, Step, Task};
 use step::{Identity, JudgeSurveys, Port, Requirements, SiteName, Survey, SurveyHost};
 
 use self::balancer::{balancer_ports, of_balancer};
 use self::etcd::{of_etcd, of_stacked_etcd};
+use self::groups::Groups;
 use self::node::of_node;
 use self::registry::of_registry;
 use self::space::packages_space;
@@ -45,12 +48,13 @@ pub fn survey(site: &Site) -> Task {
         .map(|host| (host.clone(), Slot::new(&host)))
         .collect();
     let foundation = site.cluster.foundation();
+    let groups = Groups::of(site);
     let mut task = Task::new("survey");
     for (host, (name, survey)) in site.cluster.spec.hosts.iter().zip(&surveys) {
         let step: Arc<dyn Step> = Arc::new(SurveyHost {
             requirements: Requirements {
                 foundation: foundation.clone(),
-                ..requirements(site, host)
+                ..requirements(site, host, &groups)
             },
             without: without(site, host),
             survey: survey.clone(),
@@ -95,7 +99,7 @@ fn unique(cluster: &cluster::Cluster) -> Vec<Identity> {
 }
 
 /// But for the foundation, which is that of all hosts.
-fn requirements(site: &Site, host: &Host) -> Requirements {
+fn requirements(site: &Site, host: &Host, groups: &Groups) -> Requirements {
     let mut wanted = Requirements {
         cluster: site.cluster.name().to_owned(),
         authorities: kept_authorities(site),
@@ -109,28 +113,28 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
         names: site_names(site, host),
         ..Requirements::default()
     };
-    let is = |hosts: &[&Host]| hosts.iter().any(|other| other.name == host.name);
-    if is(&site.etcd_hosts()) {
+    let is = |group: &HashSet<&str>| group.contains(host.name.as_str());
+    if is(&groups.etcd) {
         of_etcd(site, host, &mut wanted);
     }
-    if site.cluster.spec.etcd.kind == EtcdType::Kubeadm && is(&site.masters()) {
+    if site.cluster.spec.etcd.kind == EtcdType::Kubeadm && is(&groups.masters) {
         of_stacked_etcd(site, &mut wanted);
     }
-    if is(&site.runtime_hosts()) {
+    if is(&groups.nodes) {
         of_node(site, host, &mut wanted);
     }
-    if is(&site.balancer_hosts()) {
+    if is(&groups.balancers) {
         wanted.ports.extend(balancer_ports(site));
         of_balancer(site, &mut wanted);
     }
-    if site.internal_balancer_kind().is_some() && is(&site.plain_workers()) {
+    if site.internal_balancer_kind().is_some() && is(&groups.plain_workers) {
         wanted.ports.extend(balancer_ports(site));
     }
-    if is(&site.sharing_hosts()) {
+    if is(&groups.sharing) {
         wanted.programs.extend_from_slice(SHARING_PROGRAMS);
         wanted.shared = site.virtual_sockets();
     }
-    if is(&site.cluster.hosts_in(Role::Master)) {
+    if is(&groups.masters) {
         wanted.ports.push(Port {
             number: site.cluster.spec.control_plane_endpoint.port,
             of: "kube-apiserver",
@@ -139,7 +143,7 @@ fn requirements(site: &Site, host: &Host) -> Requirements {
         wanted.programs.push(DIFF);
         wanted.memory = Some(CONTROL_PLANE_MEMORY);
     }
-    if is(&site.cluster.hosts_in(Role::Registry)) {
+    if is(&groups.registry) {
         of_registry(site, host, &mut wanted);
     }
     let space = packages_space(&wanted.packages);

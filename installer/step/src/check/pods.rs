@@ -1,7 +1,7 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, State, Step, StepError};
+use engine::{Cx, Data, Retry, State, Step, StepError, Trace};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{count, list};
@@ -56,29 +56,29 @@ impl Step for ProveSystemPods {
         "all system pods are Ready".to_owned()
     }
 
+    fn trace(&self) -> Trace {
+        Trace::Passing
+    }
+
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let well = Mutex::new(String::new());
-        let look = |since| {
-            let well = &well;
-            async move {
-                let (seen, text) = look(cx, since).await?;
-                *well.lock().unwrap_or_else(PoisonError::into_inner) = text;
-                Ok(seen)
-            }
-        };
+        let (seen, well) = look(cx, Timestamp::now()).await?;
+        if !seen.is_well() {
+            return Ok(State::Needed(seen.brief()));
+        }
+        cx.progress.seen(well, None);
+        Ok(State::Satisfied)
+    }
+
+    /// Waits for them.
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let look = |since| async move { look(cx, since).await.map(|(seen, _)| seen) };
         let pace = Pace::patient(self.patience.total());
         let (Waited::Late(seen) | Waited::Never(seen)) = wait_for(cx, pace, look).await? else {
-            let well = well.into_inner().unwrap_or_else(PoisonError::into_inner);
-            cx.progress.seen(well, None);
-            return Ok(State::Satisfied);
+            return Ok(());
         };
         Err(StepError::new(seen.full()).with_hint(format!(
             "kubectl -n {NAMESPACE} describe pod NAME; kubectl -n {NAMESPACE} logs NAME --previous"
         )))
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

@@ -237,7 +237,7 @@ async fn service_address(cx: &Cx) -> Result<String, StepError> {
 
 /// Sets the pods up. A node on which they do not start is for its own proof to tell.
 pub struct SetUpProbePods {
-    pub pods: ProbePods,
+    pub pods: Arc<ProbePods>,
     pub probes: Slot<Probes>,
 }
 

@@ -17,7 +17,8 @@ use crate::{NodeObstacles, kubectl};
 /// From a pod on one node, a pod on every node, a service and the cluster's DNS answer.
 pub struct ProveReach {
     pub node: String,
-    pub pods: ProbePods,
+    /// The same for all nodes: it names each of them.
+    pub pods: Arc<ProbePods>,
     /// `kubernetes.default.svc.cluster.local`
     pub known_name: String,
     pub family: Family,

@@ -1,8 +1,8 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, State, Step, StepError};
+use engine::{Cx, Data, Retry, State, Step, StepError, Trace};
 use host::Command;
 
 use crate::shell::ask;
@@ -58,33 +58,38 @@ impl Step for ProveTime {
         "the clock goes by a time source".to_owned()
     }
 
-    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let seen = Mutex::new(String::new());
-        let look = || async {
-            Ok(match self.look(cx).await {
-                Ok(text) => {
-                    *seen.lock().unwrap_or_else(PoisonError::into_inner) = text;
-                    State::Satisfied
-                }
-                Err(error) if error.may_pass() => State::needed(error.to_string()),
-                Err(error) => return Err(error),
-            })
-        };
-        match cx
-            .wait_until(self.patience.total(), ASK_EVERY, look)
-            .await?
-        {
-            State::Needed(lacking) => Err(StepError::new(lacking).with_hint(HINT)),
-            State::Satisfied => {
-                let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-                cx.progress.seen(seen, None);
-                Ok(State::Satisfied)
-            }
-        }
+    fn trace(&self) -> Trace {
+        Trace::Passing
     }
 
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        Ok(match look(cx).await? {
+            Clock::Set(text) => {
+                cx.progress.seen(text, None);
+                State::Satisfied
+            }
+            Clock::Sourceless(why) | Clock::Ill(why) => State::Needed(why),
+        })
+    }
+
+    /// Waits for a source. Where there is none yet, chrony is told to ask now: by itself it does so a minute or more after a
+    /// server did not answer.
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let look = || async {
+            Ok(match look(cx).await? {
+                Clock::Set(_) => State::Satisfied,
+                Clock::Ill(why) => State::Needed(why),
+                Clock::Sourceless(why) => {
+                    ask(cx, Command::new(["chronyc", "burst", "1/2"])).await?;
+                    State::Needed(why)
+                }
+            })
+        };
+        let patience = self.patience.total();
+        match cx.wait_until(patience, ASK_EVERY, look).await? {
+            State::Satisfied => Ok(()),
+            State::Needed(lacking) => Err(StepError::new(lacking).with_hint(HINT)),
+        }
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
@@ -92,32 +97,37 @@ impl Step for ProveTime {
     }
 }
 
-impl ProveTime {
-    /// What the clock goes by. Where it has found nothing yet, chrony is told to ask now: by itself it does so a minute or
-    /// more after a server did not answer.
-    async fn look(&self, cx: &Cx) -> Result<String, StepError> {
-        let output = ask(cx, Command::new(["chronyc", "-c", "tracking"])).await?;
-        let text = output.text();
-        let fails = |what: String| Err(StepError::passing(what));
-        let Some(tracking) = tracking(&text).filter(|_| output.ok()) else {
-            return fails(format!("chrony does not answer: {}", output.last_words()));
-        };
-        if tracking.source.is_empty() || tracking.leap == "Not synchronised" {
-            ask(cx, Command::new(["chronyc", "burst", "1/2"])).await?;
-            return fails("chrony has found no source of time yet".to_owned());
-        }
-        let Tracking {
-            source,
-            stratum,
-            offset,
-            ..
-        } = tracking;
-        if offset.abs() > LIMIT_SECONDS {
-            return fails(format!("the clock is {:.1} s off {source}", offset.abs()));
-        }
-        Ok(format!(
-            "{source}, stratum {stratum}, {:.3} ms off",
-            offset.abs() * 1000.0
-        ))
+/// How a host's clock is.
+enum Clock {
+    /// By this source.
+    Set(String),
+    Sourceless(String),
+    Ill(String),
+}
+
+async fn look(cx: &Cx) -> Result<Clock, StepError> {
+    let output = ask(cx, Command::new(["chronyc", "-c", "tracking"])).await?;
+    let text = output.text();
+    let Some(tracking) = tracking(&text).filter(|_| output.ok()) else {
+        let words = output.last_words();
+        return Ok(Clock::Ill(format!("chrony does not answer: {words}")));
+    };
+    if tracking.source.is_empty() || tracking.leap == "Not synchronised" {
+        let why = "chrony has found no source of time yet";
+        return Ok(Clock::Sourceless(why.to_owned()));
     }
+    let Tracking {
+        source,
+        stratum,
+        offset,
+        ..
+    } = tracking;
+    if offset.abs() > LIMIT_SECONDS {
+        let off = offset.abs();
+        return Ok(Clock::Ill(format!("the clock is {off:.1} s off {source}")));
+    }
+    Ok(Clock::Set(format!(
+        "{source}, stratum {stratum}, {:.3} ms off",
+        offset.abs() * 1000.0
+    )))
 }

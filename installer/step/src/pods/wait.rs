@@ -39,7 +39,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    fn is_well(&self) -> bool {
+    pub fn is_well(&self) -> bool {
         self.lacking.is_empty() && self.troubles.is_empty()
     }
 
@@ -48,7 +48,7 @@ impl Seen {
     }
 
     /// In one line.
-    fn brief(&self) -> String {
+    pub fn brief(&self) -> String {
         let count = self.lacking.len() + self.troubles.len();
         let first = self.troubles.iter().map(Trouble::brief);
         let first = first.chain(self.lacking.iter().cloned()).next();

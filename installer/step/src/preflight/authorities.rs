@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use engine::{Cx, StepError};
+use futures::future::try_join_all;
 
 use super::{Finding, Requirements};
 use crate::local_file;
@@ -21,9 +22,14 @@ pub(super) async fn find_replaced(
     cx: &Cx,
     wanted: &Requirements,
 ) -> Result<Vec<Finding>, StepError> {
+    let reads = wanted
+        .authorities
+        .iter()
+        .map(|kept| cx.host.read(&kept.path));
+    let read = try_join_all(reads).await?;
     let mut findings = Vec::new();
-    for KeptAuthority { local, path } in &wanted.authorities {
-        let Some(theirs) = cx.host.read(path).await? else {
+    for (KeptAuthority { local, path }, theirs) in wanted.authorities.iter().zip(read) {
+        let Some(theirs) = theirs else {
             continue;
         };
         let ours = local_file::read(local)?;

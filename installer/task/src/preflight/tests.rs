@@ -26,7 +26,7 @@ fn of_text(name: &str, text: &str) -> Requirements {
 
 fn in_cluster(name: &str, cluster: cluster::Cluster) -> Requirements {
     let site = site_of(cluster);
-    requirements(&site, site.cluster.host(name).unwrap())
+    requirements(&site, site.cluster.host(name).unwrap(), &Groups::of(&site))
 }
 
 fn site_of(cluster: cluster::Cluster) -> Site {
