@@ -138,10 +138,10 @@ async fn a_webhook_without_a_server_is_named() {
 
 fn probe_pods() -> SetUpProbePods {
     SetUpProbePods {
-        pods: ProbePods {
+        pods: Arc::new(ProbePods {
             nodes: vec!["node1".into(), "node2".into()],
             image: "registry.k8s.io/coredns/coredns:v1.13.1".into(),
-        },
+        }),
         probes: Slot::new("the pods of the check"),
     }
 }
