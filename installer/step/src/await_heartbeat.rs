@@ -184,8 +184,8 @@ mod tests {
 
     #[test]
     fn one_that_was_not_started_anew_has_nothing_to_prove() {
-        let text = |up| format!("{STARTED}\nactive\n{up}\n\n\n");
-        let unheard = |up| Said::read(&text(up)).unwrap().state();
+        let text = |up: u64| format!("{STARTED}\nactive\n{up}\n\n\n");
+        let unheard = |up: u64| Said::read(&text(up)).unwrap().state();
         let lacking = State::needed("the cluster has not heard of it since it was started");
         assert_eq!(unheard(SETTLED_SECONDS - 1), lacking);
         assert_eq!(unheard(SETTLED_SECONDS), State::Satisfied);
