@@ -151,6 +151,14 @@ pub enum KubeadmEtcd {
 #[serde(rename_all = "camelCase")]
 pub struct KubeadmEtcdTls {
     pub ca_file: String,
+    #[serde(flatten)]
+    pub client: Option<KubeadmEtcdClient>,
+}
+
+/// What it shows to etcd, where etcd asks for it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KubeadmEtcdClient {
     pub cert_file: String,
     pub key_file: String,
 }

@@ -33,8 +33,8 @@ pub use dns::{CorednsConfig, CorednsManifest, Corefile, ForwardedZone};
 pub use etcd::{BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
 pub use kube_proxy::{KubeProxy, KubeProxyMode};
 pub use kubeadm::{
-    Kubeadm, KubeadmCluster, KubeadmComponent, KubeadmEndpoint, KubeadmEtcd, KubeadmEtcdTls,
-    KubeadmForm, KubeadmJoin, KubeadmKubelet, KubeadmNode, KubeadmVolume,
+    Kubeadm, KubeadmCluster, KubeadmComponent, KubeadmEndpoint, KubeadmEtcd, KubeadmEtcdClient,
+    KubeadmEtcdTls, KubeadmForm, KubeadmJoin, KubeadmKubelet, KubeadmNode, KubeadmVolume,
 };
 pub use kubeconfig::Kubeconfig;
 pub use kubelet::{KubeletConfig, KubeletDropIn, KubeletUnit, NodeTaint};

@@ -92,8 +92,10 @@ fn external() -> KubeadmEtcd {
         endpoints: vec!["https://172.16.0.2:2379".into()],
         tls: Some(KubeadmEtcdTls {
             ca_file: "/etc/kubernetes/pki/etcd/ca.crt".into(),
-            cert_file: "/etc/kubernetes/pki/apiserver-etcd-client.crt".into(),
-            key_file: "/etc/kubernetes/pki/apiserver-etcd-client.key".into(),
+            client: Some(KubeadmEtcdClient {
+                cert_file: "/etc/kubernetes/pki/apiserver-etcd-client.crt".into(),
+                key_file: "/etc/kubernetes/pki/apiserver-etcd-client.key".into(),
+            }),
         }),
     }
 }

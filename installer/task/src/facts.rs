@@ -435,6 +435,20 @@ pub(crate) const SYSCTLS: &[(&str, Wanted)] = &[
 pub(crate) const SYSCTLS_V6: &[(&str, Wanted)] =
     &[("net.ipv6.conf.all.forwarding", Wanted::Exactly(1))];
 
+/// Names of the interfaces that network plugins and kube-proxy make on a node.
+pub(crate) const POD_INTERFACES: &[&str] = &[
+    "cali*",
+    "tunl*",
+    "vxlan.calico",
+    "vxlan-v6.calico",
+    "flannel*",
+    "cni*",
+    "cilium*",
+    "lxc*",
+    "kube-ipvs0",
+    "nodelocaldns",
+];
+
 /// The first two numbers of a version, with or without its v.
 pub(crate) fn minor(version: &str) -> (u32, u32) {
     let mut numbers = version

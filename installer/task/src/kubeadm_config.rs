@@ -9,7 +9,8 @@ use secrecy::ExposeSecret;
 use step::{Content, Invitation, KeyPairFiles, authority_hash};
 use templates::{
     KubeProxy, Kubeadm, KubeadmCluster, KubeadmComponent, KubeadmEndpoint, KubeadmEtcd,
-    KubeadmEtcdTls, KubeadmForm, KubeadmJoin, KubeadmKubelet, KubeadmNode, KubeadmVolume,
+    KubeadmEtcdClient, KubeadmEtcdTls, KubeadmForm, KubeadmJoin, KubeadmKubelet, KubeadmNode,
+    KubeadmVolume,
 };
 
 use crate::Site;
@@ -191,15 +192,19 @@ fn cert_sans(site: &Site) -> Vec<String> {
 
 fn etcd(site: &Site) -> KubeadmEtcd {
     let etcd = &site.cluster.spec.etcd;
-    let tls = KubeadmEtcdTls {
-        ca_file: format!("{PKI}/etcd/ca.crt"),
+    let client = KubeadmEtcdClient {
         cert_file: format!("{PKI}/apiserver-etcd-client.crt"),
         key_file: format!("{PKI}/apiserver-etcd-client.key"),
+    };
+    let tls = |client| KubeadmEtcdTls {
+        ca_file: format!("{PKI}/etcd/ca.crt"),
+        client,
     };
     match (etcd.kind, &etcd.external) {
         (EtcdType::External, Some(external)) => KubeadmEtcd::External {
             endpoints: external.endpoints.clone(),
-            tls: external.ca_file.is_some().then_some(tls),
+            tls: (external.ca_file.as_ref())
+                .map(|_| tls(external.cert_file.as_ref().map(|_| client))),
         },
         (EtcdType::Kubeadm, _) => KubeadmEtcd::Local {
             data_dir: etcd.data_dir.to_string(),
@@ -212,7 +217,7 @@ fn etcd(site: &Site) -> KubeadmEtcd {
                 .into_iter()
                 .map(|host| format!("https://{}:2379", url_address(host)))
                 .collect(),
-            tls: Some(tls),
+            tls: Some(tls(Some(client))),
         },
     }
 }
@@ -284,5 +289,30 @@ pub(crate) fn join(
     Content::Late {
         takes: vec![invitation.id()],
         render: std::sync::Arc::new(render),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn what_an_external_etcd_does_not_ask_for_is_not_named() {
+        let of = |files: &str| {
+            let site = testing::site(&format!(
+                "etcd: {{type: external, external: {{endpoints: ['https://10.0.0.9:2379']{files}}}}}"
+            ));
+            match etcd(&site) {
+                KubeadmEtcd::External { tls, .. } => tls.map(|tls| tls.client.is_some()),
+                KubeadmEtcd::Local { .. } => panic!("it is external"),
+            }
+        };
+        assert_eq!(of(""), None);
+        assert_eq!(of(", caFile: /a/ca"), Some(false));
+        assert_eq!(
+            of(", caFile: /a/ca, certFile: /a/crt, keyFile: /a/key"),
+            Some(true)
+        );
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use cluster::{Host, ProxyMode};
 use engine::{Step, StepError, Task};
 use step::{
-    ApplySysctls, DisableSwap, EditBlock, KeepSysctls, KernelModule, LoadModules, MarkHost,
-    SetHostname, Sysctl,
+    ApplySysctls, Content, DisableSwap, EditBlock, FileAttrs, KeepSysctls, KernelModule,
+    LoadModules, MarkHost, SetHostname, SpareInterfaces, Sysctl, UploadFile,
 };
 use templates::{HostEntry, HostsBlock, Modules, Template};
 
 use crate::Site;
-use crate::facts::{IPVS_MODULES, MODULES, SYSCTLS, SYSCTLS_V6};
+use crate::facts::{IPVS_MODULES, MODULES, POD_INTERFACES, SYSCTLS, SYSCTLS_V6};
 use crate::files::text;
 use crate::site::names;
 
@@ -112,11 +112,27 @@ fn kernel_steps(site: &Site) -> Vec<Arc<dyn Step>> {
             settings: settings.clone(),
         }),
         Arc::new(ApplySysctls { settings }),
+        Arc::new(SpareInterfaces {
+            file: UploadFile {
+                path: "/etc/NetworkManager/conf.d/99-kubexm.conf".into(),
+                content: Content::Text(spared()),
+                attrs: FileAttrs::root(0o644),
+            },
+        }),
     ];
     if !site.cluster.spec.kubernetes.keeps_swap() {
         steps.push(Arc::new(DisableSwap));
     }
     steps
+}
+
+/// Interfaces that network plugins and kube-proxy look after; what a host's owner spares besides stays spared.
+fn spared() -> String {
+    let names: Vec<String> = POD_INTERFACES
+        .iter()
+        .map(|name| format!("interface-name:{name}"))
+        .collect();
+    format!("[keyfile]\nunmanaged-devices+={}\n", names.join(";"))
 }
 
 impl Site {
