@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use artifact::Tree;
@@ -13,10 +12,9 @@ use host::fake::FakeHost;
 use pipeline::{CONTROL_PLANE, InstallStage, OPERATOR, Site, dry_run, install};
 use tokio_util::sync::CancellationToken;
 
-/// What is asked of each host, and in how many round trips. Steps that ask something in their turn are what is left of them:
-/// the cluster's state, members of etcd, what a step finds out for others.
+/// The lab holds a second run of real hosts to its number; this holds each plan to what its steps let go together.
 #[tokio::test]
-async fn what_is_asked_of_each_host_where_nothing_is_done() {
+async fn questions_of_a_whole_plan_go_together() {
     let cluster = config(include_str!("../../../examples/three-etcd.yaml"));
     let names: Vec<String> = cluster.spec.hosts.iter().map(|h| h.name.clone()).collect();
     let tree = Tree::at("/srv/.kubexm/nowhere");
@@ -41,13 +39,15 @@ async fn what_is_asked_of_each_host_where_nothing_is_done() {
         })
         .collect();
     dry_run(&graph, &inventory, 16, &CancellationToken::new()).await;
-    let mut told = String::new();
     for fake in &fakes[..names.len()] {
         let asked = fake.transcript();
-        let questions = asked.lines().filter(|line| line.starts_with("# "));
-        let (name, questions) = (fake.name(), questions.count());
+        let questions = asked.lines().filter(|line| line.starts_with("# ")).count();
         let trips = fake.round_trips();
-        writeln!(told, "{name}: {questions} questions, {trips} round trips").unwrap();
+        let name = fake.name();
+        // A fake host has nothing of what is looked for, so that a check seldom goes on to a second question.
+        assert!(
+            trips * 3 <= questions * 2,
+            "{name}: {questions} questions in {trips} round trips"
+        );
     }
-    insta::assert_snapshot!(told);
 }

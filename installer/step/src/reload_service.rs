@@ -31,6 +31,10 @@ impl Step for ReloadService {
         self.0.check(cx).await
     }
 
+    async fn at_work(&self, cx: &Cx) -> Result<bool, StepError> {
+        self.0.at_work(cx).await
+    }
+
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         self.0.bring_up(cx, "reload-or-restart").await
     }

@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use cluster::{ExternalLoadBalancer, Host, InternalLoadBalancer, Role};
-use engine::{Order, Slot, Step, StepError, Task};
+use engine::{Batch, Order, Rolling, Slot, Step, StepError, Task, Turn};
 use step::{
     Bringer, Content, ExpectFiles, FileAttrs, FindLink, Link, PrepareVrrp, Program, ReachAddress,
-    ReloadService, ReplaceConfig, RunService, Vrrp,
+    ReloadService, ReplaceConfig, RunService, StaysUp, Vrrp,
 };
 use templates::{BalancerCheck, BalancerHome, HaproxyConfig, KeepalivedConfig, NginxConfig};
 
@@ -54,12 +54,50 @@ pub fn load_balancer(site: &Site) -> Task {
             vrrp: vrrp.clone(),
         })],
     );
+    let mut rolling = Rolling::new(Batch::One);
     for (place, host) in hosts.iter().enumerate() {
-        let mut steps = balancer(site, host);
-        steps.extend(keepalived(site, &hosts, place, &vrrp));
-        task = task.on(&host.name, steps);
+        let balancer = balancer(site, host);
+        let keepalived = keepalived(site, &hosts, place, &vrrp);
+        let parts = || [Some(&balancer), keepalived.as_ref()].into_iter().flatten();
+        let ahead = parts().flat_map(|part| part.ahead.clone()).collect();
+        let files = parts().flat_map(|part| part.files.clone()).collect();
+        task = task.on(&host.name, ahead);
+        // It has an apiserver to lead to.
+        let leads = balancer.stays_up(Some(KEEPALIVED_CHECK));
+        let mut turn = Turn::new(balancer.service).with(files).healthy(vec![leads]);
+        if let Some(part) = keepalived {
+            let stays = part.stays_up(None);
+            turn = turn.then(part.service).healthy(vec![stays]);
+        }
+        rolling = rolling.on(&host.name, turn);
     }
-    task
+    task.roll(rolling)
+}
+
+/// A service of a load balancer.
+struct Part {
+    unit: &'static str,
+    /// What is found out or noted before anything changes.
+    ahead: Vec<Arc<dyn Step>>,
+    files: Vec<Arc<dyn Step>>,
+    service: Arc<dyn Step>,
+}
+
+impl Part {
+    fn new(unit: &'static str, reads: &[&str]) -> Self {
+        let reads = reads.iter().map(|path| (*path).into()).collect();
+        Self {
+            unit,
+            ahead: Vec::new(),
+            files: Vec::new(),
+            service: Arc::new(ReloadService(RunService { unit, reads })),
+        }
+    }
+
+    fn stays_up(&self, answers: Option<&'static str>) -> Arc<dyn Step> {
+        let unit = self.unit;
+        Arc::new(StaysUp { unit, answers })
+    }
 }
 
 /// The virtual addresses answer, seen from each of the hosts that share them.
@@ -118,7 +156,7 @@ pub(crate) fn vrrp_file(site: &Site) -> Utf8PathBuf {
     site.tree.certs("loadbalancer").join("vrrp.json")
 }
 
-fn balancer(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+fn balancer(site: &Site, host: &Host) -> Part {
     match site
         .cluster
         .spec
@@ -145,51 +183,50 @@ fn authority(site: &Site, path: &str) -> Arc<dyn Step> {
     )
 }
 
-fn service(unit: &'static str, reads: &[&str]) -> Arc<dyn Step> {
-    let reads = reads.iter().map(|path| (*path).into()).collect();
-    Arc::new(ReloadService(RunService { unit, reads }))
-}
-
 fn expect(of: &'static str, paths: &[&str]) -> Arc<dyn Step> {
     let paths = paths.iter().map(|path| (*path).into()).collect();
     Arc::new(ExpectFiles { of, paths })
 }
 
-fn haproxy(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+fn haproxy(site: &Site, host: &Host) -> Part {
     let config = HaproxyConfig {
         balancer: site.balancer(BalancerHome::Host, everywhere(host), HAPROXY_CA),
     };
-    vec![
-        authority(site, HAPROXY_CA),
-        Arc::new(ReplaceConfig {
-            path: HAPROXY_CONFIG.into(),
-            content: Content::Text(rendered(&config)),
-            attrs: FileAttrs::root(0o644),
-            judge: &["haproxy", "-c", "-q", "-f"],
-        }),
-        expect("haproxy", HAPROXY_WRITES),
-        service("haproxy.service", &[HAPROXY_CONFIG, HAPROXY_CA]),
-    ]
+    Part {
+        ahead: vec![expect("haproxy", HAPROXY_WRITES)],
+        files: vec![
+            authority(site, HAPROXY_CA),
+            Arc::new(ReplaceConfig {
+                path: HAPROXY_CONFIG.into(),
+                content: Content::Text(rendered(&config)),
+                attrs: FileAttrs::root(0o644),
+                judge: &["haproxy", "-c", "-q", "-f"],
+            }),
+        ],
+        ..Part::new("haproxy.service", &[HAPROXY_CONFIG, HAPROXY_CA])
+    }
 }
 
-fn nginx(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+fn nginx(site: &Site, host: &Host) -> Part {
     let config = NginxConfig {
         balancer: site.balancer(BalancerHome::Host, everywhere(host), NGINX_CA),
         server_name: site.cluster.spec.control_plane_endpoint.domain.clone(),
     };
-    vec![
-        authority(site, NGINX_CA),
-        Arc::new(ReplaceConfig {
-            path: NGINX_CONFIG.into(),
-            content: Content::Text(rendered(&config)),
-            attrs: FileAttrs::root(0o644),
-            judge: &["nginx", "-t", "-q", "-c"],
-        }),
-        service("nginx.service", &[NGINX_CONFIG, NGINX_CA]),
-    ]
+    Part {
+        files: vec![
+            authority(site, NGINX_CA),
+            Arc::new(ReplaceConfig {
+                path: NGINX_CONFIG.into(),
+                content: Content::Text(rendered(&config)),
+                attrs: FileAttrs::root(0o644),
+                judge: &["nginx", "-t", "-q", "-c"],
+            }),
+        ],
+        ..Part::new("nginx.service", &[NGINX_CONFIG, NGINX_CA])
+    }
 }
 
-fn keepalived(site: &Site, hosts: &[&Host], place: usize, vrrp: &Slot<Vrrp>) -> Vec<Arc<dyn Step>> {
+fn keepalived(site: &Site, hosts: &[&Host], place: usize, vrrp: &Slot<Vrrp>) -> Option<Part> {
     let host = hosts[place];
     let addresses = site.virtual_addresses();
     // VRRP goes over the family of the first address; those of the other family move along.
@@ -198,9 +235,7 @@ fn keepalived(site: &Site, hosts: &[&Host], place: usize, vrrp: &Slot<Vrrp>) -> 
         let mut ips = host.internal_ips().into_iter();
         ips.find(|ip| ip.is_ipv4() == over_v4)
     };
-    let Some(source) = of_family(host) else {
-        return Vec::new();
-    };
+    let source = of_family(host)?;
     let (main, further): (Vec<IpAddr>, Vec<IpAddr>) =
         addresses.iter().partition(|ip| ip.is_ipv4() == over_v4);
     let alone = |ips: Vec<IpAddr>| -> Vec<String> {
@@ -236,28 +271,32 @@ fn keepalived(site: &Site, hosts: &[&Host], place: usize, vrrp: &Slot<Vrrp>) -> 
             ..context.clone()
         })
     };
-    vec![
-        Arc::new(FindLink {
-            address: source,
-            link,
-        }),
-        upload(
-            KEEPALIVED_CHECK,
-            Content::Text(rendered(&BalancerCheck {
-                health_port: HEALTH_PORT,
-            })),
-            0o755,
-        ),
-        Arc::new(ReplaceConfig {
-            path: KEEPALIVED_CONFIG.into(),
-            content: Content::Late {
-                takes,
-                render: Arc::new(render),
-            },
-            attrs: FileAttrs::root(0o600),
-            judge: &["keepalived", "-t", "-f"],
-        }),
-        expect("keepalived", KEEPALIVED_WRITES),
-        service("keepalived.service", &[KEEPALIVED_CONFIG, KEEPALIVED_CHECK]),
-    ]
+    Some(Part {
+        ahead: vec![
+            Arc::new(FindLink {
+                address: source,
+                link,
+            }),
+            expect("keepalived", KEEPALIVED_WRITES),
+        ],
+        files: vec![
+            upload(
+                KEEPALIVED_CHECK,
+                Content::Text(rendered(&BalancerCheck {
+                    health_port: HEALTH_PORT,
+                })),
+                0o755,
+            ),
+            Arc::new(ReplaceConfig {
+                path: KEEPALIVED_CONFIG.into(),
+                content: Content::Late {
+                    takes,
+                    render: Arc::new(render),
+                },
+                attrs: FileAttrs::root(0o600),
+                judge: &["keepalived", "-t", "-f"],
+            }),
+        ],
+        ..Part::new("keepalived.service", &[KEEPALIVED_CONFIG, KEEPALIVED_CHECK])
+    })
 }
