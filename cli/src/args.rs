@@ -27,7 +27,7 @@ use clap_complete::Shell;
 pub use access::AccessArgs;
 pub use bundle::{BundleArgs, UpdateArg};
 pub use check::CheckArgs;
-pub use config::{ConfigArgs, ConfigCommand};
+pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
 pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand};
 pub use get::{GetArgs, GetCommand, NodesArgs, TreeArgs};

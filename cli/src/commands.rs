@@ -6,6 +6,7 @@ mod completion;
 mod config;
 mod create;
 mod delete;
+mod explain;
 mod get;
 mod help;
 mod inspect;

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 24] = [
+pub const VERBS: [&[&str]; 25] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -23,6 +23,7 @@ pub const VERBS: [&[&str]; 24] = [
     &["config"],
     &["config", "validate"],
     &["config", "show"],
+    &["config", "explain"],
     &["config", "schema"],
     &["config", "init"],
     &["completion"],
