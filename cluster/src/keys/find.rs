@@ -55,20 +55,23 @@ impl Key {
         }
     }
 
-    /// The paths that were probably meant by one that is not there: as good as each other, and few.
+    /// The paths that were probably meant by one that is not there, whole or by their ends: as good as each other, and few.
     #[must_use]
     pub fn near(&self, written: &str) -> Vec<KeyPath> {
         const MOST: usize = 8;
         let written = plain(written).to_lowercase();
-        let parts = written.split('.').count();
+        let parts: Vec<&str> = written.split('.').collect();
         let mut near: Vec<(usize, KeyPath)> = Vec::new();
         for (path, _) in self.all() {
             let names: Vec<String> = path.keys().map(str::to_lowercase).collect();
-            let end = names[names.len().saturating_sub(parts)..].join(".");
-            let distance = strsim::damerau_levenshtein(&written, &end);
-            if distance <= written.len().max(end.len()) / 3 {
-                near.push((distance, path));
-            }
+            let Some(before) = names.len().checked_sub(parts.len()) else {
+                continue;
+            };
+            let pairs = parts.iter().zip(&names[before..]);
+            let distance = pairs
+                .map(|(part, name)| apart(part, name))
+                .sum::<Option<usize>>();
+            near.extend(distance.map(|distance| (distance, path)));
         }
         near.sort();
         let least = near.first().map(|(distance, _)| *distance);
@@ -92,6 +95,12 @@ impl Key {
             }
         }
     }
+}
+
+/// How far two names are from each other, if one may be meant by the other.
+fn apart(one: &str, other: &str) -> Option<usize> {
+    let distance = strsim::damerau_levenshtein(one, other);
+    (distance <= one.len().max(other.len()) / 3).then_some(distance)
 }
 
 /// The path without what stands in brackets.
@@ -153,7 +162,7 @@ mod tests {
             ["spec.kubernetes.proxyMode"],
             "it is found wherever it is"
         );
-        assert!(near("spec.nonsense.whatever").is_empty());
+        assert!(near("spec.etcd.nonsense").is_empty());
     }
 
     #[test]

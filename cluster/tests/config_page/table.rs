@@ -162,7 +162,7 @@ fn within(sentence: &str) -> String {
     let mut rest = sentence.chars();
     let (first, second) = (rest.next(), rest.clone().next());
     match first {
-        Some(first) if second.is_none_or(char::is_lowercase) => {
+        Some(first) if !second.is_some_and(char::is_uppercase) => {
             format!("{}{}", first.to_lowercase(), rest.as_str())
         }
         _ => sentence.to_owned(),
