@@ -30,7 +30,7 @@ pub use access::AccessArgs;
 pub use adopt::AdoptArgs;
 pub use bundle::{BundleArgs, UpdateArg};
 pub use check::CheckArgs;
-pub use config::{ConfigArgs, ConfigCommand};
+pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
 pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand};
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};

@@ -7,6 +7,7 @@ mod completion;
 mod config;
 mod create;
 mod delete;
+mod explain;
 mod get;
 mod get_hosts;
 mod help;

@@ -18,7 +18,7 @@ pub use lines::Detail;
 pub use paint::Paint;
 pub use printer::{Printer, Talk};
 pub use report::{Report, is_report};
-pub use table::{Column, table};
+pub use table::{Column, paragraph, table};
 pub use wording::{bytes, count, problem};
 
 /// How the program talks.

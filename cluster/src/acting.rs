@@ -2,95 +2,36 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Cluster, KeyPath, KubernetesType, NetworkPlugin, Spec};
+use crate::keys::{Key, keys};
+use crate::{Cluster, KeyPath, KubernetesType, Spec};
 
-/// Keys that act, each with everything below it.
-const ACTING: &[&str] = &[
-    "apiVersion",
-    "kind",
-    "metadata",
-    "spec.hosts.name",
-    "spec.hosts.address",
-    "spec.hosts.internalAddress",
-    "spec.hosts.port",
-    "spec.hosts.user",
-    "spec.hosts.password",
-    "spec.hosts.sudoPassword",
-    "spec.hosts.privateKey",
-    "spec.hosts.privateKeyPath",
-    "spec.hosts.passphrase",
-    "spec.hosts.agent",
-    "spec.hosts.hostKey",
-    "spec.hosts.bastion",
-    "spec.hosts.arch",
-    "spec.hosts.os",
-    "spec.hosts.labels",
-    "spec.hosts.taints",
-    "spec.bastion",
-    "spec.roleGroups.etcd",
-    "spec.roleGroups.master",
-    "spec.roleGroups.worker",
-    "spec.roleGroups.registry",
-    "spec.roleGroups.loadbalancer",
-    "spec.controlPlaneEndpoint",
-    "spec.arch",
-    "spec.images",
-    "spec.tools",
-    "spec.versions",
-    "spec.host",
-    "spec.system",
-    "spec.network",
-    "spec.kubernetes.version",
-    "spec.kubernetes.type",
-    "spec.kubernetes.kubeletArgs",
-    "spec.kubernetes.apiserverCertExtraSans",
-    "spec.kubernetes.clusterName",
-    "spec.kubernetes.maxPods",
-    "spec.kubernetes.nodeCidrMaskSize",
-    "spec.kubernetes.podPidsLimit",
-    "spec.kubernetes.featureGates",
-    "spec.kubernetes.kubeletConfiguration",
-    "spec.kubernetes.autoRenewCerts",
-    "spec.kubernetes.ignorePreflightErrors",
-    "spec.kubernetes.containerRuntime.type",
-    "spec.kubernetes.containerRuntime.version",
-    "spec.kubernetes.containerRuntime.containerd.version",
-    "spec.kubernetes.containerRuntime.containerd.config",
-    "spec.etcd",
-    "spec.registry.type",
-    "spec.registry.version",
-    "spec.registry.port",
-    "spec.registry.privateRegistry",
-    "spec.registry.namespaceOverride",
-    "spec.registry.auths",
-    "spec.registry.containerdDataDir",
-    "spec.registry.registryDataDir",
-    "spec.kubernetes.masqueradeAll",
-    "spec.kubernetes.proxyMode",
-    "spec.kubernetes.kubeProxyConfiguration",
-    "spec.kubernetes.apiServer",
-    "spec.kubernetes.controllerManager",
-    "spec.kubernetes.scheduler",
-    "spec.dns.dnsEtcHosts",
-    "spec.dns.coredns",
-];
+/// What a key does in this version, and everything below it that says nothing else; or a value, where it is one of several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Acts {
+    /// It acts.
+    #[default]
+    Yes,
+    /// It decides what is bundled; nothing is set up from it yet.
+    Bundle,
+    /// It is about what kubeadm does, and does nothing without it.
+    Kubeadm,
+    /// It is checked and kept, and does nothing yet.
+    No,
+}
 
-/// Keys among them of which the default is all that acts.
-const ACTING_BY_DEFAULT: &[&str] = &[
-    "spec.kubernetes.containerRuntime.type",
-    "spec.registry.type",
-];
-
-/// Keys among them that are about what kubeadm does.
-const ACTING_WITH_KUBEADM: &[&str] = &[
-    "spec.kubernetes.autoRenewCerts",
-    "spec.kubernetes.ignorePreflightErrors",
-    "spec.kubernetes.apiServer.extraVolumes",
-    "spec.kubernetes.controllerManager.extraVolumes",
-    "spec.kubernetes.scheduler.extraVolumes",
-];
+impl Acts {
+    fn does(self, cluster: &Cluster) -> bool {
+        match self {
+            Self::Yes => true,
+            Self::Kubeadm => cluster.spec.kubernetes.kind == KubernetesType::Kubeadm,
+            Self::Bundle | Self::No => false,
+        }
+    }
+}
 
 /// What is said of a registry and does nothing where it is the site's own: that one always has TLS, by its own authority.
 const INERT_FOR_OWN_REGISTRY: &[&str] = &["skipTLSVerify", "plainHTTP", "certsPath"];
@@ -98,8 +39,8 @@ const INERT_FOR_OWN_REGISTRY: &[&str] = &["skipTLSVerify", "plainHTTP", "certsPa
 /// The keys among those written that do nothing yet: each once, and the highest that is inert as a whole. A key with its
 /// default changes nothing, so nothing is missing where it does not act.
 pub(crate) fn not_yet(cluster: &Cluster, written: &[KeyPath]) -> Vec<KeyPath> {
-    let acting: Vec<KeyPath> = ACTING.iter().map(|path| KeyPath::of(path)).collect();
-    let inert = inert(cluster);
+    let keys = keys();
+    let inert = of_own_registry(cluster);
     let asked = document(cluster);
     let mut bare = Cluster {
         spec: Spec::default(),
@@ -109,26 +50,35 @@ pub(crate) fn not_yet(cluster: &Cluster, written: &[KeyPath]) -> Vec<KeyPath> {
     bare.spec.kubernetes.version = cluster.spec.kubernetes.version.clone();
     let default = document(&bare);
     let mut out: BTreeSet<KeyPath> = BTreeSet::new();
-    let chosen = written
-        .iter()
-        .filter(|path| path.look_up(&asked) != path.look_up(&default));
-    for path in chosen.map(KeyPath::without_indexes) {
-        let acts = acting
-            .iter()
-            .any(|acting| path.is_within(acting) || acting.is_within(&path));
-        if (!acts || inert.contains(&path)) && !out.iter().any(|above| path.is_within(above)) {
+    for written in written {
+        let value = written.look_up(&asked);
+        if value == written.look_up(&default) {
+            continue;
+        }
+        let path = written.without_indexes();
+        let acts = does(keys.around(&path), value, cluster) && !inert.contains(&path);
+        if !acts && !out.iter().any(|above| path.is_within(above)) {
             out.insert(path);
         }
     }
     out.into_iter().collect()
 }
 
+/// Whether a key acts with this value.
+fn does(key: &Key, value: Option<&Value>, cluster: &Cluster) -> bool {
+    let chosen = value.and_then(Value::as_str);
+    let choice = key
+        .choices
+        .iter()
+        .find(|choice| Some(choice.name.as_str()) == chosen);
+    key.acts.does(cluster) && choice.is_none_or(|choice| choice.acts.does(cluster))
+}
+
 fn document(cluster: &Cluster) -> Value {
     serde_json::to_value(cluster.written_out()).unwrap_or_default()
 }
 
-/// Below keys that act, those that do not.
-fn inert(cluster: &Cluster) -> Vec<KeyPath> {
+fn of_own_registry(cluster: &Cluster) -> Vec<KeyPath> {
     let auths = KeyPath::of("spec.registry.auths");
     let own = [
         cluster.registry_authority(),
@@ -138,54 +88,12 @@ fn inert(cluster: &Cluster) -> Vec<KeyPath> {
         let auth = auths.key(registry);
         INERT_FOR_OWN_REGISTRY.iter().map(move |key| auth.key(key))
     });
-    let of_kubeadm = match cluster.spec.kubernetes.kind {
-        KubernetesType::Kubeadm => &[],
-        KubernetesType::Kubexm => ACTING_WITH_KUBEADM,
-    };
-    let of_plugin: &[&str] = match cluster.spec.network.plugin {
-        NetworkPlugin::Cilium => &["spec.network.plugin"],
-        _ => &[],
-    };
-    let by_value = ACTING_BY_DEFAULT.iter().chain(of_kubeadm).chain(of_plugin);
-    let by_value = by_value.map(|path| KeyPath::of(path));
-    by_value.chain(of_own).collect()
+    of_own.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What a key holds: through references, lists and the choice between something and nothing.
-    fn held<'s>(root: &'s Value, mut schema: &'s Value) -> &'s Value {
-        loop {
-            let next = schema
-                .get("$ref")
-                .and_then(Value::as_str)
-                .and_then(|at| root.pointer(at.trim_start_matches('#')));
-            let next = next
-                .or_else(|| schema.get("items"))
-                .or_else(|| schema.pointer("/anyOf/0"));
-            match next {
-                Some(next) => schema = next,
-                None => return schema,
-            }
-        }
-    }
-
-    #[test]
-    fn every_acting_key_is_a_key_of_the_config() {
-        let root = crate::schema::bare();
-        let some = ACTING_BY_DEFAULT.iter().chain(ACTING_WITH_KUBEADM);
-        for path in ACTING.iter().chain(some) {
-            let mut schema = &root;
-            for key in path.split('.') {
-                let properties = held(&root, schema).get("properties");
-                schema = properties
-                    .and_then(|known| known.get(key))
-                    .unwrap_or_else(|| panic!("{path}"));
-            }
-        }
-    }
 
     fn inert_of(spec: &str) -> Vec<String> {
         let text = format!(
@@ -243,9 +151,16 @@ spec:
 "
             ))
         };
-        let mut expected = ACTING_WITH_KUBEADM.to_vec();
-        expected.sort_unstable();
-        assert_eq!(of("kubexm"), expected);
+        assert_eq!(
+            of("kubexm"),
+            [
+                "spec.kubernetes.apiServer.extraVolumes",
+                "spec.kubernetes.autoRenewCerts",
+                "spec.kubernetes.controllerManager.extraVolumes",
+                "spec.kubernetes.ignorePreflightErrors",
+                "spec.kubernetes.scheduler.extraVolumes",
+            ]
+        );
         assert!(of("kubeadm").is_empty());
     }
 

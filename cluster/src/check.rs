@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::KeyPath;
 use crate::places::{Place, Places};
-use crate::schema;
+use crate::schema::{self, type_of};
 use crate::tree::{Node, Span, Value};
 
 /// What became of a tree.
@@ -192,13 +192,7 @@ impl<'s> Checker<'s> {
     }
 
     fn resolve(&self, schema: &'s Json) -> &'s Json {
-        let pointer = schema
-            .get("$ref")
-            .and_then(Json::as_str)
-            .and_then(|r| r.strip_prefix('#'));
-        pointer
-            .and_then(|pointer| self.schema.pointer(pointer))
-            .unwrap_or(schema)
+        schema::resolve(self.schema, schema)
     }
 
     fn refuse(
@@ -220,18 +214,6 @@ impl<'s> Checker<'s> {
             message,
             hint,
         });
-    }
-}
-
-/// The type that a schema allows, beside null.
-fn type_of(schema: &Json) -> Option<&str> {
-    match schema.get("type")? {
-        Json::String(kind) => Some(kind),
-        Json::Array(kinds) => kinds
-            .iter()
-            .filter_map(Json::as_str)
-            .find(|kind| *kind != "null"),
-        _ => None,
     }
 }
 

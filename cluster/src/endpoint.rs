@@ -7,9 +7,10 @@ use crate::IpPair;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ControlPlaneEndpoint {
-    /// A load balancer outside the nodes. Empty: there is none.
+    /// A load balancer outside of the nodes.
     pub external_load_balancer: ExternalLoadBalancer,
-    /// A load balancer on the nodes themselves. Needed where there are several masters and no external one.
+    /// A load balancer on the nodes themselves. Not together with an external one. Needed where there are several masters,
+    /// no external one and no `externalDNS`.
     #[serde(rename = "internalLoadbalancer")]
     #[schemars(extend("x-aliases" = ["internalLoadBalancer"]))]
     pub internal_load_balancer: InternalLoadBalancer,
@@ -19,11 +20,11 @@ pub struct ControlPlaneEndpoint {
     /// The name of the control plane.
     #[schemars(extend("format" = "dns-name"))]
     pub domain: String,
-    /// The virtual IP address of an external load balancer or of kube-vip.
+    /// The virtual address of an external load balancer or of kube-vip; of no machine.
     #[serde(rename = "lb_address")]
     #[schemars(extend("x-aliases" = ["address", "lbAddress"]))]
     pub lb_address: IpPair,
-    /// The port of the control plane.
+    /// The port of the control plane, in front of the apiservers and of each of them.
     #[schemars(range(min = 1))]
     pub port: u16,
 }
@@ -48,13 +49,13 @@ pub enum ExternalLoadBalancer {
     #[default]
     #[serde(rename = "")]
     None,
-    /// kubexm sets up keepalived with haproxy on the hosts of the role `loadbalancer`.
+    /// Keepalived with haproxy, on the hosts of the role `loadbalancer`.
     #[serde(rename = "kubexm")]
     Kubexm,
-    /// As `kubexm`: keepalived with haproxy.
+    /// The same.
     #[serde(rename = "kubexm-kh")]
     KubexmHaproxy,
-    /// As `kubexm`, but keepalived with nginx.
+    /// The same with nginx.
     #[serde(rename = "kubexm-kn")]
     KubexmNginx,
     /// One that exists already.
@@ -83,7 +84,7 @@ pub enum InternalLoadBalancer {
     /// An nginx pod on each worker.
     #[serde(rename = "nginx")]
     Nginx,
-    /// kube-vip on the masters, with the virtual address of `lb_address`.
+    /// On the masters, with the virtual address `lb_address`.
     #[serde(rename = "kube-vip")]
     KubeVip,
 }

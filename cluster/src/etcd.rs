@@ -11,31 +11,35 @@ pub struct Etcd {
     /// Who sets etcd up.
     #[serde(rename = "type")]
     pub kind: EtcdType,
-    /// etcd's version. Absent: the one that goes with the Kubernetes version.
+    /// etcd's version.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "goes with Kubernetes"))]
     pub version: Option<Version>,
     /// Where an etcd that exists already is, for `type: external`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalEtcd>,
-    /// Where the members keep their data.
-    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    /// Where members keep their data. Put it on the fastest disk.
+    #[schemars(with = "String", extend("format" = "data-directory"))]
     pub data_dir: Utf8PathBuf,
-    /// Milliseconds between heartbeats.
-    #[schemars(range(min = 1))]
+    /// Between heartbeats. About the round trip between members; higher over long distances.
+    #[schemars(range(min = 1), extend("x-unit" = "ms"))]
     pub heartbeat_interval: u32,
-    /// Milliseconds until an election. At least five heartbeats.
-    #[schemars(range(min = 1, max = 50_000))]
+    /// Until an election, at most 50000. At least five heartbeats, ten are usual.
+    #[schemars(range(min = 1, max = 50_000), extend("x-unit" = "ms"))]
     pub election_timeout: u32,
-    /// Committed transactions between snapshots to disk.
+    /// Committed transactions between snapshots to disk. Lower saves memory, higher saves disk writes.
     #[schemars(range(min = 1))]
     pub snapshot_count: u64,
-    /// Hours of history to keep. 0 keeps all.
+    /// History to keep. 0 keeps all, and the store grows without end.
+    #[schemars(extend("x-unit" = "hours"))]
     pub auto_compaction_retention: u32,
     pub metrics: EtcdMetrics,
-    /// The space quota in bytes. 2 GiB is etcd's own default, 8 GiB the most it suggests.
+    /// The space quota. 2 GiB is etcd's own default, 8 GiB the most it suggests: more gets a warning. Preflight asks for so
+    /// much free space.
+    #[schemars(extend("x-unit" = "bytes"))]
     pub quota_backend_bytes: u64,
-    /// The largest request in bytes.
-    #[schemars(range(min = 1))]
+    /// The largest request; the default is 1.5 MiB.
+    #[schemars(range(min = 1), extend("x-unit" = "bytes"))]
     pub max_request_bytes: u64,
     /// Snapshot files to keep. 0 keeps all.
     pub max_snapshots: u32,
@@ -69,10 +73,10 @@ impl Default for Etcd {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EtcdType {
-    /// kubexm, from the plain binary, as a service of the host.
+    /// A service from the plain binary.
     #[default]
     Kubexm,
-    /// kubeadm, as static pods.
+    /// Static pods, only with `kubernetes.type: kubeadm`.
     Kubeadm,
     /// It exists already.
     External,
@@ -82,18 +86,18 @@ pub enum EtcdType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExternalEtcd {
-    /// Client URLs of its members.
+    /// Client URLs of the members.
     #[schemars(length(min = 1), extend("items" = { "type": "string", "format": "http-url" }))]
     pub endpoints: Vec<String>,
-    /// The CA that signed its certificates. The three files are not needed without TLS.
+    /// The CA that signed its certificates. Not needed without TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub ca_file: Option<Utf8PathBuf>,
-    /// The client certificate.
+    /// The client certificate, together with `keyFile`. Not needed without TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub cert_file: Option<Utf8PathBuf>,
-    /// The client certificate's key.
+    /// The client certificate's key, together with `certFile`. Not needed without TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub key_file: Option<Utf8PathBuf>,
@@ -103,6 +107,7 @@ pub struct ExternalEtcd {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EtcdMetrics {
+    /// Without histograms.
     #[default]
     Basic,
     /// With histograms.

@@ -11,60 +11,67 @@ use crate::{Arch, Cluster, IpPair, Os, Secret};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Host {
-    /// The node's name. At most 63 characters, since it is also a label of the node.
+    /// The node's name, at most 63 characters: it is a label of the node, too.
     #[schemars(extend("format" = "node-name"))]
     pub name: String,
-    /// Where SSH reaches it: an IP address or a name.
+    /// Where SSH reaches it: an IP address or a name. With a name, `internalAddress` is needed.
     #[schemars(extend("format" = "ip-or-name"))]
     pub address: String,
-    /// The addresses the nodes use among themselves, IPv4, IPv6 or both: `"172.16.0.2,2022::2"`. Absent: `address`.
+    /// The addresses that nodes use among themselves. Each must be on an interface of the host.
     #[serde(default, skip_serializing_if = "IpPair::is_empty")]
+    #[schemars(extend("x-default" = "`address`"))]
     pub internal_address: IpPair,
     /// The port of SSH.
     #[serde(default = "ssh_port")]
     #[schemars(range(min = 1))]
     pub port: u16,
-    /// Who logs in. Anyone but root needs sudo.
+    /// Who logs in: letters, digits and `_`, `.`, `-`, `@`, `\`. Anyone but root needs sudo.
     #[serde(default = "root")]
     #[schemars(extend("format" = "login"))]
     pub user: String,
-    /// The password of that user.
+    /// That user's password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
-    /// The password that sudo asks for. Absent: `password`.
+    /// What sudo asks for, where it asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "`password`"))]
     pub sudo_password: Option<Secret>,
-    /// A private key, written out.
+    /// A private key, written out. Not together with `privateKeyPath`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key: Option<Secret>,
-    /// The file that holds the private key.
+    /// The file that holds the private key. `~/` is the home directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub private_key_path: Option<Utf8PathBuf>,
     /// What opens the private key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase: Option<Secret>,
-    /// Log in with the keys of the SSH agent.
+    /// Also try the keys of the SSH agent. Without key and password the agent is tried anyway.
     #[serde(default, skip_serializing_if = "is_false")]
     pub agent: bool,
-    /// The machine's public SSH host key (`ssh-ed25519 AAAA...`) or its fingerprint (`SHA256:...`). Absent: `known_hosts` decides.
+    /// The machine's public host key, `ssh-ed25519 AAAA...`, or its fingerprint, `SHA256:...`. Absent: `known_hosts`
+    /// decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "ssh-host-key"))]
     pub host_key: Option<String>,
     /// The jump host in front of this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "`spec.bastion`"))]
     pub bastion: Option<Bastion>,
     /// The machine's architecture.
     #[serde(default = "amd64")]
     pub arch: Arch,
-    /// The machine's operating system, whose packages the bundle carries: `debian-13`. Absent: one of `system.os`.
+    /// The machine's operating system, whose packages the bundle carries: `debian-13`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "one of `system.os`"))]
     pub os: Option<Os>,
-    /// Labels for the Kubernetes node.
+    /// Labels for the Kubernetes node, beside those of its roles. One that is taken out here is taken off the node; what
+    /// others have set stays.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("propertyNames" = { "format": "label-key" }, "additionalProperties" = { "type": "string", "format": "label-value" }))]
     pub labels: BTreeMap<String, String>,
-    /// Taints for the Kubernetes node: `key=value:Effect` or `key:Effect`.
+    /// Taints for the Kubernetes node: `key=value:Effect` or `key:Effect`; the effect is `NoSchedule`, `PreferNoSchedule` or
+    /// `NoExecute`. One that is taken out here is taken off the node; what others have set stays.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = { "type": "string", "format": "taint" }))]
     pub taints: Vec<String>,
@@ -74,34 +81,35 @@ pub struct Host {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Bastion {
-    /// An IP address or a name.
+    /// Where SSH reaches it: an IP address or a name.
     #[schemars(extend("format" = "ip-or-name"))]
     pub address: String,
     /// The port of SSH.
     #[serde(default = "ssh_port")]
     #[schemars(range(min = 1))]
     pub port: u16,
-    /// Who logs in.
+    /// Who logs in: letters, digits and `_`, `.`, `-`, `@`, `\`.
     #[serde(default = "root")]
     #[schemars(extend("format" = "login"))]
     pub user: String,
-    /// The password of that user.
+    /// That user's password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
-    /// A private key, written out.
+    /// A private key, written out. Not together with `privateKeyPath`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key: Option<Secret>,
-    /// The file that holds the private key.
+    /// The file that holds the private key. `~/` is the home directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub private_key_path: Option<Utf8PathBuf>,
     /// What opens the private key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase: Option<Secret>,
-    /// Log in with the keys of the SSH agent.
+    /// Also try the keys of the SSH agent. Without key and password the agent is tried anyway.
     #[serde(default, skip_serializing_if = "is_false")]
     pub agent: bool,
-    /// The machine's public SSH host key or its fingerprint.
+    /// The machine's public host key, `ssh-ed25519 AAAA...`, or its fingerprint, `SHA256:...`. Absent: `known_hosts`
+    /// decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "ssh-host-key"))]
     pub host_key: Option<String>,

@@ -6,18 +6,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::hosts::is_false;
-use crate::{ContainerRuntime, KubeProxyConfiguration, ProxyMode, Traits, Version};
+use crate::{Acts, ContainerRuntime, KubeProxyConfiguration, ProxyMode, Traits, Version};
 
 /// Kubernetes itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Kubernetes {
-    /// How the control plane is set up.
+    /// How the control plane is set up. See docs/topologies.md#kubernetestype.
     #[serde(rename = "type")]
     pub kind: KubernetesType,
-    /// The version of Kubernetes.
+    /// The version of Kubernetes, 1.24.0 or later. etcd, pause, coredns, CNI and runtime follow it where they have no version
+    /// of their own. Newer than this kubexm knows: their versions are those of the newest it knows, and a warning says so.
     pub version: Version,
-    /// Start arguments for every kubelet, e.g. `--root-dir=/var/lib/kubelet`.
+    /// Start arguments of every kubelet: `--root-dir=/var/lib/kubelet`. Those that kubexm gives itself (`--config`,
+    /// `--node-ip`, `--feature-gates`, ...) are errors that say which key to set.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = { "type": "string", "format": "flag" }))]
     pub kubelet_args: Vec<String>,
@@ -26,49 +28,56 @@ pub struct Kubernetes {
     #[schemars(extend("items" = { "type": "string", "format": "ip-or-name" }))]
     pub apiserver_cert_extra_sans: Vec<String>,
     pub container_runtime: ContainerRuntime,
-    /// The DNS domain of the cluster.
+    /// The cluster's DNS domain.
     #[schemars(extend("format" = "dns-name"))]
     pub cluster_name: String,
-    /// Renew the certificates of the control plane by a timer.
+    /// A timer on each master renews what kubeadm has signed. With `type: kubexm` there is nothing of a year's life: see
+    /// docs/kubernetes.md#renewing-certificates.
+    #[schemars(extend("x-acts" = Acts::Kubeadm))]
     pub auto_renew_certs: bool,
-    /// kube-proxy masquerades everything, in the mode `iptables`.
+    /// kube-proxy masquerades everything; for `proxyMode: iptables` alone.
     pub masquerade_all: bool,
-    /// How many pods one node may run.
+    /// Pods that one node may run. They must fit into the node's share of the pods' network.
     #[schemars(range(min = 1))]
     pub max_pods: u32,
-    /// How many processes one pod may have.
+    /// Processes that one pod may have; -1 for no limit.
     #[schemars(range(min = -1))]
     pub pod_pids_limit: i64,
-    /// The size of each node's share of the IPv4 pod network.
+    /// The size of each node's share of the IPv4 pods' network, 8 to 30.
     #[schemars(range(min = 8, max = 30))]
     pub node_cidr_mask_size: u8,
-    /// How kube-proxy forwards to services. Absent: `ipvs` up to Kubernetes 1.34, `iptables` from 1.35 on.
+    /// How kube-proxy forwards to services. See docs/kubernetes.md.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "`ipvs` up to 1.34, `iptables` from 1.35 on"))]
     pub proxy_mode: Option<ProxyMode>,
-    /// Feature gates, for every component.
+    /// Feature gates, for every component. A gate that the version has removed is an error: nothing would start with it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub feature_gates: BTreeMap<String, bool>,
     /// Kata containers as a further runtime.
+    #[schemars(extend("x-acts" = Acts::No))]
     pub kata: Feature,
     /// Node feature discovery.
+    #[schemars(extend("x-acts" = Acts::No))]
     pub node_feature_discovery: Feature,
-    /// More settings of kube-proxy, in its own configuration format.
+    /// More settings of kube-proxy, in its own format, without `apiVersion` and `kind`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kube_proxy_configuration: Option<KubeProxyConfiguration>,
-    /// More settings of every kubelet, in its own configuration format: `failCgroupV1: false`.
+    /// More settings of every kubelet, in its own format, without `apiVersion` and `kind`: `{failCgroupV1: false}`. With
+    /// `{failSwapOn: false}` (or `--fail-swap-on=false` in `kubeletArgs`) swap stays as it is; otherwise it is turned off.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub kubelet_configuration: Map<String, Value>,
-    /// More arguments of the apiservers.
+    /// Settings of the apiservers.
     #[serde(skip_serializing_if = "Component::is_empty")]
     pub api_server: Component,
-    /// More arguments of the controller managers.
+    /// Settings of the controller managers.
     #[serde(skip_serializing_if = "Component::is_empty")]
     pub controller_manager: Component,
-    /// More arguments of the schedulers.
+    /// Settings of the schedulers.
     #[serde(skip_serializing_if = "Component::is_empty")]
     pub scheduler: Component,
-    /// Checks of kubeadm whose findings are only warnings, by the names it gives them: `SystemVerification`.
+    /// Checks of kubeadm whose findings are only warnings, by its names: `SystemVerification`, `NumCPU`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-acts" = Acts::Kubeadm))]
     pub ignore_preflight_errors: Vec<String>,
 }
 
@@ -145,7 +154,7 @@ impl Default for Kubernetes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum KubernetesType {
-    /// From plain binaries, each a service of the host.
+    /// From plain binaries, each a service.
     #[default]
     Kubexm,
     /// By kubeadm.
@@ -156,12 +165,15 @@ pub enum KubernetesType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Component {
-    /// Arguments by name, without the dashes in front: `profiling: "false"`. They win over kubexm's own.
+    /// More arguments, by name without the dashes: `{profiling: "false"}`. They win over kubexm's own, and a warning names
+    /// those that the rest of the cluster goes by. A file that one names must be seen by the component:
+    /// docs/kubernetes.md#files-that-arguments-name.
     #[schemars(extend("propertyNames" = { "format": "flag-name" }))]
     pub extra_args: BTreeMap<String, String>,
-    /// Files and directories of the masters that the component's pod gets to see, with `kubernetes.type: kubeadm`. They
-    /// must be on each master already, but for what `pathType` has made.
+    /// Files and directories of each master that the component's pod gets to see. They must be there already, but for what
+    /// `pathType` has made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-acts" = Acts::Kubeadm))]
     pub extra_volumes: Vec<ExtraVolume>,
 }
 
@@ -191,10 +203,13 @@ pub struct ExtraVolume {
 pub enum PathType {
     /// A directory, made where it is missing.
     DirectoryOrCreate,
+    /// A directory that is there.
     Directory,
     /// A file, made empty where it is missing.
     FileOrCreate,
+    /// A file that is there.
     File,
+    /// A socket that is there.
     Socket,
 }
 

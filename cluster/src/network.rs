@@ -1,19 +1,22 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::CidrPair;
+use crate::{Acts, CidrPair};
 
 /// The networks of pods and services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Network {
+    /// What each choice does on the nodes, and when to take it: docs/networks.md. `install` refuses `cilium` for now.
     pub plugin: NetworkPlugin,
     /// Settings for `plugin: calico`.
     pub calico: Calico,
-    /// The pods' network: IPv4, IPv6, or both with a comma between.
+    /// The pods' network. Every node needs an internal address of each of its families. With an IPv6 part, IPv6 forwarding
+    /// is turned on.
     #[serde(rename = "kubePodsCIDR")]
     pub kube_pods_cidr: CidrPair,
-    /// The services' network: IPv4, IPv6, or both with a comma between.
+    /// The services' network; its families must be among those of the pods. A `/28` or larger, since DNS has the 10th
+    /// address; no larger than `/12`, or `/108` in IPv6.
     #[serde(rename = "kubeServiceCIDR")]
     pub kube_service_cidr: CidrPair,
     /// How the pods' network is divided.
@@ -57,13 +60,17 @@ impl Network {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkPlugin {
+    /// With IP in IP, VXLAN or plain routes between nodes.
     #[default]
     Calico,
+    /// With VXLAN between nodes.
     Flannel,
+    /// By eBPF.
+    #[schemars(extend("x-acts" = Acts::Bundle))]
     Cilium,
-    /// The bridge of the CNI plugins, with routes between the nodes.
+    /// Of the CNI plugins, with routes between nodes.
     Bridge,
-    /// None; you install one yourself.
+    /// You install one yourself.
     None,
 }
 
@@ -71,13 +78,15 @@ pub enum NetworkPlugin {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Calico {
-    /// IP in IP for the IPv4 pool. Absent: `Always`, unless `vxlanMode` is set.
+    /// IP in IP for the IPv4 pool. Not together with `vxlanMode`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "`Always`, or `Never` with VXLAN"))]
     pub ipip_mode: Option<TunnelMode>,
-    /// VXLAN for the IPv4 pool. Absent: `Never`.
+    /// VXLAN for the IPv4 pool. Not together with `ipipMode`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "`Never`"))]
     pub vxlan_mode: Option<TunnelMode>,
-    /// The MTU of the pods' interfaces. 0 detects it.
+    /// The MTU of the pods' interfaces; 0 detects it.
     #[serde(rename = "vethMTU")]
     #[schemars(extend("x-aliases" = ["vethMtu"]), range(max = 65_535))]
     pub veth_mtu: u32,
@@ -104,9 +113,11 @@ impl Calico {
 /// When packets between nodes are wrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TunnelMode {
+    /// Between all nodes.
     Always,
-    /// Only between nodes of different subnets.
+    /// Between nodes of different subnets.
     CrossSubnet,
+    /// Between none.
     Never,
 }
 
@@ -114,7 +125,7 @@ pub enum TunnelMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct IpPool {
-    /// The size of the blocks that nodes take from the IPv4 pool.
+    /// The size of the blocks that nodes take from the pods' IPv4 network, 20 to 32. Calico alone.
     #[schemars(range(min = 20, max = 32))]
     pub block_size: u8,
 }

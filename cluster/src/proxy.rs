@@ -8,11 +8,11 @@ use crate::Cidr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProxyMode {
-    /// IPVS. Deprecated from Kubernetes 1.35 on.
+    /// Deprecated from Kubernetes 1.35 on.
     Ipvs,
-    /// iptables.
+    /// With any version.
     Iptables,
-    /// nftables, from Kubernetes 1.31 on.
+    /// From Kubernetes 1.31 and Linux 5.13 on.
     Nftables,
 }
 
@@ -43,7 +43,7 @@ pub struct KubeProxyConfiguration {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct KubeProxyIpvs {
-    /// Networks whose rules are left alone. With kube-vip the network of the nodes must be one of them.
+    /// Networks whose IPVS rules are left alone. With kube-vip and ipvs, the nodes' network must be one of them.
     #[serde(rename = "excludeCIDRs", skip_serializing_if = "Vec::is_empty")]
     pub exclude_cidrs: Vec<Cidr>,
     #[serde(flatten)]

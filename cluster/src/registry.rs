@@ -5,38 +5,39 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::hosts::is_false;
-use crate::{Cluster, Secret, Version};
+use crate::{Acts, Cluster, Secret, Version};
 
 /// The site's image registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Registry {
-    /// What is set up on the host of the role `registry`.
+    /// What is set up on the host of the role `registry`. `install` refuses `harbor` for now.
     #[serde(rename = "type")]
     pub kind: RegistryType,
-    /// The registry's version. Absent: the newest that kubexm knows.
+    /// The registry's version.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "the newest known"))]
     pub version: Option<Version>,
-    /// The port it listens on.
+    /// The port it listens on. One in `privateRegistry` wins.
     #[schemars(range(min = 1))]
     pub port: u16,
-    /// The registry's domain.
+    /// The registry's domain, perhaps with a port. Every host gets it in `/etc/hosts`.
     #[schemars(extend("format" = "registry-domain"))]
     pub private_registry: String,
-    /// The project that all images are put into. Empty: each keeps its own.
+    /// The project that all images are put into: `a/b`. Empty: the original registry's host alone is the prefix.
     #[schemars(extend("format" = "namespace"))]
     pub namespace_override: String,
-    /// Who may use a registry, and how it is talked to; by the registry's domain.
+    /// Who may use a registry, and how it is talked to; by the registry's domain, with its port if it has one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub auths: BTreeMap<String, RegistryAuth>,
-    /// Where containerd keeps its data, on every node.
-    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    /// Where containerd keeps its data, on every node. Preflight asks for four times the images' compressed size there.
+    #[schemars(with = "String", extend("format" = "data-directory"))]
     pub containerd_data_dir: Utf8PathBuf,
     /// Where Docker keeps its data, on every node.
-    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    #[schemars(with = "String", extend("format" = "data-directory", "x-acts" = Acts::No))]
     pub docker_data_dir: Utf8PathBuf,
-    /// Where the registry keeps its data.
-    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    /// Where the registry keeps its data. Preflight asks for the size of all images there.
+    #[schemars(with = "String", extend("format" = "data-directory"))]
     pub registry_data_dir: Utf8PathBuf,
 }
 
@@ -60,10 +61,11 @@ impl Default for Registry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RegistryType {
-    /// The `registry` of the distribution project.
+    /// That of the distribution project.
     #[default]
     Registry,
-    /// Harbor.
+    /// Published for amd64 alone.
+    #[schemars(extend("x-acts" = Acts::Bundle))]
     Harbor,
 }
 
@@ -82,19 +84,23 @@ impl RegistryType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RegistryAuth {
-    /// Who logs in.
+    /// Who logs in. Where the domain is the site's own registry, it is the login that is set up there; where it is another,
+    /// it is used when bundling.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "none; `kubexm` for the site's own registry"))]
     pub username: Option<String>,
-    /// The password of that user. Absent for the site's own registry: a random one is made.
+    /// That user's password; for the site's own registry at most 72 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "none; a random one for the site's own registry"))]
     pub password: Option<Secret>,
-    /// Do not check the registry's certificate when bundling.
+    /// When bundling: do not check that registry's certificate.
     #[serde(rename = "skipTLSVerify", skip_serializing_if = "is_false")]
     pub skip_tls_verify: bool,
-    /// Talk plain HTTP when bundling.
+    /// When bundling: talk plain HTTP to it.
     #[serde(rename = "plainHTTP", skip_serializing_if = "is_false")]
     pub plain_http: bool,
-    /// A folder whose `*.crt` are trusted for this registry when bundling.
+    /// When bundling: a folder whose `*.crt` are trusted for that registry. Client certificates (`*.cert`, `*.key`) are not
+    /// used yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub certs_path: Option<Utf8PathBuf>,

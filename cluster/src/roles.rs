@@ -50,20 +50,22 @@ impl fmt::Display for Role {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RoleGroups {
-    /// Members of etcd. An odd number.
+    /// Members of etcd. Needed where there are masters, unless etcd is `kubeadm` or `external`. An odd number. The first one
+    /// founds the cluster. With `etcd.type: kubeadm` the masters are the members, whatever stands here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub etcd: Vec<HostPattern>,
-    /// Nodes of the control plane.
+    /// Nodes of the control plane. Masters that are no workers are tainted
+    /// `node-role.kubernetes.io/control-plane:NoSchedule`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-aliases" = ["control-plane", "controlPlane"]))]
     pub master: Vec<HostPattern>,
-    /// Nodes that run workloads.
+    /// Nodes that run workloads. There must be a master that they can join.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub worker: Vec<HostPattern>,
     /// The one node with the image registry. Absent: images are imported on each node.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub registry: Vec<HostPattern>,
-    /// Nodes with keepalived and a load balancer, for `externalLoadBalancer: kubexm`.
+    /// Hosts with keepalived and a load balancer, for `externalLoadBalancer: kubexm`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-aliases" = ["loadBalancer"]))]
     pub loadbalancer: Vec<HostPattern>,

@@ -4,16 +4,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Cluster, Strings, Version};
+use crate::{Acts, Cluster, Strings, Version};
 
 /// The container runtime of every node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ContainerRuntime {
+    /// Which one. `install` refuses others than containerd for now.
     #[serde(rename = "type")]
     pub kind: RuntimeType,
-    /// The runtime's version. Absent: the one that goes with the Kubernetes version.
+    /// The runtime's version.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "goes with Kubernetes"))]
     pub version: Option<Version>,
     /// Settings for `type: containerd`.
     pub containerd: Containerd,
@@ -35,14 +37,17 @@ pub struct ContainerRuntime {
     JsonSchema,
 )]
 pub enum RuntimeType {
+    /// With runc.
     #[default]
     #[serde(rename = "containerd")]
     Containerd,
-    /// Docker with cri-dockerd.
+    /// With cri-dockerd.
     #[serde(rename = "docker")]
+    #[schemars(extend("x-acts" = Acts::Bundle))]
     Docker,
+    /// A runtime for Kubernetes alone.
     #[serde(rename = "cri-o")]
-    #[schemars(extend("x-aliases" = ["crio"]))]
+    #[schemars(extend("x-aliases" = ["crio"], "x-acts" = Acts::Bundle))]
     CriO,
 }
 
@@ -68,16 +73,22 @@ impl fmt::Display for RuntimeType {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Containerd {
-    /// As `containerRuntime.version`; give it once.
+    /// The same as `containerRuntime.version`; give it once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "goes with Kubernetes"))]
     pub version: Option<Version>,
-    /// Mirrors for docker.io.
+    /// Mirrors for docker.io. In the site every pull goes to the site's registry anyway.
     #[serde(skip_serializing_if = "Strings::is_empty")]
+    #[schemars(extend("x-acts" = Acts::No))]
     pub registry_mirrors: Strings,
     /// Registries to talk to without checking their certificate.
     #[serde(skip_serializing_if = "Strings::is_empty")]
+    #[schemars(extend("x-acts" = Acts::No))]
     pub insecure_registries: Strings,
-    /// Merged into containerd's own `config.toml`, e.g. the plugins' settings.
+    /// Merged into containerd's `config.toml`: tables are merged, anything else is replaced. The section names differ
+    /// between containerd 1.x (`io.containerd.grpc.v1.cri`) and 2.x (`io.containerd.cri.v1.images`,
+    /// `io.containerd.cri.v1.runtime`); where a version is given, those of the other are refused. `registry.mirrors` and
+    /// `registry.configs.*.tls` are refused: kubexm sets `config_path`.
     #[serde(skip_serializing_if = "Map::is_empty")]
     #[schemars(extend("x-aliases" = ["containerdConfig"]))]
     pub config: Map<String, Value>,

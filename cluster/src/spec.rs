@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Arch, Bastion, ControlPlaneEndpoint, Dns, Etcd, Host, Kubernetes, Network, Registry,
+    Acts, Arch, Bastion, ControlPlaneEndpoint, Dns, Etcd, Host, Kubernetes, Network, Registry,
     RoleGroups, Storage, System, Tag, Tool,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 pub struct Cluster {
     /// The format of this file.
     pub api_version: ApiVersion,
-    /// What the file describes.
+    /// What this file describes.
     pub kind: Kind,
     pub metadata: Metadata,
     #[serde(default)]
@@ -39,7 +39,8 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
-    /// The cluster's name. Its tree on disk is named by it.
+    /// The cluster's name. Its tree `.kubexm/<name>/`, its mark on hosts and etcd's token are named by it. A host may be
+    /// called the same.
     #[schemars(extend("format" = "dns-label"))]
     pub name: String,
 }
@@ -48,7 +49,7 @@ pub struct Metadata {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Spec {
-    /// The machines. May be absent when bundling; then `arch` says what for.
+    /// The machines. They may be absent for `bundle`; then `spec.arch` or `--arch` says what for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<Host>,
     /// Which machine does what.
@@ -56,8 +57,9 @@ pub struct Spec {
     /// The jump host in front of every host that names none of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bastion: Option<Bastion>,
-    /// Architectures to bundle for, beside those of the hosts.
+    /// Architectures to bundle for, beside those of the hosts. `--arch` takes the place of both.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-default" = "those of the hosts"))]
     pub arch: Vec<Arch>,
     /// How the apiservers are reached.
     pub control_plane_endpoint: ControlPlaneEndpoint,
@@ -67,23 +69,30 @@ pub struct Spec {
     pub etcd: Etcd,
     pub network: Network,
     #[serde(skip_serializing_if = "Storage::is_empty")]
+    #[schemars(extend("x-acts" = Acts::No))]
     pub storage: Storage,
     pub registry: Registry,
-    /// Images of your own that the bundle carries and the site's registry serves.
+    /// Images of your own that travel along and are served by the site's registry: `docker.io/library/nginx:1.29`.
+    /// Without a host `docker.io` is meant, without a tag `latest`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = { "type": "string", "format": "image" }))]
     pub images: Vec<String>,
-    /// Optional programs. Absent: helm, and those that go with the chosen runtime and network.
+    /// Optional programs that the bundle carries. `[]` means none. Only calicoctl is set up from them, on the masters;
+    /// with calico that is done whatever stands here.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "helm, nerdctl with containerd, calicoctl with calico"))]
     pub tools: Option<Vec<Tool>>,
-    /// Versions of components and tags of images that have no key of their own, by name: `runc: v1.3.3`, `pause: "3.9"`. Absent: those that go with the Kubernetes version.
+    /// Versions of components that have no key of their own, and tags of images: `{runc: v1.3.3, pause: "3.9"}`. A program
+    /// needs a full version. An unknown name is an error that lists the known ones. What is released with Kubernetes
+    /// (`kubelet`, `kubectl`, ...) has its version; another one here is an error.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("x-default" = "those that go with Kubernetes"))]
     pub versions: BTreeMap<String, Tag>,
-    /// Addons to install, by name.
+    /// Addons by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("items" = { "type": "string", "format": "dns-label" }))]
+    #[schemars(extend("items" = { "type": "string", "format": "dns-label" }, "x-acts" = Acts::No))]
     pub addons: Vec<String>,
-    /// Lines that are added to `/etc/hosts` on every host.
+    /// Lines that are added to kubexm's block in `/etc/hosts` on every host: `192.168.1.100 bhy.example.com`.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(extend("format" = "hosts-file"))]
     pub host: String,

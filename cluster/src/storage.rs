@@ -22,7 +22,7 @@ impl Storage {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct OpenEbs {
     /// Where the volumes lie on each node.
-    #[schemars(with = "String", extend("format" = "absolute-path"))]
+    #[schemars(with = "String", extend("format" = "data-directory"))]
     pub base_path: Utf8PathBuf,
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 Examples:
   kubexm config init -o config.yaml
   kubexm config validate -f config.yaml
+  kubexm config explain spec.etcd
   kubexm config schema > kubexm.schema.json")]
 pub struct ConfigArgs {
     #[command(subcommand)]
@@ -30,6 +31,16 @@ Examples:
   kubexm config show -f config.yaml
   kubexm config show -f config.yaml --output json")]
     Show(ConfigFile),
+    /// Explain a key: its type, default and meaning, whether it acts yet, and the keys below it
+    ///
+    /// It works without a config and without a network.
+    #[command(after_help = "\
+Examples:
+  kubexm config explain
+  kubexm config explain spec.etcd
+  kubexm config explain spec.kubernetes.proxyMode
+  kubexm config explain spec.hosts --output json")]
+    Explain(ExplainArgs),
     /// Print the JSON schema of the config, for editors
     #[command(after_help = "\
 Examples:
@@ -49,6 +60,14 @@ pub struct ConfigFile {
     /// The cluster's config; - reads stdin
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Utf8PathBuf,
+}
+
+/// Names one key.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The key with all those around it, and dots between them [default: the whole config]
+    #[arg(default_value = "", hide_default_value = true)]
+    pub key: String,
 }
 
 /// Where a new config goes.

@@ -5,6 +5,7 @@ use camino::Utf8Path;
 use cluster::{Cluster, KeyPath, Problem, Severity};
 use serde::Serialize;
 
+use super::explain;
 use crate::args::ConfigCommand;
 use crate::config::{self, Config};
 use crate::error::{Failure, ProblemEntry};
@@ -14,6 +15,7 @@ pub fn run(command: &ConfigCommand, printer: &Printer) -> Result<(), Failure> {
     match command {
         ConfigCommand::Validate(args) => validate(&config::load(&args.config, printer)?, printer),
         ConfigCommand::Show(args) => show(&config::load(&args.config, printer)?, printer),
+        ConfigCommand::Explain(args) => explain::run(args, printer),
         ConfigCommand::Schema => Ok(printer.file(&cluster::schema())?),
         ConfigCommand::Init(args) => match &args.out {
             Some(path) => create(path),

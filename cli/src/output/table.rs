@@ -28,6 +28,17 @@ pub fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) ->
     drawn(columns, rows)
 }
 
+/// A text of its own below or above tables; on a terminal its lines are broken between words.
+pub fn paragraph(text: &str) -> String {
+    let terminal = if cfg!(test) {
+        None
+    } else {
+        Table::new().width().map(usize::from)
+    };
+    let room = terminal.filter(|room| *room >= READABLE);
+    room.map_or_else(|| text.to_owned(), |room| wrapped(text, room))
+}
+
 fn drawn(columns: &[Column], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

@@ -298,3 +298,60 @@ fn what_show_writes_is_valid_without_a_word() {
         "exit 0\n-- stdout\nstdin: valid\n"
     );
 }
+
+#[test]
+fn a_key_is_explained_with_those_below_it() {
+    let explain = |key: &[&str]| told(Path::new("."), &[&["config", "explain"], key].concat());
+    let said = [
+        &[][..],
+        &["spec.etcd.dataDir"],
+        &["spec.network.plugin"],
+        &["spec.roleGroups.control-plane"],
+        &["spec.registry.auths"],
+        &["spec.dns.coredns.externalZones"],
+        &["spec.kubernetes.autoRenewCerts"],
+    ]
+    .map(explain);
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn a_key_that_is_not_there_is_wrong_usage() {
+    let explain = |key| told(Path::new("."), &["config", "explain", key]);
+    let said = [
+        "spec.etcd.datadir",
+        "version",
+        "spec.etcd.nonsense",
+        "spec.kubernetes.kubeletConfiguration.failSwapOn",
+        "nonsense",
+    ]
+    .map(explain);
+    for text in &said {
+        assert!(text.starts_with("exit 2"), "{text}");
+    }
+    insta::assert_snapshot!(said.concat());
+}
+
+#[test]
+fn what_is_explained_is_data_as_well() {
+    let args = ["config", "explain", "spec.hosts", "--output", "json"];
+    let output = kubexm(Path::new("."), &args).output().unwrap();
+    let hosts: serde_json::Value = serde_json::from_str(one_line(&output)).unwrap();
+    assert_eq!(
+        (&hosts["key"], &hosts["type"], &hosts["acts"]),
+        (
+            &"spec.hosts".into(),
+            &"list of mappings".into(),
+            &"yes".into()
+        )
+    );
+    let keys = hosts["keys"].as_array().unwrap();
+    let port = keys
+        .iter()
+        .find(|key| key["key"] == "spec.hosts.port")
+        .unwrap();
+    assert_eq!(
+        (&port["default"], &port["required"]),
+        (&22.into(), &false.into())
+    );
+}

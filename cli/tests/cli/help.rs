@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 26] = [
+pub const VERBS: [&[&str]; 27] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -25,6 +25,7 @@ pub const VERBS: [&[&str]; 26] = [
     &["config"],
     &["config", "validate"],
     &["config", "show"],
+    &["config", "explain"],
     &["config", "schema"],
     &["config", "init"],
     &["completion"],

@@ -3,10 +3,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
-use super::{At, Checker, Extent, filled, scalar, type_of};
+use super::{At, Checker, Extent, filled, scalar};
 use crate::formats;
 use crate::places::Place;
-use crate::schema::aliases;
+use crate::schema::{aliases, type_of};
 use crate::source::telltale;
 use crate::tree::{Entry, Node, Value};
 
@@ -113,7 +113,9 @@ impl<'s> Checker<'s> {
         let about = property
             .get("description")
             .or_else(|| self.resolve(property).get("description"));
-        Some(format!("{name}: {}", about?.as_str()?))
+        let about = about?.as_str()?;
+        let sentence = about.split_inclusive(". ").next().unwrap_or(about);
+        Some(format!("{name}: {}", sentence.trim_end()))
     }
 
     /// The emptiest value that the type takes.

@@ -6,7 +6,7 @@ use super::mapping::nearest;
 use super::{At, Checker};
 use crate::HostPattern;
 use crate::formats::{self, Held, quoted};
-use crate::schema::aliases;
+use crate::schema::{aliases, branches, words};
 use crate::tree::{Entry, Node, Value, boolean};
 
 impl Checker<'_> {
@@ -182,22 +182,8 @@ pub(super) struct Choices<'s> {
 impl<'s> Choices<'s> {
     pub(super) fn of(schema: &'s Json) -> Option<Self> {
         let mut list = Vec::new();
-        let branches = schema
-            .get("oneOf")
-            .and_then(Json::as_array)
-            .map_or(std::slice::from_ref(schema), Vec::as_slice);
-        for branch in branches {
-            let values = branch
-                .get("enum")
-                .and_then(Json::as_array)
-                .into_iter()
-                .flatten()
-                .chain(branch.get("const"));
-            list.extend(
-                values
-                    .filter_map(Json::as_str)
-                    .map(|value| (value, aliases(branch).collect())),
-            );
+        for branch in branches(schema) {
+            list.extend(words(branch).map(|value| (value, aliases(branch).collect())));
         }
         (!list.is_empty()).then_some(Self { list })
     }
