@@ -64,7 +64,7 @@ pub enum RegistryType {
     /// That of the distribution project.
     #[default]
     Registry,
-    /// Published for amd64 alone.
+    /// Published for amd64 alone before 2.16.
     #[schemars(extend("x-acts" = Acts::Bundle))]
     Harbor,
 }
