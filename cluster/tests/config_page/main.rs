@@ -23,13 +23,13 @@ fn filled(page: &str) -> String {
     let mut out = String::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
-        out += &format!("{line}\n");
+        out.extend([line, "\n"]);
         if let Some(path) = asked(line) {
             assert!(
                 lines.any(|line| line == END),
                 "'{END}' is missing behind '{line}'"
             );
-            out += &format!("\n{}\n{END}\n", made.table(path));
+            out.extend(["\n", &made.table(path), "\n", END, "\n"]);
         }
     }
     out

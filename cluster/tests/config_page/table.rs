@@ -22,14 +22,12 @@ impl<'k> Page<'k> {
         out
     }
 
-    /// A row for each key that is something by itself, and for those below it. `shown` is the path within the table.
+    /// A row for each key, and for those below it. `shown` is the path within the table.
     fn rows(&self, path: &KeyPath, shown: &KeyPath, above: &Key, out: &mut String) {
         for key in above.keys() {
             let (path, shown) = (path.key(&key.name), shown.key(&key.name));
             let elsewhere = self.elsewhere(&path, key);
-            if elsewhere.is_some() || !matches!(key.below, Below::Keys(_)) {
-                *out += &row(&shown, key, elsewhere);
-            }
+            *out += &row(&shown, key, elsewhere);
             if elsewhere.is_none() {
                 self.rows(&path, &shown, key, out);
             }
@@ -139,8 +137,8 @@ fn choices(choices: &[Choice]) -> Option<String> {
             Some(format!("{}: {}", named(choice), within(&linked(meaning))))
         })
         .collect();
-    let names: Vec<String> = choices.iter().map(named).collect();
-    match names.as_slice() {
+    let all: Vec<String> = choices.iter().map(named).collect();
+    match all.as_slice() {
         [] => None,
         _ if !told.is_empty() => Some(told.join(" ")),
         [one] => Some(format!("Always {one}.")),
@@ -177,7 +175,7 @@ fn linked(text: &str) -> String {
         let end = part.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.#".contains(c));
         let name = part[..end.unwrap_or(part.len())].trim_end_matches('.');
         let page = name.split('#').next().unwrap_or(name);
-        out += &format!("[{page}]({name}){}", &part[name.len()..]);
+        out.extend(["[", page, "](", name, ")", &part[name.len()..]]);
     }
     out
 }

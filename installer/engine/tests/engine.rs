@@ -526,16 +526,17 @@ fn broken_plans_are_refused_and_say_why() {
 #[tokio::test]
 async fn an_interrupted_run_finishes_what_runs_and_starts_nothing() {
     let world = World::default();
-    let graph = plan(vec![
-        Task::new("t").on("a", steps(&world, &["one", "two", "three"])),
-    ]);
     let cancel = CancellationToken::new();
-    let stop = Arc::new(StopAfterFirst(cancel.clone()));
-    let run = go_with(&graph, Events::to(vec![stop]), cancel, None).await;
+    let plan = || {
+        let one: Arc<dyn Step> = Arc::new(Interrupted(Act::new(&world, "one"), cancel.clone()));
+        let rest = steps(&world, &["two", "three"]);
+        plan(vec![Task::new("t").on("a", vec![one]).on("a", rest)])
+    };
+    let run = go_with(&plan(), Events::nowhere(), cancel.clone(), None).await;
     assert_eq!(run.report.outcome, RunOutcome::Interrupted);
     assert_eq!(*world.lock().unwrap(), ["one@a"]);
     assert_eq!(run.report.skipped, 2);
-    let rest = go(&graph).await.report;
+    let rest = go(&plan()).await.report;
     assert_eq!((rest.changed, rest.satisfied), (2, 1));
 }
 
@@ -871,12 +872,29 @@ impl Sink for Said {
     }
 }
 
-struct StopAfterFirst(CancellationToken);
+/// The run is interrupted while this is done.
+struct Interrupted(Act, CancellationToken);
 
-impl Sink for StopAfterFirst {
-    fn on(&self, _: Timestamp, event: &Event) {
-        if matches!(event, Event::Started(_)) {
-            self.0.cancel();
-        }
+#[async_trait]
+impl Step for Interrupted {
+    fn id(&self) -> String {
+        self.0.id()
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        self.0.check(cx).await
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        self.1.cancel();
+        self.0.apply(cx).await
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
     }
 }

@@ -395,12 +395,21 @@ fn spare(cluster: &Cluster, role: Role, majority: usize) -> Vec<String> {
     let names = hosts.iter().map(|host| host.name.clone());
     let names: Vec<String> = names
         .filter(|name| Some(name) != registry.as_ref())
+        .filter(|name| !is_irreplaceable(cluster, name))
         .collect();
     if hosts.len() < majority {
         Vec::new()
     } else {
         names
     }
+}
+
+/// Whether the cluster has no majority, or no master, without this host, whatever else it is.
+fn is_irreplaceable(cluster: &Cluster, name: &str) -> bool {
+    [Role::Etcd, Role::Master].into_iter().any(|role| {
+        let hosts = cluster.hosts_in(role);
+        hosts.len() < 3 && hosts.iter().any(|host| host.name == name)
+    })
 }
 
 /// None of these hosts, being down, holds up any other.

@@ -125,7 +125,7 @@ mod tests {
         let cx = Cx::new(host.clone(), Progress::unseen());
         assert_ne!(step().check(&cx).await.unwrap(), State::Satisfied);
         let error = step().apply(&cx).await.unwrap_err();
-        insta::assert_snapshot!(error, @"");
+        insta::assert_snapshot!(error, @"cannot have NetworkManager read its configuration: status 1");
         assert!(!host.files().contains_key(camino::Utf8Path::new(PATH)));
         assert!(
             host.transcript()

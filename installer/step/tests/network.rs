@@ -48,6 +48,7 @@ async fn distant(neighbours: &[(&str, &str)]) -> Vec<String> {
         address: address.parse().unwrap(),
     });
     let step = SurveyHost {
+        without: None,
         requirements: Requirements {
             addresses: vec!["172.16.0.1".parse().unwrap(), "2022::1".parse().unwrap()],
             neighbours: neighbours.collect(),

@@ -273,6 +273,7 @@ async fn findings(packages: Vec<SystemPackages>, facts: Facts, amiss: &str) -> S
         .on("look", 0, amiss);
     let survey: Slot<Survey> = Slot::new("node1");
     let step = SurveyHost {
+        without: None,
         requirements: requirements(packages),
         survey: survey.clone(),
         without: None,

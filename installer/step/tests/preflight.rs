@@ -856,6 +856,7 @@ async fn a_program_without_what_is_needed_of_it() {
 async fn survey_here(requirements: Requirements) -> Slot<Survey> {
     let survey: Slot<Survey> = Slot::new("here");
     let step = SurveyHost {
+        without: None,
         requirements,
         survey: survey.clone(),
         without: None,
