@@ -220,8 +220,8 @@ impl Cx {
     ) -> Result<T, StepError> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(StepError::interrupted("the answer was still to come")),
             looked = look => looked,
+            () = self.stop.cancelled() => Err(StepError::interrupted("the answer was still to come")),
         }
     }
 }

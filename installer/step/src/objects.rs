@@ -241,7 +241,8 @@ pub struct Event {
     pub involved_object: Involved,
     pub metadata: Metadata,
     pub last_timestamp: Option<jiff::Timestamp>,
-    pub event_time: Option<jiff::Timestamp>,
+    #[serde(rename = "eventTime")]
+    pub first_told: Option<jiff::Timestamp>,
     pub series: Option<Series>,
 }
 
@@ -266,7 +267,7 @@ impl Event {
         series
             .and_then(|series| series.last_observed_time)
             .or(self.last_timestamp)
-            .or(self.event_time)
+            .or(self.first_told)
             .or(self.metadata.creation_timestamp)
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }

@@ -276,7 +276,6 @@ async fn findings(packages: Vec<SystemPackages>, facts: Facts, amiss: &str) -> S
         without: None,
         requirements: requirements(packages),
         survey: survey.clone(),
-        without: None,
     };
     let (_, cx) = on(host);
     step.check(&cx).await.unwrap();

@@ -859,7 +859,6 @@ async fn survey_here(requirements: Requirements) -> Slot<Survey> {
         without: None,
         requirements,
         survey: survey.clone(),
-        without: None,
     };
     let host = host::local::LocalHost::new("here", host::Redactor::default());
     let progress = Progress::unseen();

@@ -184,7 +184,7 @@ async fn a_part_of_the_api_without_a_server_is_named() {
 }
 
 /// A master with a namespace that is kept by these conditions until it is let go, or for so many looks.
-fn with_namespace(conditions: Value, looks: usize) -> Arc<FakeHost> {
+fn with_namespace(conditions: &Value, looks: usize) -> Arc<FakeHost> {
     let mut left = looks;
     let namespace = json!({ "metadata": { "uid": "u-1" }, "status": { "conditions": conditions } });
     let namespace = namespace.to_string();
@@ -228,7 +228,7 @@ async fn a_namespace_that_waits_for_a_server_that_is_gone_is_let_go() {
             "All finalizers removed"
         ),
     ]);
-    let host = with_namespace(kept, usize::MAX);
+    let host = with_namespace(&kept, usize::MAX);
     let told = said(host.clone(), &RemoveProbePods, Act::Apply).await;
     assert_eq!(told, format!("waits: {missing}"));
     let transcript = host.transcript();
@@ -245,7 +245,7 @@ async fn a_namespace_that_still_holds_something_is_not_let_go() {
         condition("NamespaceDeletionDiscoveryFailure", "True", "1 failing"),
         condition("NamespaceContentRemaining", "True", remaining),
     ]);
-    let host = with_namespace(kept, 2);
+    let host = with_namespace(&kept, 2);
     let told = said(host.clone(), &RemoveProbePods, Act::Apply).await;
     assert_eq!(told, format!("waits: 1 failing; {remaining}"));
     assert!(!host.transcript().contains("finalize"));

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     const QUICK: Pace = Pace {
-        patience: Duration::from_secs(60),
+        patience: Duration::from_mins(1),
         every: Duration::ZERO,
         settles: Duration::ZERO,
     };
@@ -184,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn what_settles_by_itself_is_no_reason_to_end() {
         let pace = Pace {
-            settles: Duration::from_secs(60),
+            settles: Duration::from_mins(1),
             ..QUICK
         };
         let ill = Seen {
@@ -207,7 +207,7 @@ mod tests {
         };
         assert_eq!(seen.brief(), "a: it waits (and 1 more)");
         assert_eq!(seen.full(), "node3 has no pod yet\na: it waits");
-        let ended = waited(pace, &[seen.clone()]).await;
+        let ended = waited(pace, std::slice::from_ref(&seen)).await;
         assert_eq!(ended, (Waited::Late(seen), 1));
     }
 }
