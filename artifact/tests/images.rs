@@ -75,13 +75,12 @@ impl Pause {
 
     /// How it is refused, when it is packed or when it is verified.
     fn refused(&self) -> String {
-        let said = match self.site.pack_as("bundle.tar.zst", 1, None) {
-            Err(error) => error.to_string(),
-            Ok(_) => {
-                let path = self.site.path("bundle.tar.zst");
-                let error = verify(&path).unwrap_err();
-                format!("verify: {error}").replace(path.as_str(), "BUNDLE")
-            }
+        let said = if let Err(error) = self.site.pack_as("bundle.tar.zst", 1, None) {
+            error.to_string()
+        } else {
+            let path = self.site.path("bundle.tar.zst");
+            let error = verify(&path).unwrap_err();
+            format!("verify: {error}").replace(path.as_str(), "BUNDLE")
         };
         let names = [
             (self.config, "CONFIG"),
@@ -89,10 +88,10 @@ impl Pause {
             (self.manifest, "MANIFEST"),
             (self.root, "ROOT"),
         ];
-        let named = names.iter().fold(said, |said, (digest, name)| {
+        let told = names.iter().fold(said, |said, (digest, name)| {
             said.replace(&digest.to_string(), name)
         });
-        named.replace(&Sha256::of(b"other").to_string(), "OTHER")
+        told.replace(&Sha256::of(b"other").to_string(), "OTHER")
     }
 }
 
@@ -128,7 +127,7 @@ fn all_of_an_image_is_in_the_bundle() {
             p.site
                 .manifest
                 .files
-                .retain(|file| file.path != "images/oci-layout")
+                .retain(|file| file.path != "images/oci-layout");
         }),
         with(|p| {
             let other = FileEntry::new(

@@ -144,7 +144,10 @@ fn a_lost_work_directory_comes_back(site: &Site, dir: &Path) -> Result<()> {
             .with_context(|| key.to_owned())?
             .permissions()
             .mode();
-        ensure!(mode & 0o077 == 0, "{key} is open to others: {mode:o}");
+        ensure!(
+            mode.trailing_zeros() >= 6,
+            "{key} is open to others: {mode:o}"
+        );
     }
     let again = site.kubexm(dir, &["adopt", "-f", "config.yaml"])?.ok()?;
     ensure!(again.text.contains(UNCHANGED), "{}", again.text);

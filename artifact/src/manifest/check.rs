@@ -28,7 +28,7 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), ContentsError> {
             .map(|image| image.reference.as_str())
             .collect(),
     };
-    checker.blobs(&manifest.files)?;
+    check_blobs(&manifest.files)?;
     ascending("arches", &manifest.arches, |arch| *arch)?;
     checker.images(&manifest.images)?;
     ascending("systems", &manifest.systems, |set| (&set.os, set.arch))?;
@@ -46,6 +46,21 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), ContentsError> {
         checker.release(release)?;
     }
     checker.extras(manifest)
+}
+
+fn check_blobs(files: &[FileEntry]) -> Result<(), ContentsError> {
+    let other = files.iter().find(|file| {
+        let name = file.path.as_str().strip_prefix(BLOBS);
+        let named = name.and_then(|name| name.parse::<Sha256>().ok());
+        named.is_some_and(|named| named != file.sha256)
+    });
+    match other {
+        Some(file) => Err(wrong(
+            format!("{:?}", file.path),
+            "has another digest than its name says",
+        )),
+        None => Ok(()),
+    }
 }
 
 struct Checker<'a> {
@@ -77,21 +92,6 @@ impl<'a> Checker<'a> {
         let file = self.files.get(path);
         file.copied()
             .ok_or_else(|| wrong(format!("{path:?} of {by}"), "is not listed as a file"))
-    }
-
-    fn blobs(&self, files: &[FileEntry]) -> Result<(), ContentsError> {
-        let other = files.iter().find(|file| {
-            let name = file.path.as_str().strip_prefix(BLOBS);
-            let named = name.and_then(|name| name.parse::<Sha256>().ok());
-            named.is_some_and(|named| named != file.sha256)
-        });
-        match other {
-            Some(file) => Err(wrong(
-                format!("{:?}", file.path),
-                "has another digest than its name says",
-            )),
-            None => Ok(()),
-        }
     }
 
     fn images(&self, images: &[ImageEntry]) -> Result<(), ContentsError> {
@@ -204,7 +204,7 @@ impl<'a> Checker<'a> {
             named.insert(file.path.as_path());
         }
         let reserved = |path: &&&'a Utf8Path| {
-            let top = top(**path);
+            let top = top(path);
             top == CHARTS || ATTACHED.contains(&top)
         };
         match self

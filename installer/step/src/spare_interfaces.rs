@@ -9,8 +9,8 @@ use crate::before::{self, Former};
 use crate::shell::{ask, must};
 use crate::{TakeBack, UploadFile};
 
-/// Keeps NetworkManager away from interfaces that others look after: it would take their addresses and routes. A host
-/// without NetworkManager gets no such file.
+/// Keeps `NetworkManager` away from interfaces that others look after: it would take their addresses and routes. A host
+/// without `NetworkManager` gets no such file.
 pub struct SpareInterfaces {
     pub file: UploadFile,
 }
@@ -23,7 +23,7 @@ impl SpareInterfaces {
         format!("{}.new", self.file.path).into()
     }
 
-    /// A file that NetworkManager has not read is taken away again, so that the next run sees that it is needed.
+    /// A file that `NetworkManager` has not read is taken away again, so that the next run sees that it is needed.
     fn script(&self) -> String {
         let new = self.new_path();
         let (new, path) = (

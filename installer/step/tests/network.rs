@@ -55,7 +55,6 @@ async fn distant(neighbours: &[(&str, &str)]) -> Vec<String> {
             ..Requirements::default()
         },
         survey: survey.clone(),
-        without: None,
     };
     step.check(&on(with_links())).await.unwrap();
     let findings = survey.get().unwrap().findings.iter();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use engine::{Order, Task};
+use engine::{Order, StepError, Task};
 use step::{APPLIED_CONFIG, APPLIED_MANIFEST, Content, NoteLocally, NoteOnHost};
 
 use crate::site::names;
@@ -9,9 +9,16 @@ use crate::{OPERATOR, Site};
 /// What was applied, as a whole and well: on the masters, and beside the tree that it was applied from.
 #[must_use]
 pub fn note_applied(site: &Site) -> Task {
+    let cluster = Arc::new(site.cluster.clone());
     let config = || {
-        let text = site.cluster.to_yaml();
-        Content::Text(text.expect("a config that was read can be written"))
+        let cluster = cluster.clone();
+        Content::Late {
+            takes: Vec::new(),
+            render: Arc::new(move || {
+                let text = cluster.to_yaml();
+                text.map_err(|error| StepError::new(error.to_string()))
+            }),
+        }
     };
     let manifest = || Content::Local(site.tree.manifest());
     let (local_config, local_manifest) = (site.tree.applied_config(), site.tree.applied_manifest());

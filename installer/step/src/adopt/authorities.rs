@@ -107,7 +107,7 @@ impl CompareAuthorities {
                     ));
                 }
                 (None, None) => {
-                    findings.push(format!("no host that can be asked has {}", kept.path))
+                    findings.push(format!("no host that can be asked has {}", kept.path));
                 }
                 _ => {}
             }
