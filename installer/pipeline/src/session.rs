@@ -69,7 +69,7 @@ impl Session {
                 if report.outcome == RunOutcome::Done {
                     return Err(error.into());
                 }
-                events.warn(&error.to_string(), Some(&error.hint()));
+                events.warn(error.to_string(), Some(&error.hint()));
                 Ok(report)
             }
             Err(error) => Err(error.into()),
