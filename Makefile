@@ -50,7 +50,8 @@ bench-scale: release ## Tell how plans and runs grow with the hosts: 100, 1,000 
 release: ## Build target/release/kubexm
 	$(CARGO) build --release --package kubexm --locked
 
-dist: setup ## Build target/dist/kubexm-linux-{amd64,arm64}, for any Linux with glibc 2.17 or later
+dist: lab-deps ## Build target/dist/kubexm-linux-{amd64,arm64}, for any Linux with glibc 2.17 or later
+	@tests/setup.sh dist
 	@tests/dist/dist.sh
 
 build-deps:

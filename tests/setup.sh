@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# setup.sh [build]: what building and testing need beside the lab's packages, or only what building needs. Does nothing where
-# all is there.
+# setup.sh [build|dist|test]: what building needs, or building for older systems and another architecture, or (without a word)
+# testing as well, beside the lab's packages. Does nothing where all is there.
 set -euo pipefail
 
 command -v cargo >/dev/null || {
@@ -11,10 +11,18 @@ command -v cargo >/dev/null || {
 packages=(build-essential cmake)
 # Programs that tests run on loopback or in a network of their own: sshd, sudo, ssh-keygen, containerd,
 # systemd-analyze, ip, iptables; and those that judge files: the balancers, and rpm's tools.
-# And what builds and starts kubexm for older systems and another architecture.
 testing=(openssh-server sudo containerd systemd iproute2 iptables haproxy keepalived nginx libnginx-mod-stream chrony zstd
-	tar shellcheck time strace rpm createrepo-c dnf gnupg python3-venv qemu-user-static)
-[ "${1-}" = build ] || packages+=("${testing[@]}")
+	tar shellcheck time strace rpm createrepo-c dnf gnupg)
+purpose=${1:-test}
+case $purpose in
+build) ;;
+dist) packages+=(python3-venv qemu-user-static) ;;
+test) packages+=("${testing[@]}") ;;
+*)
+	echo "setup: there is nothing to set up for '$purpose': build, dist or test" >&2
+	exit 2
+	;;
+esac
 missing=()
 for package in "${packages[@]}"; do
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
@@ -26,7 +34,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 	apt-get -qq -o Dpkg::Use-Pty=0 install --yes --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-[ "${1-}" != build ] || exit 0
+[ "$purpose" = test ] || exit 0
 
 # cargo TOOL VERSION: at least some version is good enough.
 tool() {
