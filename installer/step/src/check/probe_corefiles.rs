@@ -20,13 +20,13 @@ pub(super) fn target_corefile(node: &str) -> String {
     )
 }
 
-/// Where an asker passes each question on to.
-pub(super) fn asker_corefile(
-    nodes: &[String],
+/// Where an asker passes each question on to; `asked` are places and names of nodes.
+pub(super) fn asker_corefile<'a>(
+    asked: impl Iterator<Item = (usize, &'a str)>,
     targets: &BTreeMap<String, Found>,
     service: &str,
 ) -> String {
-    let addressed = |(at, node): (usize, &String)| {
+    let addressed = |(at, node): (usize, &str)| {
         let address = targets.get(node)?.as_ref().ok()?;
         let address = in_url(address);
         Some((
@@ -38,7 +38,7 @@ pub(super) fn asker_corefile(
         ProbePods::name_of_service(),
         format!("{}:53", in_url(service)),
     );
-    let forwards = (0..).zip(nodes).filter_map(addressed).chain([service]);
+    let forwards = asked.filter_map(addressed).chain([service]);
     let mut text = String::new();
     for (name, to) in forwards {
         let _ = writeln!(
@@ -93,7 +93,9 @@ mod tests {
 
     #[test]
     fn an_asker_knows_every_target_that_runs() {
-        insta::assert_snapshot!(asker_corefile(&nodes(), &targets(), "10.233.0.77"), @r"
+        let nodes = nodes();
+        let asked = nodes.iter().map(String::as_str).enumerate();
+        insta::assert_snapshot!(asker_corefile(asked, &targets(), "10.233.0.77"), @r"
         https://p0.kubexm-check:8053 {
             forward . 10.233.64.5:5300 {
                 force_tcp

@@ -22,6 +22,8 @@ pub(super) const HTTP_PORT: u16 = 8053;
 /// Below it each target has a name of its own.
 pub(super) const ZONE: &str = "kubexm-check";
 const COREFILE: &str = "kubexm.mensylisir.io/corefile";
+/// The most nodes of which each asks every other.
+const ALL_PAIRS: usize = 32;
 const PACE: Pace = Pace::patient(Duration::from_mins(1));
 
 /// Pods by which the network of pods is proven, two on each node. `coredns` is in every bundle, needs neither a shell nor
@@ -93,11 +95,24 @@ impl ProbePods {
         json!({ "apiVersion": "v1", "kind": "List", "items": items })
     }
 
+    /// The places of the nodes whose pods are asked from the node at this place.
+    ///
+    /// In a small cluster those are all. In a large one, where every pair would take hours, each asks those that are 1, 2,
+    /// 4, 8 ... places on, and itself: so each is asked from as many others as it asks.
+    pub(super) fn asked_from(&self, at: usize) -> impl Iterator<Item = usize> {
+        let count = self.nodes.len();
+        (0..count).filter(move |to| {
+            let on = (to + count - at) % count;
+            count <= ALL_PAIRS || on == 0 || on.is_power_of_two()
+        })
+    }
+
     fn askers(&self, targets: &BTreeMap<String, Found>, service: &str) -> Value {
-        let corefile = asker_corefile(&self.nodes, targets, service);
-        let askers = (0..)
-            .zip(&self.nodes)
-            .map(|(at, node)| self.pod(&Self::asker(at), "asker", node, &corefile));
+        let askers = self.nodes.iter().enumerate().map(|(at, node)| {
+            let asked = self.asked_from(at).map(|to| (to, self.nodes[to].as_str()));
+            let corefile = asker_corefile(asked, targets, service);
+            self.pod(&Self::asker(at), "asker", node, &corefile)
+        });
         let items: Vec<Value> = askers.collect();
         json!({ "apiVersion": "v1", "kind": "List", "items": items })
     }
@@ -351,5 +366,26 @@ mod tests {
         let text = serde_json::to_string_pretty(&pods().base()).unwrap();
         let filling = "x".repeat(super::super::probe_corefiles::FILLING.1);
         insta::assert_snapshot!(text.replace(&filling, "x..."));
+    }
+
+    #[test]
+    fn in_a_large_cluster_each_node_asks_a_few_and_is_asked_by_as_many() {
+        let pods = |count: usize| ProbePods {
+            nodes: (0..count).map(|n| format!("node{n}")).collect(),
+            image: "coredns".to_owned(),
+        };
+        let small = pods(ALL_PAIRS);
+        assert_eq!(small.asked_from(7).count(), ALL_PAIRS);
+        let large = pods(1000);
+        let mut asked = vec![0; 1000];
+        for from in 0..1000 {
+            let to: Vec<usize> = large.asked_from(from).collect();
+            assert_eq!(to.len(), 11, "{from} asks {to:?}");
+            assert!(to.contains(&from));
+            for to in to {
+                asked[to] += 1;
+            }
+        }
+        assert!(asked.iter().all(|times| *times == 11));
     }
 }

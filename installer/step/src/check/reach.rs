@@ -48,8 +48,9 @@ struct Question {
 }
 
 impl ProveReach {
-    fn questions(&self, probes: &Probes) -> Vec<Question> {
-        let running = |(at, node): (usize, &String)| {
+    fn questions(&self, from: usize, probes: &Probes) -> Vec<Question> {
+        let running = |at: usize| {
+            let node = &self.pods.nodes[at];
             matches!(probes.targets.get(node), Some(Ok(_))).then(|| Question {
                 to: format!("the pod on {node}"),
                 node: Some(node.clone()),
@@ -75,7 +76,7 @@ impl ProveReach {
             },
             wanted: None,
         };
-        let targets = (0..).zip(&self.pods.nodes).filter_map(running);
+        let targets = self.pods.asked_from(from).filter_map(running);
         targets.chain([service, dns]).collect()
     }
 }
@@ -159,8 +160,9 @@ impl Step for ProveReach {
         }
         let nodes = &self.pods.nodes;
         let at = nodes.iter().position(|node| *node == self.node);
-        let questions = self.questions(probes);
-        let script = Command::script(script(at.unwrap_or_default(), &questions));
+        let at = at.unwrap_or_default();
+        let questions = self.questions(at, probes);
+        let script = Command::script(script(at, &questions));
         let output = must(cx, "ask through the apiserver", script).await?;
         let text = output.text();
         let mut lines = text.lines();
