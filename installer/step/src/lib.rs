@@ -193,7 +193,7 @@ pub use service_account_key::ServiceAccountKey;
 pub use set_hostname::SetHostname;
 pub use set_timezone::SetTimezone;
 pub use spare_interfaces::SpareInterfaces;
-pub use start_etcd::StartEtcd;
+pub use start_etcd::{StartEtcd, Stopped};
 pub use stays_up::StaysUp;
 pub use stop_services::StopServices;
 pub use take_back::TakeBack;

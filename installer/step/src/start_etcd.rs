@@ -9,21 +9,37 @@ use crate::shell::{ask, must};
 use crate::{EtcdTrace, RunService};
 
 /// Sets a stopped member going without waiting for it: members of a cluster that is down as a whole come up together
-/// or not at all. One that has no data yet is left alone.
+/// or not at all. One that has no data yet is left alone, and one whose files are not there.
 pub struct StartEtcd {
+    pub member: Stopped,
     pub service: RunService,
     pub bootstrap: Utf8PathBuf,
     pub data_dir: Utf8PathBuf,
 }
 
+/// Which members are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// As they were left.
+    Left,
+    /// Set up anew on data that has stayed.
+    SetUp,
+}
+
 #[async_trait]
 impl Step for StartEtcd {
     fn id(&self) -> String {
-        "start etcd".to_owned()
+        match self.member {
+            Stopped::Left => "start etcd".to_owned(),
+            Stopped::SetUp => "start etcd on its data".to_owned(),
+        }
     }
 
     fn describe(&self) -> String {
-        "start etcd if it is stopped".to_owned()
+        match self.member {
+            Stopped::Left => "start etcd if it is stopped".to_owned(),
+            Stopped::SetUp => "start etcd on data that has stayed".to_owned(),
+        }
     }
 
     fn asks(&self) -> Asks {
@@ -37,9 +53,13 @@ impl Step for StartEtcd {
         }
         let unit = host::quote(self.service.unit);
         // A start that was asked for a moment ago is still a job, and the unit inactive.
+        let reads = self.service.reads.iter();
+        let files: Vec<String> = reads.map(|path| host::quote(path.as_str())).collect();
         let script = format!(
-            "case \"$(systemctl show --property Job --value {unit})\" in ''|0) ;; *) exit 0;; esac; \
-             case \"$(systemctl is-active {unit})\" in inactive|failed) echo is stopped;; esac"
+            "for file in {}; do [ -e \"$file\" ] || exit 0; done; \
+             case \"$(systemctl show --property Job --value {unit})\" in ''|0) ;; *) exit 0;; esac; \
+             case \"$(systemctl is-active {unit})\" in inactive|failed) echo is stopped;; esac",
+            files.join(" ")
         );
         let output = ask(cx, Command::script(script)).await?;
         Ok(match output.text() {

@@ -8,8 +8,8 @@ use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, DataDirectory,
     EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, HealthyMembers,
     KeepEtcdAuthority, KeyPairFiles, LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner,
-    PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, StartEtcd, UploadFile, UploadKeyPair, Usage,
-    VerifyEtcd,
+    PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, StartEtcd, Stopped, UploadFile,
+    UploadKeyPair, Usage, VerifyEtcd,
 };
 use templates::{BootstrapState, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
 
@@ -247,12 +247,17 @@ impl Members<'_> {
                 data_dir: self.data_dir(),
                 trace: trace.clone(),
             }),
-            Arc::new(StartEtcd {
-                service: service(),
-                bootstrap: BOOTSTRAP.into(),
-                data_dir: self.data_dir(),
-            }),
+            self.start(Stopped::Left),
         ]
+    }
+
+    fn start(&self, member: Stopped) -> Arc<dyn Step> {
+        Arc::new(StartEtcd {
+            member,
+            service: service(),
+            bootstrap: BOOTSTRAP.into(),
+            data_dir: self.data_dir(),
+        })
     }
 
     fn turn(&self, host: &Host) -> Turn {
@@ -293,9 +298,12 @@ impl Members<'_> {
             me,
             cluster: self.cluster.clone(),
         };
+        // Members that were taken off their hosts, and left their data there, come up together as well.
+        let mut files = member_files(self.site, host);
+        files.push(self.start(Stopped::SetUp));
         Turn::new(Arc::new(enter))
             .before(vec![Arc::new(spare)])
-            .with(member_files(self.site, host))
+            .with(files)
             .then(Arc::new(run))
             .then(Arc::new(NoteEtcdFounded { note }))
             .then(Arc::new(promote))
