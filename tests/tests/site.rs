@@ -126,7 +126,7 @@ fn from_a_config_to_a_running_site() -> Result<()> {
     Ok(())
 }
 
-/// A run that finds nothing to do waits so many times less often for an answer. Seen were 13; twenty are wanted.
+/// A run that finds nothing to do waits so many times less often for an answer. Seen were 17; twenty are wanted.
 const LESS: usize = 12;
 
 /// How often a run has waited for an answer of a node: a line each, what is indented belongs to the line above it. That each
