@@ -42,7 +42,8 @@ pub fn containerd(site: &Site) -> Task {
     ];
     steps.extend(registry_hosts(site));
     let endpoint = "unix:///run/containerd/containerd.sock".to_owned();
-    steps.push(text("/etc/crictl.yaml", rendered(&Crictl { endpoint })));
+    // It is crictl's alone: no reason for a turn of containerd.
+    let crictl = text("/etc/crictl.yaml", rendered(&Crictl { endpoint }));
     steps.push(text(UNIT_FILE, rendered(&ContainerdUnit {})));
     let reads = [CONFIG, UNIT_FILE, "/usr/local/bin/containerd"].map(Utf8PathBuf::from);
     let run: Arc<dyn Step> = Arc::new(RunContainerd {
@@ -61,7 +62,9 @@ pub fn containerd(site: &Site) -> Task {
         let turn = Turn::new(run.clone()).with(steps.clone());
         rolling.on(host, turn.healthy(vec![steady.clone()]))
     });
-    Task::new("containerd").roll(rolling)
+    Task::new("containerd")
+        .on_each(&hosts, |_| vec![crictl.clone()])
+        .roll(rolling)
 }
 
 /// The `config.toml` for the version that the bundle holds, with the config's own settings merged into it.
