@@ -43,7 +43,7 @@ impl Tree {
 
     /// What the tree holds.
     #[must_use]
-    pub fn manifest(&self) -> Utf8PathBuf {
+    pub fn contents(&self) -> Utf8PathBuf {
         self.0.join("bundle.json")
     }
 
@@ -61,7 +61,7 @@ impl Tree {
 
     /// What the bundle of that install held.
     #[must_use]
-    pub fn applied_manifest(&self) -> Utf8PathBuf {
+    pub fn applied_contents(&self) -> Utf8PathBuf {
         self.0.join("applied/bundle.json")
     }
 

@@ -10,10 +10,10 @@
 mod archive;
 mod bundle;
 mod cancel;
+mod contents;
 mod digest;
 mod known;
 mod layout;
-mod manifest;
 mod needs;
 mod packages;
 mod reference;
@@ -30,13 +30,13 @@ pub use bundle::{
     Unpacked, Verdict, pack,
 };
 pub use cancel::Cancel;
+pub use contents::{
+    AttachmentEntry, ChartEntry, ConfigEntry, Contents, ContentsError, FORMAT, FileEntry,
+    ImageEntry, PlatformEntry, Program, ProgramFile,
+};
 pub use digest::{ParseDigestError, Sha256};
 pub(crate) use known::known_keys;
 pub use layout::{Tree, WorkDir};
-pub use manifest::{
-    AttachmentEntry, ChartEntry, ConfigEntry, ContentsError, FORMAT, FileEntry, ImageEntry,
-    Manifest, PlatformEntry, Program, ProgramFile,
-};
 pub use needs::{Missing, Need, What, needs};
 pub use packages::{
     BasePackage, Closure, PackageEntry, PackageFormat, PackageName, PackageNeed, PackageSet,

@@ -7,7 +7,7 @@ use cluster::{
 };
 
 use crate::packages::{package_arches, system_packages};
-use crate::{ImageSet, Manifest, PackageName, PackageSet, Release, full_reference};
+use crate::{Contents, ImageSet, PackageName, PackageSet, Release, full_reference};
 
 /// Something that an installation will ask its bundle for.
 ///
@@ -278,7 +278,7 @@ impl Need {
 
     /// What of it a bundle does not hold for this architecture.
     #[must_use]
-    pub fn missing_from(&self, bundle: &Manifest, release: &Release, arch: Arch) -> Vec<Missing> {
+    pub fn missing_from(&self, bundle: &Contents, release: &Release, arch: Arch) -> Vec<Missing> {
         let missing = |what: String| Missing {
             what,
             arch,
@@ -335,7 +335,7 @@ impl Need {
 
 /// What is not there of these packages and all that they require.
 fn without<'a>(
-    bundle: &'a Manifest,
+    bundle: &'a Contents,
     set: &'a PackageSet,
     names: &'a [String],
 ) -> impl Iterator<Item = String> {
@@ -431,9 +431,9 @@ mod tests {
 
     #[test]
     fn an_empty_bundle_lacks_everything_and_says_who_asks() {
-        let bundle = Manifest {
+        let bundle = Contents {
             arches: vec![Arch::Amd64],
-            ..Manifest::new("example", "0")
+            ..Contents::new("example", "0")
         };
         let release = Release::new("v1.34.2".parse().unwrap());
         let all = needs(&cluster("{}"));
@@ -451,7 +451,7 @@ mod tests {
     }
 
     /// Two releases of Kubernetes in one bundle, with the same set of images in another version.
-    fn two_releases() -> Manifest {
+    fn two_releases() -> Contents {
         let image = |tag: &str, arch| crate::ImageEntry {
             platforms: vec![crate::PlatformEntry {
                 arch,
@@ -481,7 +481,7 @@ mod tests {
                 ..Release::of(version.parse().unwrap(), &[file(version)])
             }
         };
-        Manifest {
+        Contents {
             files: vec![file("v1.34.2"), file("v1.35.0")],
             images: vec![
                 image("a:v1.34.2", Arch::Amd64),
@@ -493,7 +493,7 @@ mod tests {
                 release("v1.34.2", &["a:v1.34.2", "b:v1.34.2"]),
                 release("v1.35.0", &["a:v1.35.0", "b:v1.35.0"]),
             ],
-            ..Manifest::new("c", "0")
+            ..Contents::new("c", "0")
         }
     }
 

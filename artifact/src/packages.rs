@@ -10,7 +10,7 @@ use cluster::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Manifest, known_keys};
+use crate::{Contents, known_keys};
 
 /// The packages that a bundle carries for one system and architecture, closed under what they require.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,7 +181,7 @@ impl PackageSet {
     }
 }
 
-impl Manifest {
+impl Contents {
     /// The packages for a system and architecture.
     #[must_use]
     pub fn packages_for(&self, os: &Os, arch: Arch) -> Option<&PackageSet> {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{Manifest, ProgramFile, Tree};
+use crate::{Contents, ProgramFile, Tree};
 
 /// Bytes that will be written below a directory. It need not be there yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +18,10 @@ impl Room {
     /// What unpacking will write: the files of the bundle that the tree does not hold yet, and the programs of its archives
     /// once more, ready to be uploaded.
     #[must_use]
-    pub fn to_unpack(manifest: &Manifest, tree: &Tree) -> Self {
-        let files = manifest.files.iter();
+    pub fn to_unpack(contents: &Contents, tree: &Tree) -> Self {
+        let files = contents.files.iter();
         let files = files.map(|file| (tree.path(&file.path), file.size));
-        let programs = manifest.files.iter().flat_map(|file| {
+        let programs = contents.files.iter().flat_map(|file| {
             let packed = file.programs.iter();
             let packed = packed.filter(|program| program.member.is_some());
             packed.map(|program| {
@@ -164,19 +164,19 @@ mod tests {
         });
         std::fs::create_dir_all(ready.parent().unwrap()).unwrap();
         std::fs::write(&ready, vec![0; 40_000]).unwrap();
-        let manifest = Manifest {
+        let contents = Contents {
             files: vec![
                 file("whole", 4),
                 file("half", 40),
                 file("absent", 400),
                 archive,
             ],
-            ..Manifest::new("small", "0.1.0")
+            ..Contents::new("small", "0.1.0")
         };
         for name in ["whole", "half"] {
             std::fs::write(tree.path(name.into()), "1234").unwrap();
         }
-        let room = Room::to_unpack(&manifest, &tree);
+        let room = Room::to_unpack(&contents, &tree);
         assert_eq!((room.dir.as_path(), room.need), (tree.root(), 44_440));
     }
 

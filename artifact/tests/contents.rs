@@ -1,7 +1,7 @@
 //! What `bundle.json` may say: the example of the format's description, and what contradicts itself.
 
 use artifact::{
-    AttachmentEntry, BasePackage, ChartEntry, ConfigEntry, FileEntry, Manifest, PackageEntry,
+    AttachmentEntry, BasePackage, ChartEntry, ConfigEntry, Contents, FileEntry, PackageEntry,
     PackageFormat, PackageSet, Release, Sha256,
 };
 use cluster::Arch;
@@ -15,14 +15,14 @@ fn example() -> String {
 
 #[test]
 fn the_example_of_the_description_is_read() {
-    let manifest = Manifest::read(example().as_bytes()).unwrap();
-    assert_eq!(String::from_utf8(manifest.to_bytes()).unwrap(), example());
-    let release = manifest
+    let contents = Contents::read(example().as_bytes()).unwrap();
+    assert_eq!(String::from_utf8(contents.to_bytes()).unwrap(), example());
+    let release = contents
         .release(&"v1.36.2".parse().unwrap(), "lab")
         .unwrap();
     assert_eq!(release.version_of("kubelet"), Some("v1.36.2"));
     assert_eq!(
-        manifest.files_of(release, "kubelet", Arch::Amd64).count(),
+        contents.files_of(release, "kubelet", Arch::Amd64).count(),
         1
     );
 }
@@ -48,13 +48,13 @@ fn system() -> PackageSet {
     }
 }
 
-fn whole() -> Manifest {
+fn whole() -> Contents {
     let kubelet = FileEntry {
         component: Some("kubelet".into()),
         version: Some("v1.36.2".into()),
         ..file("kubelet")
     };
-    Manifest {
+    Contents {
         arches: vec![Arch::Amd64],
         releases: vec![Release {
             config: Some("config.yaml".into()),
@@ -86,17 +86,17 @@ fn whole() -> Manifest {
             file("packages/socat.deb"),
             file("sbom/all.spdx.json"),
         ],
-        ..Manifest::new("c", "0.1.0")
+        ..Contents::new("c", "0.1.0")
     }
 }
 
 #[test]
 fn what_contradicts_itself_is_refused() {
-    assert_eq!(Manifest::read(&whole().to_bytes()).unwrap(), whole());
-    let with = |change: fn(&mut Manifest)| {
-        let mut manifest = whole();
-        change(&mut manifest);
-        let error = Manifest::read(&manifest.to_bytes()).unwrap_err();
+    assert_eq!(Contents::read(&whole().to_bytes()).unwrap(), whole());
+    let with = |change: fn(&mut Contents)| {
+        let mut contents = whole();
+        change(&mut contents);
+        let error = Contents::read(&contents.to_bytes()).unwrap_err();
         error.to_string()
     };
     let report = [
@@ -137,5 +137,5 @@ fn sets_of_images_that_a_later_kubexm_knows_are_passed_over() {
     let text = String::from_utf8(whole().to_bytes()).unwrap();
     let later = text.replacen("\"images\": {}", "\"images\": {\"later\": []}", 1);
     assert_ne!(later, text);
-    assert_eq!(Manifest::read(later.as_bytes()).unwrap(), whole());
+    assert_eq!(Contents::read(later.as_bytes()).unwrap(), whole());
 }

@@ -5,7 +5,7 @@ mod common;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
-use artifact::{Bundle, BundleError, Fault, Manifest, Tree, Verdict};
+use artifact::{Bundle, BundleError, Contents, Fault, Tree, Verdict};
 use camino::Utf8PathBuf;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -28,8 +28,8 @@ impl Patient {
         Self { site, path, sound }
     }
 
-    fn manifest(&self) -> &Manifest {
-        &self.site.manifest
+    fn contents(&self) -> &Contents {
+        &self.site.contents
     }
 
     fn flip(&self, at: usize, mask: u8) {
@@ -61,7 +61,7 @@ impl Patient {
         let dest = Tree::at(self.site.path("dest"));
         let error = unpack(&self.path, &dest).expect_err(what);
         assert_eq!(error.verdict(), Verdict::Refused, "{what}: {error}");
-        assert_nothing_bad(&dest, self.manifest());
+        assert_nothing_bad(&dest, self.contents());
         let _ = std::fs::remove_dir_all(dest.root());
     }
 }
@@ -197,13 +197,13 @@ fn every_damaged_member_is_named_and_no_other() {
     // The others come out, and a good copy needs only the rest.
     let dest = Tree::at(patient.site.path("dest"));
     unpack(&patient.path, &dest).unwrap_err();
-    assert_nothing_bad(&dest, patient.manifest());
-    let sound = patient.manifest().files.len() - error.faults().len();
+    assert_nothing_bad(&dest, patient.contents());
+    let sound = patient.contents().files.len() - error.faults().len();
     assert_eq!(common::unpacked_below(&dest).len(), sound);
     patient.mend();
     let second = unpack(&patient.path, &dest).unwrap();
     assert_eq!((second.written, second.kept), (4, sound));
-    common::assert_holds(&dest, patient.manifest());
+    common::assert_holds(&dest, patient.contents());
 }
 
 fn memchr(bytes: &[u8], needle: &[u8]) -> Option<usize> {

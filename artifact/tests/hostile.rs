@@ -4,7 +4,7 @@ mod common;
 
 use std::io::Write;
 
-use artifact::{Bundle, FORMAT, FileEntry, Manifest, Sha256, Tree};
+use artifact::{Bundle, Contents, FORMAT, FileEntry, Sha256, Tree};
 use tar::EntryType;
 
 use crate::common::forgery::{Forgery, Member, a, b, compress, file, member, short};
@@ -17,13 +17,13 @@ fn an_honest_bundle_by_another_hand_is_read() {
     verify(&path).unwrap();
     let dest = Tree::at(honest.path("tree"));
     unpack(&path, &dest).unwrap();
-    assert_holds(&dest, &honest.manifest);
+    assert_holds(&dest, &honest.contents);
 }
 
 #[test]
 fn frames_may_be_cut_anywhere() {
     let honest = Forgery::of(vec![a(), b()]);
-    let head = file("bundle.json", &honest.manifest.to_bytes()).bytes();
+    let head = file("bundle.json", &honest.contents.to_bytes()).bytes();
     let rest = [&honest.members[..], &honest.trailer].concat();
     for len in [1, 100, 512, 513, 1000] {
         let mut frames = vec![&head[..]];
@@ -32,7 +32,7 @@ fn frames_may_be_cut_anywhere() {
         verify(&path).unwrap();
         let dest = Tree::at(honest.path(&format!("tree-{len}")));
         unpack(&path, &dest).unwrap();
-        assert_holds(&dest, &honest.manifest);
+        assert_holds(&dest, &honest.contents);
     }
 }
 
@@ -115,7 +115,7 @@ fn only_what_is_listed_comes_out_and_all_of_it() {
         ("twice", vec![a(), b(), b()]),
         ("twice instead", vec![a(), file("a", b"b")]),
         (
-            "second manifest",
+            "second bundle.json",
             vec![a(), file("bundle.json", b"{}"), b()],
         ),
         (
@@ -155,7 +155,7 @@ fn only_what_is_listed_comes_out_and_all_of_it() {
     twice instead: BUNDLE: 2 faults:
       "a" is there twice
       "b" is listed in bundle.json but missing
-    second manifest: BUNDLE: "bundle.json" is there twice
+    second bundle.json: BUNDLE: "bundle.json" is there twice
     late signature: BUNDLE: "bundle.json.sig" is not listed in bundle.json
     missing: BUNDLE: "b" is listed in bundle.json but missing
     all missing: BUNDLE: 2 faults:
@@ -194,23 +194,23 @@ fn nothing_hides_between_or_behind_the_members() {
 }
 
 #[test]
-fn a_manifest_cannot_ask_for_what_no_bundle_may_hold() {
-    let with = |change: fn(&mut Manifest)| {
+fn contents_cannot_ask_for_what_no_bundle_may_hold() {
+    let with = |change: fn(&mut Contents)| {
         let mut forgery = Forgery::of(vec![a(), b()]);
-        change(&mut forgery.manifest);
+        change(&mut forgery.contents);
         forgery.refused()
     };
     let report = [
-        with(|manifest| manifest.files[1].path = "../../root/.ssh/authorized_keys".into()),
-        with(|manifest| manifest.files[1].path = "/etc/passwd".into()),
-        with(|manifest| manifest.files[1].path = "a/b".into()),
-        with(|manifest| manifest.files[1].path = "a".into()),
-        with(|manifest| manifest.files[1].mode = 0o6755),
-        with(|manifest| manifest.files[1].size = u64::MAX),
-        with(|manifest| manifest.format = FORMAT + 1),
-        with(|manifest| manifest.format = 0),
-        with(|manifest| manifest.files[1].path = format!("b{}", "/b".repeat(5000)).into()),
-        with(|manifest| manifest.cluster = ",".repeat((1 << 20) + 1)),
+        with(|contents| contents.files[1].path = "../../root/.ssh/authorized_keys".into()),
+        with(|contents| contents.files[1].path = "/etc/passwd".into()),
+        with(|contents| contents.files[1].path = "a/b".into()),
+        with(|contents| contents.files[1].path = "a".into()),
+        with(|contents| contents.files[1].mode = 0o6755),
+        with(|contents| contents.files[1].size = u64::MAX),
+        with(|contents| contents.format = FORMAT + 1),
+        with(|contents| contents.format = 0),
+        with(|contents| contents.files[1].path = format!("b{}", "/b".repeat(5000)).into()),
+        with(|contents| contents.cluster = ",".repeat((1 << 20) + 1)),
     ];
     insta::assert_snapshot!(report.join("\n"), @r#"
     BUNDLE: bundle.json lists "../../root/.ssh/authorized_keys": not a plain relative path (no '..', '.', '//' or leading '/')
@@ -241,7 +241,7 @@ fn a_part_of_a_bundle_is_told_from_a_whole_one() {
     let whole = Forgery::of(vec![a(), b()]);
     let told = |carriage: &str| {
         let head = [
-            file("bundle.json", &whole.manifest.to_bytes()).bytes(),
+            file("bundle.json", &whole.contents.to_bytes()).bytes(),
             file("carry.json", carriage.as_bytes()).bytes(),
         ];
         let rest = [&whole.members[..], &whole.trailer].concat();
@@ -273,7 +273,7 @@ fn notes_of_a_seal_are_passed_over_unless_they_are_critical() {
 }
 
 #[test]
-fn a_manifest_of_a_newer_format_is_told_from_a_broken_one() {
+fn contents_of_a_newer_format_is_told_from_a_broken_one() {
     let forgery = Forgery::of(vec![]);
     let shown = |json: &[u8]| {
         let path = forgery.write_frames(&[&file("bundle.json", json).bytes(), &[0; 1024]]);
@@ -300,7 +300,7 @@ fn a_manifest_of_a_newer_format_is_told_from_a_broken_one() {
 #[test]
 fn frames_that_are_larger_or_smaller_than_the_table_says_are_refused() {
     let forgery = Forgery::of(vec![a(), b()]);
-    let head = file("bundle.json", &forgery.manifest.to_bytes()).bytes();
+    let head = file("bundle.json", &forgery.contents.to_bytes()).bytes();
     let rest = [&forgery.members[..], &forgery.trailer].concat();
     let sizes = |stored: &[Vec<u8>], content: usize| {
         [
@@ -345,9 +345,9 @@ fn frames_that_are_larger_or_smaller_than_the_table_says_are_refused() {
 fn windows_that_take_too_much_memory_are_refused() {
     let content = vec![b'a'; 5 << 20];
     let mut forgery = Forgery::of(vec![file("a", &content), b()]);
-    forgery.manifest.files[0].size = content.len() as u64;
-    forgery.manifest.files[0].sha256 = Sha256::of(&content);
-    let head = file("bundle.json", &forgery.manifest.to_bytes()).bytes();
+    forgery.contents.files[0].size = content.len() as u64;
+    forgery.contents.files[0].sha256 = Sha256::of(&content);
+    let head = file("bundle.json", &forgery.contents.to_bytes()).bytes();
     let rest = [&forgery.members[..], &forgery.trailer].concat();
     let frame = |window_log: u32| {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
@@ -370,7 +370,7 @@ fn windows_that_take_too_much_memory_are_refused() {
 #[test]
 fn a_frame_is_one_zstd_frame_that_checks_its_content() {
     let forgery = Forgery::of(vec![a(), b()]);
-    let head = file("bundle.json", &forgery.manifest.to_bytes()).bytes();
+    let head = file("bundle.json", &forgery.contents.to_bytes()).bytes();
     let rest = [&forgery.members[..], &forgery.trailer].concat();
     let made = |window_log: u32, checksum: bool, content: &[u8]| {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
@@ -435,9 +435,9 @@ fn a_frame_is_one_zstd_frame_that_checks_its_content() {
 fn a_large_frame_is_one_zstd_frame_too() {
     let content = common::noise(3, 5 << 20);
     let mut forgery = Forgery::of(vec![file("a", &content), b()]);
-    forgery.manifest.files[0].size = content.len() as u64;
-    forgery.manifest.files[0].sha256 = Sha256::of(&content);
-    let head = file("bundle.json", &forgery.manifest.to_bytes()).bytes();
+    forgery.contents.files[0].size = content.len() as u64;
+    forgery.contents.files[0].sha256 = Sha256::of(&content);
+    let head = file("bundle.json", &forgery.contents.to_bytes()).bytes();
     let rest = [&forgery.members[..], &forgery.trailer].concat();
     let (start, end) = rest.split_at(1 << 20);
     let stored = [compress(&head), [compress(start), compress(end)].concat()];
@@ -455,9 +455,9 @@ fn a_large_frame_is_one_zstd_frame_too() {
 fn there_are_only_as_many_frames_as_the_content_is_worth() {
     let content = vec![b'a'; 8 << 10];
     let mut forgery = Forgery::of(vec![file("a", &content), b()]);
-    forgery.manifest.files[0].size = content.len() as u64;
-    forgery.manifest.files[0].sha256 = Sha256::of(&content);
-    let head = file("bundle.json", &forgery.manifest.to_bytes()).bytes();
+    forgery.contents.files[0].size = content.len() as u64;
+    forgery.contents.files[0].sha256 = Sha256::of(&content);
+    let head = file("bundle.json", &forgery.contents.to_bytes()).bytes();
     let rest = [&forgery.members[..], &forgery.trailer].concat();
     let mut frames = vec![&head[..]];
     frames.extend(rest.chunks(1));
@@ -470,11 +470,11 @@ fn there_are_only_as_many_frames_as_the_content_is_worth() {
 #[test]
 fn many_faults_are_counted_and_few_are_told() {
     let mut forgery = Forgery::of(vec![]);
-    forgery.manifest.files.clear();
+    forgery.contents.files.clear();
     let names: Vec<String> = (0..60).map(|n| format!("file{n:02}")).collect();
     let members = names.iter().map(|name| file(name, b"other").bytes());
     forgery.members = members.flatten().collect();
-    forgery.manifest.files = names
+    forgery.contents.files = names
         .iter()
         .map(|name| FileEntry::new(name.as_str(), 5, 0o644, Sha256::of(b"what is listed")))
         .collect();

@@ -50,7 +50,7 @@ impl Pause {
             digest: manifest,
             size: 7,
         };
-        pause.site.manifest.images.push(ImageEntry {
+        pause.site.contents.images.push(ImageEntry {
             platforms: vec![platform],
             ..ImageEntry::new("registry.k8s.io/pause:3.10", root)
         });
@@ -61,7 +61,7 @@ impl Pause {
     /// Has `index.json` name this.
     fn name(&mut self, digest: Sha256) {
         let path = "images/index.json";
-        self.site.manifest.files.retain(|file| file.path != path);
+        self.site.contents.files.retain(|file| file.path != path);
         let index = json!({ "manifests": [part(digest, 1)] }).to_string();
         self.site.add(path, 0o644, index.as_bytes());
         self.site.sort();
@@ -69,7 +69,7 @@ impl Pause {
 
     fn without(mut self, digest: Sha256) -> Self {
         let path = format!("images/blobs/sha256/{digest}");
-        self.site.manifest.files.retain(|file| file.path != path);
+        self.site.contents.files.retain(|file| file.path != path);
         self
     }
 
@@ -114,18 +114,18 @@ fn all_of_an_image_is_in_the_bundle() {
         of(Pause::new().without(manifest)),
         of(Pause::new().without(root)),
         with(|p| p.name(p.layer)),
-        with(|p| p.site.manifest.images[0].platforms[0].digest = p.layer),
-        with(|p| p.site.manifest.images[0].digest = p.layer),
-        with(|p| p.site.manifest.images[0].upstream = Sha256::of(b"other")),
-        with(|p| p.site.manifest.images[0].referrers = vec![Sha256::of(b"other")]),
-        with(|p| p.site.manifest.images[0].reference = "../../../evil:1".into()),
+        with(|p| p.site.contents.images[0].platforms[0].digest = p.layer),
+        with(|p| p.site.contents.images[0].digest = p.layer),
+        with(|p| p.site.contents.images[0].upstream = Sha256::of(b"other")),
+        with(|p| p.site.contents.images[0].referrers = vec![Sha256::of(b"other")]),
+        with(|p| p.site.contents.images[0].reference = "../../../evil:1".into()),
         with(|p| {
-            let twice = p.site.manifest.images[0].clone();
-            p.site.manifest.images.push(twice);
+            let twice = p.site.contents.images[0].clone();
+            p.site.contents.images.push(twice);
         }),
         with(|p| {
             p.site
-                .manifest
+                .contents
                 .files
                 .retain(|file| file.path != "images/oci-layout");
         }),
@@ -136,7 +136,7 @@ fn all_of_an_image_is_in_the_bundle() {
                 0o644,
                 Sha256::of(b"1"),
             );
-            p.site.manifest.files.push(other);
+            p.site.contents.files.push(other);
             p.site.sort();
         }),
     ];

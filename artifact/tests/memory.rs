@@ -46,7 +46,7 @@ fn memory_stays_below_256_mib_whatever_is_packed() {
             entry.component = Some("kubernetes".into());
             entry.arch = Some(Arch::Amd64);
         }
-        site.manifest.files.push(entry);
+        site.contents.files.push(entry);
     }
     site.sort();
     let before = peak();

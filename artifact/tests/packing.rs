@@ -61,7 +61,7 @@ fn a_tree_that_changed_since_it_was_listed_is_not_packed() {
 #[test]
 fn a_list_that_no_bundle_may_have_is_refused_at_once() {
     let mut site = Site::small();
-    site.manifest.files.reverse();
+    site.contents.files.reverse();
     insta::assert_snapshot!(failure(&site), @r#"cannot pack: bundle.json lists "images/index.json": the list is not sorted by path"#);
     let mut site = Site::small();
     site.add("state/journal", 0o644, b"");
@@ -84,7 +84,7 @@ fn an_interrupted_run_leaves_nothing_and_a_killed_one_is_replaced() {
     cancel.cancel();
     let error = pack(&Packing {
         tree: &site.tree(),
-        manifest: &site.manifest,
+        contents: &site.contents,
         output: &site.path("out.tar.zst"),
         signer: None,
         jobs: jobs(2),
@@ -113,7 +113,7 @@ fn what_was_packed_is_told_and_is_what_opens() {
         (packed.size, packed.digest),
         (bundle.size(), bundle.digest())
     );
-    assert_eq!(bundle.digest(), Sha256::of(bundle.manifest_bytes()));
+    assert_eq!(bundle.digest(), Sha256::of(bundle.contents_bytes()));
 }
 
 #[test]
@@ -132,9 +132,9 @@ fn what_is_alike_or_compressed_already_costs_little() {
 #[test]
 fn a_bundle_that_nobody_would_read_is_not_packed() {
     let mut site = Site::small();
-    site.manifest.cluster = ",".repeat((1 << 20) + 1);
+    site.contents.cluster = ",".repeat((1 << 20) + 1);
     let many = failure(&site);
-    site.manifest.cluster = "x".repeat(16 << 20);
+    site.contents.cluster = "x".repeat(16 << 20);
     let large = failure(&site);
     assert_eq!(many.verdict(), Verdict::Refused);
     insta::assert_snapshot!(format!("{many}\n{large}\nhint: {}", large.hint().unwrap()), @"

@@ -22,12 +22,12 @@ fn a_tree_comes_out_as_it_went_in() {
     for site in [Site::empty(), Site::small(), Site::large()] {
         let path = site.packed();
         let bundle = Bundle::open(&path).unwrap();
-        assert_eq!(bundle.manifest(), &site.manifest);
+        assert_eq!(bundle.contents(), &site.contents);
         verify(&path).unwrap();
         let dest = Tree::at(site.path("dest"));
         let first = unpack(&path, &dest).unwrap();
-        assert_eq!((first.written, first.kept), (site.manifest.files.len(), 0));
-        assert_holds(&dest, &site.manifest);
+        assert_eq!((first.written, first.kept), (site.contents.files.len(), 0));
+        assert_holds(&dest, &site.contents);
     }
 }
 
@@ -51,7 +51,7 @@ fn stock_tools_read_a_bundle() {
     let listed = output("tar", &["--zstd", "-tf", path.as_str()]);
     let mut lines = listed.lines();
     assert_eq!(lines.next(), Some("bundle.json"));
-    assert!(lines.eq(site.manifest.files.iter().map(|file| file.path.as_str())));
+    assert!(lines.eq(site.contents.files.iter().map(|file| file.path.as_str())));
 
     let dest = Tree::at(site.path("by-tar"));
     std::fs::create_dir(dest.root()).unwrap();
@@ -59,5 +59,5 @@ fn stock_tools_read_a_bundle() {
         "tar",
         &["--zstd", "-xpf", path.as_str(), "-C", dest.root().as_str()],
     );
-    assert_holds(&dest, &site.manifest);
+    assert_holds(&dest, &site.contents);
 }

@@ -19,7 +19,7 @@ fn a_second_run_keeps_what_is_right_and_mends_the_rest() {
     let path = site.packed();
     let dest = Tree::at(site.path("dest"));
     unpack(&path, &dest).unwrap();
-    let all = site.manifest.files.len();
+    let all = site.contents.files.len();
     let again = unpack(&path, &dest).unwrap();
     assert_eq!((again.written, again.kept), (0, all));
 
@@ -30,7 +30,7 @@ fn a_second_run_keeps_what_is_right_and_mends_the_rest() {
     std::fs::set_permissions(tree("empty"), PermissionsExt::from_mode(0o777)).unwrap();
     let mended = unpack(&path, &dest).unwrap();
     assert_eq!((mended.written, mended.kept), (3, all - 3));
-    assert_holds(&dest, &site.manifest);
+    assert_holds(&dest, &site.contents);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn what_is_there_is_not_read_from_the_bundle_again() {
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &vec![0; 1 << 20], bundle.size() / 2).unwrap();
     unpack(&path, &dest).unwrap();
-    assert_holds(&dest, &site.manifest);
+    assert_holds(&dest, &site.contents);
 }
 
 /// Interrupts a run when so many bytes are done.
@@ -78,7 +78,7 @@ fn an_interrupted_run_leaves_only_whole_files_and_the_next_goes_on() {
     let site = Site::large();
     let path = site.packed();
     let dest = Tree::at(site.path("dest"));
-    let total = site.manifest.content_size();
+    let total = site.contents.content_size();
     for part in 1..4 {
         let (progress, cancel) = interrupt(total * part / 4);
         let bundle = Bundle::open(&path).unwrap();
@@ -86,11 +86,11 @@ fn an_interrupted_run_leaves_only_whole_files_and_the_next_goes_on() {
             .unpack(&dest, jobs(2), &progress, &cancel)
             .unwrap_err();
         assert_eq!(error.verdict(), Verdict::Cancelled);
-        assert_nothing_bad(&dest, &site.manifest);
+        assert_nothing_bad(&dest, &site.contents);
     }
     let done = unpack(&path, &dest).unwrap();
     assert!(done.kept > 0, "{done:?}");
-    assert_holds(&dest, &site.manifest);
+    assert_holds(&dest, &site.contents);
 
     let (progress, cancel) = interrupt(0);
     let bundle = Bundle::open(&path).unwrap();
@@ -107,7 +107,7 @@ fn leftovers_of_a_killed_run_are_replaced() {
     std::fs::write(dest.path("tools/.block.part".into()), "half").unwrap();
     std::fs::write(dest.path(".bundle.json.part".into()), "half").unwrap();
     unpack(&path, &dest).unwrap();
-    assert_holds(&dest, &site.manifest);
+    assert_holds(&dest, &site.contents);
 }
 
 #[test]
@@ -116,9 +116,9 @@ fn a_tree_says_that_it_is_complete_only_while_it_is() {
     let old = site.packed();
     let dest = Tree::at(site.path("dest"));
     unpack(&old, &dest).unwrap();
-    let old = site.manifest.clone();
+    let old = site.contents.clone();
 
-    site.manifest
+    site.contents
         .files
         .retain(|file| file.path != "tools/block");
     site.add("tools/new", 0o755, &program(1, 5 << 20));
@@ -129,13 +129,13 @@ fn a_tree_says_that_it_is_complete_only_while_it_is() {
     bundle
         .unpack(&dest, jobs(1), &progress, &cancel)
         .unwrap_err();
-    assert!(!dest.manifest().exists());
+    assert!(!dest.contents().exists());
 
     let done = unpack(&path, &dest).unwrap();
     assert_eq!(done.pruned, ["tools/block"]);
     assert!(!dest.path("tools/block".into()).exists());
-    assert_holds(&dest, &site.manifest);
-    assert_ne!(old, site.manifest);
+    assert_holds(&dest, &site.contents);
+    assert_ne!(old, site.contents);
     assert_eq!(unpack(&path, &dest).unwrap().pruned, Vec::<&str>::new());
 }
 
@@ -144,7 +144,7 @@ fn pruning_removes_the_folders_that_are_empty_then() {
     let mut site = Site::small();
     let dest = Tree::at(site.path("dest"));
     unpack(&site.packed(), &dest).unwrap();
-    site.manifest
+    site.contents
         .files
         .retain(|file| !file.path.starts_with("deep"));
     unpack(&site.packed(), &dest).unwrap();
@@ -166,7 +166,7 @@ fn links_in_the_tree_lead_nowhere() {
     symlink(outside.join("block"), dest.path("tools/block".into())).unwrap();
     symlink(outside.join("block"), dest.path("tools/.block.part".into())).unwrap();
     unpack(&path, &dest).unwrap();
-    assert_holds(&dest, &site.manifest);
+    assert_holds(&dest, &site.contents);
 
     // A folder that is a link out of the tree is an error.
     let dest = Tree::at(site.path("trapped"));
@@ -190,7 +190,7 @@ fn a_file_may_become_a_folder_and_a_folder_a_file() {
     let dest = Tree::at(one.path("dest"));
     for site in [&one, &other, &one] {
         unpack(&site.packed(), &dest).unwrap();
-        assert_holds(&dest, &site.manifest);
+        assert_holds(&dest, &site.contents);
     }
 }
 
@@ -216,12 +216,12 @@ fn what_a_bundle_left_that_was_never_completed_goes_with_the_next() {
         bytes[middle] ^= 1;
         std::fs::write(&path, bytes).unwrap();
         unpack(&path, &dest).unwrap_err();
-        assert!(!dest.manifest().exists());
+        assert!(!dest.contents().exists());
     }
     assert!(dest.path("b2".into()).exists());
     let done = unpack(&last.packed(), &dest).unwrap();
     assert_eq!(done.pruned, ["a", "b2"]);
-    assert_holds(&dest, &last.manifest);
+    assert_holds(&dest, &last.contents);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn lists_in_the_tree_are_read_within_bounds_and_never_waited_for() {
         let list = std::fs::File::create(dest.path(name.into())).unwrap();
         list.set_len(1 << 40).unwrap();
         unpack(&path, &dest).unwrap();
-        assert_holds(&dest, &site.manifest);
+        assert_holds(&dest, &site.contents);
 
         let dest = Tree::at(site.path(&format!("pipe{name}")));
         std::fs::create_dir(dest.root()).unwrap();
@@ -246,7 +246,7 @@ fn lists_in_the_tree_are_read_within_bounds_and_never_waited_for() {
         let status = Command::new("mkfifo").arg(pipe).status().unwrap();
         assert!(status.success());
         unpack(&path, &dest).unwrap();
-        assert_holds(&dest, &site.manifest);
+        assert_holds(&dest, &site.contents);
     }
 }
 
@@ -254,19 +254,19 @@ fn lists_in_the_tree_are_read_within_bounds_and_never_waited_for() {
 fn a_tree_is_read_as_strictly_as_a_bundle() {
     let mut site = Site::small();
     let tree = site.tree();
-    let mut read = |change: fn(&mut artifact::Manifest)| {
-        change(&mut site.manifest);
-        std::fs::write(tree.manifest(), site.manifest.to_bytes()).unwrap();
-        let refused = artifact::Manifest::of_tree(&tree).map(|_| ());
+    let mut read = |change: fn(&mut artifact::Contents)| {
+        change(&mut site.contents);
+        std::fs::write(tree.contents(), site.contents.to_bytes()).unwrap();
+        let refused = artifact::Contents::of_tree(&tree).map(|_| ());
         refused.map_err(|error| error.to_string().replace(tree.root().as_str(), "TREE"))
     };
     assert_eq!(read(|_| ()), Ok(()));
     insta::assert_snapshot!([
-        read(|manifest| manifest.format = 9).unwrap_err(),
-        read(|manifest| manifest.format = 0).unwrap_err(),
-        read(|manifest| {
-            manifest.format = artifact::FORMAT;
-            manifest.files[0].path = "../../etc/hostname".into();
+        read(|contents| contents.format = 9).unwrap_err(),
+        read(|contents| contents.format = 0).unwrap_err(),
+        read(|contents| {
+            contents.format = artifact::FORMAT;
+            contents.files[0].path = "../../etc/hostname".into();
         }).unwrap_err(),
     ].join("\n"), @r#"
     TREE: bundle.json has format 9; this kubexm reads up to 1
@@ -312,7 +312,7 @@ fn a_signature_lies_beside_the_manifest_it_belongs_to() {
     );
     unpack(&site.packed(), &dest).unwrap();
     assert!(!beside.exists(), "the signature of another bundle stayed");
-    assert_holds(&dest, &site.manifest);
+    assert_holds(&dest, &site.contents);
 }
 
 /// Runs again by itself in a name space of its own, where a small disk can be mounted.
@@ -348,12 +348,12 @@ fn fill(disk: &Utf8Path) {
         shown.starts_with("no space left on the disk while writing "),
         "{shown}"
     );
-    assert_nothing_bad(&dest, &site.manifest);
+    assert_nothing_bad(&dest, &site.contents);
 
     let output = disk.join("bundle.tar.zst");
     let error = artifact::pack(&artifact::Packing {
         tree: &site.tree(),
-        manifest: &site.manifest,
+        contents: &site.contents,
         output: &output,
         signer: None,
         jobs: jobs(2),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use catalogue::{Catalogue, ResolveError, Systems};
 use cluster::{Arch, Cluster, KeyPath, Os, Problem, RuntimeType, Severity};
-use manifests::{Catalogue, ResolveError, Systems};
 
 use crate::packages::unknown;
 use crate::resolve::{FileFailure, ResolveFailure, bad_versions, resolve};

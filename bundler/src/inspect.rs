@@ -5,9 +5,9 @@ use std::io::{BufReader, Read};
 
 use artifact::{Members, Program, Sha256};
 use camino::{Utf8Path, Utf8PathBuf};
+use catalogue::{Carries, Member};
 use cluster::Arch;
 use flate2::read::MultiGzDecoder;
-use manifests::{Carries, Member};
 
 use crate::hash;
 

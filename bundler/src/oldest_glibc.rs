@@ -1,7 +1,7 @@
 //! What the programs of a bundle have to be content with.
 
+use catalogue::{Glibc, Systems};
 use cluster::{Arch, Cluster, Host, Os};
-use manifests::{Glibc, Systems};
 
 /// The oldest glibc that machines of an architecture may have, by the systems that the config names; none where it names
 /// none for them.

@@ -128,7 +128,7 @@ impl Plan {
             origin: wanted.file.url.clone(),
             pin: if lock.files.contains_key(&wanted.file.url) {
                 Pin::Locked
-            } else if wanted.file.checksum == manifests::Checksum::Unpublished {
+            } else if wanted.file.checksum == catalogue::Checksum::Unpublished {
                 Pin::FirstSeen
             } else {
                 Pin::Published

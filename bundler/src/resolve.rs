@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{ImageSet, Need, What, full_reference};
+use catalogue::{Catalogue, Defaults, DefaultsError, Minor, ResolveError, Resolved, Systems};
 use cluster::{Arch, Cluster, EtcdType, Tag, Version};
-use manifests::{Catalogue, Defaults, DefaultsError, Minor, ResolveError, Resolved, Systems};
 
 use crate::lock::Lock;
 use crate::oldest_glibc::oldest_glibc;

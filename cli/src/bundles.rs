@@ -40,7 +40,7 @@ pub fn verify(
     let piece = Piece {
         stage: "verify",
         title,
-        bytes: bundle.manifest().content_size(),
+        bytes: bundle.contents().content_size(),
     };
     piece.run(
         events,
@@ -55,7 +55,7 @@ pub fn verify(
 /// Fails where what a bundle holds has no room beside what its tree holds already.
 pub fn require_space(bundle: &Bundle, tree: &Tree) -> Result<(), Failure> {
     Ok(artifact::check_space(&[Room::to_unpack(
-        bundle.manifest(),
+        bundle.contents(),
         tree,
     )])?)
 }
@@ -72,7 +72,7 @@ pub fn unpack(
     let piece = Piece {
         stage: "unpack",
         title,
-        bytes: bundle.manifest().content_size(),
+        bytes: bundle.contents().content_size(),
     };
     piece.run(
         events,

@@ -2,7 +2,7 @@
 
 use std::{fs, io};
 
-use artifact::{Bundle, BundleError, Cancel, Manifest, Sha256, WorkDir};
+use artifact::{Bundle, BundleError, Cancel, Contents, Sha256, WorkDir};
 use camino::Utf8Path;
 use cluster::Cluster;
 use pipeline::{RegistryCredentials, Site};
@@ -23,7 +23,7 @@ pub fn bundled(bundle: &Bundle, printer: &Printer) -> Result<Config, Failure> {
         message,
         hint: Some("give the site's config with -f".to_owned()),
     };
-    let path = match bundle.manifest().configs.as_slice() {
+    let path = match bundle.contents().configs.as_slice() {
         [config] => &config.path,
         [] => return Err(without(format!("{} carries no config", bundle.path()))),
         several => {
@@ -66,10 +66,10 @@ pub fn require_no_pointers(config: &Config) -> Result<(), Failure> {
 }
 
 /// The site of a config, once something has been unpacked for it or will be.
-pub fn site(cluster: Cluster, manifest: Manifest, work_dir: &Utf8Path) -> Result<Site, Failure> {
+pub fn site(cluster: Cluster, contents: Contents, work_dir: &Utf8Path) -> Result<Site, Failure> {
     let tree = WorkDir::new(work_dir).tree(cluster.name());
     let login = registry_login(&cluster)?;
-    Ok(Site::new(cluster, manifest, tree, login))
+    Ok(Site::new(cluster, contents, tree, login))
 }
 
 /// A site that has been installed, or at least unpacked, before: the config as it is given, and what the tree holds.
@@ -80,23 +80,23 @@ pub fn existing(
 ) -> Result<Site, Failure> {
     let cluster = with_hosts(config, printer)?;
     let hint = "kubexm install unpacks a bundle; --work-dir names the directory that it was given";
-    let (manifest, _) = described(&cluster, work_dir, hint)?;
-    site(cluster, manifest, work_dir)
+    let (contents, _) = described(&cluster, work_dir, hint)?;
+    site(cluster, contents, work_dir)
 }
 
 /// The site of a config alone, where nobody logs in to its registry. A tree need not be there.
 pub fn bare(config: &Utf8Path, work_dir: &Utf8Path, printer: &Printer) -> Result<Site, Failure> {
     let cluster = with_hosts(config, printer)?;
-    let manifest = Manifest::new(cluster.name(), env!("CARGO_PKG_VERSION"));
+    let contents = Contents::new(cluster.name(), env!("CARGO_PKG_VERSION"));
     let tree = WorkDir::new(work_dir).tree(cluster.name());
-    Ok(Site::new(cluster, manifest, tree, None))
+    Ok(Site::new(cluster, contents, tree, None))
 }
 
 /// The same with the registry's login.
 pub fn lost(config: &Utf8Path, work_dir: &Utf8Path, printer: &Printer) -> Result<Site, Failure> {
     let cluster = with_hosts(config, printer)?;
-    let manifest = Manifest::new(cluster.name(), env!("CARGO_PKG_VERSION"));
-    site(cluster, manifest, work_dir)
+    let contents = Contents::new(cluster.name(), env!("CARGO_PKG_VERSION"));
+    site(cluster, contents, work_dir)
 }
 
 fn with_hosts(config: &Utf8Path, printer: &Printer) -> Result<Cluster, Failure> {
@@ -125,11 +125,11 @@ pub fn applied(site: &Site, printer: &Printer) -> Option<Site> {
         ));
         return None;
     };
-    let manifest = match Manifest::of_applied(&site.tree) {
-        Ok((manifest, _)) => manifest,
-        Err(_) => site.manifest.clone(),
+    let contents = match Contents::of_applied(&site.tree) {
+        Ok((contents, _)) => contents,
+        Err(_) => site.contents.clone(),
     };
-    Some(Site::new(parsed.cluster, manifest, site.tree.clone(), None))
+    Some(Site::new(parsed.cluster, contents, site.tree.clone(), None))
 }
 
 /// Tells of hosts that are out of the config, on which everything stays.
@@ -143,9 +143,9 @@ pub fn tell_left_out(before: Option<&Site>, now: &Site, printer: &Printer) {
 }
 
 /// What the tree of a cluster holds, as an earlier run unpacked it.
-pub fn unpacked(cluster: &Cluster, work_dir: &Utf8Path) -> Result<Manifest, Failure> {
-    let (manifest, _) = described(cluster, work_dir, "name the bundle as well")?;
-    Ok(manifest)
+pub fn unpacked(cluster: &Cluster, work_dir: &Utf8Path) -> Result<Contents, Failure> {
+    let (contents, _) = described(cluster, work_dir, "name the bundle as well")?;
+    Ok(contents)
 }
 
 /// The same with its digest; what to do where it is missing is for the caller to say.
@@ -153,12 +153,12 @@ pub fn described(
     cluster: &Cluster,
     work_dir: &Utf8Path,
     hint: &str,
-) -> Result<(Manifest, Sha256), Failure> {
+) -> Result<(Contents, Sha256), Failure> {
     let tree = WorkDir::new(work_dir).tree(cluster.name());
     // What was applied last is as good, where a tree has been made again from its cluster.
-    let found = Manifest::of_tree(&tree).or_else(|error| match &error {
+    let found = Contents::of_tree(&tree).or_else(|error| match &error {
         BundleError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            Manifest::of_applied(&tree).map_err(|_| error)
+            Contents::of_applied(&tree).map_err(|_| error)
         }
         _ => Err(error),
     });
@@ -175,7 +175,7 @@ pub fn described(
         }
         Err(BundleError::Open { path, source }) => Err(Failure::Read { path, source }),
         Err(BundleError::Contents { source, .. }) => Err(Failure::DamagedTree {
-            path: tree.manifest(),
+            path: tree.contents(),
             source,
         }),
         Err(other) => Err(other.into()),
@@ -184,7 +184,7 @@ pub fn described(
 
 /// What is to be known before the tree of a cluster is given to this bundle.
 pub fn doubts(
-    bundle: &Manifest,
+    bundle: &Contents,
     cluster: &str,
     work_dir: &Utf8Path,
 ) -> Vec<(String, &'static str)> {
@@ -199,7 +199,7 @@ pub fn doubts(
         ));
     }
     let tree = WorkDir::new(work_dir).tree(cluster);
-    if let Ok((held, _)) = Manifest::of_tree(&tree)
+    if let Ok((held, _)) = Contents::of_tree(&tree)
         && held.cluster == bundle.cluster
         && held.serial > bundle.serial
     {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
-use artifact::{Bundle, Cancel, Manifest, Packing, Tree, pack};
+use artifact::{Bundle, Cancel, Contents, Packing, Tree, pack};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Subcommand;
 use engine::{Cx, Slot, State, Step};
@@ -23,7 +23,7 @@ use tokio::runtime::Runtime;
 pub enum Act {
     Pack {
         tree: Utf8PathBuf,
-        manifest: Utf8PathBuf,
+        contents: Utf8PathBuf,
         output: Utf8PathBuf,
     },
     Unpack {
@@ -34,7 +34,7 @@ pub enum Act {
         url: String,
         certs: Utf8PathBuf,
         tree: Utf8PathBuf,
-        manifest: Utf8PathBuf,
+        contents: Utf8PathBuf,
     },
     Upload {
         file: Utf8PathBuf,
@@ -51,16 +51,16 @@ impl Act {
         match self {
             Self::Pack {
                 tree,
-                manifest,
+                contents,
                 output,
-            } => pack_tree(tree, manifest, output),
+            } => pack_tree(tree, contents, output),
             Self::Unpack { bundle, tree } => unpack(bundle, tree),
             Self::Push {
                 url,
                 certs,
                 tree,
-                manifest,
-            } => push(url, certs, tree, manifest),
+                contents,
+            } => push(url, certs, tree, contents),
             Self::Upload {
                 file,
                 login,
@@ -75,14 +75,14 @@ fn threads() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-fn read_manifest(path: &Utf8Path) -> Result<Manifest> {
+fn read_contents(path: &Utf8Path) -> Result<Contents> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
-fn pack_tree(tree: &Utf8Path, manifest: &Utf8Path, output: &Utf8Path) -> Result<()> {
+fn pack_tree(tree: &Utf8Path, contents: &Utf8Path, output: &Utf8Path) -> Result<()> {
     pack(&Packing {
         tree: &Tree::at(tree),
-        manifest: &read_manifest(manifest)?,
+        contents: &read_contents(contents)?,
         output,
         signer: None,
         jobs: threads(),
@@ -102,10 +102,10 @@ fn unpack(bundle: &Utf8Path, tree: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-fn push(url: &str, certs: &Utf8Path, tree: &Utf8Path, manifest: &Utf8Path) -> Result<()> {
-    let manifest = read_manifest(manifest)?;
+fn push(url: &str, certs: &Utf8Path, tree: &Utf8Path, contents: &Utf8Path) -> Result<()> {
+    let contents = read_contents(contents)?;
     Runtime::new()?.block_on(async {
-        let push = pushing(url, certs, tree, &manifest).await?;
+        let push = pushing(url, certs, tree, &contents).await?;
         push.apply(&operator()).await?;
         Ok(())
     })
@@ -116,10 +116,10 @@ pub fn is_pushed(
     url: &str,
     certs: &Utf8Path,
     tree: &Utf8Path,
-    manifest: &Manifest,
+    contents: &Contents,
 ) -> Result<State> {
     Runtime::new()?.block_on(async {
-        let push = pushing(url, certs, tree, manifest).await?;
+        let push = pushing(url, certs, tree, contents).await?;
         Ok(push.check(&operator()).await?)
     })
 }
@@ -128,7 +128,7 @@ async fn pushing(
     url: &str,
     certs: &Utf8Path,
     tree: &Utf8Path,
-    manifest: &Manifest,
+    contents: &Contents,
 ) -> Result<PushImages> {
     let credentials = Slot::new("registry credentials");
     let prepare = PrepareRegistryCredentials::new(certs, None, credentials.clone());
@@ -147,7 +147,7 @@ async fn pushing(
         site,
         credentials,
         layout,
-        manifest.images.clone(),
+        contents.images.clone(),
         Slot::new("the images in the registry"),
     ))
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result, ensure};
-use artifact::{FileEntry, Manifest, Sha256, Tree};
+use artifact::{Contents, FileEntry, Sha256, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use sha2::Digest;
@@ -16,7 +16,7 @@ pub struct Data {
     /// Where everything of this run lies.
     pub work: Utf8PathBuf,
     pub tree: Tree,
-    pub manifest: Manifest,
+    pub contents: Contents,
     /// `bundle.json`, beside the tree.
     pub listing: Utf8PathBuf,
 }
@@ -59,25 +59,25 @@ impl Data {
             files.push(listed(&tree, path, 0o644)?);
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let manifest = Manifest {
+        let contents = Contents {
             arches: vec![Arch::Amd64, Arch::Arm64],
             files,
             images,
-            ..Manifest::new("bench", env!("CARGO_PKG_VERSION"))
+            ..Contents::new("bench", env!("CARGO_PKG_VERSION"))
         };
         let listing = work.join("bundle.json");
-        fs::write(&listing, manifest.to_bytes())?;
+        fs::write(&listing, contents.to_bytes())?;
         Ok(Self {
             work: work.to_owned(),
             tree,
-            manifest,
+            contents,
             listing,
         })
     }
 
     pub fn describe(&self) -> String {
         let size = |inside: &str| -> u64 {
-            let files = self.manifest.files.iter();
+            let files = self.contents.files.iter();
             let inside = files.filter(|file| file.path.starts_with(inside));
             inside.map(|file| file.size).sum::<u64>() / crate::MB
         };
@@ -85,8 +85,8 @@ impl Data {
             "tree     {} MB in {} files: {} images for two architectures (layers compressed already) {} MB, \
              Kubernetes' programs {} MB, the rest {} MB",
             size(""),
-            self.manifest.files.len(),
-            self.manifest.images.len(),
+            self.contents.files.len(),
+            self.contents.images.len(),
             size("images"),
             size("kubernetes"),
             size("") - size("images") - size("kubernetes"),

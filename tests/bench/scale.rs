@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use artifact::{
-    FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Release, Sha256, What, needs,
+    Contents, FileEntry, ImageEntry, PlatformEntry, Program, Release, Sha256, What, needs,
 };
 use camino::Utf8Path;
 use cluster::{Arch, Cluster};
@@ -60,8 +60,8 @@ fn planned(kubexm: &Utf8Path, work: &Utf8Path, hosts: usize, format: &str) -> Re
     fs::write(&config, text)?;
     let tree = work.join(".kubexm").join(cluster.name());
     fs::create_dir_all(&tree)?;
-    let manifest = serde_json::to_vec(&complete(&cluster))?;
-    fs::write(tree.join("bundle.json"), manifest)?;
+    let contents = serde_json::to_vec(&complete(&cluster))?;
+    fs::write(tree.join("bundle.json"), contents)?;
     let log = work.join("plan.log");
     let command = [
         kubexm.as_str(),
@@ -105,7 +105,7 @@ fn config_of(hosts: usize) -> String {
 }
 
 /// A bundle that holds everything the config asks for.
-fn complete(cluster: &Cluster) -> Manifest {
+fn complete(cluster: &Cluster) -> Contents {
     let arch = Arch::Amd64;
     let (mut files, mut images) = (Vec::new(), Vec::new());
     let mut sets = BTreeMap::new();
@@ -127,12 +127,12 @@ fn complete(cluster: &Cluster) -> Manifest {
         images: sets,
         ..Release::of(cluster.spec.kubernetes.version.clone(), &files)
     }];
-    Manifest {
+    Contents {
         arches: vec![arch],
         releases,
         files,
         images,
-        ..Manifest::new(cluster.name(), "0.1.0")
+        ..Contents::new(cluster.name(), "0.1.0")
     }
 }
 

@@ -15,7 +15,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "bundler",
-        &["artifact", "cluster", "event", "manifests", "packages"],
+        &["artifact", "catalogue", "cluster", "event", "packages"],
     ),
     (
         "pipeline",
@@ -33,7 +33,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("engine", &["event", "host"]),
     ("host", &["event"]),
     ("artifact", &["cluster", "event"]),
-    ("manifests", &["cluster"]),
+    ("catalogue", &["cluster"]),
     ("packages", &[]),
     ("cluster", &[]),
     ("event", &[]),
@@ -48,7 +48,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// The rooms that go into the secured site, and what they must not reach by any way: upstream addresses, and whoever
 /// uses them.
 const INSTALLER: &[&str] = &["pipeline", "module", "task", "step", "engine", "host"];
-const OUTSIDE: &[&str] = &["bundler", "manifests", "packages"];
+const OUTSIDE: &[&str] = &["bundler", "catalogue", "packages"];
 
 type Rooms = BTreeMap<String, BTreeSet<String>>;
 
@@ -160,11 +160,11 @@ fn a_forbidden_dependency_is_noticed() {
         ["'pipeline' must not know 'step'"]
     );
     assert_eq!(with("host", "engine"), ["'host' must not know 'engine'"]);
-    let step_to_manifests = with("step", "manifests");
-    assert!(step_to_manifests.contains(&"'step' must not know 'manifests'".to_owned()));
+    let step_to_catalogue = with("step", "catalogue");
+    assert!(step_to_catalogue.contains(&"'step' must not know 'catalogue'".to_owned()));
     assert!(
-        step_to_manifests
-            .contains(&"'pipeline' can reach 'manifests', and so the Internet".to_owned())
+        step_to_catalogue
+            .contains(&"'pipeline' can reach 'catalogue', and so the Internet".to_owned())
     );
     let cluster_to_bundler = with("cluster", "bundler");
     assert!(

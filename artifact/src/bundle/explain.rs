@@ -1,4 +1,4 @@
-//! When a bundle is not laid out as its manifest says: reads it from the start, as tar would, to name what is in the
+//! When a bundle is not laid out as its `bundle.json` says: reads it from the start, as tar would, to name what is in the
 //! way. Only refusals come here, so it may take its time.
 
 use std::collections::{HashMap, HashSet};
@@ -12,7 +12,7 @@ use crate::bundle::decode::Stored;
 use crate::bundle::error::{BundleError, Fault};
 use crate::bundle::frame::WINDOW_LOG_MAX;
 use crate::bundle::open::Bundle;
-use crate::bundle::stream::{MANIFEST, SIGNATURE, header};
+use crate::bundle::stream::{CONTENTS, SIGNATURE, header};
 use crate::{Cancel, FileEntry};
 
 /// A bundle made to be refused must not fill the screen, or memory.
@@ -92,7 +92,7 @@ struct Inventory<'a> {
 
 impl<'a> Inventory<'a> {
     fn new(bundle: &'a Bundle) -> Self {
-        let files = &bundle.manifest().files;
+        let files = &bundle.contents().files;
         let places = files.iter().enumerate();
         Self {
             files,
@@ -107,7 +107,7 @@ impl<'a> Inventory<'a> {
     }
 
     fn take(&mut self, name: &str, found: &Header) {
-        let is_head = name == MANIFEST || (name == SIGNATURE && self.signed);
+        let is_head = name == CONTENTS || (name == SIGNATURE && self.signed);
         let index = self.places.get(name).copied();
         let member = name.to_owned();
         let fault = if !self.seen.insert(member.clone()) && (is_head || index.is_some()) {

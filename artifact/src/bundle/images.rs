@@ -35,11 +35,11 @@ struct Descriptor {
 
 /// Fails with each image of which something is not there.
 pub(super) fn prove(bundle: &Bundle, cancel: &Cancel) -> Result<(), BundleError> {
-    let images = &bundle.manifest().images;
+    let images = &bundle.contents().images;
     if images.is_empty() {
         return Ok(());
     }
-    let files = bundle.manifest().files.iter().enumerate();
+    let files = bundle.contents().files.iter().enumerate();
     let mut layout = Layout {
         bundle,
         places: files
@@ -100,7 +100,7 @@ impl Layout<'_> {
             }
             self.size = self
                 .size
-                .saturating_add(self.bundle.manifest().files[place].size);
+                .saturating_add(self.bundle.contents().files[place].size);
             if self.size > DOCUMENTS_MAX {
                 let why = format!(
                     "the manifests of all images are larger than {} MiB",
@@ -131,7 +131,7 @@ impl Layout<'_> {
     }
 
     fn path(&self, place: usize) -> &str {
-        self.bundle.manifest().files[place].path.as_str()
+        self.bundle.contents().files[place].path.as_str()
     }
 
     fn document(&self, path: &str) -> Result<&Document, String> {
@@ -176,7 +176,7 @@ impl Layout<'_> {
             let digest =
                 digest_of(part).ok_or_else(|| format!("{:?} is no SHA-256", part.digest))?;
             let place = self.places.get(blob(digest).as_str());
-            match place.map(|place| self.bundle.manifest().files[*place].size) {
+            match place.map(|place| self.bundle.contents().files[*place].size) {
                 None => return Err(format!("blob {} is not there", digest.oci())),
                 Some(size) if size != part.size => {
                     return Err(format!("blob {} has another size", digest.oci()));
@@ -207,7 +207,7 @@ impl<'a> Proofs<'a> {
                 (*place, document.and_then(|document| layout.parts(document)))
             })
             .collect();
-        let images = layout.bundle.manifest().images.iter();
+        let images = layout.bundle.contents().images.iter();
         let digests: BTreeSet<Sha256> = images.map(|image| image.digest).collect();
         Self {
             layout,

@@ -1,16 +1,16 @@
-//! Which files `bundle.json` may list: what both halves hold a manifest to before they touch a byte of it.
+//! Which files `bundle.json` may list: what both halves hold it to before they touch a byte of it.
 
 use std::fmt;
 
 use crate::FileEntry;
 use crate::bundle::error::shown;
-use crate::bundle::stream::{CARRIAGE, MANIFEST, SIGNATURE};
+use crate::bundle::stream::{CARRIAGE, CONTENTS, SIGNATURE};
 use crate::text::unprintable;
 
 /// Names at the top of a tree that no file of a bundle has: the bundle's own, and what is made at the site. Keys are made
 /// there, and never travel.
 const RESERVED: [&str; 9] = [
-    MANIFEST, CARRIAGE, SIGNATURE, "applied", "certs", "hosts", "receipts", "state", "store",
+    CONTENTS, CARRIAGE, SIGNATURE, "applied", "certs", "hosts", "receipts", "state", "store",
 ];
 /// Modes of files: plain ones, and those that are run.
 const MODES: [u32; 2] = [0o644, 0o755];

@@ -1,6 +1,5 @@
 mod carriage;
 mod compress;
-mod contents;
 mod cut;
 mod decode;
 mod error;
@@ -8,6 +7,7 @@ mod explain;
 mod frame;
 mod images;
 mod listing;
+mod of_tree;
 mod open;
 mod pack;
 mod packer;

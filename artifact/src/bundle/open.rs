@@ -9,9 +9,9 @@ use crate::bundle::carriage;
 use crate::bundle::error::BundleError;
 use crate::bundle::frame;
 use crate::bundle::seal::{self, Frame, SealError};
-use crate::bundle::stream::{Head, Layout, MANIFEST};
-use crate::manifest::HEAD_MAX;
-use crate::{Manifest, Principal, Sha256, SignatureError, open_regular, verify_signature};
+use crate::bundle::stream::{CONTENTS, Head, Layout};
+use crate::contents::HEAD_MAX;
+use crate::{Contents, Principal, Sha256, SignatureError, open_regular, verify_signature};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -26,8 +26,8 @@ pub struct Bundle {
     size: u64,
     /// The first is the head.
     pub(super) frames: Vec<Frame>,
-    manifest: Manifest,
-    manifest_bytes: Vec<u8>,
+    contents: Contents,
+    contents_bytes: Vec<u8>,
     signature: Option<Vec<u8>>,
     pub(super) layout: Layout,
 }
@@ -49,7 +49,7 @@ impl Bundle {
         let head = read_head(path, &file, frames.first())?;
         let head_len = head.len() as u64;
         let Head {
-            manifest: manifest_bytes,
+            contents: contents_bytes,
             carriage,
             signature,
         } = Head::parse(&head).ok_or_else(|| {
@@ -63,18 +63,18 @@ impl Bundle {
                 what: carriage::described(&carriage),
             });
         }
-        let manifest = Manifest::read(&manifest_bytes).map_err(|source| BundleError::Contents {
+        let contents = Contents::read(&contents_bytes).map_err(|source| BundleError::Contents {
             path: path.to_owned(),
             source,
         })?;
-        let layout = Layout::new(head_len, &manifest.files);
+        let layout = Layout::new(head_len, &contents.files);
         Ok(Self {
             path: path.to_owned(),
             file,
             size,
             frames,
-            manifest,
-            manifest_bytes,
+            contents,
+            contents_bytes,
             signature,
             layout,
         })
@@ -92,20 +92,20 @@ impl Bundle {
     }
 
     #[must_use]
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+    pub fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     /// `bundle.json` as it stands: what a signature is made over.
     #[must_use]
-    pub fn manifest_bytes(&self) -> &[u8] {
-        &self.manifest_bytes
+    pub fn contents_bytes(&self) -> &[u8] {
+        &self.contents_bytes
     }
 
     /// The digest of `bundle.json`: what identifies the bundle.
     #[must_use]
     pub fn digest(&self) -> Sha256 {
-        Sha256::of(&self.manifest_bytes)
+        Sha256::of(&self.contents_bytes)
     }
 
     /// `bundle.json.sig`, if the bundle has one. Having one proves nothing; see [`Bundle::signed_by`].
@@ -126,7 +126,7 @@ impl Bundle {
         allowed_signers: &str,
         now: &Zoned,
     ) -> Result<Principal, SignatureError> {
-        verify_signature(&self.manifest_bytes, self.signature(), allowed_signers, now)
+        verify_signature(&self.contents_bytes, self.signature(), allowed_signers, now)
     }
 }
 
@@ -167,7 +167,7 @@ fn read_head(path: &Utf8Path, file: &File, head: Option<&Frame>) -> Result<Vec<u
     if head.content_len() > HEAD_MAX {
         return Err(not_a_bundle(
             path,
-            format!("its {MANIFEST} would be larger than {} MiB", HEAD_MAX >> 20),
+            format!("its {CONTENTS} would be larger than {} MiB", HEAD_MAX >> 20),
         ));
     }
     let len = |len| usize::try_from(len).unwrap_or(usize::MAX);
@@ -183,7 +183,7 @@ fn read_head(path: &Utf8Path, file: &File, head: Option<&Frame>) -> Result<Vec<u
     if crc32fast::hash(&stored) != head.checksum {
         return Err(broken(
             path,
-            format!("its first frame, which holds {MANIFEST}, has changed"),
+            format!("its first frame, which holds {CONTENTS}, has changed"),
         ));
     }
     if let Some(why) = frame::refused(&stored) {

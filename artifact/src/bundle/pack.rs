@@ -13,19 +13,19 @@ use crate::bundle::listing::temporary_name;
 use crate::bundle::seal::FRAMES_MAX;
 use crate::bundle::source::Source;
 use crate::bundle::stream::{Head, Layout};
-use crate::manifest::HEAD_MAX;
-use crate::{Cancel, Manifest, Sha256, Signer, Tree};
+use crate::contents::HEAD_MAX;
+use crate::{Cancel, Contents, Sha256, Signer, Tree};
 
 /// What to pack, and where to.
 #[derive(Debug)]
 pub struct Packing<'a> {
     pub tree: &'a Tree,
     /// Lists every file of the bundle. What else lies in the tree stays behind.
-    pub manifest: &'a Manifest,
+    pub contents: &'a Contents,
     pub output: &'a Utf8Path,
     pub signer: Option<&'a Signer>,
     pub jobs: NonZeroUsize,
-    /// Counts the bytes of the files; [`Manifest::content_size`] is the total.
+    /// Counts the bytes of the files; [`Contents::content_size`] is the total.
     pub progress: &'a Progress,
     pub cancel: &'a Cancel,
 }
@@ -43,19 +43,19 @@ pub struct Packed {
 pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
     let Packing {
         tree,
-        manifest,
+        contents,
         output,
         ..
     } = *packing;
-    let manifest_bytes = manifest.to_bytes();
-    Manifest::read(&manifest_bytes)?;
+    let contents_bytes = contents.to_bytes();
+    Contents::read(&contents_bytes)?;
     let signature = packing
         .signer
-        .map(|signer| signer.sign(&manifest_bytes))
+        .map(|signer| signer.sign(&contents_bytes))
         .transpose()?;
-    let digest = Sha256::of(&manifest_bytes);
+    let digest = Sha256::of(&contents_bytes);
     let head = Head {
-        manifest: manifest_bytes,
+        contents: contents_bytes,
         carriage: None,
         signature: signature.map(String::into_bytes),
     }
@@ -63,8 +63,8 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
     if head.len() as u64 > HEAD_MAX {
         return Err(PackError::Excess("a bundle.json of more than 16 MiB"));
     }
-    let layout = Layout::new(head.len() as u64, &manifest.files);
-    let kinds = manifest
+    let layout = Layout::new(head.len() as u64, &contents.files);
+    let kinds = contents
         .files
         .iter()
         .map(|file| {
@@ -81,7 +81,7 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
     }
     let source = Source {
         tree,
-        files: &manifest.files,
+        files: &contents.files,
         layout: &layout,
         progress: packing.progress,
         cancel: packing.cancel,

@@ -49,14 +49,14 @@ impl Bundle {
         cancel: &Cancel,
     ) -> Result<Option<Vec<u8>>, BundleError> {
         let Some(wanted) = self
-            .manifest()
+            .contents()
             .files
             .iter()
             .position(|file| file.path == path)
         else {
             return Ok(None);
         };
-        let size = self.manifest().files[wanted].size;
+        let size = self.contents().files[wanted].size;
         if size > most {
             return Err(BundleError::LargeMember {
                 path: self.path().to_owned(),

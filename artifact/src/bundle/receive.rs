@@ -169,7 +169,7 @@ impl<T: Target> Receiver<'_, T> {
             faults.insert(Fault::End);
         }
         for file in files {
-            let member = self.bundle.manifest().files[file].path.to_string();
+            let member = self.bundle.contents().files[file].path.to_string();
             faults.insert(Fault::Damaged { member });
         }
     }

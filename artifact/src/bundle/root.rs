@@ -9,21 +9,21 @@ use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt, Permissions, Permissio
 use rustix::fs::OFlags;
 use sha2::Digest;
 
-use crate::bundle::contents::limited;
 use crate::bundle::error::BundleError;
 use crate::bundle::listing::temporary_name;
+use crate::bundle::of_tree::limited;
 use crate::bundle::open::Bundle;
 use crate::bundle::pieces::write_pieces;
-use crate::bundle::stream::{MANIFEST, SIGNATURE};
-use crate::manifest::HEAD_MAX;
-use crate::{Cancel, FileEntry, Manifest, Sha256, Tree};
+use crate::bundle::stream::{CONTENTS, SIGNATURE};
+use crate::contents::HEAD_MAX;
+use crate::{Cancel, Contents, FileEntry, Sha256, Tree};
 
-/// The manifest of the bundle before, while the tree is between the two.
+/// The contents of the bundle before, while the tree is between the two.
 const BEFORE: &str = ".bundle.json.before";
-/// The manifest of the bundle that the tree is on its way to. No bundle may list a file of such a name.
+/// The contents of the bundle that the tree is on its way to. No bundle may list a file of such a name.
 const NEXT: &str = ".bundle.json.next.part";
 const CHUNK: usize = 256 << 10;
-const MANIFEST_MODE: u32 = 0o644;
+const CONTENTS_MODE: u32 = 0o644;
 /// Until its content is known to be right, nobody else reads a file.
 const PARTIAL_MODE: u32 = 0o600;
 
@@ -77,7 +77,7 @@ impl<'a> Root<'a> {
     /// Whether the tree says of itself that it is this bundle's.
     pub(super) fn holds(&self, bundle: &Bundle) -> bool {
         let same = |path: &str, content: Option<&[u8]>| self.read(path).as_deref() == content;
-        same(MANIFEST, Some(bundle.manifest_bytes())) && same(SIGNATURE, bundle.signature())
+        same(CONTENTS, Some(bundle.contents_bytes())) && same(SIGNATURE, bundle.signature())
     }
 
     /// One of the tree's own lists; none where it is not there, or cannot be one.
@@ -95,14 +95,14 @@ impl<'a> Root<'a> {
 
     /// The files of such a list. One that lies about is no reason to touch what no bundle may hold.
     fn listed(&self, path: &str) -> Option<Vec<Utf8PathBuf>> {
-        let manifest = Manifest::read(&self.read(path)?).ok()?;
-        Some(manifest.files.into_iter().map(|file| file.path).collect())
+        let contents = Contents::read(&self.read(path)?).ok()?;
+        Some(contents.files.into_iter().map(|file| file.path).collect())
     }
 
     /// What is there of earlier bundles, and is not among these files.
     pub(super) fn stale(&self, files: &[FileEntry], holds_this: bool) -> Stale {
         let mut lists = (!holds_this)
-            .then(|| self.listed(MANIFEST))
+            .then(|| self.listed(CONTENTS))
             .into_iter()
             .flatten()
             .chain(self.listed(BEFORE));
@@ -142,24 +142,24 @@ impl<'a> Root<'a> {
             Some(signature) => self.put(SIGNATURE, signature)?,
             None => self.remove(SIGNATURE.into())?,
         }
-        self.put(MANIFEST, bundle.manifest_bytes())
+        self.put(CONTENTS, bundle.contents_bytes())
     }
 
     fn put(&self, path: &str, content: &[u8]) -> Result<(), BundleError> {
         let mut partial = Partial::create(self, Utf8Path::new(path))?;
         partial.write(content)?;
-        partial.publish(MANIFEST_MODE)
+        partial.publish(CONTENTS_MODE)
     }
 
     /// From here on the tree is no longer what its `bundle.json` says.
-    pub(super) fn set_manifest_aside(&self) -> Result<(), BundleError> {
-        absent_is_fine(self.dir.rename(MANIFEST, &self.dir, BEFORE))
-            .map_err(|source| self.error(MANIFEST.into(), source))
+    pub(super) fn set_contents_aside(&self) -> Result<(), BundleError> {
+        absent_is_fine(self.dir.rename(CONTENTS, &self.dir, BEFORE))
+            .map_err(|source| self.error(CONTENTS.into(), source))
     }
 
     /// Notes what is about to be written, so that it goes again if this bundle is never completed.
     pub(super) fn begin(&self, bundle: &Bundle) -> Result<(), BundleError> {
-        self.put(NEXT, bundle.manifest_bytes())
+        self.put(NEXT, bundle.contents_bytes())
     }
 
     pub(super) fn forget_earlier(&self) -> Result<(), BundleError> {

@@ -7,7 +7,7 @@ use tar::{EntryType, Header};
 
 use crate::FileEntry;
 
-pub(crate) const MANIFEST: &str = "bundle.json";
+pub(crate) const CONTENTS: &str = "bundle.json";
 pub(crate) const CARRIAGE: &str = "carry.json";
 pub(crate) const SIGNATURE: &str = "bundle.json.sig";
 pub(crate) const BLOCK: u64 = 512;
@@ -75,7 +75,7 @@ fn pad(bytes: &mut Vec<u8>, size: u64) {
 /// The members that come before all others, and fill the first frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
-    pub manifest: Vec<u8>,
+    pub contents: Vec<u8>,
     /// What the file carries of it, where that is not all.
     pub carriage: Option<Vec<u8>>,
     pub signature: Option<Vec<u8>>,
@@ -85,7 +85,7 @@ impl Head {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let members = [
-            (MANIFEST, Some(&self.manifest)),
+            (CONTENTS, Some(&self.contents)),
             (CARRIAGE, self.carriage.as_ref()),
             (SIGNATURE, self.signature.as_ref()),
         ];
@@ -108,7 +108,7 @@ impl Head {
             Some(content.to_vec())
         };
         let head = Self {
-            manifest: take(MANIFEST)?,
+            contents: take(CONTENTS)?,
             carriage: take(CARRIAGE),
             signature: take(SIGNATURE),
         };
@@ -304,7 +304,7 @@ mod tests {
 
     fn head(carriage: Option<&[u8]>, signature: Option<&[u8]>) -> Head {
         Head {
-            manifest: b"{}".to_vec(),
+            contents: b"{}".to_vec(),
             carriage: carriage.map(<[u8]>::to_vec),
             signature: signature.map(<[u8]>::to_vec),
         }

@@ -31,7 +31,7 @@ impl Bundle {
     /// Unpacks into `tree`, verifying every byte on the way. Whatever is wrong with single members is reported
     /// together at the end, the others having been unpacked. A later run keeps what is right and does the rest.
     ///
-    /// `progress` counts the bytes of the files; [`Manifest::content_size`] is the total.
+    /// `progress` counts the bytes of the files; [`Contents::content_size`] is the total.
     pub fn unpack(
         &self,
         tree: &Tree,
@@ -39,7 +39,7 @@ impl Bundle {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Unpacked, BundleError> {
-        let files = &self.manifest().files;
+        let files = &self.contents().files;
         let root = Root::open(tree)?;
         let kept = survey(&root, files, jobs, progress, cancel);
         if cancel.is_cancelled() {
@@ -120,7 +120,7 @@ impl Disk<'_> {
     fn changes(&self) -> Result<(), BundleError> {
         let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if !*changing {
-            self.root.set_manifest_aside()?;
+            self.root.set_contents_aside()?;
             self.root.prune_all(self.stale)?;
             self.root.begin(self.bundle)?;
             *changing = true;
@@ -138,7 +138,7 @@ impl<'a> Target for Disk<'a> {
 
     fn begin(&self, file: usize) -> Result<Self::Part, BundleError> {
         self.changes()?;
-        let entry = &self.bundle.manifest().files[file];
+        let entry = &self.bundle.contents().files[file];
         Ok((Partial::create(self.root, &entry.path)?, entry.mode))
     }
 

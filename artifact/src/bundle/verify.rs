@@ -35,7 +35,7 @@ impl Bundle {
     /// Reads everything and writes nothing. Every byte of the file counts: a bundle that passes is, bit for bit, what
     /// was packed, and all of each image is there. All that is wrong is named at once, in [`BundleError::Faulty`].
     ///
-    /// `progress` counts the bytes of the files; [`crate::Manifest::content_size`] is the total.
+    /// `progress` counts the bytes of the files; [`crate::Contents::content_size`] is the total.
     pub fn verify(
         &self,
         jobs: NonZeroUsize,

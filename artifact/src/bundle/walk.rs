@@ -61,7 +61,7 @@ impl<'a, T: Target> Walk<'a, T> {
         mut bytes: &[u8],
         mut fault: impl FnMut(Fault),
     ) -> Result<(), Stop> {
-        let files = &self.bundle.manifest().files;
+        let files = &self.bundle.contents().files;
         let end = self.at + bytes.len() as u64;
         let mut received = 0;
         for piece in self.bundle.layout.pieces(self.at..end) {

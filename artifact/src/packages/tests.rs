@@ -229,11 +229,11 @@ fn packages_come_with_all_they_require() {
 
 #[test]
 fn what_a_bundle_lacks_of_a_system_is_told() {
-    let mut manifest = Manifest {
+    let mut contents = Contents {
         arches: vec![Arch::Amd64],
-        ..Manifest::new("c", "0")
+        ..Contents::new("c", "0")
     };
-    let lacking = |manifest: &Manifest, package: PackageName| {
+    let lacking = |contents: &Contents, package: PackageName| {
         let os = "debian-13".parse().unwrap();
         let need = crate::Need {
             what: What::Package { os, package },
@@ -241,7 +241,7 @@ fn what_a_bundle_lacks_of_a_system_is_told() {
             on: None,
         };
         let missing = need.missing_from(
-            manifest,
+            contents,
             &crate::Release::new("v1.34.2".parse().unwrap()),
             Arch::Amd64,
         );
@@ -253,43 +253,43 @@ fn what_a_bundle_lacks_of_a_system_is_told() {
     };
     let conntrack = || PackageName::Known(OsPackage::Conntrack);
     assert_eq!(
-        lacking(&manifest, conntrack()),
+        lacking(&contents, conntrack()),
         "package conntrack of debian-13 for amd64, wanted by me"
     );
-    manifest.systems.push(set());
+    contents.systems.push(set());
     assert_eq!(
-        lacking(&manifest, conntrack()),
+        lacking(&contents, conntrack()),
         "file packages/debian-13/amd64/conntrack_1_amd64.deb for amd64, wanted by me; \
          file packages/debian-13/amd64/libmnl0_1_amd64.deb for amd64, wanted by me; \
          file packages/debian-13/amd64/libnfct_1_amd64.deb for amd64, wanted by me"
     );
-    for entry in &manifest.systems[0].packages {
+    for entry in &contents.systems[0].packages {
         let digest = crate::Sha256::of(b"");
-        manifest
+        contents
             .files
             .push(crate::FileEntry::new(entry.path.clone(), 0, 0o644, digest));
     }
-    assert_eq!(lacking(&manifest, conntrack()), "");
+    assert_eq!(lacking(&contents, conntrack()), "");
     assert_eq!(
-        lacking(&manifest, PackageName::Known(OsPackage::Socat)),
+        lacking(&contents, PackageName::Known(OsPackage::Socat)),
         "package libssl of debian-13, which socat requires for amd64, wanted by me"
     );
     assert_eq!(
-        lacking(&manifest, PackageName::Known(OsPackage::ContainerSelinux)),
+        lacking(&contents, PackageName::Known(OsPackage::ContainerSelinux)),
         ""
     );
-    assert_eq!(lacking(&manifest, PackageName::Rpm("x".to_owned())), "");
+    assert_eq!(lacking(&contents, PackageName::Rpm("x".to_owned())), "");
     assert_eq!(
-        lacking(&manifest, PackageName::Deb("nfs-common".to_owned())),
+        lacking(&contents, PackageName::Deb("nfs-common".to_owned())),
         "package nfs-common of debian-13 for amd64, wanted by me"
     );
 }
 
 #[test]
 fn a_bundle_without_packages_keeps_its_bytes() {
-    let manifest = Manifest::new("c", "0");
-    let text = String::from_utf8(manifest.to_bytes()).unwrap();
+    let contents = Contents::new("c", "0");
+    let text = String::from_utf8(contents.to_bytes()).unwrap();
     assert!(!text.contains("systems"), "{text}");
-    let read: Manifest = serde_json::from_str(&text).unwrap();
-    assert_eq!(read, manifest);
+    let read: Contents = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, contents);
 }

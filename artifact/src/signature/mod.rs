@@ -78,10 +78,10 @@ impl Signer {
             .map_err(|_| SignError::Passphrase)
     }
 
-    /// The armoured signature of a manifest.
-    pub fn sign(&self, manifest: &[u8]) -> Result<String, SignError> {
+    /// The armoured signature of the contents.
+    pub fn sign(&self, contents: &[u8]) -> Result<String, SignError> {
         self.0
-            .sign(NAMESPACE, HashAlg::Sha512, manifest)
+            .sign(NAMESPACE, HashAlg::Sha512, contents)
             .and_then(|signature| signature.to_pem(LineEnding::LF))
             .map_err(SignError::Failed)
     }
@@ -141,9 +141,9 @@ impl SignatureError {
     }
 }
 
-/// Checks the signature of a manifest against a signers file (`allowed_signers` of OpenSSH), as of `now`.
+/// Checks the signature of a bundle's contents against a signers file (`allowed_signers` of OpenSSH), as of `now`.
 pub fn verify_signature(
-    manifest: &[u8],
+    contents: &[u8],
     signature: Option<&[u8]>,
     allowed_signers: &str,
     now: &Zoned,
@@ -171,7 +171,7 @@ pub fn verify_signature(
     }
     let principal = signers.find(key, NAMESPACE, now)?;
     ssh_key::PublicKey::from(key.clone())
-        .verify(NAMESPACE, manifest, &signature)
+        .verify(NAMESPACE, contents, &signature)
         .map_err(|_| SignatureError::Bad)?;
     Ok(principal)
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use artifact::{BundleError, FileEntry, Manifest, Sha256, Tree, Verdict};
+use artifact::{BundleError, Contents, FileEntry, Sha256, Tree, Verdict};
 use camino::Utf8PathBuf;
 use tar::{EntryType, Header};
 use tempfile::TempDir;
@@ -52,7 +52,7 @@ impl Member {
 /// A bundle with any content whatever.
 pub struct Forgery {
     dir: TempDir,
-    pub manifest: Manifest,
+    pub contents: Contents,
     pub members: Vec<u8>,
     pub trailer: Vec<u8>,
     /// Of the seal.
@@ -62,14 +62,14 @@ pub struct Forgery {
 impl Forgery {
     /// Lists `a` and `b`, each with the content of its name.
     pub fn of(members: Vec<Member>) -> Self {
-        let manifest = Manifest {
+        let contents = Contents {
             files: ["a", "b"].map(listed).to_vec(),
-            ..Site::empty().manifest
+            ..Site::empty().contents
         };
         let members = members.into_iter().flat_map(Member::bytes).collect();
         Self {
             dir: TempDir::new().unwrap(),
-            manifest,
+            contents,
             members,
             trailer: vec![0; 1024],
             notes: Vec::new(),
@@ -81,7 +81,7 @@ impl Forgery {
     }
 
     pub fn write(&self) -> Utf8PathBuf {
-        let head = file("bundle.json", &self.manifest.to_bytes()).bytes();
+        let head = file("bundle.json", &self.contents.to_bytes()).bytes();
         self.write_frames(&[&head, &[&self.members[..], &self.trailer].concat()])
     }
 
@@ -147,7 +147,7 @@ impl Forgery {
         let unpacked = shown(unpack(path, &dest).expect_err("refused by unpack"));
         let verified = shown(verify(path).expect_err("refused by verify"));
         assert_eq!(unpacked, verified);
-        assert_nothing_bad(&dest, &self.manifest);
+        assert_nothing_bad(&dest, &self.contents);
         let outside = files_below(&self.path("site"));
         assert!(
             outside.iter().all(|path| path.starts_with("tree/")),

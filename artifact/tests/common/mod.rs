@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 
 use artifact::{
-    Bundle, BundleError, Cancel, FileEntry, Manifest, PackError, Packed, Packing, Sha256, Signer,
+    Bundle, BundleError, Cancel, Contents, FileEntry, PackError, Packed, Packing, Sha256, Signer,
     Tree, Unpacked, pack,
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 pub struct Site {
     dir: TempDir,
-    pub manifest: Manifest,
+    pub contents: Contents,
 }
 
 pub fn jobs(n: usize) -> NonZeroUsize {
@@ -57,13 +57,13 @@ pub fn signer() -> Signer {
 
 impl Site {
     pub fn empty() -> Self {
-        let manifest = Manifest {
+        let contents = Contents {
             arches: vec![Arch::Amd64],
-            ..Manifest::new("demo", "0.1.0")
+            ..Contents::new("demo", "0.1.0")
         };
         Self {
             dir: TempDir::new().unwrap(),
-            manifest,
+            contents,
         }
     }
 
@@ -115,7 +115,7 @@ impl Site {
     /// A program of Kubernetes, which shares its frame with the others.
     pub fn add_program(&mut self, name: &str, content: &[u8]) {
         self.add(&format!("kubernetes/v1.34.2/amd64/{name}"), 0o755, content);
-        let file = self.manifest.files.last_mut().unwrap();
+        let file = self.contents.files.last_mut().unwrap();
         file.component = Some("kubernetes".into());
         file.arch = Some(Arch::Amd64);
     }
@@ -126,11 +126,11 @@ impl Site {
         std::fs::write(&full, content).unwrap();
         std::fs::set_permissions(&full, PermissionsExt::from_mode(mode)).unwrap();
         let entry = FileEntry::new(path, content.len() as u64, mode, Sha256::of(content));
-        self.manifest.files.push(entry);
+        self.contents.files.push(entry);
     }
 
     pub fn sort(&mut self) {
-        self.manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
+        self.contents.files.sort_by(|a, b| a.path.cmp(&b.path));
     }
 
     pub fn path(&self, name: &str) -> Utf8PathBuf {
@@ -149,7 +149,7 @@ impl Site {
     ) -> Result<Packed, PackError> {
         pack(&Packing {
             tree: &self.tree(),
-            manifest: &self.manifest,
+            contents: &self.contents,
             output: &self.path(name),
             signer,
             jobs: jobs(threads),
@@ -173,16 +173,16 @@ pub fn unpack(path: &Utf8Path, dest: &Tree) -> Result<Unpacked, BundleError> {
     Bundle::open(path)?.unpack(dest, jobs(2), &Progress::unseen(), &Cancel::default())
 }
 
-/// Whether the tree holds exactly what the manifest lists, and everything of it.
-pub fn assert_holds(tree: &Tree, manifest: &Manifest) {
-    for file in &manifest.files {
+/// Whether the tree holds exactly what the contents list, and everything of it.
+pub fn assert_holds(tree: &Tree, contents: &Contents) {
+    for file in &contents.files {
         let path = tree.path(&file.path);
         let content = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert_eq!(Sha256::of(&content), file.sha256, "{path}");
         let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode, file.mode, "{path}");
     }
-    let mut expected: Vec<String> = manifest
+    let mut expected: Vec<String> = contents
         .files
         .iter()
         .map(|file| file.path.to_string())
@@ -196,9 +196,9 @@ pub fn assert_holds(tree: &Tree, manifest: &Manifest) {
 
 /// Whether nothing bad came of unpacking a bundle that was refused: no file but listed ones with their content, and
 /// no `bundle.json`. What was begun is noted all the same.
-pub fn assert_nothing_bad(tree: &Tree, manifest: &Manifest) {
+pub fn assert_nothing_bad(tree: &Tree, contents: &Contents) {
     for path in unpacked_below(tree) {
-        let file = manifest.file(path.as_str().into());
+        let file = contents.file(path.as_str().into());
         let file = file.unwrap_or_else(|| panic!("{path} should not be there"));
         let content = std::fs::read(tree.path(&file.path)).unwrap();
         assert_eq!(Sha256::of(&content), file.sha256, "{path}");

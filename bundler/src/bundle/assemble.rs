@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use artifact::{ConfigEntry, FileEntry, ImageEntry, Manifest, PackageSet, Program, Release};
+use artifact::{ConfigEntry, Contents, FileEntry, ImageEntry, PackageSet, Program, Release};
+use catalogue::Systems;
 use event::Events;
-use manifests::Systems;
 
 use super::run::on_thread;
 use super::stock::Stock;
@@ -19,22 +19,22 @@ impl Prepared {
         self: &Arc<Self>,
         stock: Stock,
         events: &Events,
-    ) -> Result<Manifest, BundleError> {
+    ) -> Result<Contents, BundleError> {
         let serial = stock.lock.serial;
         let images: Vec<ImageEntry> = stock.images.into_iter().map(|image| image.entry).collect();
         let files = inspected::entries(&self.tree, stock.files).await?;
         let (this, events) = (Arc::clone(self), events.clone());
-        let manifest = on_thread(move || this.manifest(files, images, serial, &events));
-        manifest.await
+        let contents = on_thread(move || this.contents(files, images, serial, &events));
+        contents.await
     }
 
-    fn manifest(
+    fn contents(
         &self,
         mut files: Vec<FileEntry>,
         images: Vec<ImageEntry>,
         serial: u64,
         events: &Events,
-    ) -> Result<Manifest, BundleError> {
+    ) -> Result<Contents, BundleError> {
         write::set_aside(&self.tree)?;
         let kubernetes = &self.request.cluster.spec.kubernetes.version;
         let mut release = Release::of(kubernetes.clone(), &files);
@@ -66,7 +66,7 @@ impl Prepared {
         let systems = self.details.systems.iter();
         let mut systems: Vec<PackageSet> = systems.map(|system| system.set.clone()).collect();
         systems.sort_by(|a, b| (&a.os, a.arch).cmp(&(&b.os, b.arch)));
-        let manifest = Manifest {
+        let contents = Contents {
             serial,
             releases: vec![release],
             configs,
@@ -74,20 +74,20 @@ impl Prepared {
             files,
             images,
             systems,
-            ..Manifest::new(&self.details.plan.cluster, VERSION)
+            ..Contents::new(&self.details.plan.cluster, VERSION)
         };
         missing.extend(prove::missing(
             &self.request.cluster,
             &self.details.wanted,
-            &manifest,
+            &contents,
             &self.tree,
         ));
         if !missing.is_empty() {
             return Err(BundleError::Incomplete(missing));
         }
-        write::bytes(&self.tree.manifest(), &manifest.to_bytes(), 0o644)?;
+        write::bytes(&self.tree.contents(), &contents.to_bytes(), 0o644)?;
         write::forget_aside(&self.tree)?;
-        Ok(manifest)
+        Ok(contents)
     }
 
     fn config(&self) -> Result<FileEntry, BundleError> {

@@ -5,14 +5,14 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use artifact::{Manifest, Tree};
+use artifact::{Contents, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use event::Events;
 
 use super::write;
 use crate::error::BundleError;
 
-const MANIFEST: &str = "bundle.json";
+const CONTENTS: &str = "bundle.json";
 const SIGNATURE: &str = "bundle.json.sig";
 
 /// The files of a tree that was whole.
@@ -26,9 +26,9 @@ impl Before {
     pub(super) fn keep(tree: &Tree) -> Result<Option<Self>, BundleError> {
         let root = place(tree);
         // A run that was killed has left it, and the tree in between.
-        if tree.manifest().is_file() {
+        if tree.contents().is_file() {
             remove(&root)?;
-        } else if root.join(MANIFEST).is_file() {
+        } else if root.join(CONTENTS).is_file() {
             let kept = Self::listed(tree, &Tree::at(&root));
             kept.map_or(Ok(()), |kept| kept.return_all())
                 .map_err(|e| BundleError::io("put back", root, &e))?;
@@ -52,12 +52,12 @@ impl Before {
 
     /// The files that `by` says belong to a tree, its list being the last.
     fn listed(tree: &Tree, by: &Tree) -> Option<Self> {
-        let (manifest, _) = Manifest::of_tree(by).ok()?;
-        let mut files: Vec<_> = manifest.files.into_iter().map(|file| file.path).collect();
+        let (contents, _) = Contents::of_tree(by).ok()?;
+        let mut files: Vec<_> = contents.files.into_iter().map(|file| file.path).collect();
         if by.path(SIGNATURE.into()).is_file() {
             files.push(SIGNATURE.into());
         }
-        files.push(MANIFEST.into());
+        files.push(CONTENTS.into());
         Some(Self {
             tree: tree.clone(),
             files,
@@ -138,16 +138,16 @@ mod tests {
         let entry = |(name, text): &(&str, &str)| {
             FileEntry::new(*name, text.len() as u64, 0o644, Sha256::of(text.as_bytes()))
         };
-        let manifest = Manifest {
+        let contents = Contents {
             files: files.iter().map(entry).collect(),
-            ..Manifest::new("c", "0")
+            ..Contents::new("c", "0")
         };
-        fs::write(tree.manifest(), manifest.to_bytes()).unwrap();
+        fs::write(tree.contents(), contents.to_bytes()).unwrap();
         tree
     }
 
     fn contents(tree: &Tree) -> [String; 3] {
-        ["config.yaml", "etcd/v1/amd64/etcd", MANIFEST]
+        ["config.yaml", "etcd/v1/amd64/etcd", CONTENTS]
             .map(|file| fs::read_to_string(tree.path(file.into())).unwrap_or_default())
     }
 
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(contents(&tree), before);
         kept.forget().unwrap();
         assert!(!place(&tree).exists());
-        fs::remove_file(tree.manifest()).unwrap();
+        fs::remove_file(tree.contents()).unwrap();
         assert!(Before::keep(&tree).unwrap().is_none());
     }
 }

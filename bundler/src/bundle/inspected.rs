@@ -2,8 +2,8 @@
 
 use artifact::{FileEntry, Program, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
+use catalogue::{Carries, Resolved};
 use futures::StreamExt;
-use manifests::{Carries, Resolved};
 
 use crate::error::{BundleError, Failed, Fault};
 use crate::inspect::{self, Inspected};

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
-use artifact::{Cancel, Manifest, Packed, Packing};
+use artifact::{Cancel, Contents, Packed, Packing};
 use event::{Event, Events, Outcome, Unit};
 use tokio_util::sync::CancellationToken;
 
@@ -15,12 +15,12 @@ use crate::error::BundleError;
 impl Prepared {
     pub(super) async fn pack(
         self: &Arc<Self>,
-        manifest: &Arc<Manifest>,
+        contents: &Arc<Contents>,
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<Packed, BundleError> {
         let id = events.next_id();
-        let total = manifest.content_size();
+        let total = contents.content_size();
         events.emit(&Event::Started(Unit {
             id,
             stage: "pack".to_owned(),
@@ -31,12 +31,12 @@ impl Prepared {
         }));
         let began = Instant::now();
         let stop = Cancel::default();
-        let (this, manifest) = (Arc::clone(self), Arc::clone(manifest));
+        let (this, contents) = (Arc::clone(self), Arc::clone(contents));
         let (progress, stopped) = (events.progress(id, Some(total)), stop.clone());
         let mut work = std::pin::pin!(on_thread(move || {
             artifact::pack(&Packing {
                 tree: &this.tree,
-                manifest: &manifest,
+                contents: &contents,
                 output: &this.request.out,
                 signer: this.request.signer.as_ref(),
                 jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),

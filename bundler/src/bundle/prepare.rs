@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 
 use artifact::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
+use catalogue::{Carries, Catalogue, Systems};
 use cluster::{Arch, KubernetesType};
 use event::Events;
 use futures::StreamExt;
-use manifests::{Carries, Catalogue, Systems};
 use tokio_util::sync::CancellationToken;
 
 use super::guard::Guard;
@@ -116,13 +116,13 @@ pub(crate) fn job(
     let file = &wanted.file;
     let checksum = match (lock.files.get(&file.url), &file.checksum) {
         (Some(locked), _) => Checksum::Known(locked.sha256),
-        (None, manifests::Checksum::Beside { url } | manifests::Checksum::ListedIn { url }) => {
+        (None, catalogue::Checksum::Beside { url } | catalogue::Checksum::ListedIn { url }) => {
             Checksum::Published {
                 url: address(url)?,
                 file: file.file_name().to_owned(),
             }
         }
-        (None, manifests::Checksum::Unpublished) => Checksum::FirstSeen,
+        (None, catalogue::Checksum::Unpublished) => Checksum::FirstSeen,
     };
     let limit = match (lock.files.get(&file.url), &file.carries) {
         (Some(locked), _) => locked.size,

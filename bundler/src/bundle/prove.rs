@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use artifact::{Manifest, Missing, Tree};
+use artifact::{Contents, Missing, Tree};
 use camino::Utf8Path;
+use catalogue::Carries;
 use cluster::Cluster;
-use manifests::Carries;
 
 use crate::manifest;
 use crate::resolve::{Wanted, WantedFile};
@@ -14,7 +14,7 @@ use crate::resolve::{Wanted, WantedFile};
 pub(crate) fn missing(
     cluster: &Cluster,
     wanted: &Wanted,
-    manifest: &Manifest,
+    manifest: &Contents,
     tree: &Tree,
 ) -> Vec<Missing> {
     let mut missing = BTreeSet::new();
@@ -58,7 +58,7 @@ pub(crate) fn missing(
     missing.into_iter().collect()
 }
 
-fn whole(manifest: &Manifest, tree: &Tree, path: &Utf8Path) -> bool {
+fn whole(manifest: &Contents, tree: &Tree, path: &Utf8Path) -> bool {
     let length = std::fs::metadata(tree.path(path)).map(|meta| meta.len());
     manifest
         .file(path)
@@ -69,7 +69,7 @@ fn image_missing<'a>(
     reference: &'a str,
     by: &'a str,
     wanted: &'a Wanted,
-    manifest: &'a Manifest,
+    manifest: &'a Contents,
 ) -> impl Iterator<Item = Missing> + 'a {
     let held = manifest
         .images
@@ -89,7 +89,7 @@ fn image_missing<'a>(
 fn images_of_manifest_missing(
     file: &WantedFile,
     wanted: &Wanted,
-    manifest: &Manifest,
+    manifest: &Contents,
     tree: &Tree,
 ) -> Vec<Missing> {
     let path = Utf8Path::new(&file.file.path);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use artifact::{Manifest, Room, Tree};
+use artifact::{Contents, Room, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
+use catalogue::Carries;
 use event::{Event, Events, RunOutcome};
-use manifests::Carries;
 use tokio_util::sync::CancellationToken;
 
 use super::before::Before;
@@ -79,9 +79,9 @@ impl Prepared {
         cancel: &CancellationToken,
     ) -> Result<Report, BundleError> {
         artifact::check_space(&self.rooms())?;
-        let (manifest, fetched) = self.gather(events, cancel).await?;
-        let manifest = Arc::new(manifest);
-        let packed = self.pack(&manifest, events, cancel).await?;
+        let (contents, fetched) = self.gather(events, cancel).await?;
+        let contents = Arc::new(contents);
+        let packed = self.pack(&contents, events, cancel).await?;
         let this = Arc::clone(self);
         let kubexm = on_thread(move || {
             // What no image leads to any more only takes room: that it stays is no reason to fail.
@@ -93,7 +93,7 @@ impl Prepared {
             out: self.request.out.clone(),
             size: packed.size,
             digest: packed.digest,
-            content: manifest.content_size(),
+            content: contents.content_size(),
             files: self.details.wanted.files.len(),
             packages: self
                 .details
@@ -112,11 +112,11 @@ impl Prepared {
         self,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<Manifest, BundleError> {
+    ) -> Result<Contents, BundleError> {
         let [tree, _] = self.rooms();
         artifact::check_space(&[tree])?;
-        let (manifest, _) = Arc::new(self).gather(events, cancel).await?;
-        Ok(manifest)
+        let (contents, _) = Arc::new(self).gather(events, cancel).await?;
+        Ok(contents)
     }
 
     /// What the tree holds then, and how much of it had to be fetched.
@@ -124,7 +124,7 @@ impl Prepared {
         self: &Arc<Self>,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<(Manifest, usize), BundleError> {
+    ) -> Result<(Contents, usize), BundleError> {
         let tree = self.tree.clone();
         let before = on_thread(move || Before::keep(&tree)).await?;
         let gathered = self.renew(events, cancel).await;
@@ -140,16 +140,16 @@ impl Prepared {
         self: &Arc<Self>,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<(Manifest, usize), BundleError> {
+    ) -> Result<(Contents, usize), BundleError> {
         let stock = self.fetch(events, cancel).await?;
         let (lock, fetched) = (stock.lock.clone(), stock.fetched);
-        let manifest = self.assemble(stock, events).await?;
+        let contents = self.assemble(stock, events).await?;
         // Not before it is known to be good: the next run is held to it.
         lock.write(&self.request.lock)?;
         if cancel.is_cancelled() {
             return Err(BundleError::Interrupted);
         }
-        Ok((manifest, fetched))
+        Ok((contents, fetched))
     }
 
     /// What is needed in the tree, and for the bundle.

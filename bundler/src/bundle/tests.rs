@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use artifact::{Bundle, Cancel, Manifest, Program, Sha256, WorkDir};
+use artifact::{Bundle, Cancel, Contents, Program, Sha256, WorkDir};
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{Arch, Cluster};
 use event::{Event, Events};
@@ -122,7 +122,7 @@ async fn run(request: Request, events: &Events) -> Result<Report, BundleError> {
     Box::pin(prepared.run(events, &cancel)).await
 }
 
-fn open(report: &Report) -> Manifest {
+fn open(report: &Report) -> Contents {
     let bundle = Bundle::open(&report.out).unwrap();
     bundle
         .verify(
@@ -131,7 +131,7 @@ fn open(report: &Report) -> Manifest {
             &Cancel::default(),
         )
         .unwrap();
-    bundle.manifest().clone()
+    bundle.contents().clone()
 }
 
 fn names(programs: &[Program]) -> Vec<&str> {

@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use crate::error::BundleError;
 use crate::hash;
 
-/// Where unpacking keeps an earlier manifest as well.
+/// Where unpacking keeps earlier contents as well.
 const ASIDE: &str = ".bundle.json.before";
 
 /// What lies there now.
@@ -35,7 +35,7 @@ pub(crate) fn bytes(path: &Utf8Path, content: &[u8], mode: u32) -> Result<Writte
 
 /// From here on the tree is no longer what its `bundle.json` says, and who signed that has not signed what is to come.
 pub(crate) fn set_aside(tree: &Tree) -> Result<(), BundleError> {
-    let (path, aside) = (tree.manifest(), tree.path(ASIDE.into()));
+    let (path, aside) = (tree.contents(), tree.path(ASIDE.into()));
     absent_is_fine(std::fs::rename(&path, &aside))
         .map_err(|e| BundleError::io("rename", &path, &e))?;
     remove(&tree.path("bundle.json.sig".into()))

@@ -55,14 +55,14 @@ fn what_is_written_is_read_and_written_the_same_again() {
 /// `a` and what is given, of the addresses and names of the example.
 fn wanted(files: &[(&str, &str, Arch)], images: &[&str], arches: &[Arch]) -> Wanted {
     let file = |(name, version, arch): &(&str, &str, Arch)| WantedFile {
-        file: manifests::Resolved {
+        file: catalogue::Resolved {
             component: (*name).to_owned(),
             version: version.parse().unwrap(),
             arch: Some(*arch),
             url: format!("https://example.com/{name}"),
-            checksum: manifests::Checksum::Unpublished,
+            checksum: catalogue::Checksum::Unpublished,
             path: format!("{name}/file"),
-            carries: manifests::Carries::Nothing,
+            carries: catalogue::Carries::Nothing,
         },
         wanted_by: Vec::new(),
     };

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{Need, PackageName, Sha256, What};
+use catalogue::{Signed, Source, System, Systems};
 use cluster::{Arch, Cluster, Os, OsPackage};
-use manifests::{Signed, Source, System, Systems};
 use serde::{Deserialize, Serialize};
 
 use super::PackageError;

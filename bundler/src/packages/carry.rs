@@ -5,8 +5,8 @@ use std::io::BufReader;
 
 use artifact::{FileEntry, PackageFormat, PackageSet, Tree};
 use camino::Utf8Path;
+use catalogue::{Signed, Source, Systems};
 use jiff::Timestamp;
-use manifests::{Signed, Source, Systems};
 use packages::rpm::claims::{self, ClaimError};
 use packages::rpm::header::{HeaderError, PackageFile};
 use packages::{deb, rpm};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use catalogue::{Archive, DebBase};
 use jiff::Timestamp;
-use manifests::{Archive, DebBase};
 use packages::answer;
 use packages::deb::{BaseRule, IndexFile, Universe, resolve};
 use packages::openpgp::Keyring;

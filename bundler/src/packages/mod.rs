@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{BasePackage, PackageEntry, PackageFormat, PackageSet, Sha256};
 use camino::{Utf8Path, Utf8PathBuf};
+use catalogue::{Source, System, Systems};
 use event::Events;
 use jiff::Timestamp;
-use manifests::{Source, System, Systems};
 use packages::openpgp::Keyring;
 use packages::rpm::primary::Package;
 use tokio_util::sync::CancellationToken;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
+use catalogue::Signed;
 use jiff::Timestamp;
-use manifests::Signed;
 use packages::answer;
 use packages::openpgp::Keyring;
 use packages::rpm::modules::Modules;

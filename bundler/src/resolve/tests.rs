@@ -1,4 +1,4 @@
-use manifests::{Carries, Member};
+use catalogue::{Carries, Member};
 
 use super::*;
 use crate::testing::cluster;

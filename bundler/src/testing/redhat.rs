@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use catalogue::{Signed, Source, Systems};
 use cluster::Arch;
-use manifests::{Signed, Source, Systems};
 use tempfile::TempDir;
 
 use super::signer::{Signer, run};

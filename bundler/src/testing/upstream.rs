@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use artifact::Sha256;
+use catalogue::{Carries, Catalogue, Checksum, Member, Resolved};
 use cluster::{Arch, Cluster};
-use manifests::{Carries, Catalogue, Checksum, Member, Resolved};
 use serde_json::{Value, json};
 
 use super::{archive, elf};

@@ -1,6 +1,6 @@
 use std::process;
 
-use artifact::{Manifest, Sha256, WorkDir};
+use artifact::{Contents, Sha256, WorkDir};
 use bundler::Request;
 use event::Events;
 use pipeline::{InstallStage, Options, Session};
@@ -38,9 +38,9 @@ pub fn run(args: &CreateClusterArgs, printer: &Printer) -> Result<(), Failure> {
             events.warn(text, None);
         }
         let cancel = signals::watch(events.clone())?;
-        let manifest = runtime.block_on(fetch(request, events, &cancel))?;
-        let bundle = Sha256::of(&manifest.to_bytes()).to_string();
-        let site = site::site(cluster.clone(), manifest, &args.work_dir)?;
+        let contents = runtime.block_on(fetch(request, events, &cancel))?;
+        let bundle = Sha256::of(&contents.to_bytes()).to_string();
+        let site = site::site(cluster.clone(), contents, &args.work_dir)?;
         let before = site::applied(&site, printer);
         site::tell_left_out(before.as_ref(), &site, printer);
         let graph = pipeline::install(&site, before.as_ref(), args.until)?;
@@ -62,7 +62,7 @@ async fn fetch(
     request: Request,
     events: &Events,
     cancel: &CancellationToken,
-) -> Result<Manifest, Failure> {
+) -> Result<Contents, Failure> {
     let prepared = bundler::prepare_tree(request, events, cancel).await?;
     prepared.fill(events, cancel).await.map_err(bundle::told)
 }

@@ -110,10 +110,10 @@ fn described(site: &Site, printer: &Printer) -> Cluster {
         hosts: hosts.collect(),
         tree: Held {
             path: site.tree.root().to_owned(),
-            size: site.manifest.content_size(),
-            files: site.manifest.files.len(),
-            images: site.manifest.images.len(),
-            made_by: format!("kubexm {}", site.manifest.kubexm),
+            size: site.contents.content_size(),
+            files: site.contents.files.len(),
+            images: site.contents.images.len(),
+            made_by: format!("kubexm {}", site.contents.kubexm),
         },
         last_run: last_run(&site.tree, printer),
     }
@@ -236,8 +236,8 @@ fn drawn_nodes(nodes: &[NodeSeen]) -> String {
 fn images(args: &TreeArgs, printer: &Printer) -> Result<(), Failure> {
     let site = site::existing(&args.config, &args.work_dir, printer)?;
     match printer.format() {
-        Format::Json => printer.document(&site.manifest.images)?,
-        Format::Text => printer.result(drawn_images(&site.manifest.images, site.tree.root()))?,
+        Format::Json => printer.document(&site.contents.images)?,
+        Format::Text => printer.result(drawn_images(&site.contents.images, site.tree.root()))?,
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use artifact::{Bundle, FileEntry, Manifest};
+use artifact::{Bundle, Contents, FileEntry};
 use cluster::Arch;
 
 use crate::args::InspectArgs;
@@ -10,37 +10,37 @@ use crate::output::{Column, Format, Paint, Printer, bytes, count, harmless, tabl
 pub fn run(args: &InspectArgs, printer: &Printer) -> Result<(), Failure> {
     let bundle = Bundle::open(&args.file)?;
     match printer.format() {
-        Format::Json => return Ok(printer.document(bundle.manifest())?),
-        Format::Text if args.json => return Ok(printer.json_bytes(bundle.manifest_bytes())?),
+        Format::Json => return Ok(printer.document(bundle.contents())?),
+        Format::Text if args.json => return Ok(printer.json_bytes(bundle.contents_bytes())?),
         Format::Text => {}
     }
     let mut parts = vec![facts(&bundle, printer.paint())];
-    parts.extend(components(bundle.manifest()));
-    parts.extend(images(bundle.manifest()));
-    parts.extend(systems(bundle.manifest()));
+    parts.extend(components(bundle.contents()));
+    parts.extend(images(bundle.contents()));
+    parts.extend(systems(bundle.contents()));
     if args.files {
-        parts.push(files(bundle.manifest()));
+        parts.push(files(bundle.contents()));
     }
     Ok(printer.result(parts.join("\n\n"))?)
 }
 
 fn facts(bundle: &Bundle, paint: Paint) -> String {
-    let manifest = bundle.manifest();
+    let contents = bundle.contents();
     let signature = match bundle.signature() {
         None => "none",
         Some(_) => "present; kubexm verify --signers FILE tells whose",
     };
-    let files = count(manifest.files.len() as u64, "file");
+    let files = count(contents.files.len() as u64, "file");
     let rows = [
-        ("cluster", manifest.cluster.clone()),
-        ("releases", releases(manifest)),
-        ("arch", list(manifest.arches.iter().copied())),
+        ("cluster", contents.cluster.clone()),
+        ("releases", releases(contents)),
+        ("arch", list(contents.arches.iter().copied())),
         (
             "size",
             format!(
                 "{} ({files}, {} unpacked)",
                 bytes(bundle.size()),
-                bytes(manifest.content_size())
+                bytes(contents.content_size())
             ),
         ),
         ("digest", bundle.digest().oci()),
@@ -49,7 +49,7 @@ fn facts(bundle: &Bundle, paint: Paint) -> String {
             "made by",
             format!(
                 "kubexm {}, format {}, serial {}",
-                manifest.kubexm, manifest.format, manifest.serial
+                contents.kubexm, contents.format, contents.serial
             ),
         ),
     ];
@@ -65,8 +65,8 @@ fn facts(bundle: &Bundle, paint: Paint) -> String {
 }
 
 /// The versions of Kubernetes.
-fn releases(manifest: &Manifest) -> String {
-    let releases = manifest.releases.iter();
+fn releases(contents: &Contents) -> String {
+    let releases = contents.releases.iter();
     let versions: Vec<String> = releases
         .map(|release| release.kubernetes.with_v())
         .collect();
@@ -77,9 +77,9 @@ fn releases(manifest: &Manifest) -> String {
     }
 }
 
-fn components(manifest: &Manifest) -> Option<String> {
+fn components(contents: &Contents) -> Option<String> {
     let mut sizes: BTreeMap<(&str, &str, String), u64> = BTreeMap::new();
-    for file in &manifest.files {
+    for file in &contents.files {
         if let Some(component) = &file.component {
             let arch = file
                 .arch
@@ -104,29 +104,29 @@ fn components(manifest: &Manifest) -> Option<String> {
     (!sizes.is_empty()).then(|| table(&columns, rows))
 }
 
-fn images(manifest: &Manifest) -> Option<String> {
+fn images(contents: &Contents) -> Option<String> {
     let columns = [
         Column::Text("image"),
         Column::Text("arch"),
         Column::Number("size"),
     ];
-    let rows = manifest.images.iter().map(|image| {
+    let rows = contents.images.iter().map(|image| {
         let arches = list(image.platforms.iter().map(|platform| platform.arch));
         let size = image.platforms.iter().map(|platform| platform.size).sum();
         vec![image.reference.clone(), arches, bytes(size)]
     });
-    (!manifest.images.is_empty()).then(|| table(&columns, rows))
+    (!contents.images.is_empty()).then(|| table(&columns, rows))
 }
 
-fn systems(manifest: &Manifest) -> Option<String> {
+fn systems(contents: &Contents) -> Option<String> {
     let texts = ["system", "arch"].map(Column::Text);
     let numbers = ["packages", "size"].map(Column::Number);
     let columns: Vec<Column> = texts.into_iter().chain(numbers).collect();
-    let rows = manifest.systems.iter().map(|set| {
+    let rows = contents.systems.iter().map(|set| {
         let files = set
             .packages
             .iter()
-            .filter_map(|entry| manifest.file(&entry.path));
+            .filter_map(|entry| contents.file(&entry.path));
         vec![
             set.os.to_string(),
             set.arch.to_string(),
@@ -134,10 +134,10 @@ fn systems(manifest: &Manifest) -> Option<String> {
             bytes(files.map(|file| file.size).sum()),
         ]
     });
-    (!manifest.systems.is_empty()).then(|| table(&columns, rows))
+    (!contents.systems.is_empty()).then(|| table(&columns, rows))
 }
 
-fn files(manifest: &Manifest) -> String {
+fn files(contents: &Contents) -> String {
     let columns = [
         Column::Number("size"),
         Column::Text("mode"),
@@ -150,7 +150,7 @@ fn files(manifest: &Manifest) -> String {
             file.path.to_string(),
         ]
     };
-    table(&columns, manifest.files.iter().map(row))
+    table(&columns, contents.files.iter().map(row))
 }
 
 fn list(arches: impl Iterator<Item = Arch>) -> String {

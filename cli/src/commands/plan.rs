@@ -8,14 +8,14 @@ use crate::{config, dry, site};
 pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
     let (config, manifest) = match (&args.file, &args.config) {
         (Some(file), Some(given)) => {
-            let manifest = Bundle::open(file)?.manifest().clone();
+            let manifest = Bundle::open(file)?.contents().clone();
             (config::load(given, printer)?, manifest)
         }
         (Some(file), None) => {
             let bundle = Bundle::open(file)?;
             let config = site::bundled(&bundle, printer)?;
             site::require_no_pointers(&config)?;
-            (config, bundle.manifest().clone())
+            (config, bundle.contents().clone())
         }
         (None, Some(given)) => {
             let config = config::load(given, printer)?;

@@ -32,7 +32,7 @@ pub fn run(args: &VerifyArgs, printer: &Printer) -> Result<(), Failure> {
 }
 
 fn tell(bundle: &Bundle, signer: Option<Principal>, printer: &Printer) -> Result<(), Failure> {
-    let manifest = bundle.manifest();
+    let manifest = bundle.contents();
     if printer.format() == Format::Json {
         let digest = bundle.digest().oci();
         let (signed_by, key) = signer.map(|by| (by.name, by.fingerprint)).unzip();

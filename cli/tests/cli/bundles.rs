@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use artifact::{
-    Cancel, ConfigEntry, FileEntry, ImageSet, Manifest, Packing, Release, Sha256, Signer, Tree,
+    Cancel, ConfigEntry, Contents, FileEntry, ImageSet, Packing, Release, Sha256, Signer, Tree,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
@@ -68,17 +68,17 @@ impl Site {
         files.extend(blobs);
         files.extend(documents(&tree, &images));
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let manifest = Manifest {
+        let contents = Contents {
             arches: vec![Arch::Amd64, Arch::Arm64],
             releases: vec![release],
             configs,
             files,
             images,
-            ..Manifest::new("small", env!("CARGO_PKG_VERSION"))
+            ..Contents::new("small", env!("CARGO_PKG_VERSION"))
         };
         let packed = artifact::pack(&Packing {
             tree: &tree,
-            manifest: &manifest,
+            contents: &contents,
             output: &site.bundle(),
             signer,
             jobs: NonZeroUsize::MIN,
@@ -138,13 +138,13 @@ fn inspect_gives_the_manifest_as_it_is() {
     let site = Site::new();
     let args = ["inspect", "small.tar.zst", "--json"];
     let output = kubexm(site.dir.path(), &args).output().unwrap();
-    let manifest: Manifest = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(manifest.to_bytes(), output.stdout);
-    assert_eq!(manifest.cluster, "small");
+    let contents: Contents = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(contents.to_bytes(), output.stdout);
+    assert_eq!(contents.cluster, "small");
     let args = ["inspect", "small.tar.zst", "--output=json"];
     let output = kubexm(site.dir.path(), &args).output().unwrap();
-    let same: Manifest = serde_json::from_str(one_line(&output)).unwrap();
-    assert_eq!(same, manifest);
+    let same: Contents = serde_json::from_str(one_line(&output)).unwrap();
+    assert_eq!(same, contents);
 }
 
 #[test]

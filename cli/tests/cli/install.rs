@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 
 use artifact::{
-    Cancel, ConfigEntry, FileEntry, Manifest, Packing, Program, Release, Sha256, Tree, What, needs,
+    Cancel, ConfigEntry, Contents, FileEntry, Packing, Program, Release, Sha256, Tree, What, needs,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
@@ -43,10 +43,10 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap();
         let tree = Tree::at(path.join("source"));
-        let manifest = complete(&tree, config);
+        let contents = complete(&tree, config);
         let packed = artifact::pack(&Packing {
             tree: &tree,
-            manifest: &manifest,
+            contents: &contents,
             output: &path.join("small.tar.zst"),
             signer: None,
             jobs: NonZeroUsize::MIN,
@@ -92,7 +92,7 @@ impl Site {
     }
 }
 
-fn complete(tree: &Tree, config: &str) -> Manifest {
+fn complete(tree: &Tree, config: &str) -> Contents {
     let cluster = cluster::parse("site.yaml", config).unwrap().cluster;
     let (mut files, mut images) = (vec![put(tree, "config.yaml", config.as_bytes())], vec![]);
     let mut sets = BTreeMap::new();
@@ -145,13 +145,13 @@ fn complete(tree: &Tree, config: &str) -> Manifest {
         path: "config.yaml".into(),
         sha256: Sha256::of(config.as_bytes()),
     }];
-    Manifest {
+    Contents {
         arches: vec![Arch::Amd64],
         releases: vec![release],
         configs,
         files,
         images,
-        ..Manifest::new("small", env!("CARGO_PKG_VERSION"))
+        ..Contents::new("small", env!("CARGO_PKG_VERSION"))
     }
 }
 

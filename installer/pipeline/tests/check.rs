@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use artifact::{Manifest, Tree};
+use artifact::{Contents, Tree};
 use host::Host;
 use host::fake::FakeHost;
 use pipeline::{CONTROL_PLANE, DryState, Inventory, Site, check, dry_run};
@@ -14,8 +14,8 @@ const DOWN: &str = "worker1";
 fn site() -> Site {
     let text = include_str!("../../../examples/three-etcd.yaml");
     let cluster = cluster::parse("config.yaml", text).unwrap().cluster;
-    let manifest = Manifest::new(cluster.name(), "0.1.0");
-    Site::new(cluster, manifest, Tree::at("/srv/.kubexm/three-etcd"), None)
+    let contents = Contents::new(cluster.name(), "0.1.0");
+    Site::new(cluster, contents, Tree::at("/srv/.kubexm/three-etcd"), None)
 }
 
 /// The state of each proof, by host and title.

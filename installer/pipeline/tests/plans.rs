@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{FileEntry, Manifest, Tree};
+use artifact::{Contents, FileEntry, Tree};
 use cluster::{Cluster, RegistryType, Role, RuntimeType};
 use common::{complete, config};
 use engine::Graph;
@@ -281,7 +281,7 @@ fn what_has_no_stage_yet_is_refused_as_one_list() {
     insta::assert_snapshot!(error.hint().unwrap(), @"choose what can be installed; `kubexm bundle` packs the others as well");
 }
 
-fn refused(cluster: Cluster, manifest: Manifest) -> PipelineError {
+fn refused(cluster: Cluster, manifest: Contents) -> PipelineError {
     let tree = Tree::at("/srv/.kubexm/three-etcd");
     install(
         &Site::new(cluster, manifest, tree, None),
@@ -691,7 +691,7 @@ fn what_an_install_brings_to_hosts_is_fetched_from_there() {
     ] {
         let cluster = config(text);
         let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
-        let nothing = Manifest::new(cluster.name(), "0.1.0");
+        let nothing = Contents::new(cluster.name(), "0.1.0");
         let graph = adopt(&Site::new(cluster, nothing, tree, None)).unwrap();
         insta::assert_snapshot!(name, graph.tree());
         for node in graph.view() {

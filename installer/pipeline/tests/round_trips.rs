@@ -18,9 +18,9 @@ async fn questions_of_a_whole_plan_go_together() {
     let cluster = config(include_str!("../../../examples/three-etcd.yaml"));
     let names: Vec<String> = cluster.spec.hosts.iter().map(|h| h.name.clone()).collect();
     let tree = Tree::at("/srv/.kubexm/nowhere");
-    let manifest = complete(&cluster);
+    let contents = complete(&cluster);
     let graph = install(
-        &Site::new(cluster, manifest, tree, None),
+        &Site::new(cluster, contents, tree, None),
         None,
         InstallStage::LAST,
     )

@@ -156,7 +156,7 @@ pub use make_directory::MakeDirectory;
 pub use mark_host::{LeaveHost, MarkHost};
 pub use mark_nodes::{InvalidTaint, MarkNodes, NodeMarks, Taint};
 pub use node_networks::{AskNodeNetworks, NodeNetwork};
-pub use note_applied::{APPLIED_CONFIG, APPLIED_MANIFEST, NoteLocally, NoteOnHost};
+pub use note_applied::{APPLIED_CONFIG, APPLIED_CONTENTS, NoteLocally, NoteOnHost};
 pub use note_etcd_founded::NoteEtcdFounded;
 pub use packages::{LocalPackage, RepositoryFile, SystemPackages};
 pub use pki::{CertificateSpec, KeyPairFiles, Usage};

@@ -12,7 +12,7 @@ use crate::{Content, RemoveLocal, UploadFile};
 /// Where a master keeps the config that its cluster was last made of.
 pub const APPLIED_CONFIG: &str = "/etc/kubexm/config.yaml";
 /// And what the bundle held that it was made from.
-pub const APPLIED_MANIFEST: &str = "/etc/kubexm/bundle.json";
+pub const APPLIED_CONTENTS: &str = "/etc/kubexm/bundle.json";
 
 /// Notes on a host what was applied: for the day when the operator's machine is lost.
 pub struct NoteOnHost {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use engine::{Order, StepError, Task};
-use step::{APPLIED_CONFIG, APPLIED_MANIFEST, Content, NoteLocally, NoteOnHost};
+use step::{APPLIED_CONFIG, APPLIED_CONTENTS, Content, NoteLocally, NoteOnHost};
 
 use crate::site::names;
 use crate::{OPERATOR, Site};
@@ -20,8 +20,8 @@ pub fn note_applied(site: &Site) -> Task {
             }),
         }
     };
-    let manifest = || Content::Local(site.tree.manifest());
-    let (local_config, local_manifest) = (site.tree.applied_config(), site.tree.applied_manifest());
+    let contents = || Content::Local(site.tree.contents());
+    let (local_config, local_manifest) = (site.tree.applied_config(), site.tree.applied_contents());
     Task::new("applied config")
         .on_each(&names(site.masters()), |_| {
             vec![
@@ -31,8 +31,8 @@ pub fn note_applied(site: &Site) -> Task {
                     local_config.clone(),
                 )),
                 Arc::new(NoteOnHost::new(
-                    APPLIED_MANIFEST,
-                    manifest(),
+                    APPLIED_CONTENTS,
+                    contents(),
                     local_manifest.clone(),
                 )),
             ]
@@ -47,7 +47,7 @@ pub fn note_applied(site: &Site) -> Task {
                 }),
                 Arc::new(NoteLocally {
                     path: local_manifest.clone(),
-                    content: manifest(),
+                    content: contents(),
                 }),
             ],
         )

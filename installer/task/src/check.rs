@@ -108,7 +108,7 @@ pub fn prove_cluster(site: &Site, patience: Retry) -> Task {
 
 /// The images of the bundle, with every digest by which a runtime may have them.
 pub(crate) fn known_images(site: &Site) -> Vec<KnownImage> {
-    site.manifest.images.iter().map(known).collect()
+    site.contents.images.iter().map(known).collect()
 }
 
 fn known(image: &ImageEntry) -> KnownImage {
@@ -145,7 +145,7 @@ fn stranger(site: &Site) -> Option<String> {
     site.cluster.registry_host()?;
     let named = STRANGER_TAGS.iter().map(|tag| format!("{STRANGER}:{tag}"));
     let held = |name: &String| {
-        let mut images = site.manifest.images.iter();
+        let mut images = site.contents.images.iter();
         images.any(|image| image.reference == *name)
     };
     named.into_iter().find(|name| !held(name))

@@ -164,7 +164,7 @@ pub(crate) fn loopback(host: &Host) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use artifact::{Manifest, Tree};
+    use artifact::{Contents, Tree};
 
     use super::*;
 
@@ -184,8 +184,8 @@ spec:
 "
         );
         let cluster = cluster::parse("config.yaml", &text).unwrap().cluster;
-        let manifest = Manifest::new("c", "0.1.0");
-        let site = Site::new(cluster, manifest, Tree::at("/srv/.kubexm/c"), None);
+        let contents = Contents::new("c", "0.1.0");
+        let site = Site::new(cluster, contents, Tree::at("/srv/.kubexm/c"), None);
         ["m2", "w", "e"].map(|name| {
             let addresses = site.endpoint_on(site.cluster.host(name).unwrap());
             let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();

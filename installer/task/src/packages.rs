@@ -55,19 +55,19 @@ pub(crate) fn system_packages(site: &Site, host: &Host) -> Vec<SystemPackages> {
             Some(LocalPackage {
                 name: package.name.clone(),
                 version: package.version.clone(),
-                file: file(site.manifest.file(&package.path)?),
+                file: file(site.contents.file(&package.path)?),
             })
         });
         SystemPackages {
             set: Arc::new(set.clone()),
             packages: packages.collect(),
-            index: site.manifest.package_index(set).map(file).collect(),
+            index: site.contents.package_index(set).map(file).collect(),
             base: closure.base.into_iter().cloned().collect(),
         }
     };
     let systems = site.cluster.systems_of(host).iter();
     systems
-        .filter_map(|os| site.manifest.packages_for(os, host.arch))
+        .filter_map(|os| site.contents.packages_for(os, host.arch))
         .map(of_set)
         .collect()
 }

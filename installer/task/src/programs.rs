@@ -13,7 +13,7 @@ pub fn unpack(site: &Site) -> Task {
     let mut steps: Vec<Arc<dyn Step>> = Vec::new();
     for component in site.components() {
         for arch in site.arches() {
-            for file in site.manifest.files_of(&site.release, component, arch) {
+            for file in site.contents.files_of(&site.release, component, arch) {
                 let packed: Vec<PackedProgram> = file
                     .programs
                     .iter()
@@ -46,7 +46,7 @@ pub(crate) fn install(site: &Site, component: &str, directory: &str) -> Arc<dyn 
         .into_iter()
         .map(|arch| {
             let programs = site
-                .manifest
+                .contents
                 .programs_of(&site.release, component, arch)
                 .map(|of| LocalProgram {
                     name: of.program.name.clone(),
@@ -67,7 +67,7 @@ pub(crate) fn install(site: &Site, component: &str, directory: &str) -> Arc<dyn 
 
 /// How much a component's programs take on a host.
 pub(crate) fn size(site: &Site, component: &str, arch: cluster::Arch) -> u64 {
-    site.manifest
+    site.contents
         .programs_of(&site.release, component, arch)
         .map(|of| of.program.size)
         .sum()

@@ -150,14 +150,14 @@ pub fn push_images(site: &Site) -> Task {
     let Some(host) = site.cluster.registry_host() else {
         return task;
     };
-    if site.manifest.images.is_empty() {
+    if site.contents.images.is_empty() {
         return task;
     }
     let push = PushImages::new(
         reached(site, host),
         site.credentials.clone(),
         site.tree.images(),
-        site.manifest.images.clone(),
+        site.contents.images.clone(),
         site.pushed.clone(),
     );
     task.after(Order::Host(host.name.clone()))
@@ -186,11 +186,11 @@ fn reached(site: &Site, host: &Host) -> SiteRegistry {
 pub fn prove_registry(site: &Site, patience: Retry) -> Task {
     let task = Task::new("registry").apart();
     match site.cluster.registry_host() {
-        Some(host) if !site.manifest.images.is_empty() => {
+        Some(host) if !site.contents.images.is_empty() => {
             let proof = ProveRegistry {
                 site: reached(site, host),
                 credentials: credentials(site),
-                images: site.manifest.images.clone(),
+                images: site.contents.images.clone(),
                 patience,
             };
             task.on(&host.name, vec![Arc::new(proof)])
@@ -203,7 +203,7 @@ pub fn prove_registry(site: &Site, patience: Retry) -> Task {
 #[must_use]
 pub fn import_images(site: &Site) -> Task {
     let task = Task::new("images");
-    if site.cluster.registry_host().is_some() || site.manifest.images.is_empty() {
+    if site.cluster.registry_host().is_some() || site.contents.images.is_empty() {
         return task;
     }
     let archives = ImageArchives::new(site.tree.images(), site.tree.state().join("images"));
@@ -236,7 +236,7 @@ fn node_images(site: &Site, arch: Arch) -> Vec<NodeImage> {
             size: platform.size,
         })
     };
-    site.manifest.images.iter().filter_map(of_arch).collect()
+    site.contents.images.iter().filter_map(of_arch).collect()
 }
 
 /// Has every node fetch the sandbox image by the name the world knows it by, as soon as the site's registry holds all

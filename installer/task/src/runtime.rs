@@ -133,7 +133,7 @@ fn registry_hosts(site: &Site) -> Vec<Arc<dyn Step>> {
     let authority = Content::Local(site.registry_dir().join("ca.crt"));
     let mut steps: Vec<Arc<dyn Step>> = vec![upload(CA, authority, 0o644)];
     let registries: BTreeSet<&str> = site
-        .manifest
+        .contents
         .images
         .iter()
         .filter_map(|image| {

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use artifact::{ImageEntry, ImageSet, Manifest, Release, Tree};
+use artifact::{Contents, ImageEntry, ImageSet, Release, Tree};
 use camino::Utf8PathBuf;
 use cluster::{Arch, Cluster, Host, NetworkPlugin, RegistryType, Role, RuntimeType, Tag};
 use engine::Slot;
@@ -12,8 +12,8 @@ pub const OPERATOR: &str = "(operator)";
 /// Everything that tasks are made from: what the config asks for and what the tree holds.
 pub struct Site {
     pub cluster: Cluster,
-    pub manifest: Manifest,
-    /// What of the manifest is installed.
+    pub contents: Contents,
+    /// What of the contents is installed.
     pub release: Release,
     pub tree: Tree,
     /// The registry's user and password, where the config names them.
@@ -28,21 +28,21 @@ impl Site {
     #[must_use]
     pub fn new(
         cluster: Cluster,
-        manifest: Manifest,
+        contents: Contents,
         tree: Tree,
         registry_login: Option<RegistryCredentials>,
     ) -> Self {
         let kubernetes = &cluster.spec.kubernetes.version;
         // Where the bundle has another version of Kubernetes, that is told with all else that is missing.
-        let release = manifest
+        let release = contents
             .release(kubernetes, cluster.name())
-            .or(manifest.releases.last())
+            .or(contents.releases.last())
             .cloned()
             .unwrap_or_else(|| Release::new(kubernetes.clone()));
         let credentials = Slot::new("the registry's credentials");
         Self {
             cluster,
-            manifest,
+            contents,
             release,
             tree,
             registry_login,
@@ -59,7 +59,7 @@ impl Site {
             let arches = need.arches(&self.cluster, &arches);
             arches
                 .into_iter()
-                .flat_map(|arch| need.missing_from(&self.manifest, &self.release, arch))
+                .flat_map(|arch| need.missing_from(&self.contents, &self.release, arch))
                 .collect::<Vec<_>>()
         });
         let other = self
@@ -141,7 +141,7 @@ impl Site {
             !self.release.is_users_own(&image.reference)
                 && repository.split('/').skip(1).any(|part| part == name)
         };
-        let images = self.manifest.images.iter().filter(of_component);
+        let images = self.contents.images.iter().filter(of_component);
         images
             .filter_map(|image| split_tag(&image.reference).1)
             .collect()
@@ -218,7 +218,7 @@ impl Site {
     /// The first image of a set.
     pub(crate) fn first_of(&self, set: ImageSet) -> Option<&ImageEntry> {
         let reference = self.release.images_of(set).first()?;
-        let mut images = self.manifest.images.iter();
+        let mut images = self.contents.images.iter();
         images.find(|image| image.reference == *reference)
     }
 
@@ -232,7 +232,7 @@ impl Site {
             let (repository, _) = split_tag(&image.reference);
             repository.rsplit('/').next() == Some(name)
         };
-        self.manifest.images.iter().filter(is_it)
+        self.contents.images.iter().filter(is_it)
     }
 
     /// How the site's registry names the images of the world.

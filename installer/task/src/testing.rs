@@ -1,6 +1,6 @@
 //! A site to test with: a master, a master that is a worker, a worker, each with two families of addresses.
 
-use artifact::{ImageEntry, ImageSet, Manifest, Release, Sha256, Tree};
+use artifact::{Contents, ImageEntry, ImageSet, Release, Sha256, Tree};
 use cluster::Arch;
 
 use crate::Site;
@@ -31,11 +31,11 @@ pub(crate) fn site(spec: &str) -> Site {
         images: [(ImageSet::Pause, vec![pause.reference.clone()])].into(),
         ..Release::new(kubernetes)
     };
-    let manifest = Manifest {
+    let contents = Contents {
         arches: vec![Arch::Amd64],
         images: vec![pause],
         releases: vec![release],
-        ..Manifest::new("demo", "0.1.0")
+        ..Contents::new("demo", "0.1.0")
     };
-    Site::new(cluster, manifest, Tree::at("/srv/.kubexm/demo"), None)
+    Site::new(cluster, contents, Tree::at("/srv/.kubexm/demo"), None)
 }

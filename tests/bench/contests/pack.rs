@@ -33,7 +33,7 @@ impl<'a> Pack<'a> {
 
 impl Contest for Pack<'_> {
     fn title(&self) -> String {
-        format!("pack {} MB", self.data.manifest.content_size() / crate::MB)
+        format!("pack {} MB", self.data.contents.content_size() / crate::MB)
     }
 
     fn contestants(&self) -> Vec<String> {

@@ -27,7 +27,7 @@ impl<'a> Push<'a> {
     pub fn new(data: &'a Data) -> Result<Self> {
         let site = RegistrySite::make(data.work.join("registry"))?;
         let references = data.work.join("references");
-        let images = data.manifest.images.iter();
+        let images = data.contents.images.iter();
         let lines: String = images.map(|image| image.reference.clone() + "\n").collect();
         fs::write(&references, lines)?;
         // skopeo takes every .crt of a directory as an authority, and asks for a .cert beside a .key.
@@ -50,7 +50,7 @@ impl<'a> Push<'a> {
 
 impl Contest for Push<'_> {
     fn title(&self) -> String {
-        format!("push {} images", self.data.manifest.images.len())
+        format!("push {} images", self.data.contents.images.len())
     }
 
     fn contestants(&self) -> Vec<String> {
@@ -86,7 +86,7 @@ impl Contest for Push<'_> {
 
     fn end(&mut self, _: usize) -> Result<Option<u64>> {
         let tree = self.data.tree.root();
-        let state = acts::is_pushed(&self.url()?, &self.site.certs(), tree, &self.data.manifest)?;
+        let state = acts::is_pushed(&self.url()?, &self.site.certs(), tree, &self.data.contents)?;
         ensure!(state == State::Satisfied, "{state:?}");
         Ok(None)
     }

@@ -28,7 +28,7 @@ impl<'a> Unpack<'a> {
         }
         let sums = data.work.join("sums");
         let mut text = String::new();
-        for file in &data.manifest.files {
+        for file in &data.contents.files {
             writeln!(text, "{}  {}", file.sha256, file.path)?;
         }
         fs::write(&sums, text)?;
@@ -45,7 +45,7 @@ impl Contest for Unpack<'_> {
     fn title(&self) -> String {
         format!(
             "verify and unpack {} MB",
-            self.data.manifest.content_size() / crate::MB
+            self.data.contents.content_size() / crate::MB
         )
     }
 
@@ -74,7 +74,7 @@ impl Contest for Unpack<'_> {
     }
 
     fn end(&mut self, _: usize) -> Result<Option<u64>> {
-        for file in &self.data.manifest.files {
+        for file in &self.data.contents.files {
             let path = self.to.join(&file.path);
             let size = fs::metadata(&path).with_context(|| path.to_string())?.len();
             ensure!(size == file.size, "{path} has {size} bytes");

@@ -53,9 +53,9 @@ async fn a_system_gets_what_its_hosts_need_as_a_repository() {
     let debian = debian();
     let site = site(&debian).await;
     let report = bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
-    let manifest = open(&report);
-    let [set] = manifest.systems.as_slice() else {
-        panic!("{:?}", manifest.systems);
+    let contents = open(&report);
+    let [set] = contents.systems.as_slice() else {
+        panic!("{:?}", contents.systems);
     };
     let names: Vec<&str> = set
         .packages
@@ -78,7 +78,7 @@ async fn a_system_gets_what_its_hosts_need_as_a_repository() {
         "{index}"
     );
     assert!(site.path(directory).join("Release").exists());
-    let listed = manifest.file(&set.packages[0].path).unwrap();
+    let listed = contents.file(&set.packages[0].path).unwrap();
     assert_eq!(
         listed.checksum_from.as_deref(),
         Some("https://deb.debian.org/debian/dists/trixie/InRelease")
@@ -208,11 +208,11 @@ async fn a_release_with_its_signature_beside_it_will_do() {
     let debian = pair();
     let site = site(&debian).await;
     let report = bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
-    let manifest = open(&report);
-    let [set] = manifest.systems.as_slice() else {
-        panic!("{:?}", manifest.systems);
+    let contents = open(&report);
+    let [set] = contents.systems.as_slice() else {
+        panic!("{:?}", contents.systems);
     };
-    let listed = manifest.file(&set.packages[0].path).unwrap();
+    let listed = contents.file(&set.packages[0].path).unwrap();
     let release = "https://deb.debian.org/debian/dists/trixie/Release";
     assert_eq!(listed.checksum_from.as_deref(), Some(release));
     let lock = std::fs::read_to_string(site.path("kubexm.lock")).unwrap();
@@ -469,6 +469,6 @@ async fn what_the_config_names_travels_though_a_bare_system_has_it() {
     let mut site = site(&debian).await;
     site.cluster.spec.system.debs = vec!["passwd".to_owned()];
     let report = bundle(&site, &debian, "work", LockMode::Pin).await.unwrap();
-    let manifest = open(&report);
-    assert!(manifest.systems[0].package("passwd").is_some());
+    let contents = open(&report);
+    assert!(contents.systems[0].package("passwd").is_some());
 }

@@ -72,9 +72,9 @@ async fn a_system_gets_what_its_hosts_need_as_a_repository() {
     let report = bundle(&site, vec![redhat.key()], "work", LockMode::Pin)
         .await
         .unwrap();
-    let manifest = open(&report);
-    let [set] = manifest.systems.as_slice() else {
-        panic!("{:?}", manifest.systems);
+    let contents = open(&report);
+    let [set] = contents.systems.as_slice() else {
+        panic!("{:?}", contents.systems);
     };
     assert_eq!(set.format, PackageFormat::Rpm);
     let said: Vec<String> = set
@@ -115,18 +115,18 @@ async fn a_system_gets_what_its_hosts_need_as_a_repository() {
     "#);
     assert_eq!(set.named["nfs-utils=1.0-1"], ["nfs-utils"]);
     assert_eq!(
-        manifest.packages_for(&set.os, set.arch),
+        contents.packages_for(&set.os, set.arch),
         Some(set),
         "a host of the system finds it"
     );
-    let listed = manifest.file(&set.packages[0].path).unwrap();
+    let listed = contents.file(&set.packages[0].path).unwrap();
     assert_eq!(
         listed.checksum_from.as_deref(),
         Some("https://dl.rockylinux.org/pub/rocky/9/BaseOS/x86_64/os/repodata/repomd.xml")
     );
     for name in ["repomd.xml", "primary.xml.gz", "filelists.xml.gz"] {
         let path = format!("packages/rocky-9/amd64/repodata/{name}");
-        let entry = manifest.file(Utf8Path::new(&path)).unwrap();
+        let entry = contents.file(Utf8Path::new(&path)).unwrap();
         let written = repodata(&site, "work", ROCKY, name);
         assert_eq!(entry.sha256, Sha256::of(&written));
     }
@@ -277,8 +277,8 @@ async fn where_packages_alone_are_signed_each_is_judged() {
     let report = bundle(&site, vec![key], "work", LockMode::Pin)
         .await
         .unwrap();
-    let manifest = open(&report);
-    assert!(manifest.systems[0].package("nfs-utils").is_some());
+    let contents = open(&report);
+    assert!(contents.systems[0].package("nfs-utils").is_some());
 }
 
 #[tokio::test]
@@ -312,9 +312,9 @@ async fn packages_may_lie_elsewhere_than_their_metadata() {
     let report = bundle(&site, vec![redhat.key()], "work", LockMode::Pin)
         .await
         .unwrap();
-    let manifest = open(&report);
-    let socat = manifest.systems[0].package("socat").unwrap();
-    let listed = manifest.file(&socat.path).unwrap();
+    let contents = open(&report);
+    let socat = contents.systems[0].package("socat").unwrap();
+    let listed = contents.file(&socat.path).unwrap();
     assert_eq!(
         listed.origin.as_deref(),
         Some("https://packages.example.org/rocky/noarch/socat-1.0-1.noarch.rpm")

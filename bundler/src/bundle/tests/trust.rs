@@ -75,9 +75,9 @@ async fn a_version_that_the_config_names_is_not_for_kubeadm_to_change() {
         r#""tools": [], "versions": {"coredns": "v1.12.0"}"#,
     );
     let site = kubeadm_site(&spec).await;
-    let manifest = open(&site.bundle("work").await.unwrap());
+    let contents = open(&site.bundle("work").await.unwrap());
     let of = |name: &str| -> Vec<&str> {
-        let images = manifest.images.iter();
+        let images = contents.images.iter();
         images
             .map(|image| image.reference.as_str())
             .filter(|reference| reference.contains(name))
@@ -107,9 +107,9 @@ async fn a_file_that_nobody_vouches_for_is_not_taken_for_upstreams() {
     );
     let site = Site::new(&docker).await;
     let report = site.bundle("work").await.unwrap();
-    let manifest = open(&report);
-    let file = manifest
-        .files_of(&manifest.releases[0], "docker", Arch::Amd64)
+    let contents = open(&report);
+    let file = contents
+        .files_of(&contents.releases[0], "docker", Arch::Amd64)
         .next()
         .cloned();
     let file = file.unwrap();

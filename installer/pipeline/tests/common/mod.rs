@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use artifact::{
-    FileEntry, ImageEntry, Manifest, PlatformEntry, Program, Release, Sha256, What, needs,
+    Contents, FileEntry, ImageEntry, PlatformEntry, Program, Release, Sha256, What, needs,
 };
 use cluster::{Arch, Cluster};
 
@@ -12,7 +12,7 @@ pub fn config(text: &str) -> Cluster {
 }
 
 /// A bundle that holds everything the config asks for.
-pub fn complete(cluster: &Cluster) -> Manifest {
+pub fn complete(cluster: &Cluster) -> Contents {
     let arches: Vec<Arch> = cluster.arches().into_iter().collect();
     let (mut files, mut images, mut sets) = (Vec::new(), Vec::new(), BTreeMap::new());
     for need in needs(cluster) {
@@ -44,12 +44,12 @@ pub fn complete(cluster: &Cluster) -> Manifest {
         images: sets,
         ..Release::of(cluster.spec.kubernetes.version.clone(), &files)
     };
-    Manifest {
+    Contents {
         releases: vec![release],
         arches,
         files,
         images,
-        ..Manifest::new(cluster.name(), "0.1.0")
+        ..Contents::new(cluster.name(), "0.1.0")
     }
 }
 

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use artifact::{Manifest, Tree};
+use artifact::{Contents, Tree};
 
 use super::*;
 
@@ -49,9 +49,9 @@ spec:
 
 fn site(config: &str) -> Site {
     let cluster = cluster::parse("config.yaml", config).unwrap().cluster;
-    let manifest = Manifest::new(cluster.name(), "0.1.0");
+    let contents = Contents::new(cluster.name(), "0.1.0");
     let tree = Tree::at("/srv/.kubexm/c");
-    Site::new(cluster, manifest, tree, None)
+    Site::new(cluster, contents, tree, None)
 }
 
 /// Each program of the site's first master with its arguments.

@@ -16,7 +16,7 @@ pub(super) fn apply(
     component: &'static str,
     edit: impl Fn(&mut Objects) -> Result<(), StepError> + Send + Sync + 'static,
 ) -> ApplyManifest {
-    let file = site.manifest.files_in(&site.release, component).next();
+    let file = site.contents.files_in(&site.release, component).next();
     let path = file.map(|file| site.tree.path(&file.path));
     let render = move || {
         let Some(path) = &path else {

@@ -40,7 +40,7 @@ pub(super) fn comes_to_every_node(site: &Site, image: &ImageEntry) -> bool {
 
 /// The compressed size of these images, each for these architectures.
 pub(super) fn images_size(site: &Site, counts: impl Fn(&ImageEntry, Arch) -> bool) -> u64 {
-    let images = site.manifest.images.iter();
+    let images = site.contents.images.iter();
     images
         .flat_map(|image| {
             image

@@ -1,4 +1,4 @@
-use artifact::{Manifest, Tree};
+use artifact::{Contents, Tree};
 use cluster::{Arch, KubernetesType, NetworkPlugin, ProxyMode, Spec, TunnelMode};
 use step::CgroupV1;
 
@@ -30,12 +30,12 @@ fn in_cluster(name: &str, cluster: cluster::Cluster) -> Requirements {
 }
 
 fn site_of(cluster: cluster::Cluster) -> Site {
-    let manifest = Manifest {
+    let contents = Contents {
         arches: vec![Arch::Amd64],
-        ..Manifest::new(cluster.name(), "0.1.0")
+        ..Contents::new(cluster.name(), "0.1.0")
     };
     let tree = Tree::at("/srv/.kubexm/lab");
-    Site::new(cluster, manifest, tree, None)
+    Site::new(cluster, contents, tree, None)
 }
 
 #[test]

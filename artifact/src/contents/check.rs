@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use camino::Utf8Path;
 
-use super::{ConfigEntry, ContentsError, FileEntry, ImageEntry, Manifest};
+use super::{ConfigEntry, Contents, ContentsError, FileEntry, ImageEntry};
 use crate::bundle::check_files;
 use crate::reference::is_reference;
 use crate::{PackageSet, Release, Sha256};
@@ -17,35 +17,35 @@ const CHARTS: &str = "charts";
 /// Folders of files that only `attachments` may name.
 const ATTACHED: [&str; 3] = ["attachments", "sbom", "signatures"];
 
-pub(super) fn check(manifest: &Manifest) -> Result<(), ContentsError> {
-    check_files(&manifest.files)?;
-    let files = manifest.files.iter();
+pub(super) fn check(contents: &Contents) -> Result<(), ContentsError> {
+    check_files(&contents.files)?;
+    let files = contents.files.iter();
     let checker = Checker {
         files: files.map(|file| (file.path.as_path(), file)).collect(),
-        images: manifest
+        images: contents
             .images
             .iter()
             .map(|image| image.reference.as_str())
             .collect(),
     };
-    check_blobs(&manifest.files)?;
-    ascending("arches", &manifest.arches, |arch| *arch)?;
-    checker.images(&manifest.images)?;
-    ascending("systems", &manifest.systems, |set| (&set.os, set.arch))?;
-    for set in &manifest.systems {
+    check_blobs(&contents.files)?;
+    ascending("arches", &contents.arches, |arch| *arch)?;
+    checker.images(&contents.images)?;
+    ascending("systems", &contents.systems, |set| (&set.os, set.arch))?;
+    for set in &contents.systems {
         checker.system(set)?;
     }
-    ascending("configs", &manifest.configs, |config| &config.cluster)?;
-    for config in &manifest.configs {
+    ascending("configs", &contents.configs, |config| &config.cluster)?;
+    for config in &contents.configs {
         checker.config(config)?;
     }
-    ascending("releases", &manifest.releases, |release| {
+    ascending("releases", &contents.releases, |release| {
         (&release.kubernetes, &release.config)
     })?;
-    for release in &manifest.releases {
+    for release in &contents.releases {
         checker.release(release)?;
     }
-    checker.extras(manifest)
+    checker.extras(contents)
 }
 
 fn check_blobs(files: &[FileEntry]) -> Result<(), ContentsError> {
@@ -172,16 +172,16 @@ impl<'a> Checker<'a> {
     }
 
     /// Charts and attachments, and that nothing lies in their folders unnamed.
-    fn extras(&self, manifest: &Manifest) -> Result<(), ContentsError> {
+    fn extras(&self, contents: &Contents) -> Result<(), ContentsError> {
         let top = |path: &'a Utf8Path| path.iter().next().unwrap_or_default();
-        ascending("charts", &manifest.charts, |chart| {
+        ascending("charts", &contents.charts, |chart| {
             (&chart.name, &chart.version)
         })?;
-        ascending("attachments", &manifest.attachments, |attached| {
+        ascending("attachments", &contents.attachments, |attached| {
             &attached.path
         })?;
         let mut named = HashSet::new();
-        for chart in &manifest.charts {
+        for chart in &contents.charts {
             let by = format!("chart {}", chart.name);
             let file = self.listed(&chart.path, &by)?;
             if top(&file.path) != CHARTS {
@@ -192,7 +192,7 @@ impl<'a> Checker<'a> {
             }
             named.insert(file.path.as_path());
         }
-        for attachment in &manifest.attachments {
+        for attachment in &contents.attachments {
             let file = self.listed(&attachment.path, "the attachments")?;
             if !ATTACHED.contains(&top(&file.path)) {
                 let what = format!("attachment {:?}", file.path);

@@ -15,7 +15,7 @@ pub const FORMAT: u32 = 1;
 
 /// `bundle.json`: names every byte of a bundle. The first member of the artifact, and the only one that is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct Contents {
     pub format: u32,
     /// What a reader must know besides this format. One that does not know a word of it reads no further.
     #[serde(default)]
@@ -198,7 +198,7 @@ pub struct ProgramFile<'a> {
     pub file: &'a FileEntry,
 }
 
-impl Manifest {
+impl Contents {
     /// Of a bundle that holds nothing yet.
     #[must_use]
     pub fn new(cluster: impl Into<String>, kubexm: impl Into<String>) -> Self {
@@ -223,7 +223,7 @@ impl Manifest {
     #[must_use]
     #[allow(clippy::missing_panics_doc)] // never: there is no map key or number in it that JSON lacks
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("a manifest is plain data");
+        let mut bytes = serde_json::to_vec_pretty(self).expect("contents are plain data");
         bytes.push(b'\n');
         bytes
     }

@@ -10,12 +10,12 @@ use serde::{Deserialize, Deserializer};
 use super::check::check;
 use crate::bundle::ListingError;
 use crate::text::unprintable;
-use crate::{FORMAT, Manifest};
+use crate::{Contents, FORMAT};
 
 /// What `requires` may name: what a reader must know besides this format. Nothing so far.
 const KNOWN_REQUIREMENTS: [&str; 0] = [];
 
-/// The first frame holds the manifest and its signature, and no more than this.
+/// The first frame holds the contents and its signature, and no more than this.
 pub(crate) const HEAD_MAX: u64 = 16 << 20;
 /// `"",` takes three bytes in JSON and eight times that in memory, so that their number needs a bound of its own.
 const COMMAS_MAX: usize = 1 << 20;
@@ -60,7 +60,7 @@ impl ContentsError {
     }
 }
 
-impl Manifest {
+impl Contents {
     /// Reads and checks the bytes of `bundle.json`.
     ///
     /// Keys that are not known are passed over: a later kubexm may add some. What must not be passed over stands in
@@ -94,9 +94,9 @@ impl Manifest {
             return Err(ContentsError::Requires(requires));
         }
         serde_json::from_slice::<Clean>(bytes)?;
-        let manifest: Self = serde_json::from_slice(bytes)?;
-        check(&manifest)?;
-        Ok(manifest)
+        let contents: Self = serde_json::from_slice(bytes)?;
+        check(&contents)?;
+        Ok(contents)
     }
 }
 
@@ -178,26 +178,26 @@ mod tests {
     use super::*;
 
     fn text(more: &str) -> String {
-        let manifest = String::from_utf8(Manifest::new("c", "0.1.0").to_bytes()).unwrap();
-        let body = manifest.trim_end().strip_suffix('}').unwrap();
+        let contents = String::from_utf8(Contents::new("c", "0.1.0").to_bytes()).unwrap();
+        let body = contents.trim_end().strip_suffix('}').unwrap();
         format!("{body}{more}}}")
     }
 
     fn refused(more: &str) -> String {
-        Manifest::read(text(more).as_bytes())
+        Contents::read(text(more).as_bytes())
             .unwrap_err()
             .to_string()
     }
 
     #[test]
     fn what_a_later_kubexm_adds_is_passed_over_unless_it_is_required() {
-        let read = Manifest::read(text(r#", "later": {"a": [1, "b", null, 0.5]}"#).as_bytes());
-        assert_eq!(read.unwrap(), Manifest::new("c", "0.1.0"));
-        let requiring = Manifest {
+        let read = Contents::read(text(r#", "later": {"a": [1, "b", null, 0.5]}"#).as_bytes());
+        assert_eq!(read.unwrap(), Contents::new("c", "0.1.0"));
+        let requiring = Contents {
             requires: vec!["parity".into(), "a\u{202e}b".into()],
-            ..Manifest::new("c", "0.1.0")
+            ..Contents::new("c", "0.1.0")
         };
-        let error = Manifest::read(&requiring.to_bytes()).unwrap_err();
+        let error = Contents::read(&requiring.to_bytes()).unwrap_err();
         insta::assert_snapshot!(
             format!("{error}\n{}", error.hint()),
             @r#"
@@ -210,11 +210,11 @@ mod tests {
     #[test]
     fn formats_begin_with_one_and_end_with_what_is_known() {
         let of = |format| {
-            let manifest = Manifest {
+            let contents = Contents {
                 format,
-                ..Manifest::new("c", "0.1.0")
+                ..Contents::new("c", "0.1.0")
             };
-            Manifest::read(&manifest.to_bytes())
+            Contents::read(&contents.to_bytes())
                 .unwrap_err()
                 .to_string()
         };
@@ -237,7 +237,7 @@ mod tests {
                 assert!(said.contains("a text has the character U+"), "{said}");
             }
         }
-        assert!(Manifest::read(text(r#", "later": "ä 漢 \ud83d\ude00""#).as_bytes()).is_ok());
+        assert!(Contents::read(text(r#", "later": "ä 漢 \ud83d\ude00""#).as_bytes()).is_ok());
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::bundle::error::BundleError;
-use crate::manifest::HEAD_MAX;
-use crate::{Manifest, Sha256, Tree, open_regular};
+use crate::contents::HEAD_MAX;
+use crate::{Contents, Sha256, Tree, open_regular};
 
 /// One byte more than may be, so that too much is seen.
 pub(super) fn limited(file: impl Read, limit: u64) -> io::Result<Vec<u8>> {
@@ -15,25 +15,25 @@ pub(super) fn limited(file: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-impl Manifest {
+impl Contents {
     /// What a tree says that it holds, with the digest of that. It is checked as that of a bundle is.
     pub fn of_tree(tree: &Tree) -> Result<(Self, Sha256), BundleError> {
-        of_file(tree.manifest())
+        of_file(tree.contents())
     }
 
     /// The same of what was applied last.
     pub fn of_applied(tree: &Tree) -> Result<(Self, Sha256), BundleError> {
-        of_file(tree.applied_manifest())
+        of_file(tree.applied_contents())
     }
 }
 
-fn of_file(path: Utf8PathBuf) -> Result<(Manifest, Sha256), BundleError> {
+fn of_file(path: Utf8PathBuf) -> Result<(Contents, Sha256), BundleError> {
     let bytes = match open_regular(&path).and_then(|file| limited(file, HEAD_MAX)) {
         Ok(bytes) => bytes,
         Err(source) => return Err(BundleError::Open { path, source }),
     };
-    match Manifest::read(&bytes) {
-        Ok(manifest) => Ok((manifest, Sha256::of(&bytes))),
+    match Contents::read(&bytes) {
+        Ok(contents) => Ok((contents, Sha256::of(&bytes))),
         Err(source) => {
             let path = path
                 .parent()
