@@ -1,5 +1,15 @@
 //! How steps run kubeadm on a node.
 
+mod await_static_pod;
+mod bootstrap_token;
+mod control_plane;
+mod etcd;
+mod init;
+mod join;
+mod phase;
+mod revoke_tokens;
+mod static_pods;
+
 use std::time::Duration;
 
 use engine::{Cx, State, StepError};
@@ -7,6 +17,15 @@ use host::{Command, HostError, Output};
 
 use crate::before::{self, Former};
 use crate::shell::{ask, refused};
+
+pub use await_static_pod::AwaitStaticPod;
+pub use bootstrap_token::{BootstrapToken, Invitation};
+pub use control_plane::KubeadmControlPlane;
+pub use etcd::KubeadmEtcd;
+pub use init::KubeadmInit;
+pub use join::{Joining, JoiningEtcd, KubeadmJoin, LookAtNode, Membership};
+pub use phase::{KubeadmPhase, RunKubeadmPhase};
+pub use revoke_tokens::RevokeTokens;
 
 /// What kubeadm is told on a master.
 pub(crate) const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";

@@ -1,5 +1,8 @@
 //! Packages of a host's own system: which of them are there, and the scripts that install and remove them.
 
+mod install;
+mod remove;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +12,9 @@ use engine::{Cx, StepError};
 use host::{Command, Facts, FileAttrs, Output, Source};
 
 use crate::shell::{ask, refused};
+
+pub use install::InstallPackages;
+pub use remove::RemovePackages;
 
 const COMMON: &str = include_str!("packages/common.sh");
 const DEB: &str = include_str!("packages/deb.sh");

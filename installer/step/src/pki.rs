@@ -3,13 +3,24 @@
 //! Keys are ECDSA P-256 in PKCS#8 PEM, which Go and OpenSSL read alike.
 
 mod authority;
+mod authority_hash;
+mod certificate;
+mod certificate_authority;
 mod error;
 mod files;
+mod service_account_key;
 mod spec;
+mod split_kubeconfig;
+mod write_kubeconfig;
 
 pub(crate) use authority::{Authority, Found};
+pub use authority_hash::authority_hash;
+pub use certificate::Certificate;
+pub use certificate_authority::CertificateAuthority;
 pub(crate) use error::PkiError;
 pub use files::KeyPairFiles;
 pub(crate) use files::public_key;
 pub(crate) use files::{KeyFile, read_key, write_key};
+pub use service_account_key::ServiceAccountKey;
 pub use spec::{CertificateSpec, Usage};
+pub use write_kubeconfig::WriteKubeconfig;

@@ -3,8 +3,10 @@
 //! Not `oci-client`: the site's registry must never be asked for through a proxy, which that crate takes from the
 //! environment with no way to forbid it, and it mounts no blob without losing what the registry answers.
 
+pub(crate) mod credentials;
 mod error;
 mod push;
+pub(crate) mod push_images;
 mod whole;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,10 +22,13 @@ use reqwest::{Body, Certificate, Client, Method, RequestBuilder, Response, Statu
 use secrecy::ExposeSecret;
 use tokio_util::io::ReaderStream;
 
-use crate::image_layout::{Blob, MANIFEST_LIMIT, Manifest};
-use crate::{RegistryCredentials, SiteNames};
+use crate::SiteNames;
+use crate::image::layout::{Blob, MANIFEST_LIMIT, Manifest};
+
+pub use credentials::{PrepareRegistryCredentials, RegistryCredentials};
 pub(crate) use error::RegistryError;
 pub(crate) use push::Push;
+pub use push_images::PushImages;
 pub(crate) use whole::{Flaw, look};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,7 +9,8 @@ use engine::{Cx, Data, State, Step, StepError};
 use secrecy::zeroize::Zeroizing;
 
 use crate::local_file::{self, blocking};
-use crate::{prepare_vrrp, registry_credentials};
+use crate::network::prepare_vrrp;
+use crate::registry::credentials;
 
 /// Fetches the registry's login from a node, where the operator's machine has none.
 pub struct FetchRegistryLogin {
@@ -35,7 +36,7 @@ fn login(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let pair = BASE64_STANDARD.decode(value.strip_prefix("Basic ")?).ok()?;
     let pair = Zeroizing::new(String::from_utf8(pair).ok()?);
     let (username, password) = pair.split_once(':')?;
-    Some(registry_credentials::kept(username, password))
+    Some(credentials::kept(username, password))
 }
 
 /// `virtual_router_id 42`, `auth_pass secret`; a group of IPv6 has no password.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::webhooks::ServiceName;
 use super::{all_well, count, list};
-use crate::objects::{Condition, Metadata};
+use crate::kube::objects::{Condition, Metadata};
 
 /// Every part of the API that the apiserver leaves to somebody else is there. One that is not keeps every namespace that is
 /// deleted from going away, and is in the way of whoever asks what the API has.

@@ -5,7 +5,7 @@ use engine::{Cx, Data, Retry, State, Step, StepError};
 use host::Command;
 
 use super::count;
-use crate::kubectl::{ask_kubectl, kubectl};
+use crate::kube::kubectl::{ask_kubectl, kubectl};
 
 /// One apiserver, asked on its own master, is ready with everything that it checks itself: etcd is one of it.
 pub struct ProveApiserver {

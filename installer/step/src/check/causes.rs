@@ -4,7 +4,7 @@ use engine::{Cx, Slot};
 
 use super::list;
 use crate::NodeObstacles;
-use crate::objects::Pod;
+use crate::kube::objects::Pod;
 
 /// The pods that the network of all others depends on, by the labels that their manifests give them.
 const BEHIND_IT: &str =

@@ -7,9 +7,9 @@ use host::Output;
 use serde::Deserialize;
 
 use super::{count, list};
-use crate::etcdctl::{EtcdCluster, JOURNAL_OF_EACH, Member, leave_own_words};
-use crate::kubectl::ask_kubectl;
-use crate::objects::Pod;
+use crate::etcd::etcdctl::{EtcdCluster, JOURNAL_OF_EACH, Member, leave_own_words};
+use crate::kube::kubectl::ask_kubectl;
+use crate::kube::objects::Pod;
 use crate::{HealthyMembers, VerifyEtcd};
 
 /// Asked on a member's host, etcd has every expected member and no other, and all of them are healthy.

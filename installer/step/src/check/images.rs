@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use engine::{Cx, Data, Retry, State, Step, StepError};
 
 use super::{all_well, count, list};
-use crate::objects::Pod;
+use crate::kube::objects::Pod;
 
 /// An image of the bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]

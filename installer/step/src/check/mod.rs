@@ -39,7 +39,7 @@ pub use webhooks::ProveWebhooks;
 use engine::StepError;
 use serde::de::DeserializeOwned;
 
-use crate::kubectl::get_json;
+use crate::kube::kubectl::get_json;
 
 /// A list of the cluster's objects, as far as proofs look at them.
 pub(crate) async fn list<T: DeserializeOwned>(

@@ -6,7 +6,7 @@ use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
 use serde::Serialize;
 
 use super::{all_well, count, list};
-use crate::objects::{Node, ready};
+use crate::kube::objects::{Node, ready};
 
 /// Every node of the config is registered and Ready, with the kubelet and the runtime that the bundle brought.
 pub struct ProveNodes {

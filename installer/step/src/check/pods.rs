@@ -5,8 +5,8 @@ use engine::{Cx, Data, Retry, State, Step, StepError, Trace};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{count, list};
-use crate::objects::{ContainerStatus, Pod};
-use crate::pods::{Pace, Seen, Waited, told, wait_for};
+use crate::kube::objects::{ContainerStatus, Pod};
+use crate::kube::pods::{Pace, Seen, Waited, told, wait_for};
 
 /// Every pod of the system is Ready, and none of them is restarted over and over.
 pub struct ProveSystemPods {

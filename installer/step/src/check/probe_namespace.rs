@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::probe_pods::NAMESPACE;
-use crate::kubectl::{ask_json, kubectl, must_kubectl_with};
-use crate::objects::{Condition, Metadata};
+use crate::kube::kubectl::{ask_json, kubectl, must_kubectl_with};
+use crate::kube::objects::{Condition, Metadata};
 use crate::shell::must;
 
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::probe_corefiles::{DNS_PORT, READY_PORT, asker_corefile, target_corefile};
 use super::webhooks::{self, in_the_way_of_pods};
 use super::{list, probe_namespace};
-use crate::kubectl::{get_json, must_kubectl_with};
-use crate::objects::Pod;
-use crate::pods::{Pace, Seen, told, wait_for};
+use crate::kube::kubectl::{get_json, must_kubectl_with};
+use crate::kube::objects::Pod;
+use crate::kube::pods::{Pace, Seen, told, wait_for};
 
 pub(super) const NAMESPACE: &str = "kubexm-check";
 /// Where an asker takes questions by HTTP, which the apiserver can pass on.

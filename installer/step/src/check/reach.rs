@@ -11,8 +11,9 @@ use super::causes::{Silent, likely};
 use super::dns_message::{Kind, answers, first_text, question};
 use super::probe_pods::{HTTP_PORT, NAMESPACE, ProbePods, Probes};
 use super::{all_well, count};
+use crate::NodeObstacles;
+use crate::kube::kubectl;
 use crate::shell::must;
-use crate::{NodeObstacles, kubectl};
 
 /// From a pod on one node, a pod on every node, a service and the cluster's DNS answer.
 pub struct ProveReach {

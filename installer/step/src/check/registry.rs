@@ -6,7 +6,7 @@ use engine::{Cx, Data, Retry, State, Step, StepError};
 
 use super::{all_well, count};
 use crate::PrepareRegistryCredentials;
-use crate::push_images::{connect, explained, named, way};
+use crate::registry::push_images::{connect, explained, named, way};
 use crate::registry::{Flaw, SiteRegistry, look};
 
 /// The site's registry holds every image of the bundle, each manifest byte for byte and each blob with its size: what was

@@ -6,8 +6,8 @@ use engine::{Cx, Data, Retry, State, Step, StepError};
 use serde::Deserialize;
 
 use super::{all_well, count, list};
-use crate::kubectl::ask_json;
-use crate::objects::Metadata;
+use crate::kube::kubectl::ask_json;
+use crate::kube::objects::Metadata;
 
 /// Whoever the apiserver has to ask before it takes something new is there to be asked.
 pub struct ProveWebhooks {

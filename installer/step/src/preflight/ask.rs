@@ -5,7 +5,7 @@ use host::{Command, Facts};
 
 use super::{Finding, Neighbour, Program, ProgramFeature, Requirements, packages};
 use crate::KernelModule;
-use crate::find_link::ask_links;
+use crate::network::find_link::ask_links;
 use crate::shell::ask;
 
 /// cgroup v2 lists its controllers in one file; v1 in another, with a flag for those that are enabled.

@@ -4,7 +4,7 @@ use engine::{Cx, StepError};
 use host::Command;
 
 use super::{FOUNDATION, Finding, Requirements};
-use crate::run_service::NOTES;
+use crate::service::run::NOTES;
 use crate::shell::ask;
 
 /// Keys with which the cluster was begun otherwise.

@@ -7,7 +7,7 @@ use engine::{Cx, StepError};
 use host::{Command, Facts};
 
 use super::{Finding, Requirements, Survey};
-use crate::find_link::{Link, ask_links};
+use crate::network::find_link::{Link, ask_links};
 use crate::shell::ask;
 
 /// A shared address as one of its hosts sees it.

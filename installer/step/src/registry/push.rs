@@ -10,8 +10,8 @@ use event::Progress;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{Begun, Held, Registry, RegistryError};
-use crate::image_layout::{Blob, Image, blob_path};
-use crate::image_name::SiteImage;
+use crate::image::layout::{Blob, Image, blob_path};
+use crate::image::name::SiteImage;
 
 /// How many blobs travel at once: enough to hide the registry's pauses for hashing and syncing.
 const UPLOADS: usize = 6;

@@ -7,8 +7,8 @@ use artifact::Sha256;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{Found, Held, Registry, RegistryError, unreadable};
-use crate::image_layout::{Blob, named};
-use crate::image_name::SiteImage;
+use crate::image::layout::{Blob, named};
+use crate::image::name::SiteImage;
 
 /// How many small questions are asked at once.
 const QUESTIONS: usize = 16;

@@ -1,0 +1,106 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use camino::Utf8PathBuf;
+use engine::{Cx, Data, State, Step, StepError};
+use host::Command;
+
+use crate::RunContainerd;
+use crate::before::{self, Former};
+use crate::shell::must;
+use crate::system::recognise_host::Mark;
+
+/// Ends every pod and container of a node, then containerd itself, and what it leaves: shims that outlive it, mounts,
+/// network namespaces. Its images go only where data is purged. On a host that the cluster has left already, only what is
+/// still noted goes: the containers there are others'.
+pub struct RemoveContainers {
+    pub(crate) unit: Former,
+    pub data_dir: Utf8PathBuf,
+    pub data: Data,
+}
+
+const STOP: &str = include_str!("remove_containers.sh");
+/// Pods may take their grace period, one after another.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+impl RemoveContainers {
+    fn former(&self) -> Vec<Former> {
+        let mut what = vec![self.unit.clone()];
+        what.extend(RunContainerd::leaves());
+        if self.data == Data::Purge {
+            what.push(Former::Data(self.data_dir.clone()));
+        }
+        what
+    }
+}
+
+#[async_trait]
+impl Step for RemoveContainers {
+    fn id(&self) -> String {
+        "remove containers".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        match self.data {
+            Data::Keep => "stop all containers and containerd".to_owned(),
+            Data::Purge => format!(
+                "stop all containers and containerd, remove {}",
+                self.data_dir
+            ),
+        }
+    }
+
+    fn inputs(&self) -> String {
+        format!("{:?}", self.former())
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        before::pending(cx, &self.former()).await
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let run = |phase: &str| {
+            Command::new(["sh", "-s", "--", phase])
+                .stdin(STOP)
+                .timeout(PATIENCE)
+        };
+        if Mark::of(cx).await? == Mark::Host {
+            must(cx, "stop the containers", run("containers")).await?;
+            before::restore(cx, "stop containerd", std::slice::from_ref(&self.unit)).await?;
+            must(cx, "clean up after containerd", run("remains")).await?;
+        }
+        before::restore(cx, "remove what containerd left", &self.former()).await
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::Progress;
+    use host::fake::FakeHost;
+
+    use super::*;
+    use crate::before::KEPT;
+    use crate::preflight::MARKER;
+
+    #[tokio::test]
+    async fn containers_of_a_host_that_was_left_are_not_stopped() {
+        for (mark, stops) in [(MARKER, true), (KEPT, false)] {
+            let host = Arc::new(FakeHost::new("node1").with_file(mark, "demo\n", 0o644));
+            let cx = Cx::new(host.clone(), Progress::unseen());
+            let remove = RemoveContainers {
+                unit: Former::Unit("containerd.service".to_owned()),
+                data_dir: "/var/lib/containerd".into(),
+                data: Data::Purge,
+            };
+            remove.apply(&cx).await.unwrap();
+            let done = host.transcript();
+            assert_eq!(done.contains("sh -s -- containers"), stops, "{done}");
+            assert!(done.contains("data /var/lib/containerd"), "{done}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use camino::Utf8PathBuf;
+use engine::{Cx, Data, Slot, State, Step, StepError};
+use host::{FileAttrs, Owner, Source};
+use templates::{BootstrapState, EtcdBootstrap, Template};
+
+use crate::TakeBack;
+use crate::before::{self, Former};
+use crate::etcd::etcdctl::{Answer, EtcdCluster, EtcdPeer, Member};
+use crate::etcd::look::EtcdTrace;
+use crate::local_file;
+use crate::shell::refused;
+
+/// Whether a member may found a cluster where there is none.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    Founder {
+        /// Of the other hosts, before any was touched; empty where one could not be asked.
+        traces: Vec<(String, Slot<EtcdTrace>)>,
+        /// Is there as soon as the cluster has been founded.
+        note: Utf8PathBuf,
+    },
+    /// Whom it waits for.
+    Joiner { founder: String },
+}
+
+/// Settles how a member comes into its cluster, before it is started for the first time: it joins the living cluster
+/// as a learner, or founds one if it may and there can be no other. What was settled is in `bootstrap.env`.
+///
+/// Nothing is settled for good before the member has data: whoever is killed between its announcement and its start
+/// finds itself in the list and goes on from there.
+pub struct EnterEtcd {
+    pub me: EtcdPeer,
+    pub cluster: EtcdCluster,
+    pub entry: Entry,
+    pub token: String,
+    pub bootstrap: Utf8PathBuf,
+    pub data_dir: Utf8PathBuf,
+    /// Full once it was settled in this run: then the member has had no time to start.
+    pub settled: Slot<()>,
+    /// Full once a cluster was founded in this run. The same for all members.
+    pub founded: Slot<()>,
+}
+
+impl EnterEtcd {
+    async fn trace(&self, cx: &Cx) -> Result<EtcdTrace, StepError> {
+        EtcdTrace::of(cx, &self.data_dir, &self.bootstrap).await
+    }
+
+    async fn living(&self, cx: &Cx) -> Result<Answer, StepError> {
+        let others: Vec<String> = self
+            .cluster
+            .others(&self.me)
+            .map(EtcdPeer::client_url)
+            .collect();
+        if others.is_empty() {
+            let why = "the config has no other member";
+            return Ok(Answer::Silence(why.to_owned()));
+        }
+        self.cluster.ask(cx, &others).await
+    }
+
+    /// What `bootstrap.env` shall say.
+    async fn enter(
+        &self,
+        cx: &Cx,
+        was_here: bool,
+    ) -> Result<(BootstrapState, Vec<String>), StepError> {
+        let doubt = match &self.entry {
+            Entry::Founder { traces, note } => {
+                let founded = local_file::read(note)?.is_some();
+                self.doubt(traces, founded.then_some(note), was_here)
+            }
+            Entry::Joiner { founder } => Some(Doubt {
+                what: format!("{} joins etcd, and no member of it answers", self.me.name),
+                hint: format!("on {founder}: journalctl -u etcd"),
+            }),
+        };
+        let all_bare = match &self.entry {
+            Entry::Founder { traces, .. } => traces
+                .iter()
+                .all(|(_, trace)| trace.get().is_some_and(|trace| trace.is_bare())),
+            Entry::Joiner { .. } => false,
+        };
+        let answer = if all_bare {
+            Answer::Silence("no other host has ever been a member".to_owned())
+        } else {
+            self.living(cx).await?
+        };
+        match (answer, doubt) {
+            (Answer::Members(known), _) => self.join(cx, known).await,
+            (Answer::Silence(_), None) => Ok((BootstrapState::New, vec![self.me.initial()])),
+            (Answer::Silence(why), Some(Doubt { what, hint })) => {
+                Err(StepError::new(format!("{what}: {why}")).with_hint(hint))
+            }
+        }
+    }
+
+    /// What speaks against founding a cluster even though no member answers.
+    fn doubt(
+        &self,
+        traces: &[(String, Slot<EtcdTrace>)],
+        founded: Option<&Utf8PathBuf>,
+        was_here: bool,
+    ) -> Option<Doubt> {
+        let seen = |(_, trace): &&(String, Slot<EtcdTrace>)| {
+            trace.get().is_some_and(|trace| !trace.is_bare())
+        };
+        if let Some((name, _)) = traces.iter().find(seen) {
+            return Some(Doubt {
+                what: format!("{name} has been a member of etcd, and nobody answers there"),
+                hint: format!(
+                    "no second cluster is founded beside it; on {name}: systemctl start etcd; journalctl -u etcd"
+                ),
+            });
+        }
+        // Without the note nobody but the founder can have data, whether or not a host could be asked.
+        let note = founded?;
+        if let Some((name, _)) = traces.iter().find(|(_, trace)| trace.get().is_none()) {
+            return Some(Doubt {
+                what: format!(
+                    "{name} may be a member of etcd and could not be asked, and nobody answers there"
+                ),
+                hint: format!("run again when {name} can be reached"),
+            });
+        }
+        was_here.then(|| Doubt {
+            what: format!(
+                "{} is empty on this host, and it was to hold the only data of etcd",
+                self.data_dir
+            ),
+            hint: format!(
+                "mount it, or put it back from a backup; if it is lost for good, a new and empty cluster is founded \
+                 after: rm {note}"
+            ),
+        })
+    }
+
+    async fn join(
+        &self,
+        cx: &Cx,
+        known: Vec<Member>,
+    ) -> Result<(BootstrapState, Vec<String>), StepError> {
+        let my_url = self.me.peer_url();
+        let mine = known
+            .iter()
+            .find(|member| member.peer_urls.contains(&my_url));
+        match mine {
+            Some(member) if !member.name.is_empty() => {
+                return Err(StepError::new(format!(
+                    "etcd counts {} as its member {:x}, but {} is empty on this host",
+                    self.me.name, member.id, self.data_dir
+                ))
+                .with_hint(format!(
+                    "mount it, if it is on a disk of its own; if its data is lost for good, take the member out \
+                     first: etcdctl member remove {:x}; then run again",
+                    member.id
+                )));
+            }
+            Some(_) => {}
+            None => self.announce(cx, &known).await?,
+        }
+        let mut initial: Vec<String> = known
+            .into_iter()
+            .filter(|member| !member.peer_urls.contains(&my_url))
+            .flat_map(|member| {
+                let name = member.name;
+                member
+                    .peer_urls
+                    .into_iter()
+                    .map(move |url| format!("{name}={url}"))
+            })
+            .collect();
+        initial.push(self.me.initial());
+        Ok((BootstrapState::Existing, initial))
+    }
+
+    async fn announce(&self, cx: &Cx, known: &[Member]) -> Result<(), StepError> {
+        // etcd lets one in at a time; who is on the way in keeps others waiting until it votes.
+        if let Some(learner) = known.iter().find(|member| member.learner) {
+            let (name, id) = (learner.title(), learner.id);
+            return Err(StepError::new(format!(
+                "{} cannot join etcd while {name} has not become a voting member",
+                self.me.name
+            ))
+            .with_hint(format!(
+                "let it finish: run again when its host is up; or take it out: etcdctl member remove {id:x}"
+            )));
+        }
+        let url = format!("--peer-urls={}", self.me.peer_url());
+        let add = ["member", "add", &self.me.name, "--learner", &url];
+        // etcd takes nobody in before its members have been connected for some seconds.
+        let excuse = "unhealthy cluster";
+        let output = self.cluster.patiently(cx, &add, excuse).await?;
+        if output.ok() {
+            Ok(())
+        } else {
+            Err(refused("announce the member to etcd", &output))
+        }
+    }
+}
+
+/// Why the member must not found a cluster.
+struct Doubt {
+    what: String,
+    hint: String,
+}
+
+#[async_trait]
+impl Step for EnterEtcd {
+    fn id(&self) -> String {
+        "enter etcd".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        match self.entry {
+            Entry::Founder { .. } => format!("found the etcd cluster with {}", self.me.name),
+            Entry::Joiner { .. } => format!("announce {} to the etcd cluster", self.me.name),
+        }
+    }
+
+    fn inputs(&self) -> String {
+        format!("{:?} {:?}", self.me, self.cluster.peers)
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let EtcdTrace { data, entered } = self.trace(cx).await?;
+        Ok(if entered && (data || self.settled.get().is_some()) {
+            State::Satisfied
+        } else if entered {
+            State::needed("has no data")
+        } else {
+            State::needed("is no member yet")
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let EtcdTrace { data, entered } = self.trace(cx).await?;
+        if data {
+            return Err(StepError::new(format!(
+                "{} holds the data of an etcd that kubexm did not set up",
+                self.data_dir
+            ))
+            .with_hint("move it away if nobody needs it, or set spec.etcd.dataDir"));
+        }
+        let (state, members) = self.enter(cx, entered).await?;
+        let text = EtcdBootstrap {
+            state,
+            token: self.token.clone(),
+            members,
+        }
+        .render()
+        .map_err(|error| StepError::new(error.to_string()))?;
+        let attrs = FileAttrs {
+            mode: 0o640,
+            owner: Owner {
+                user: "root".to_owned(),
+                group: "etcd".to_owned(),
+            },
+        };
+        before::note(cx, &[Former::File(self.bootstrap.clone())]).await?;
+        let source = Source::Bytes(text.into());
+        cx.host
+            .upload(&source, &self.bootstrap, &attrs, &cx.progress)
+            .await?;
+        self.settled.fill(());
+        if state == BootstrapState::New {
+            self.founded.fill(());
+        }
+        Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        Some(TakeBack::file(&self.bootstrap))
+    }
+}

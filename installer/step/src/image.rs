@@ -1,0 +1,14 @@
+//! Images: in the tree, by name, on nodes.
+
+mod archive;
+mod import;
+pub(crate) mod layout;
+pub(crate) mod name;
+mod pull_sandbox;
+mod renew;
+
+pub use archive::{ImageArchives, NodeImage};
+pub use import::{Containerd, ImportImages};
+pub use name::SiteNames;
+pub use pull_sandbox::PullSandboxImage;
+pub use renew::RenewImages;

@@ -1,0 +1,303 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use engine::{Asks, Cx, Data, State, Step, StepError};
+use host::{Command, Output};
+use serde::Deserialize;
+
+use crate::etcd::etcdctl::leave_own_words;
+use crate::kubeadm::static_pods::{
+    apiserver_is_ready, are_noted, container, note, runs_anew, settled,
+};
+use crate::kubeadm::{CONFIG, exclusive, run};
+use crate::shell::{ask, must};
+
+/// Has a master's own member of etcd, a static pod, run as `kubeadm.yaml` would have it. A member is restarted only
+/// while the others keep the cluster's majority, and must be healthy again before the next master may follow.
+pub struct KubeadmEtcd {
+    /// The apiserver's own.
+    pub port: u16,
+}
+
+const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
+/// On the same file system, where the kubelet does not look.
+const ASIDE: &str = "/etc/kubernetes/.etcd.yaml";
+const ETCDCTL: &str = "etcdctl --dial-timeout=2s --command-timeout=10s --cacert=/etc/kubernetes/pki/etcd/ca.crt \
+     --cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt --key=/etc/kubernetes/pki/etcd/healthcheck-client.key";
+/// Where kubeadm notes how the member is reached. Its loopback address is of the family of that one.
+const URL: &str = "sed -n 's|^ *kubeadm.kubernetes.io/etcd.advertise-client-urls: *||p' \
+     /etc/kubernetes/manifests/etcd.yaml | head -n 1";
+const HINT: &str = "on the masters: crictl ps -a --name etcd; crictl logs ID; run again when all members are healthy";
+
+/// Lays the manifest aside that kubeadm would write now, and says so if it is another one. kubeadm has one place to
+/// write to, where the kubelet would take it up at once: it is given another directory there. And it writes every member
+/// as one that begins a cluster by itself; with whom a member began is kept, so that one that has lost its data does not.
+fn lay_aside() -> String {
+    let noted = are_noted("etcd", &["etcd"]);
+    format!(
+        "! {noted} || exit 0
+written=$(mktemp -d /run/kubexm-etcd.XXXXXX)
+trap 'rm -rf \"$written\"' EXIT
+quietly unshare --mount sh -euc 'mount --bind \"$1\" /etc/kubernetes/manifests; \
+kubeadm init phase etcd local --config {CONFIG}' sh \"$written\"
+[ -e {MANIFEST} ] || cp \"$written/etcd.yaml\" {MANIFEST}
+{MERGE} {MANIFEST} \"$written/etcd.yaml\" > {ASIDE}
+if cmp -s {MANIFEST} {ASIDE}; then rm -f {ASIDE}; else echo another; fi
+rm -f \"$log\""
+    )
+}
+
+/// The second manifest, with the cluster of the first.
+const MERGE: &str = "awk 'BEGIN { own = \"- --initial-cluster(-state)?=\" } \
+     FILENAME == ARGV[1] { if ($0 ~ own) began = began $0 ORS; next } \
+     $0 ~ own { printf \"%s\", began; began = \"\"; next } { print }'";
+
+/// What a member on its own master says of the cluster.
+struct Look {
+    /// None where it does not run: then it has nothing to lose.
+    container: Option<String>,
+    url: String,
+    health: Vec<Health>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Health {
+    endpoint: String,
+    health: bool,
+}
+
+impl KubeadmEtcd {
+    async fn look(&self, cx: &Cx) -> Result<Look, StepError> {
+        let script = format!(
+            "export PATH=\"/usr/local/bin:$PATH\"; id=$({}); echo \"$id\"; \
+             url=$({URL}); echo \"$url\"; \
+             [ -z \"$id\" ] || crictl exec \"$id\" {ETCDCTL} --endpoints=\"$url\" endpoint health --cluster \
+             --write-out=json",
+            container("etcd")
+        );
+        let mut output = ask(cx, Command::script(script)).await?;
+        leave_own_words(&mut output);
+        seen(&output)
+    }
+
+    async fn roll(&self, cx: &Cx) -> Result<(), StepError> {
+        let trying = "write the manifest of etcd";
+        let another = run(cx, trying, exclusive(&lay_aside())).await?;
+        let mut complaints = String::new();
+        if !another.text().is_empty() {
+            let look = self.look(cx).await?;
+            may_restart(&look)?;
+            let take_up = format!("mv -f {ASIDE} {MANIFEST}");
+            must(cx, trying, Command::script(take_up)).await?;
+            complaints += &runs_anew("etcd", look.container.as_deref().unwrap_or_default());
+        }
+        let ill = format!(
+            "crictl exec \"$({})\" {ETCDCTL} --endpoints=\"$({URL})\" endpoint health > /dev/null 2>&1 || \
+             {{ echo its member is not healthy; exit; }}; {}",
+            container("etcd"),
+            apiserver_is_ready(self.port)
+        );
+        complaints += &ill;
+        settled(cx, "etcd", &complaints).await?;
+        note(cx, "etcd").await
+    }
+}
+
+/// A line with the container, one with the member's address, and what etcd says of everybody's health.
+fn seen(output: &Output) -> Result<Look, StepError> {
+    let text = output.text();
+    let mut lines = text.splitn(3, '\n');
+    let mut line = || lines.next().unwrap_or_default().trim().to_owned();
+    let (container, url, health) = (line(), line(), line());
+    let container = (!container.is_empty()).then_some(container);
+    let health = match &container {
+        None => Vec::new(),
+        Some(_) => serde_json::from_str(&health).map_err(|_| {
+            StepError::new(format!(
+                "etcd runs with an older configuration and is not restarted, because it does not tell how its members \
+                 are: {}",
+                output.last_words()
+            ))
+            .with_hint(HINT)
+        })?,
+    };
+    Ok(Look {
+        container,
+        url,
+        health,
+    })
+}
+
+/// Whether the cluster bears it that this member goes away for a moment. One of two cannot be spared at all, and is
+/// restarted while the other is healthy.
+fn may_restart(look: &Look) -> Result<(), StepError> {
+    let others: Vec<&Health> = look
+        .health
+        .iter()
+        .filter(|member| member.endpoint != look.url)
+        .collect();
+    let needed = (look.health.len() / 2 + 1).min(others.len());
+    let healthy = others.iter().filter(|member| member.health).count();
+    if look.container.is_none() || healthy >= needed {
+        return Ok(());
+    }
+    let ill: Vec<&str> = others
+        .iter()
+        .filter(|member| !member.health)
+        .map(|member| member.endpoint.as_str())
+        .collect();
+    Err(StepError::new(format!(
+        "etcd runs with an older configuration and is not restarted: {needed} healthy members are needed beside it, and \
+         {} {} not",
+        ill.join(" and "),
+        if ill.len() == 1 { "is" } else { "are" }
+    ))
+    .with_hint(HINT))
+}
+
+#[async_trait]
+impl Step for KubeadmEtcd {
+    fn id(&self) -> String {
+        "etcd's static pod".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "run this master's member of etcd".to_owned()
+    }
+
+    fn inputs(&self) -> String {
+        self.port.to_string()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let noted = ask(cx, Command::script(are_noted("etcd", &["etcd"]))).await?;
+        Ok(if noted.ok() {
+            State::Satisfied
+        } else {
+            State::needed("may run with an older configuration")
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        self.roll(cx).await
+    }
+
+    /// `ResetNode`, the counterpart of setting up the node, takes the pods away.
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::reads;
+
+    #[test]
+    fn a_shell_reads_the_scripts() {
+        reads(exclusive(&lay_aside()).text());
+        reads(&runs_anew("etcd", "0123"));
+        reads(&apiserver_is_ready(6443));
+    }
+
+    #[test]
+    fn a_member_keeps_with_whom_it_began() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let old = file(
+            "old",
+            "    - --initial-advertise-peer-urls=https://10.0.0.2:2380\n    - --initial-cluster=b=x,a=y\n    \
+             - --initial-cluster-state=existing\n    - --quota-backend-bytes=1\n",
+        );
+        let new = file(
+            "new",
+            "    - --initial-advertise-peer-urls=https://10.0.0.2:2380\n    - --initial-cluster=b=x\n    \
+             - --quota-backend-bytes=2\n",
+        );
+        let script = format!("{MERGE} {old} {new}");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @"
+            - --initial-advertise-peer-urls=https://10.0.0.2:2380
+            - --initial-cluster=b=x,a=y
+            - --initial-cluster-state=existing
+            - --quota-backend-bytes=2
+        ");
+    }
+
+    fn look(health: &[(&str, bool)]) -> Look {
+        let health = health.iter().map(|(endpoint, health)| Health {
+            endpoint: (*endpoint).to_owned(),
+            health: *health,
+        });
+        Look {
+            container: Some("0123".to_owned()),
+            url: "a".to_owned(),
+            health: health.collect(),
+        }
+    }
+
+    #[test]
+    fn a_member_is_restarted_where_the_others_keep_the_majority() {
+        let well = [
+            look(&[("a", true)]),
+            look(&[("a", false), ("b", true)]),
+            look(&[("a", true), ("b", true), ("c", true)]),
+            look(&[
+                ("a", true),
+                ("b", true),
+                ("c", true),
+                ("d", true),
+                ("e", false),
+            ]),
+        ];
+        for look in well {
+            may_restart(&look).unwrap();
+        }
+        let error = may_restart(&look(&[("a", true), ("b", true), ("c", false)])).unwrap_err();
+        insta::assert_snapshot!(error, @"etcd runs with an older configuration and is not restarted: 2 healthy members are needed beside it, and c is not");
+        assert_eq!(error.hint(), Some(HINT));
+        let stopped = Look {
+            container: None,
+            ..look(&[])
+        };
+        may_restart(&stopped).unwrap();
+    }
+
+    #[test]
+    fn what_a_member_says_of_the_cluster() {
+        let output = |stdout: &str| Output {
+            stdout: stdout.into(),
+            stderr: "Error: context deadline exceeded\n".into(),
+            status: 1,
+        };
+        let told = seen(&output(
+            "0123\nhttps://10.0.0.1:2379\n[{\"endpoint\":\"https://10.0.0.1:2379\",\"health\":true,\"took\":\"9ms\"}]\n",
+        ))
+        .unwrap();
+        assert_eq!(
+            (told.container.as_deref(), &*told.url, told.health.len()),
+            (Some("0123"), "https://10.0.0.1:2379", 1)
+        );
+        assert!(
+            seen(&output("\nhttps://10.0.0.1:2379\n"))
+                .unwrap()
+                .container
+                .is_none()
+        );
+        let Err(silent) = seen(&output("0123\nhttps://10.0.0.1:2379\n")) else {
+            panic!("nobody told anything");
+        };
+        insta::assert_snapshot!(silent, @"etcd runs with an older configuration and is not restarted, because it does not tell how its members are: Error: context deadline exceeded");
+    }
+}
