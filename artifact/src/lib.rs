@@ -30,6 +30,7 @@ pub use bundle::{
     Unpacked, Verdict, pack,
 };
 pub use cancel::Cancel;
+pub use cluster::ImageSet;
 pub use contents::{
     AttachmentEntry, ChartEntry, ConfigEntry, Contents, ContentsError, FORMAT, FileEntry,
     ImageEntry, PlatformEntry, Program, ProgramFile,
@@ -44,7 +45,7 @@ pub use packages::{
 };
 pub use reference::full_reference;
 pub use regular::{is_pipe, open_regular, open_regular_or_pipe};
-pub use release::{ImageSet, Release};
+pub use release::Release;
 pub use replace::replace;
 pub use signature::{
     NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,

@@ -2,12 +2,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use cluster::{
-    Arch, Cluster, EtcdType, InternalLoadBalancer, KubernetesType, NetworkPlugin, NodeLocalDns, Os,
-    RegistryType, Role, RuntimeType, Tool,
+    Arch, Cluster, EtcdType, ImageSet, KubernetesType, NodeLocalDns, Os, Parts, Role, RuntimeType,
 };
 
 use crate::packages::{package_arches, system_packages};
-use crate::{Contents, ImageSet, PackageName, PackageSet, Release, full_reference};
+use crate::{Contents, PackageName, PackageSet, Release, full_reference};
 
 /// Something that an installation will ask its bundle for.
 ///
@@ -59,24 +58,29 @@ impl fmt::Display for Missing {
 /// Everything that an installation by this config will ask for.
 #[must_use]
 pub fn needs(cluster: &Cluster) -> Vec<Need> {
-    let mut needs = Vec::new();
-    runtime(cluster, &mut needs);
-    kubernetes(cluster, &mut needs);
-    etcd(cluster, &mut needs);
-    registry(cluster, &mut needs);
-    network(cluster, &mut needs);
-    load_balancer(cluster, &mut needs);
+    let spec = &cluster.spec;
+    let runtime = spec.kubernetes.container_runtime.kind;
+    let by = format!("containerRuntime {runtime}");
+    let mut needs = of(&by, runtime.parts());
+    needs.extend(of(&by, RuntimeType::common_parts()));
+    needs.extend(kubernetes(cluster));
+    let etcd = match spec.etcd.kind {
+        EtcdType::Kubexm => "etcd kubexm",
+        EtcdType::Kubeadm => "etcd kubeadm",
+        EtcdType::External => "etcd external",
+    };
+    needs.extend(of(etcd, spec.etcd.kind.parts()));
+    needs.extend(registry(cluster));
+    let plugin = spec.network.plugin;
+    needs.extend(of(&format!("network {plugin}"), plugin.parts()));
+    needs.extend(of(
+        "controlPlaneEndpoint.internalLoadbalancer",
+        spec.control_plane_endpoint.internal_load_balancer.parts(),
+    ));
     for tool in cluster.tools() {
-        let programs: &[&str] = match tool {
-            Tool::Helm => &["helm"],
-            Tool::Nerdctl => &["nerdctl"],
-            Tool::Calicoctl => &["calicoctl"],
-            Tool::Buildkit => &["buildctl", "buildkitd"],
-            Tool::DockerCompose => &["docker-compose"],
-        };
-        needs.push(component("tools", tool.name(), programs));
+        needs.extend(of("tools", tool.parts()));
     }
-    for reference in &cluster.spec.images {
+    for reference in &spec.images {
         needs.push(Need {
             what: What::Image {
                 reference: reference.clone(),
@@ -100,152 +104,46 @@ pub fn needs(cluster: &Cluster) -> Vec<Need> {
     needs
 }
 
-fn runtime(cluster: &Cluster, needs: &mut Vec<Need>) {
-    let kind = cluster.spec.kubernetes.container_runtime.kind;
-    let by = format!("containerRuntime {kind}");
-    let parts: &[(&'static str, &'static [&'static str])] = match kind {
-        RuntimeType::Containerd => &[
-            (
-                "containerd",
-                &["containerd", "containerd-shim-runc-v2", "ctr"],
-            ),
-            ("runc", &["runc"]),
-        ],
-        RuntimeType::Docker => &[
-            (
-                "docker",
-                &[
-                    "containerd",
-                    "containerd-shim-runc-v2",
-                    "docker",
-                    "docker-init",
-                    "docker-proxy",
-                    "dockerd",
-                    "runc",
-                ],
-            ),
-            ("cri-dockerd", &["cri-dockerd"]),
-        ],
-        RuntimeType::CriO => &[("cri-o", &["crio", "pinns"]), ("runc", &["runc"])],
+fn kubernetes(cluster: &Cluster) -> Vec<Need> {
+    let spec = &cluster.spec;
+    let kind = spec.kubernetes.kind;
+    let by = match kind {
+        KubernetesType::Kubeadm => "kubernetes kubeadm",
+        KubernetesType::Kubexm => "kubernetes kubexm",
     };
-    let everywhere: [(&'static str, &'static [&'static str]); 2] = [
-        (
-            "cni-plugins",
-            &["bridge", "host-local", "loopback", "portmap"],
-        ),
-        ("crictl", &["crictl"]),
-    ];
-    for (name, programs) in parts.iter().chain(&everywhere) {
-        needs.push(component(&by, name, programs));
+    let mut needs = of(by, kind.parts());
+    // What kubeadm itself lists.
+    if kind == KubernetesType::Kubeadm && spec.etcd.kind == EtcdType::Kubeadm {
+        needs.extend(of(by, EtcdType::Kubeadm.parts()));
     }
-    needs.push(images(&by, ImageSet::Pause));
-}
-
-fn kubernetes(cluster: &Cluster, needs: &mut Vec<Need>) {
-    let (by, programs, sets): (_, &[&'static str], &[ImageSet]) = match cluster.spec.kubernetes.kind
-    {
-        KubernetesType::Kubeadm => (
-            "kubernetes kubeadm",
-            &["kubeadm", "kubelet", "kubectl"],
-            &[
-                ImageSet::ControlPlane,
-                ImageSet::KubeProxy,
-                ImageSet::Coredns,
-                ImageSet::Pause,
-            ],
-        ),
-        KubernetesType::Kubexm => (
-            "kubernetes kubexm",
-            &[
-                "kube-apiserver",
-                "kube-controller-manager",
-                "kube-scheduler",
-                "kube-proxy",
-                "kubelet",
-                "kubectl",
-            ],
-            &[ImageSet::Coredns, ImageSet::Pause],
-        ),
-    };
-    for name in programs {
-        needs.push(component(by, name, std::slice::from_ref(name)));
-    }
-    for set in sets {
-        needs.push(images(by, *set));
-    }
-    if cluster.spec.kubernetes.kind == KubernetesType::Kubeadm
-        && cluster.spec.etcd.kind == EtcdType::Kubeadm
-    {
-        needs.push(images(by, ImageSet::Etcd));
-    }
-    if cluster.spec.dns.nodelocaldns != NodeLocalDns::default() {
+    if spec.dns.nodelocaldns != NodeLocalDns::default() {
         needs.push(images("dns nodelocaldns", ImageSet::Nodelocaldns));
     }
+    needs
 }
 
-fn etcd(cluster: &Cluster, needs: &mut Vec<Need>) {
-    match cluster.spec.etcd.kind {
-        EtcdType::Kubexm => needs.push(component("etcd kubexm", "etcd", &["etcd", "etcdctl"])),
-        EtcdType::Kubeadm => needs.push(images("etcd kubeadm", ImageSet::Etcd)),
-        EtcdType::External => {}
-    }
-}
-
-fn registry(cluster: &Cluster, needs: &mut Vec<Need>) {
+fn registry(cluster: &Cluster) -> Vec<Need> {
     if cluster.spec.role_groups.of(Role::Registry).is_empty() {
-        return;
+        return Vec::new();
     }
-    let by = format!("role registry ({})", cluster.spec.registry.kind.name());
-    let mut need = |name, programs| {
-        needs.push(Need {
-            on: Some(Role::Registry),
-            ..component(&by, name, programs)
-        });
-    };
-    match cluster.spec.registry.kind {
-        RegistryType::Registry => need("registry", &["registry"]),
-        RegistryType::Harbor => {
-            need("harbor", &[]);
-            need("docker", &["docker", "dockerd"]);
-            need("docker-compose", &["docker-compose"]);
-        }
-    }
+    let kind = cluster.spec.registry.kind;
+    let by = format!("role registry ({})", kind.name());
+    let needs = of(&by, kind.parts()).into_iter();
+    let on = Some(Role::Registry);
+    needs.map(|need| Need { on, ..need }).collect()
 }
 
-fn network(cluster: &Cluster, needs: &mut Vec<Need>) {
-    match cluster.spec.network.plugin {
-        NetworkPlugin::Calico => {
-            let by = "network calico";
-            needs.push(component(by, "calico", &[]));
-            needs.push(images(by, ImageSet::Calico));
-            needs.push(component(by, "calicoctl", &["calicoctl"]));
-        }
-        NetworkPlugin::Flannel => {
-            let by = "network flannel";
-            needs.push(component(by, "flannel", &[]));
-            needs.push(images(by, ImageSet::Flannel));
-        }
-        NetworkPlugin::Cilium => needs.push(images("network cilium", ImageSet::Cilium)),
-        NetworkPlugin::Bridge | NetworkPlugin::None => {}
-    }
-}
-
-fn load_balancer(cluster: &Cluster, needs: &mut Vec<Need>) {
-    let by = "controlPlaneEndpoint.internalLoadbalancer";
-    match cluster.spec.control_plane_endpoint.internal_load_balancer {
-        InternalLoadBalancer::None => {}
-        InternalLoadBalancer::Haproxy => needs.push(images(by, ImageSet::Haproxy)),
-        InternalLoadBalancer::Nginx => needs.push(images(by, ImageSet::Nginx)),
-        InternalLoadBalancer::KubeVip => needs.push(images(by, ImageSet::KubeVip)),
-    }
-}
-
-fn component(by: &str, name: &'static str, programs: &'static [&'static str]) -> Need {
-    Need {
-        what: What::Component { name, programs },
+fn of(by: &str, parts: Parts) -> Vec<Need> {
+    let components = parts.components.iter().map(|part| Need {
+        what: What::Component {
+            name: part.component,
+            programs: part.programs,
+        },
         wanted_by: by.to_owned(),
         on: None,
-    }
+    });
+    let images = parts.images.iter().map(|set| images(by, *set));
+    components.chain(images).collect()
 }
 
 fn images(by: &str, set: ImageSet) -> Need {

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
-use std::fmt;
 
 use camino::Utf8PathBuf;
-use cluster::Version;
+use cluster::{ImageSet, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::FileEntry;
@@ -20,50 +19,6 @@ pub struct Release {
     /// The config that it was worked out from, by its path in the tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Utf8PathBuf>,
-}
-
-macro_rules! image_sets {
-    ($($variant:ident = $name:literal,)*) => {
-        /// What images are there for, under the catalogue's name of it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum ImageSet {
-            $(#[serde(rename = $name)] $variant,)*
-            /// What the config itself names, in `spec.images`.
-            #[serde(rename = "user")]
-            User,
-        }
-
-        impl ImageSet {
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                    Self::User => "user",
-                }
-            }
-        }
-    };
-}
-
-image_sets! {
-    Calico = "calico",
-    Cilium = "cilium",
-    ControlPlane = "control-plane",
-    Coredns = "coredns",
-    Etcd = "etcd",
-    Flannel = "flannel",
-    Haproxy = "haproxy",
-    KubeProxy = "kube-proxy",
-    KubeVip = "kube-vip",
-    Nginx = "nginx",
-    Nodelocaldns = "nodelocaldns",
-    Pause = "pause",
-}
-
-impl fmt::Display for ImageSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 impl Release {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use catalogue::{Catalogue, ResolveError, Systems};
-use cluster::{Arch, Cluster, KeyPath, Os, Problem, RuntimeType, Severity};
+use cluster::{Arch, Cluster, KeyPath, Os, Problem, Severity};
 
 use crate::packages::unknown;
 use crate::resolve::{FileFailure, ResolveFailure, bad_versions, resolve};
@@ -87,12 +87,7 @@ fn chosen_at(cluster: &Cluster, component: &str) -> KeyPath {
     } else if component == spec.registry.kind.name() {
         KeyPath::of("spec.registry.version")
     } else if component == runtime.name() {
-        let nested = spec.kubernetes.container_runtime.version.is_none();
-        let path = KeyPath::of("spec.kubernetes.containerRuntime");
-        match runtime {
-            RuntimeType::Containerd if nested => path.key("containerd").key("version"),
-            _ => path.key("version"),
-        }
+        cluster.runtime_version_key()
     } else {
         KeyPath::of("spec.versions").key(component)
     }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +74,26 @@ pub enum NetworkPlugin {
     Bridge,
     /// You install one yourself.
     None,
+}
+
+impl NetworkPlugin {
+    /// The name in the config.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Calico => "calico",
+            Self::Flannel => "flannel",
+            Self::Cilium => "cilium",
+            Self::Bridge => "bridge",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for NetworkPlugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Settings of Calico.

@@ -1,10 +1,11 @@
 use std::fmt;
 
+use camino::Utf8Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Acts, Cluster, Strings, Version};
+use crate::{Acts, Cluster, KeyPath, Strings, Version};
 
 /// The container runtime of every node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -94,15 +95,64 @@ pub struct Containerd {
     pub config: Map<String, Value>,
 }
 
+/// Where a runtime keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuntimeData<'c> {
+    /// The key that says so.
+    pub key: &'static str,
+    /// What messages call it.
+    pub of: &'static str,
+    pub path: &'c Utf8Path,
+}
+
+const KEY: &str = "spec.kubernetes.containerRuntime";
+
 impl Cluster {
     /// The version of the container runtime that the config asks for, wherever it is written.
     #[must_use]
     pub fn runtime_version(&self) -> Option<&Version> {
         let runtime = &self.spec.kubernetes.container_runtime;
-        let nested = match runtime.kind {
+        runtime.version.as_ref().or(self.nested_runtime_version())
+    }
+
+    fn nested_runtime_version(&self) -> Option<&Version> {
+        let runtime = &self.spec.kubernetes.container_runtime;
+        match runtime.kind {
             RuntimeType::Containerd => runtime.containerd.version.as_ref(),
             RuntimeType::Docker | RuntimeType::CriO => None,
+        }
+    }
+
+    /// Where that version is written.
+    #[must_use]
+    pub fn runtime_version_key(&self) -> KeyPath {
+        let runtime = &self.spec.kubernetes.container_runtime;
+        let outer = runtime.version.is_some() || self.nested_runtime_version().is_none();
+        let at = KeyPath::of(KEY);
+        if outer {
+            at.key("version")
+        } else {
+            at.key(runtime.kind.name()).key("version")
+        }
+    }
+
+    /// Where the container runtime keeps its data, if the config can say.
+    #[must_use]
+    pub fn runtime_data(&self) -> Option<RuntimeData<'_>> {
+        let registry = &self.spec.registry;
+        let (key, of, path) = match self.spec.kubernetes.container_runtime.kind {
+            RuntimeType::Containerd => (
+                "spec.registry.containerdDataDir",
+                "containerd's data",
+                &registry.containerd_data_dir,
+            ),
+            RuntimeType::Docker => (
+                "spec.registry.dockerDataDir",
+                "Docker's data",
+                &registry.docker_data_dir,
+            ),
+            RuntimeType::CriO => return None,
         };
-        runtime.version.as_ref().or(nested)
+        Some(RuntimeData { key, of, path })
     }
 }

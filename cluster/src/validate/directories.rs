@@ -3,7 +3,7 @@
 use camino::{Utf8Component, Utf8Path};
 
 use super::Check;
-use crate::{EtcdType, KeyPath, RuntimeType};
+use crate::{EtcdType, KeyPath};
 
 /// Trees that belong to the system or do not outlive a boot.
 const FOREIGN: &[&str] = &[
@@ -93,23 +93,9 @@ fn directories<'c>(check: &Check<'c>) -> Vec<Directory<'c>> {
         of("spec.etcd.dataDir", "etcd's data", "etcd", path, hidden)
     });
     let registry = &spec.registry;
-    let runtime = match spec.kubernetes.container_runtime.kind {
-        RuntimeType::Containerd => Some(of(
-            "spec.registry.containerdDataDir",
-            "containerd's data",
-            "containerd",
-            &registry.containerd_data_dir,
-            &[],
-        )),
-        RuntimeType::Docker => Some(of(
-            "spec.registry.dockerDataDir",
-            "Docker's data",
-            "docker",
-            &registry.docker_data_dir,
-            &[],
-        )),
-        RuntimeType::CriO => None,
-    };
+    let kind = spec.kubernetes.container_runtime.kind;
+    let runtime = check.cluster.runtime_data();
+    let runtime = runtime.map(|data| of(data.key, data.of, kind.name(), data.path, &[]));
     let images = of(
         "spec.registry.registryDataDir",
         "the registry's data",

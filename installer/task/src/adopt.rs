@@ -10,8 +10,8 @@ use step::{
     KeptAuthority, KeyPairFiles, LookAtAuthorities, NoteBegun, TellLost,
 };
 
-use crate::kube_pki::{CA, FRONT_PROXY_CA, kept_authorities};
-use crate::load_balancer::{KEEPALIVED_CONFIG, vrrp_file};
+use crate::balancer::hosts::{KEEPALIVED_CONFIG, vrrp_file};
+use crate::control_plane::pki::{CA, FRONT_PROXY_CA, kept_authorities};
 use crate::registry::{authority as registry_authority, credentials};
 use crate::runtime::{CA as REGISTRY_CA, REGISTRY_HOSTS};
 use crate::site::names;

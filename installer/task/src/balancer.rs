@@ -1,5 +1,9 @@
 //! What all load balancers in front of the apiservers have in common.
 
+pub(crate) mod hosts;
+mod kube_vip;
+mod pods;
+
 use std::net::{IpAddr, SocketAddr};
 
 use cluster::Host;
@@ -7,6 +11,10 @@ use templates::{Backend, Balancer, BalancerHome};
 
 use crate::Site;
 use crate::site::url_address;
+
+pub use hosts::{load_balancer, prove_virtual_addresses};
+pub use kube_vip::{kube_vip, kube_vip_pki, kube_vip_role};
+pub use pods::{internal_balancer, reach_endpoint};
 
 /// Where a balancer tells its own host how it is. No component of Kubernetes has this port.
 pub(crate) const HEALTH_PORT: u16 = 10242;

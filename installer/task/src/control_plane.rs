@@ -1,5 +1,9 @@
 //! A control plane from plain binaries: its files, its services one master at a time, and its first grants.
 
+pub(crate) mod arguments;
+pub(crate) mod pki;
+mod renewal;
+
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,13 +17,16 @@ use templates::{
 };
 
 use crate::check::CONTROL_PLANE;
+use crate::control_plane::pki::{CA, FRONT_PROXY_CA};
 use crate::etcd::majority;
 use crate::files::{directory, key_pair, upload};
 use crate::kube::{KUBERNETES, PKI};
-use crate::kube_pki::{CA, FRONT_PROXY_CA};
 use crate::os::rendered;
 use crate::site::names;
-use crate::{Site, arguments, programs};
+use crate::{Site, programs};
+
+pub use pki::kube_pki;
+pub use renewal::renew_certificates;
 
 /// The ports where the components answer on their own hosts, the apiserver's aside, which the config has.
 const CONTROLLER_MANAGER_PORT: u16 = 10257;

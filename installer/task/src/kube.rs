@@ -11,7 +11,7 @@ use step::{Content, FOUNDATION, FileAttrs, KeyPairFiles, UploadFile};
 use templates::BalancerProgram;
 
 use crate::Site;
-use crate::kubelet::node_programs;
+use crate::nodes::kubelet::node_programs;
 
 /// Where kubeadm has the certificates of Kubernetes, and so everybody.
 pub(crate) const PKI: &str = "/etc/kubernetes/pki";

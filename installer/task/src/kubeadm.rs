@@ -1,5 +1,7 @@
 //! A cluster by kubeadm: its masters one after the other, its workers side by side.
 
+pub(crate) mod config;
+
 use std::sync::Arc;
 
 use artifact::Sha256;
@@ -13,13 +15,13 @@ use step::{
 
 use crate::Site;
 use crate::check::CONTROL_PLANE;
+use crate::control_plane::pki::{CA, FRONT_PROXY_CA};
 use crate::control_plane::{etcd_client, once};
 use crate::files::{directory, key_pair, upload};
 use crate::kube::PKI;
-use crate::kube_pki::{CA, FRONT_PROXY_CA};
-use crate::kubeadm_config::{join, kube_proxy, kubeadm};
-use crate::kubelet::{heartbeat, kubelet_files, kubelet_service};
+use crate::kubeadm::config::{join, kube_proxy, kubeadm};
 use crate::nodes::ROLL;
+use crate::nodes::kubelet::{heartbeat, kubelet_files, kubelet_service};
 use crate::os::rendered;
 use crate::site::names;
 

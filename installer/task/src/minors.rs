@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use cluster::Host;
 
+use crate::Site;
+use crate::control_plane::arguments;
+use crate::kubeadm::config;
+use crate::nodes::kubelet;
 use crate::os::rendered;
 use crate::testing::site;
-use crate::{Site, arguments, kubeadm_config, kubelet};
 
 /// All that depends on the version, by its file.
 fn files(site: &Site, host: &Host) -> Vec<(&'static str, String)> {
@@ -20,10 +23,7 @@ fn files(site: &Site, host: &Host) -> Vec<(&'static str, String)> {
     vec![
         ("kubelet", kubelet::arguments(site, host).join("\n")),
         ("kubelet.yaml", kubelet::config(site, host)),
-        (
-            "kubeadm.yaml",
-            rendered(&kubeadm_config::kubeadm(site, host)),
-        ),
+        ("kubeadm.yaml", rendered(&config::kubeadm(site, host))),
         ("kube-apiserver", words(arguments::apiserver(site, host))),
         (
             "kube-controller-manager",

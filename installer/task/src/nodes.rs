@@ -1,6 +1,10 @@
 //! What runs on each node of a cluster from plain binaries: kubelet and kube-proxy, with certificates that the
 //! operator's machine has made. So no node waits for anybody to sign a request.
 
+pub(crate) mod kube_proxy;
+pub(crate) mod kubelet;
+mod marks;
+
 use std::sync::Arc;
 
 use cluster::{Host, KubernetesType};
@@ -8,8 +12,10 @@ use engine::{Batch, Task};
 use step::AwaitNode;
 
 use crate::Site;
-use crate::kube_proxy::kube_proxies;
-use crate::kubelet::kubelets;
+use crate::nodes::kube_proxy::kube_proxies;
+use crate::nodes::kubelet::kubelets;
+
+pub use marks::node_marks;
 
 /// How many nodes at once, behind the first, what runs on all of them is changed.
 pub(crate) const ROLL: Batch = Batch::Percent(10);

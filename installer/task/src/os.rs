@@ -1,3 +1,6 @@
+pub(crate) mod packages;
+mod time;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,6 +17,9 @@ use crate::Site;
 use crate::facts::{IPVS_MODULES, MODULES, POD_INTERFACES, SYSCTLS, SYSCTLS_V6};
 use crate::files::text;
 use crate::site::names;
+
+pub use packages::packages;
+pub use time::{prove_time, time};
 
 /// What every host gets: the mark of its cluster, the names of all others and, if asked for, its own.
 #[must_use]

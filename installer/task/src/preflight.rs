@@ -25,11 +25,11 @@ use self::groups::Groups;
 use self::node::of_node;
 use self::registry::of_registry;
 use self::space::packages_space;
+use crate::control_plane::pki::kept_authorities;
 use crate::facts::{
     CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, DIFF, PROGRAMS, SHARING_PROGRAMS, SYSTEMS,
 };
-use crate::kube_pki::kept_authorities;
-use crate::packages::system_packages;
+use crate::os::packages::system_packages;
 use crate::{OPERATOR, Site};
 
 /// How far the clocks of two hosts may be apart: certificates and etcd's leases bear no more.

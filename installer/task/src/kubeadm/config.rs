@@ -14,11 +14,11 @@ use templates::{
 };
 
 use crate::Site;
-use crate::arguments::{advertised, node_shares};
+use crate::control_plane::arguments::{advertised, node_shares};
+use crate::control_plane::pki::CA;
 use crate::kube::PKI;
-use crate::kube_pki::CA;
-use crate::kube_proxy::{forwarding, settings};
-use crate::kubelet::RUNTIME;
+use crate::nodes::kube_proxy::{forwarding, settings};
+use crate::nodes::kubelet::RUNTIME;
 use crate::os::rendered_late;
 use crate::site::{split_tag, url_address};
 

@@ -6,7 +6,7 @@ use engine::{Step, Task};
 use step::{InstallPackages, LocalPackage, RepositoryFile, SystemPackages};
 
 use crate::Site;
-use crate::time::{RIVAL_PACKAGES, stop_rivals};
+use crate::os::time::{RIVAL_PACKAGES, stop_rivals};
 
 /// The packages of its system that each host lacks, of those that the bundle carries.
 ///

@@ -8,9 +8,9 @@ use templates::{BalancerHome, BalancerPod, BalancerProgram, HaproxyConfig, Nginx
 
 use crate::Site;
 use crate::balancer::HEALTH_PORT;
+use crate::control_plane::pki::CA;
 use crate::files::{directory, upload};
 use crate::kube::{KUBERNETES, MANIFESTS, loopback};
-use crate::kube_pki::CA;
 use crate::os::rendered;
 use crate::site::names;
 

@@ -11,8 +11,8 @@ use step::{
 use templates::{BalancerCheck, BalancerHome, HaproxyConfig, KeepalivedConfig, NginxConfig};
 
 use crate::balancer::HEALTH_PORT;
+use crate::control_plane::pki::CA;
 use crate::files::upload;
-use crate::kube_pki::CA;
 use crate::os::{rendered, rendered_late};
 use crate::site::names;
 use crate::{OPERATOR, Site};

@@ -10,9 +10,9 @@ use step::{
 use templates::{KubeVipPod, KubeVipRole};
 
 use crate::control_plane::once;
+use crate::control_plane::pki::CA;
 use crate::files::{directory, upload};
 use crate::kube::{KUBERNETES, MANIFESTS};
-use crate::kube_pki::CA;
 use crate::os::{rendered, rendered_late};
 use crate::{OPERATOR, Site};
 

@@ -9,9 +9,9 @@ use engine::{Rolling, Step, Turn};
 use step::{AwaitHeartbeat, Content, LinkResolvConf, RunService};
 use templates::{KubeletConfig, KubeletDropIn, KubeletUnit};
 
+use crate::control_plane::pki::CA;
 use crate::files::{directory, key_pair, text, upload};
 use crate::kube::{KUBERNETES, MANIFESTS, PKI};
-use crate::kube_pki::CA;
 use crate::nodes::ROLL;
 use crate::os::rendered;
 use crate::{Site, programs};
