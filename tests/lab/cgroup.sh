@@ -28,7 +28,9 @@ cgroup_processes() {
 	done | sort -un
 }
 
-cgroup_is_empty() { [ -z "$(cgroup_processes "${1-}")" ]; }
+# A process that moves from a group that is not read yet into one that has been is seen in neither, as while a node boots:
+# only what is empty twice is empty.
+cgroup_is_empty() { [ -z "$(cgroup_processes "${1-}")" ] && [ -z "$(cgroup_processes "${1-}")" ]; }
 
 cgroup_kill_once() {
 	cgroup_is_empty "${1-}" && return 0

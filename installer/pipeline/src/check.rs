@@ -38,7 +38,7 @@ pub async fn hosts(
     let names = site.cluster.spec.hosts.iter().map(|host| host.name.clone());
     let hosts: Vec<(String, Slot<HostSeen>)> =
         names.map(|name| (name.clone(), Slot::new(&name))).collect();
-    let graph = Graph::of(Plan::new("get hosts", vec![module::hosts(&hosts)]))?;
+    let graph = Graph::of(Plan::new("get hosts", vec![module::hosts(site, &hosts)]))?;
     let asked = engine::dry_run(&graph, inventory, jobs, cancel).await;
     let why = |host: &str| {
         let of_host = asked.iter().find(|dry| dry.node.host == host);

@@ -275,8 +275,8 @@ fn what_has_no_stage_yet_is_refused_as_one_list() {
     assert!(matches!(error, PipelineError::Unsupported(_)));
     insta::assert_snapshot!(error, @r"
     this version cannot install what the config chooses:
-      spec.kubernetes.containerRuntime.type: cri-o (only containerd so far)
-      spec.registry.type: harbor (only registry so far)
+      spec.kubernetes.containerRuntime.type: cri-o (this version can bundle it, and not install it)
+      spec.registry.type: harbor (this version can bundle it, and not install it)
     ");
     insta::assert_snapshot!(error.hint().unwrap(), @"choose what can be installed; `kubexm bundle` packs the others as well");
 }

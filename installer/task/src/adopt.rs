@@ -13,17 +13,16 @@ use step::{
 use crate::balancer::hosts::{KEEPALIVED_CONFIG, vrrp_file};
 use crate::control_plane::pki::{CA, FRONT_PROXY_CA, kept_authorities};
 use crate::registry::{authority as registry_authority, credentials};
-use crate::runtime::{CA as REGISTRY_CA, REGISTRY_HOSTS};
 use crate::site::names;
 use crate::{OPERATOR, Site};
 
 /// What must be found before anything is made from it, or another would be made in its place.
 fn kept(site: &Site) -> Vec<KeptAuthority> {
     let mut kept = kept_authorities(site);
-    if site.cluster.registry_host().is_some() {
+    if let (Some(_), Some(runtime)) = (site.registry(), site.runtime()) {
         kept.push(KeptAuthority {
             local: registry_authority(site).certificate(),
-            path: REGISTRY_CA.into(),
+            path: runtime.registry_trust().authority,
         });
     }
     kept
@@ -59,10 +58,12 @@ pub fn look_at_authorities(site: &Site) -> Task {
 #[must_use]
 pub fn fetch_logins(site: &Site) -> Task {
     let mut task = Task::new("logins");
-    if site.cluster.registry_host().is_some() && site.cluster.registry_auth().is_none() {
+    if let (Some(_), Some(runtime)) = (site.registry(), site.runtime())
+        && site.cluster.registry_auth().is_none()
+    {
         task = task.on_each(&names(site.runtime_hosts()), |_| {
             vec![Arc::new(FetchRegistryLogin {
-                hosts: format!("{REGISTRY_HOSTS}/_default/hosts.toml").into(),
+                hosts: runtime.registry_trust().login,
                 local: credentials(site).kept(),
             })]
         });

@@ -2,8 +2,8 @@
 
 use cluster::ProxyMode;
 use step::{
-    Bringer, Directory, Feature, KernelModule, KernelSince, Memory, Port, Program, ProgramFeature,
-    Rival, SelinuxBoolean, Socket, System, Wanted,
+    Bringer, Feature, KernelModule, KernelSince, Memory, Port, Program, ProgramFeature, Rival,
+    SelinuxBoolean, System, Wanted,
 };
 use templates::CorruptionCheck;
 
@@ -103,44 +103,6 @@ pub(crate) const CONTROL_PLANE_PORTS: &[Port] = &[
     },
 ];
 
-/// Where Calico tells other nodes of its pods, unless tunnels do without.
-pub(crate) const BGP_PORT: Port = Port {
-    number: 179,
-    of: "calico",
-};
-
-/// Where the tunnels of a plugin end on each node.
-pub(crate) const CALICO_VXLAN_PORT: Port = Port {
-    number: 4789,
-    of: "calico's VXLAN",
-};
-pub(crate) const FLANNEL_VXLAN_PORT: Port = Port {
-    number: 8472,
-    of: "flannel's VXLAN",
-};
-pub(crate) const CILIUM_VXLAN_PORT: Port = Port {
-    number: 8472,
-    of: "cilium's VXLAN",
-};
-
-/// What the kernel must be able to wrap packets in.
-pub(crate) const VXLAN_MODULE: KernelModule = KernelModule {
-    name: "vxlan",
-    shows: Feature::Module,
-};
-pub(crate) const IPIP_MODULE: KernelModule = KernelModule {
-    name: "ipip",
-    shows: Feature::Module,
-};
-
-/// A plugin's pod mounts it as a directory that is there; the file system itself it mounts if nobody has. Without it the
-/// pod never starts.
-pub(crate) const BPF_DIRECTORY: Directory = Directory {
-    path: "/sys/fs/bpf",
-    of: "the network plugin's pods",
-    fix: "mount -t bpf bpf /sys/fs/bpf; the kernel must have CONFIG_BPF_SYSCALL",
-};
-
 /// What kube-proxy needs for rules of nftables.
 pub(crate) const NFTABLES_KERNEL: KernelSince = KernelSince {
     release: (5, 13),
@@ -148,7 +110,8 @@ pub(crate) const NFTABLES_KERNEL: KernelSince = KernelSince {
     or: "set spec.kubernetes.proxyMode: iptables",
 };
 
-const OTHER_RUNTIME: &str = "install it on a host of its own, or remove it with its containers";
+pub(crate) const OTHER_RUNTIME: &str =
+    "install it on a host of its own, or remove it with its containers";
 const OTHER_KUBERNETES: &str = "take the host out of that cluster with its own tool first";
 
 const fn runtime(unit: &'static str, why: &'static str) -> Rival {
@@ -178,10 +141,6 @@ const fn cloud_setup(unit: &'static str) -> Rival {
 /// What cannot be at work on a node before it is one.
 pub(crate) const RIVALS: &[Rival] = &[
     runtime(
-        "containerd.service",
-        "kubexm's containerd takes its name, its socket and its data",
-    ),
-    runtime(
         "docker.service",
         "its containers would lose their containerd to kubexm's",
     ),
@@ -209,17 +168,9 @@ pub(crate) const RIVALS: &[Rival] = &[
     cloud_setup("nm-cloud-setup.timer"),
 ];
 
-/// Where containerd of kubexm will listen.
-pub(crate) const SOCKETS: &[Socket] = &[Socket {
-    path: "/run/containerd/containerd.sock",
-    of: "containerd",
-    unit: "containerd.service",
-}];
-
 /// What others leave on a node, by patterns with one star at most. A configuration of a network counts before that of the
 /// plugin is there, and an old certificate more than a new way to get one.
 pub(crate) const LEFTOVERS: &[(&str, &str)] = &[
-    ("/etc/containerd/config.toml", "another containerd"),
     ("/etc/kubernetes", "another Kubernetes"),
     ("/etc/rancher", "another Kubernetes (RKE2 or k3s)"),
     ("/var/lib/kubelet/pki", "another kubelet"),

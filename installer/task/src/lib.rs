@@ -10,6 +10,7 @@ mod etcd;
 mod facts;
 mod files;
 mod hosts;
+mod images;
 mod kube;
 mod kubeadm;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use control_plane::{
 pub use dns::cluster_dns;
 pub use etcd::{etcd_members, etcd_pki};
 pub use hosts::look_at_hosts;
+pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
 pub use kubeadm::{kubeadm_masters, kubeadm_workers};
 pub use network::{network_plugin, node_network, pod_network};
 pub use nodes::{master_nodes, node_marks, worker_nodes};
@@ -50,10 +52,7 @@ pub use os::{host_files, kernel, packages, prove_time, time};
 pub use preflight::survey;
 pub use programs::unpack;
 pub use recognise::recognise;
-pub use registry::{
-    import_images, prove_images, prove_registry, push_images, registry_pki, registry_service,
-    roll_pods,
-};
-pub use runtime::containerd;
+pub use registry::{registry_pki, registry_service};
+pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{Activity, Carried, HostSeen, NodeSeen, RegistryCredentials, api_answers};

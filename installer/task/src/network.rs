@@ -4,39 +4,81 @@ mod bridge;
 mod calico;
 mod flannel;
 mod manifest;
+mod none;
 
 use std::sync::Arc;
 
-use cluster::NetworkPlugin;
+use cluster::{Host, NetworkPlugin};
 use engine::{Order, Slot, Step, Task};
 use ipnet::IpNet;
-use step::{AwaitNetwork, HoldFile, LookAtNodeNetwork, NodeObstacles, PodNetwork};
+use step::{
+    AwaitNetwork, Feature, KernelModule, LookAtNodeNetwork, NodeObstacles, PodNetwork,
+    PodNetworkTraces, Requirements,
+};
 
 use crate::Site;
 use crate::control_plane::once;
 use crate::site::names;
 
+/// What wraps packets by VXLAN.
+const VXLAN_MODULE: KernelModule = KernelModule {
+    name: "vxlan",
+    shows: Feature::Module,
+};
+
+/// A network of the pods.
+pub(crate) trait Network: Sync {
+    /// What it leaves on a node, for its removal; nothing where somebody else looks after it.
+    fn traces(&self) -> Option<PodNetworkTraces>;
+
+    /// The configuration on each node by which the container runtime finds it.
+    fn config(&self) -> Option<&'static str>;
+
+    /// What it asks of a node before anything is touched.
+    fn requirements(&self, site: &Site, host: &Host, wanted: &mut Requirements);
+
+    /// Stands on each node before the container runtime, so that its counterpart comes when no pod is left.
+    fn before_runtime(&self) -> Option<Arc<dyn Step>> {
+        None
+    }
+
+    /// What is done once for the whole cluster, as soon as it answers.
+    fn on_cluster(&self, _: &Site, task: Task) -> Task {
+        task
+    }
+
+    /// What is done on each node, once it has joined.
+    fn on_nodes(&self, _: &Site, task: Task) -> Task {
+        task
+    }
+}
+
+impl Site {
+    /// The network of the config; none if this version cannot set it up.
+    pub(crate) fn network(&self) -> Option<&'static dyn Network> {
+        match self.cluster.spec.network.plugin {
+            NetworkPlugin::Calico => Some(&calico::Calico),
+            NetworkPlugin::Flannel => Some(&flannel::Flannel),
+            NetworkPlugin::Bridge => Some(&bridge::Bridge),
+            NetworkPlugin::None => Some(&none::None),
+            NetworkPlugin::Cilium => None,
+        }
+    }
+}
+
 /// Whom the pods' network is left to, on each node.
 #[must_use]
 pub fn pod_network(site: &Site) -> Task {
     let task = Task::new("pod network");
-    let traces = match site.cluster.spec.network.plugin {
-        NetworkPlugin::Bridge => bridge::TRACES,
-        NetworkPlugin::Calico => calico::TRACES,
-        NetworkPlugin::Flannel => flannel::TRACES,
-        NetworkPlugin::Cilium | NetworkPlugin::None => return task,
+    let Some((network, traces)) = site.network().and_then(|it| Some((it, it.traces()?))) else {
+        return task;
     };
-    // The plugins take a pod's network back by the configuration that they made it by, and containerd makes the
-    // directory anew as long as it runs.
-    let path = bridge::CONFIG.into();
-    let bridged = site.cluster.spec.network.plugin == NetworkPlugin::Bridge;
-    let config = bridged.then(|| -> Arc<dyn Step> { Arc::new(HoldFile { path }) });
     let pods = site.cluster.spec.network.kube_pods_cidr;
     let pods: Vec<IpNet> = pods.iter().map(cluster::Cidr::net).collect();
     task.on_each(&names(site.runtime_hosts()), |_| {
         let pods = pods.clone();
-        let network: Arc<dyn Step> = Arc::new(PodNetwork { traces, pods });
-        [network].into_iter().chain(config.clone()).collect()
+        let left: Arc<dyn Step> = Arc::new(PodNetwork { traces, pods });
+        [left].into_iter().chain(network.before_runtime()).collect()
     })
 }
 
@@ -44,10 +86,9 @@ pub fn pod_network(site: &Site) -> Task {
 #[must_use]
 pub fn network_plugin(site: &Site) -> Task {
     let task = Task::new("network plugin");
-    match site.cluster.spec.network.plugin {
-        NetworkPlugin::Calico => calico::apply(site, task),
-        NetworkPlugin::Flannel => flannel::apply(site, task),
-        NetworkPlugin::Bridge | NetworkPlugin::Cilium | NetworkPlugin::None => task,
+    match site.network() {
+        Some(network) => network.on_cluster(site, task),
+        None => task,
     }
 }
 
@@ -55,21 +96,10 @@ pub fn network_plugin(site: &Site) -> Task {
 #[must_use]
 pub fn node_network(site: &Site) -> Task {
     let task = Task::new("node network");
-    match site.cluster.spec.network.plugin {
-        NetworkPlugin::Bridge => bridge::nodes(site, task),
-        NetworkPlugin::Calico => plugin_on_nodes(site, task, &calico::PLUGIN),
-        NetworkPlugin::Flannel => plugin_on_nodes(site, task, &flannel::PLUGIN),
-        NetworkPlugin::Cilium | NetworkPlugin::None => task,
+    match site.network() {
+        Some(network) => network.on_nodes(site, task),
+        None => task,
     }
-}
-
-/// A plugin that runs as a pod on each node.
-struct Plugin {
-    name: &'static str,
-    /// Of these pods.
-    selector: &'static str,
-    /// What it writes on each node for the container runtime.
-    config: &'static str,
 }
 
 /// What may stand in the way of the pods' network, by node.
@@ -81,12 +111,7 @@ pub(crate) fn look_for_obstacles(site: &Site, task: Task) -> (Task, Obstacles) {
     let obstacles: Obstacles = nodes
         .map(|name| (name.clone(), Slot::new(&format!("the network of {name}"))))
         .collect();
-    let config = match site.cluster.spec.network.plugin {
-        NetworkPlugin::Bridge => Some(bridge::CONFIG),
-        NetworkPlugin::Calico => Some(calico::PLUGIN.config),
-        NetworkPlugin::Flannel => Some(flannel::PLUGIN.config),
-        NetworkPlugin::Cilium | NetworkPlugin::None => None,
-    };
+    let config = site.network().and_then(Network::config);
     let task = obstacles.iter().fold(task, |task, (name, seen)| {
         let seen = seen.clone();
         task.on(name, vec![Arc::new(LookAtNodeNetwork { config, seen })])
@@ -94,12 +119,12 @@ pub(crate) fn look_for_obstacles(site: &Site, task: Task) -> (Task, Obstacles) {
     (task, obstacles)
 }
 
-/// A node has its network when the plugin's pod on it is Ready. A node that did not come is not waited for.
-fn plugin_on_nodes(site: &Site, task: Task, plugin: &Plugin) -> Task {
+/// A node has its network when the pod of this selector on it is Ready. A node that did not come is not waited for.
+fn pods_on_nodes(site: &Site, task: Task, plugin: &'static str, selector: &'static str) -> Task {
     let (task, nodes) = look_for_obstacles(site, task);
     let await_all = AwaitNetwork {
-        plugin: plugin.name,
-        selector: plugin.selector,
+        plugin,
+        selector,
         nodes,
     };
     once(site, task.then(Order::Settled), vec![Arc::new(await_all)])

@@ -4,7 +4,6 @@ mod balancer;
 mod etcd;
 mod groups;
 mod kubernetes;
-mod network;
 mod node;
 mod registry;
 mod space;

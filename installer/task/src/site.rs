@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use artifact::{Contents, ImageEntry, ImageSet, Release, Tree};
 use camino::Utf8PathBuf;
-use cluster::{Arch, Cluster, Host, NetworkPlugin, RegistryType, Role, RuntimeType, Tag};
+use cluster::{Arch, Cluster, Host, Role, Tag};
 use engine::Slot;
 use step::{EtcdPeer, RegistryCredentials, SiteNames};
 
@@ -83,26 +83,22 @@ impl Site {
     #[must_use]
     pub fn unsupported(&self) -> Vec<String> {
         let spec = &self.cluster.spec;
-        let runtime = spec.kubernetes.container_runtime.kind;
-        let registry = spec.registry.kind;
-        let has_registry = self.cluster.registry_host().is_some();
+        let refused = |key: &str, chosen: &str| {
+            format!("{key}: {chosen} (this version can bundle it, and not install it)")
+        };
         let mut unsupported = Vec::new();
-        if runtime != RuntimeType::Containerd {
-            unsupported.push(format!(
-                "spec.kubernetes.containerRuntime.type: {runtime} (only containerd so far)"
+        if self.runtime().is_none() {
+            let kind = spec.kubernetes.container_runtime.kind;
+            unsupported.push(refused(
+                "spec.kubernetes.containerRuntime.type",
+                kind.name(),
             ));
         }
-        if has_registry && registry != RegistryType::Registry {
-            unsupported.push(format!(
-                "spec.registry.type: {} (only registry so far)",
-                registry.name()
-            ));
+        if self.cluster.registry_host().is_some() && self.registry().is_none() {
+            unsupported.push(refused("spec.registry.type", spec.registry.kind.name()));
         }
-        if spec.network.plugin == NetworkPlugin::Cilium {
-            unsupported.push(
-                "spec.network.plugin: cilium (only calico, flannel, bridge and none so far)"
-                    .to_owned(),
-            );
+        if self.network().is_none() {
+            unsupported.push(refused("spec.network.plugin", spec.network.plugin.name()));
         }
         unsupported
     }
@@ -119,12 +115,13 @@ impl Site {
         if let Some(version) = self.cluster.runtime_version()
             && !self.runtime_hosts().is_empty()
         {
-            asked.push(("containerd", Tag::from(version)));
+            let kind = spec.kubernetes.container_runtime.kind;
+            asked.push((kind.name(), Tag::from(version)));
         }
         if let Some(version) = &spec.registry.version
             && self.cluster.registry_host().is_some()
         {
-            asked.push(("registry", Tag::from(version)));
+            asked.push((spec.registry.kind.name(), Tag::from(version)));
         }
         let named = spec.versions.iter();
         asked.extend(named.map(|(name, tag)| (name.as_str(), tag.clone())));
@@ -149,20 +146,16 @@ impl Site {
 
     /// The components whose programs go onto hosts.
     pub(crate) fn components(&self) -> Vec<&'static str> {
-        let mut components = Vec::new();
-        if self.cluster.registry_host().is_some() {
-            components.push("registry");
-        }
+        let mut components = self.registry_components();
         if !self.runtime_hosts().is_empty() {
-            components.extend(["containerd", "runc", "cni-plugins", "crictl"]);
+            components.extend(self.runtime_components());
         }
         if !self.etcd_hosts().is_empty() {
             components.push("etcd");
         }
         components.extend(self.kubernetes_components());
-        if self.cluster.spec.network.plugin == NetworkPlugin::Calico {
-            components.push("calicoctl");
-        }
+        let plugin = self.cluster.spec.network.plugin.parts().components.iter();
+        components.extend(plugin.map(|part| part.component));
         components
     }
 

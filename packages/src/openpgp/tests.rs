@@ -85,7 +85,7 @@ impl Gpg {
         Keyring::from_armored([self.public().as_str()]).unwrap()
     }
 
-    /// Runs as if it were another day, `20200102T030405`.
+    /// Runs as if it were another day, `20200102T030405!`, at which its clock stands still.
     fn at<'a>(time: &'a str, args: &[&'a str]) -> Vec<&'a str> {
         [&["--faked-system-time", time][..], args].concat()
     }
@@ -214,13 +214,13 @@ fn a_key_signs_well_as_long_as_it_lives_and_its_signatures_outlive_it() {
     let gpg = Gpg(tempfile::tempdir_in("/tmp").unwrap());
     gpg.run(
         &Gpg::at(
-            "20200101T000000",
+            "20200101T000000!",
             &["--quick-gen-key", "Archive", "ed25519", "cert,sign", "30d"],
         ),
         b"",
     );
     let keyring = gpg.keyring();
-    let signature = gpg.run(&Gpg::at("20200120T000000", &["--detach-sign"]), TEXT);
+    let signature = gpg.run(&Gpg::at("20200120T000000!", &["--detach-sign"]), TEXT);
     keyring.verify_detached(TEXT, &signature, now()).unwrap();
 
     let before: Timestamp = "2020-01-19T00:00:00Z".parse().unwrap();
@@ -235,15 +235,15 @@ fn a_key_signs_well_as_long_as_it_lives_and_its_signatures_outlive_it() {
 fn what_a_key_signs_after_its_end_is_worth_nothing() {
     let gpg = Gpg(tempfile::tempdir_in("/tmp").unwrap());
     let generate = ["--quick-gen-key", "Archive", "ed25519", "cert,sign", "0"];
-    gpg.run(&Gpg::at("20200101T000000", &generate), b"");
-    let signature = gpg.run(&Gpg::at("20200601T000000", &["--detach-sign"]), TEXT);
+    gpg.run(&Gpg::at("20200101T000000!", &generate), b"");
+    let signature = gpg.run(&Gpg::at("20200601T000000!", &["--detach-sign"]), TEXT);
     gpg.keyring()
         .verify_detached(TEXT, &signature, now())
         .unwrap();
 
     // gpg refuses to sign with such a key, so its end is brought forward.
     let shorten = ["--quick-set-expire", &gpg.fingerprint(), "10d"];
-    gpg.run(&Gpg::at("20200301T000000", &shorten), b"");
+    gpg.run(&Gpg::at("20200301T000000!", &shorten), b"");
     let keyring = gpg.keyring();
     let error = keyring
         .verify_detached(TEXT, &signature, now())

@@ -20,6 +20,41 @@ pub struct Component {
     pub pod: Option<&'static str>,
 }
 
+impl Component {
+    /// A program that runs only when it is called.
+    #[must_use]
+    pub const fn program(name: &'static str, program: &'static str) -> Self {
+        Self {
+            name,
+            program,
+            unit: None,
+            pod: None,
+        }
+    }
+
+    #[must_use]
+    pub const fn service(name: &'static str, program: &'static str, unit: &'static str) -> Self {
+        Self {
+            unit: Some(unit),
+            ..Self::program(name, program)
+        }
+    }
+
+    /// A service, or a static pod of kubeadm.
+    #[must_use]
+    pub const fn of_masters(
+        name: &'static str,
+        program: &'static str,
+        unit: &'static str,
+        pod: &'static str,
+    ) -> Self {
+        Self {
+            pod: Some(pod),
+            ..Self::service(name, program, unit)
+        }
+    }
+}
+
 /// A host as it is.
 #[derive(Clone, Debug, Serialize)]
 pub struct HostSeen {
@@ -44,14 +79,14 @@ pub struct Carried {
 
 /// Looks at what a host is and carries.
 pub struct LookAtHost {
-    pub components: &'static [Component],
+    pub components: Vec<Component>,
     pub seen: Slot<HostSeen>,
 }
 
 impl LookAtHost {
     fn names(&self) -> Vec<[&'static str; 2]> {
         let mut names = vec![["since", MARKER]];
-        for component in self.components {
+        for component in &self.components {
             names.push(["program", component.program]);
             names.extend(component.unit.map(|unit| ["unit", unit]));
             names.extend(component.pod.map(|pod| ["pod", pod]));
@@ -198,7 +233,7 @@ mod tests {
             .on("observe", 0, told);
         let cx = Cx::new(Arc::new(host), Progress::unseen());
         let look = LookAtHost {
-            components: &[KUBELET, APISERVER],
+            components: vec![KUBELET, APISERVER],
             seen: Slot::new("host"),
         };
         look.check(&cx).await.unwrap();

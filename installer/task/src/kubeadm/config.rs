@@ -18,7 +18,6 @@ use crate::control_plane::arguments::{advertised, node_shares};
 use crate::control_plane::pki::CA;
 use crate::kube::PKI;
 use crate::nodes::kube_proxy::{forwarding, settings};
-use crate::nodes::kubelet::RUNTIME;
 use crate::os::rendered_late;
 use crate::site::{split_tag, url_address};
 
@@ -76,7 +75,7 @@ fn node(site: &Site, host: &Host, prepared: &[&str]) -> KubeadmNode {
     let node_ip = (!ips.is_empty()).then(|| ("node-ip".to_owned(), ips.join(",")));
     KubeadmNode {
         name: host.name.clone(),
-        cri_socket: RUNTIME.to_owned(),
+        cri_socket: site.runtime_endpoint().to_owned(),
         taints: Some(site.taints_of(host)),
         kubelet_args: node_ip.into_iter().collect(),
         ignore_preflight_errors: asked.iter().cloned().chain(prepared).collect(),

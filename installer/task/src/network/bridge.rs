@@ -7,16 +7,18 @@ use std::sync::Arc;
 use cluster::{CidrPair, Host};
 use engine::{Order, Slot, Step, StepError, Task};
 use step::{
-    AskNodeNetworks, Content, FileAttrs, FindLink, Link, NodeNetwork, PodNetworkTraces, RunService,
-    UploadFile,
+    AskNodeNetworks, Content, FileAttrs, FindLink, HoldFile, Link, Neighbour, NodeNetwork,
+    PodNetworkTraces, Requirements, RunService, UploadFile,
 };
 use templates::{CniBridge, NetworkdRoutes, PodFamily, PodRoute, PodRoutes, PodRoutesUnit};
 
+use super::Network;
 use crate::Site;
 use crate::control_plane::once;
+use crate::facts::ROUTE_PROGRAMS;
 use crate::os::{rendered, rendered_late};
 
-pub(super) const CONFIG: &str = "/etc/cni/net.d/10-kubexm.conflist";
+const CONFIG: &str = "/etc/cni/net.d/10-kubexm.conflist";
 const SCRIPT: &str = "/usr/local/lib/kubexm/routes";
 const UNIT: &str = "kubexm-routes.service";
 const UNIT_FILE: &str = "/etc/systemd/system/kubexm-routes.service";
@@ -24,7 +26,7 @@ const NETWORKD: &str = "/etc/systemd/networkd.conf.d/kubexm.conf";
 const NAME: &str = "kubexm";
 const BRIDGE: &str = "kubexm0";
 /// Routes and rules go with the service, and the configuration with its upload.
-pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
+const TRACES: PodNetworkTraces = PodNetworkTraces {
     name: "bridge",
     paths: &["/var/lib/cni/networks/kubexm"],
     links: &[BRIDGE],
@@ -33,7 +35,55 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
     rules: &[],
 };
 
-pub(super) fn nodes(site: &Site, task: Task) -> Task {
+pub(super) struct Bridge;
+
+impl Network for Bridge {
+    fn traces(&self) -> Option<PodNetworkTraces> {
+        Some(TRACES)
+    }
+
+    fn config(&self) -> Option<&'static str> {
+        Some(CONFIG)
+    }
+
+    fn requirements(&self, site: &Site, host: &Host, wanted: &mut Requirements) {
+        wanted.programs.extend_from_slice(ROUTE_PROGRAMS);
+        wanted.neighbours = neighbours(site, host);
+    }
+
+    /// The plugins take a pod's network back by the configuration that they made it by, and the container runtime makes the
+    /// directory anew as long as it runs.
+    fn before_runtime(&self) -> Option<Arc<dyn Step>> {
+        let path = CONFIG.into();
+        Some(Arc::new(HoldFile { path }))
+    }
+
+    fn on_nodes(&self, site: &Site, task: Task) -> Task {
+        nodes(site, task)
+    }
+}
+
+/// The other nodes, at their addresses of the families that pods have.
+fn neighbours(site: &Site, host: &Host) -> Vec<Neighbour> {
+    let pods = site.cluster.spec.network.kube_pods_cidr;
+    let routed = |address: &IpAddr| match address {
+        IpAddr::V4(_) => pods.v4.is_some(),
+        IpAddr::V6(_) => pods.v6.is_some(),
+    };
+    let others = site.runtime_hosts().into_iter();
+    others
+        .filter(|other| other.name != host.name)
+        .flat_map(|other| {
+            let addresses = other.internal_ips().into_iter().filter(routed);
+            addresses.map(|address| Neighbour {
+                name: other.name.clone(),
+                address,
+            })
+        })
+        .collect()
+}
+
+fn nodes(site: &Site, task: Task) -> Task {
     let hosts = site.runtime_hosts();
     let links: Vec<(String, Slot<Link>)> = hosts
         .iter()

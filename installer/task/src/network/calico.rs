@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use cluster::{CidrPair, TunnelMode};
+use cluster::{CidrPair, Host, TunnelMode};
 use engine::{Step, StepError, Task};
-use step::{LinkProgram, PodNetworkTraces};
+use step::{Directory, Feature, KernelModule, LinkProgram, PodNetworkTraces, Port, Requirements};
 use templates::CalicoctlConfig;
 
-use super::Plugin;
 use super::manifest::{self, Objects, Place};
+use super::{Network, VXLAN_MODULE, pods_on_nodes};
 use crate::control_plane::once;
 use crate::files::{directory, text};
 use crate::os::rendered;
@@ -18,7 +18,7 @@ use crate::{Site, programs};
 const PROGRAMS: &str = "/usr/local/bin";
 const CALICOCTL_CONFIG: &str = "/etc/calico/calicoctl.cfg";
 const CONFIG: &str = "/etc/cni/net.d/10-calico.conflist";
-pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
+const TRACES: PodNetworkTraces = PodNetworkTraces {
     name: "calico",
     paths: &[
         CONFIG,
@@ -44,11 +44,65 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
     rules: &["cali-", "cali:"],
 };
 
-pub(super) const PLUGIN: Plugin = Plugin {
-    name: TRACES.name,
-    selector: "k8s-app=calico-node",
-    config: CONFIG,
+/// Where Calico tells other nodes of its pods, unless tunnels do without.
+const BGP_PORT: Port = Port {
+    number: 179,
+    of: "calico",
 };
+
+/// Where its tunnels end on each node.
+const VXLAN_PORT: Port = Port {
+    number: 4789,
+    of: "calico's VXLAN",
+};
+
+const IPIP_MODULE: KernelModule = KernelModule {
+    name: "ipip",
+    shows: Feature::Module,
+};
+
+/// A plugin's pod mounts it as a directory that is there; the file system itself it mounts if nobody has. Without it the
+/// pod never starts.
+const BPF_DIRECTORY: Directory = Directory {
+    path: "/sys/fs/bpf",
+    of: "the network plugin's pods",
+    fix: "mount -t bpf bpf /sys/fs/bpf; the kernel must have CONFIG_BPF_SYSCALL",
+};
+
+pub(super) struct Calico;
+
+impl Network for Calico {
+    fn traces(&self) -> Option<PodNetworkTraces> {
+        Some(TRACES)
+    }
+
+    fn config(&self) -> Option<&'static str> {
+        Some(CONFIG)
+    }
+
+    fn requirements(&self, site: &Site, _: &Host, wanted: &mut Requirements) {
+        let network = &site.cluster.spec.network;
+        wanted.directories.push(BPF_DIRECTORY);
+        if network.calico.vxlan() == TunnelMode::Never {
+            wanted.ports.push(BGP_PORT);
+        } else {
+            wanted.datagram_ports.push(VXLAN_PORT);
+            wanted.modules.push(VXLAN_MODULE);
+        }
+        // It wraps IPv4 alone.
+        if network.calico.ipip() != TunnelMode::Never && network.kube_pods_cidr.v4.is_some() {
+            wanted.modules.push(IPIP_MODULE);
+        }
+    }
+
+    fn on_cluster(&self, site: &Site, task: Task) -> Task {
+        apply(site, task)
+    }
+
+    fn on_nodes(&self, site: &Site, task: Task) -> Task {
+        pods_on_nodes(site, task, TRACES.name, "k8s-app=calico-node")
+    }
+}
 
 /// What the config says, as far as the manifest is changed by it.
 #[derive(Clone, Copy)]
@@ -62,7 +116,7 @@ struct Settings {
 }
 
 /// The manifest, and calicoctl on every master.
-pub(super) fn apply(site: &Site, task: Task) -> Task {
+fn apply(site: &Site, task: Task) -> Task {
     let network = &site.cluster.spec.network;
     let settings = Settings {
         pods: network.kube_pods_cidr,

@@ -3,18 +3,18 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use cluster::CidrPair;
+use cluster::{CidrPair, Host};
 use engine::{StepError, Task};
 use serde_json::Value;
-use step::PodNetworkTraces;
+use step::{PodNetworkTraces, Port, Requirements};
 
-use super::Plugin;
 use super::manifest::{self, Objects, Place};
+use super::{Network, VXLAN_MODULE, pods_on_nodes};
 use crate::Site;
 use crate::control_plane::once;
 
 const CONFIG: &str = "/etc/cni/net.d/10-flannel.conflist";
-pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
+const TRACES: PodNetworkTraces = PodNetworkTraces {
     name: "flannel",
     paths: &[
         CONFIG,
@@ -29,13 +29,38 @@ pub(super) const TRACES: PodNetworkTraces = PodNetworkTraces {
     rules: &["FLANNEL", "flanneld"],
 };
 
-pub(super) const PLUGIN: Plugin = Plugin {
-    name: TRACES.name,
-    selector: "app=flannel",
-    config: CONFIG,
+/// Where its tunnels end on each node.
+const VXLAN_PORT: Port = Port {
+    number: 8472,
+    of: "flannel's VXLAN",
 };
 
-pub(super) fn apply(site: &Site, task: Task) -> Task {
+pub(super) struct Flannel;
+
+impl Network for Flannel {
+    fn traces(&self) -> Option<PodNetworkTraces> {
+        Some(TRACES)
+    }
+
+    fn config(&self) -> Option<&'static str> {
+        Some(CONFIG)
+    }
+
+    fn requirements(&self, _: &Site, _: &Host, wanted: &mut Requirements) {
+        wanted.datagram_ports.push(VXLAN_PORT);
+        wanted.modules.push(VXLAN_MODULE);
+    }
+
+    fn on_cluster(&self, site: &Site, task: Task) -> Task {
+        apply(site, task)
+    }
+
+    fn on_nodes(&self, site: &Site, task: Task) -> Task {
+        pods_on_nodes(site, task, TRACES.name, "app=flannel")
+    }
+}
+
+fn apply(site: &Site, task: Task) -> Task {
     let pods = site.cluster.spec.network.kube_pods_cidr;
     let way = Way::of(site);
     let applied = manifest::apply(site, "flannel", move |objects| {

@@ -23,8 +23,6 @@ const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf";
 const CONFIG: &str = "/etc/kubernetes/kubelet.yaml";
 const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
 const RESOLV_CONF: &str = "/etc/kubernetes/resolv.conf";
-/// Where the kubelet finds containerd.
-pub(crate) const RUNTIME: &str = "unix:///run/containerd/containerd.sock";
 
 impl Site {
     /// The addresses that a node is known by in the cluster: one of each family that pods have.
@@ -134,7 +132,7 @@ pub(crate) fn config(site: &Site, host: &Host) -> String {
         pki_dir: PKI.to_owned(),
         static_pods: MANIFESTS.to_owned(),
         resolv_conf: RESOLV_CONF.to_owned(),
-        runtime_endpoint: in_config.then(|| RUNTIME.to_owned()),
+        runtime_endpoint: in_config.then(|| site.runtime_endpoint().to_owned()),
         cluster_domain: kubernetes.cluster_name.clone(),
         cluster_dns: dns.iter().map(IpAddr::to_string).collect(),
         max_pods: kubernetes.max_pods,
@@ -158,7 +156,10 @@ pub(crate) fn arguments(site: &Site, host: &Host) -> Vec<String> {
         arguments.push(format!("--node-ip={}", ips.join(",")));
     }
     if !traits.runtime_endpoint_in_config {
-        arguments.push(format!("--container-runtime-endpoint={RUNTIME}"));
+        arguments.push(format!(
+            "--container-runtime-endpoint={}",
+            site.runtime_endpoint()
+        ));
     }
     if traits.sandbox_image_flag
         && let Some(image) = site.pause_image()

@@ -4,18 +4,17 @@ use cluster::{Host, KubernetesType};
 use step::{Eviction, Leftover, Requirements, Space};
 
 use super::kubernetes::of_kubernetes;
-use super::network::of_network;
 use super::space::{comes_to_every_node, images_size, programs_space};
 use crate::Site;
 use crate::facts::{
-    CONNTRACK, CONTROLLERS, FLOCK, LEFTOVERS, NODE_PORTS, NODE_PROGRAMS, RIVALS, SOCKETS,
+    CONNTRACK, CONTROLLERS, FLOCK, LEFTOVERS, NODE_PORTS, NODE_PROGRAMS, RIVALS,
     forwarding_programs,
 };
 
 pub(super) fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
     let spec = &site.cluster.spec;
-    let runtime = ["containerd", "runc", "crictl", "cni-plugins"];
-    for component in runtime
+    for component in site
+        .runtime_components()
         .into_iter()
         .chain(site.kubernetes_components_on(host))
     {
@@ -27,23 +26,26 @@ pub(super) fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
     let bytes = 4 * images_size(site, |image, arch| {
         arch == host.arch && comes_to_every_node(site, image)
     });
-    let path = spec.registry.containerd_data_dir.to_string();
-    // Containers run what lies in their images.
-    wanted.executable.extend([
-        "/usr/local/bin".to_owned(),
-        "/usr/local/sbin".to_owned(),
-        "/opt/cni/bin".to_owned(),
-        path.clone(),
-    ]);
-    wanted.space.push(Space {
-        path: path.clone(),
-        bytes,
-        of: "containerd's images",
-    });
+    wanted
+        .executable
+        .extend(["/usr/local/bin", "/opt/cni/bin"].map(str::to_owned));
+    if let Some(data) = site.cluster.runtime_data() {
+        let path = data.path.to_string();
+        // Containers run what lies in their images.
+        wanted.executable.push(path.clone());
+        wanted.overlay = Some(path.clone());
+        wanted.space.push(Space {
+            path,
+            bytes,
+            of: data.of,
+        });
+    }
     wanted.controllers.extend_from_slice(CONTROLLERS);
     wanted.modules.extend(site.modules());
     of_kubernetes(site, wanted);
-    of_network(site, host, wanted);
+    if let Some(network) = site.network() {
+        network.requirements(site, host, wanted);
+    }
     wanted.ports.extend_from_slice(NODE_PORTS);
     wanted.programs.extend_from_slice(NODE_PROGRAMS);
     if spec.kubernetes.kind == KubernetesType::Kubeadm {
@@ -62,8 +64,9 @@ pub(super) fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
             of,
         }));
     wanted.rivals.extend_from_slice(RIVALS);
-    wanted.sockets.extend_from_slice(SOCKETS);
-    wanted.overlay = Some(path);
+    if let Some(runtime) = site.runtime() {
+        runtime.requirements(wanted);
+    }
     wanted.evictions = evictions(site);
 }
 
@@ -84,10 +87,8 @@ fn evictions(site: &Site) -> Vec<Eviction> {
             signal,
         })
     };
-    let images = spec.registry.containerd_data_dir.to_string();
-    let evictions = [
-        of("/var/lib/kubelet".to_owned(), "nodefs.available", "10%"),
-        of(images, "imagefs.available", "15%"),
-    ];
-    evictions.into_iter().flatten().collect()
+    let volumes = of("/var/lib/kubelet".to_owned(), "nodefs.available", "10%");
+    let images = site.cluster.runtime_data();
+    let images = images.and_then(|data| of(data.path.to_string(), "imagefs.available", "15%"));
+    volumes.into_iter().chain(images).collect()
 }

@@ -5,7 +5,6 @@ use step::{Port, Requirements, Space};
 
 use super::space::{images_size, programs_space};
 use crate::Site;
-use crate::facts::USER_PROGRAMS;
 
 pub(super) fn of_registry(site: &Site, host: &Host, wanted: &mut Requirements) {
     let spec = &site.cluster.spec;
@@ -14,11 +13,12 @@ pub(super) fn of_registry(site: &Site, host: &Host, wanted: &mut Requirements) {
         of: "the registry",
     };
     wanted.ports.push(port);
-    wanted.programs.extend_from_slice(USER_PROGRAMS);
-    wanted.executable.push("/usr/local/bin".to_owned());
-    wanted
-        .space
-        .push(programs_space(site, "registry", host.arch));
+    if let Some((registry, _)) = site.registry() {
+        registry.requirements(wanted);
+    }
+    let components = site.registry_components().into_iter();
+    let programs = components.map(|component| programs_space(site, component, host.arch));
+    wanted.space.extend(programs);
     let path = spec.registry.registry_data_dir.to_string();
     let bytes = images_size(site, |_, _| true);
     wanted.space.push(Space {

@@ -100,7 +100,6 @@ fn each_network_asks_for_its_ports_modules_and_directories() {
     });
     insta::assert_snapshot!(by_vxlan, @r#"tcp [] udp [4789] ["vxlan"] ["/sys/fs/bpf"]"#);
     insta::assert_snapshot!(network(|it| it.plugin = NetworkPlugin::Flannel), @r#"tcp [] udp [8472] ["vxlan"] []"#);
-    insta::assert_snapshot!(network(|it| it.plugin = NetworkPlugin::Cilium), @r#"tcp [] udp [8472] ["vxlan"] ["/sys/fs/bpf"]"#);
     insta::assert_snapshot!(network(|it| it.plugin = NetworkPlugin::Bridge), @"tcp [] udp [] [] []");
 }
 

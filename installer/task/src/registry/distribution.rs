@@ -1,0 +1,112 @@
+//! The registry of the distribution project, under systemd.
+
+use std::sync::Arc;
+
+use cluster::Host;
+use engine::{Step, Task};
+use step::{
+    Component, Content, CreateUser, DataDirectory, FileAttrs, Owner, Requirements, RunService,
+    UploadFile,
+};
+use templates::{RegistryConfig, RegistryUnit};
+
+use super::{Registry, certificate, credentials};
+use crate::facts::USER_PROGRAMS;
+use crate::files::directory;
+use crate::os::rendered;
+use crate::{Site, programs};
+
+/// The registry's user on its host.
+const USER: &str = "kubexm-registry";
+const UNIT: &str = "kubexm-registry.service";
+const DIR: &str = "/etc/kubexm-registry";
+
+pub(super) struct Distribution;
+
+impl Registry for Distribution {
+    fn carried(&self) -> &'static [Component] {
+        const CARRIED: &[Component] = &[Component::service("registry", "registry --version", UNIT)];
+        CARRIED
+    }
+
+    fn requirements(&self, wanted: &mut Requirements) {
+        wanted.programs.extend_from_slice(USER_PROGRAMS);
+        wanted.executable.push("/usr/local/bin".to_owned());
+    }
+
+    fn set_up(&self, site: &Site, host: &Host) -> Task {
+        service(site, host)
+    }
+}
+
+fn service(site: &Site, host: &Host) -> Task {
+    let data_dir = site.cluster.spec.registry.registry_data_dir.clone();
+    let owner = || Owner {
+        user: USER.to_owned(),
+        group: USER.to_owned(),
+    };
+    let private = || FileAttrs {
+        mode: 0o400,
+        owner: owner(),
+    };
+    let at = |name: &str| format!("{DIR}/{name}");
+    let config = rendered(&RegistryConfig {
+        port: site.cluster.registry_port(),
+        data_dir: data_dir.to_string(),
+        certificate: at("registry.crt"),
+        key: at("registry.key"),
+        htpasswd: at("htpasswd"),
+    });
+    let unit = rendered(&RegistryUnit {
+        config: at("config.yml"),
+        data_dir: data_dir.to_string(),
+    });
+    let upload = |path: String, content: Content, attrs: FileAttrs| -> Arc<dyn Step> {
+        Arc::new(UploadFile {
+            path: path.into(),
+            content,
+            attrs,
+        })
+    };
+    let local = |path| Content::Local(path);
+    let certificate = certificate(site);
+    let unit_path = format!("/etc/systemd/system/{UNIT}");
+    let reads = ["config.yml", "registry.crt", "registry.key"].map(|name| at(name).into());
+    let programs = ["/usr/local/bin/registry".into(), unit_path.clone().into()];
+    Task::new("registry service").on(
+        &host.name,
+        vec![
+            Arc::new(CreateUser { name: USER }),
+            programs::install(site, "registry", "/usr/local/bin"),
+            directory(DIR),
+            Arc::new(DataDirectory {
+                path: data_dir,
+                attrs: FileAttrs {
+                    mode: 0o700,
+                    owner: owner(),
+                },
+            }),
+            upload(
+                at("registry.crt"),
+                local(certificate.certificate()),
+                FileAttrs::root(0o644),
+            ),
+            upload(at("registry.key"), local(certificate.key()), private()),
+            upload(
+                at("htpasswd"),
+                local(credentials(site).htpasswd()),
+                private(),
+            ),
+            upload(
+                at("config.yml"),
+                Content::Text(config),
+                FileAttrs::root(0o644),
+            ),
+            upload(unit_path, Content::Text(unit), FileAttrs::root(0o644)),
+            Arc::new(RunService {
+                unit: UNIT,
+                reads: reads.into_iter().chain(programs).collect(),
+            }),
+        ],
+    )
+}

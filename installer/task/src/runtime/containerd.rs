@@ -1,0 +1,290 @@
+//! containerd with runc, the CNI plugins and crictl.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use camino::Utf8PathBuf;
+use engine::{Rolling, Slot, Step, StepError, Task, Turn};
+use secrecy::ExposeSecret;
+use step::{
+    Component, Content, ImageArchives, ImportImages, KnownImage, NodeImage, PullSandboxImage,
+    RenewImages, Requirements, Rival, RunContainerd, RunService, Socket, StaysUp,
+};
+use templates::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
+
+use super::{RegistryTrust, Runtime};
+use crate::facts::{OTHER_RUNTIME, minor};
+use crate::files::{directory, text, upload};
+use crate::nodes::ROLL;
+use crate::os::{rendered, rendered_late};
+use crate::site::names;
+use crate::{Site, programs};
+
+const UNIT: &str = "containerd.service";
+const UNIT_FILE: &str = "/etc/systemd/system/containerd.service";
+const CONFIG: &str = "/etc/containerd/config.toml";
+const SOCKET: &str = "/run/containerd/containerd.sock";
+/// Where containerd learns which registry to ask.
+const REGISTRY_HOSTS: &str = "/etc/containerd/certs.d";
+const CA: &str = "/etc/containerd/certs.d/kubexm-ca.crt";
+
+/// Whether containerd answers those who run pods by it.
+const ANSWERS: &str = "/usr/local/bin/crictl info";
+
+pub(super) struct Containerd;
+
+impl Runtime for Containerd {
+    fn endpoint(&self) -> &'static str {
+        "unix:///run/containerd/containerd.sock"
+    }
+
+    fn carried(&self) -> &'static [Component] {
+        const CARRIED: &[Component] = &[
+            Component::service("containerd", "containerd --version", UNIT),
+            Component::program("runc", "runc --version"),
+        ];
+        CARRIED
+    }
+
+    fn registry_trust(&self) -> RegistryTrust {
+        RegistryTrust {
+            authority: CA.into(),
+            login: format!("{REGISTRY_HOSTS}/_default/hosts.toml").into(),
+        }
+    }
+
+    fn requirements(&self, wanted: &mut Requirements) {
+        wanted.executable.push("/usr/local/sbin".to_owned());
+        wanted.sockets.push(Socket {
+            path: SOCKET,
+            of: "containerd",
+            unit: UNIT,
+        });
+        wanted.rivals.push(Rival {
+            unit: UNIT,
+            why: "kubexm's containerd takes its name, its socket and its data",
+            fix: OTHER_RUNTIME,
+        });
+        wanted.leftovers.push(step::Leftover {
+            path: CONFIG.to_owned(),
+            of: "another containerd",
+        });
+    }
+
+    fn set_up(&self, site: &Site) -> Task {
+        service(site)
+    }
+
+    fn import(&self, images: Vec<NodeImage>, archives: Arc<ImageArchives>) -> Arc<dyn Step> {
+        Arc::new(ImportImages {
+            archives,
+            images,
+            containerd: step::Containerd {
+                ctr: "/usr/local/bin/ctr".into(),
+                socket: SOCKET.into(),
+            },
+            upload_dir: "/var/lib/kubexm/images".into(),
+        })
+    }
+
+    fn pull_sandbox(&self, image: KnownImage, pushed: Option<Slot<()>>) -> Arc<dyn Step> {
+        Arc::new(PullSandboxImage {
+            image,
+            hosts_dir: REGISTRY_HOSTS.into(),
+            pushed,
+        })
+    }
+
+    fn renew(&self, images: Vec<KnownImage>, pushed: Slot<()>) -> Arc<dyn Step> {
+        Arc::new(RenewImages {
+            images,
+            hosts_dir: REGISTRY_HOSTS.into(),
+            pushed,
+        })
+    }
+}
+
+fn service(site: &Site) -> Task {
+    let mut steps: Vec<Arc<dyn Step>> = vec![
+        programs::install(site, "containerd", "/usr/local/bin"),
+        programs::install(site, "runc", "/usr/local/sbin"),
+        programs::install(site, "cni-plugins", "/opt/cni/bin"),
+        programs::install(site, "crictl", "/usr/local/bin"),
+        directory("/etc/containerd"),
+        directory(REGISTRY_HOSTS),
+        directory("/etc/cni/net.d"),
+        text(CONFIG, config(site)),
+    ];
+    steps.extend(registry_hosts(site));
+    let endpoint = Containerd.endpoint().to_owned();
+    // It is crictl's alone: no reason for a turn of containerd.
+    let crictl = text("/etc/crictl.yaml", rendered(&Crictl { endpoint }));
+    steps.push(text(UNIT_FILE, rendered(&ContainerdUnit {})));
+    let reads = [CONFIG, UNIT_FILE, "/usr/local/bin/containerd"].map(Utf8PathBuf::from);
+    let run: Arc<dyn Step> = Arc::new(RunContainerd {
+        service: RunService {
+            unit: UNIT,
+            reads: reads.into(),
+        },
+        data_dir: site.cluster.spec.registry.containerd_data_dir.clone(),
+    });
+    let steady: Arc<dyn Step> = Arc::new(StaysUp {
+        unit: UNIT,
+        answers: Some(ANSWERS),
+    });
+    let hosts = names(site.runtime_hosts());
+    let rolling = hosts.iter().fold(Rolling::new(ROLL), |rolling, host| {
+        let turn = Turn::new(run.clone()).with(steps.clone());
+        rolling.on(host, turn.healthy(vec![steady.clone()]))
+    });
+    Task::new("containerd")
+        .on_each(&hosts, |_| vec![crictl.clone()])
+        .roll(rolling)
+}
+
+/// The `config.toml` for the version that the bundle holds, with the config's own settings merged into it.
+fn config(site: &Site) -> String {
+    let version = site.release.version_of("containerd").unwrap_or_default();
+    let data_dir = site.cluster.spec.registry.containerd_data_dir.to_string();
+    let sandbox_image = site
+        .pause_image()
+        .map(|image| image.reference.clone())
+        .unwrap_or_default();
+    let text = if minor(version) < (2, 0) {
+        rendered(&Containerd1 {
+            data_dir,
+            sandbox_image,
+        })
+    } else {
+        rendered(&Containerd2 {
+            data_dir,
+            sandbox_image,
+        })
+    };
+    let settings = &site
+        .cluster
+        .spec
+        .kubernetes
+        .container_runtime
+        .containerd
+        .config;
+    if settings.is_empty() {
+        text
+    } else {
+        merged(&text, settings)
+    }
+}
+
+/// Lays settings of the config over a TOML text: tables are merged, anything else is replaced.
+fn merged(text: &str, settings: &serde_json::Map<String, serde_json::Value>) -> String {
+    let mut table: toml::Table = text.parse().expect("the template is TOML");
+    for (key, value) in settings {
+        lay_over(&mut table, key, value);
+    }
+    format!("# Written by kubexm, with the settings of the config.\n{table}")
+}
+
+fn lay_over(table: &mut toml::Table, key: &str, value: &serde_json::Value) {
+    match (table.get_mut(key), value) {
+        (Some(toml::Value::Table(below)), serde_json::Value::Object(settings)) => {
+            for (key, value) in settings {
+                lay_over(below, key, value);
+            }
+        }
+        _ => {
+            if let Ok(value) = toml::Value::try_from(value) {
+                table.insert(key.to_owned(), value);
+            }
+        }
+    }
+}
+
+/// For every registry that the bundle has images of, and for all others: pulls go to the site's registry alone. Without
+/// one nothing is written, and nothing can be pulled from a site without a route out.
+fn registry_hosts(site: &Site) -> Vec<Arc<dyn Step>> {
+    if site.cluster.registry_host().is_none() {
+        return Vec::new();
+    }
+    let authority = Content::Local(site.registry_dir().join("ca.crt"));
+    let mut steps: Vec<Arc<dyn Step>> = vec![upload(CA, authority, 0o644)];
+    let registries: BTreeSet<&str> = site
+        .contents
+        .images
+        .iter()
+        .filter_map(|image| {
+            image
+                .reference
+                .split_once('/')
+                .map(|(registry, _)| registry)
+        })
+        .collect();
+    let names = site.registry_names();
+    let own = names.authority.clone();
+    let endpoint = |registry: &str| match names.prefix(registry) {
+        Some(prefix) => format!("https://{own}/v2/{prefix}"),
+        None => format!("https://{own}/v2"),
+    };
+    let mut targets: BTreeMap<String, String> = registries
+        .into_iter()
+        .chain([own.as_str()])
+        .map(|registry| (registry.to_owned(), endpoint(registry)))
+        .collect();
+    targets.insert("_default".to_owned(), endpoint(&own));
+    for (registry, endpoint) in targets {
+        // containerd takes `host_port_` for a host with a port; a colon in a path troubles other tools.
+        let folder = match registry.split_once(':') {
+            Some((host, port)) => format!("{host}_{port}_"),
+            None => registry,
+        };
+        steps.push(directory(format!("{REGISTRY_HOSTS}/{folder}")));
+        steps.push(hosts_toml(
+            site,
+            format!("{REGISTRY_HOSTS}/{folder}/hosts.toml"),
+            endpoint,
+        ));
+    }
+    steps
+}
+
+fn hosts_toml(site: &Site, path: String, endpoint: String) -> Arc<dyn Step> {
+    let slot = site.credentials.clone();
+    let takes = vec![slot.id()];
+    let render = Arc::new(move || {
+        let login = slot
+            .get()
+            .ok_or_else(|| StepError::new("the registry's credentials are missing"))?;
+        let pair = format!("{}:{}", login.username, login.password.expose_secret());
+        rendered_late(&RegistryHosts {
+            endpoint: endpoint.clone(),
+            ca_file: CA.to_owned(),
+            authorization: format!("Basic {}", BASE64_STANDARD.encode(pair)),
+        })
+    });
+    let content = Content::Late { takes, render };
+    upload(path, content, 0o600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_laid_over_the_template() {
+        let text = "version = 3\n[plugins.\"a.b\".runc]\nkeep = 1\nreplace = false\n";
+        let settings = serde_json::json!({
+            "plugins": { "a.b": { "runc": { "replace": true }, "restrict_oom_score_adj": true } },
+            "oom_score": 0,
+        });
+        let serde_json::Value::Object(settings) = settings else {
+            unreachable!()
+        };
+        let table: toml::Table = merged(text, &settings).parse().unwrap();
+        let wanted: toml::Table = "version = 3\noom_score = 0\n[plugins.\"a.b\"]\n\
+             restrict_oom_score_adj = true\n[plugins.\"a.b\".runc]\nkeep = 1\nreplace = true\n"
+            .parse()
+            .unwrap();
+        assert_eq!(table, wanted);
+    }
+}
