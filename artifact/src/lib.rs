@@ -51,4 +51,4 @@ pub use signature::{
     NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,
     verify_signature,
 };
-pub use space::{Room, SpaceError, check_space};
+pub use space::{SpaceError, SpaceNeed, check_space};

@@ -9,12 +9,12 @@ use crate::{Contents, ProgramFile, Tree};
 
 /// Bytes that will be written below a directory. It need not be there yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct SpaceNeed {
     pub dir: Utf8PathBuf,
     pub need: u64,
 }
 
-impl Room {
+impl SpaceNeed {
     /// What unpacking will write: the files of the bundle that the tree does not hold yet, and the programs of its archives
     /// once more, ready to be uploaded.
     #[must_use]
@@ -57,7 +57,7 @@ pub enum SpaceError {
 }
 
 /// Fails where a file system has less room than all that goes there.
-pub fn check_space(rooms: &[Room]) -> Result<(), SpaceError> {
+pub fn check_space(rooms: &[SpaceNeed]) -> Result<(), SpaceError> {
     let mut per_device = BTreeMap::<u64, (Utf8PathBuf, u64)>::new();
     for room in rooms {
         let dir = existing(&room.dir);
@@ -121,7 +121,7 @@ mod tests {
     fn what_cannot_fit_is_refused_with_both_numbers() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8PathBuf::try_from(dir.path().to_owned()).unwrap();
-        let room = |need| Room {
+        let room = |need| SpaceNeed {
             dir: dir.join("not/yet/made"),
             need,
         };
@@ -176,7 +176,7 @@ mod tests {
         for name in ["whole", "half"] {
             std::fs::write(tree.path(name.into()), "1234").unwrap();
         }
-        let room = Room::to_unpack(&contents, &tree);
+        let room = SpaceNeed::to_unpack(&contents, &tree);
         assert_eq!((room.dir.as_path(), room.need), (tree.root(), 44_440));
     }
 

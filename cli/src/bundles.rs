@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use artifact::{
-    Bundle, BundleError, Cancel, Principal, Room, SignatureError, Tree, Unpacked, Verdict,
+    Bundle, BundleError, Cancel, Principal, SignatureError, SpaceNeed, Tree, Unpacked, Verdict,
 };
 use camino::Utf8Path;
 use event::{Events, Outcome};
@@ -54,7 +54,7 @@ pub fn verify(
 
 /// Fails where what a bundle holds has no room beside what its tree holds already.
 pub fn require_space(bundle: &Bundle, tree: &Tree) -> Result<(), Failure> {
-    Ok(artifact::check_space(&[Room::to_unpack(
+    Ok(artifact::check_space(&[SpaceNeed::to_unpack(
         bundle.contents(),
         tree,
     )])?)

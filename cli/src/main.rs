@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::Cli;
-use crate::output::{Paint, Printer, Talk};
+use crate::output::{Paint, Printer, ProgressStyle};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -40,7 +40,11 @@ fn main() -> ExitCode {
         global.verbose,
         Paint::suited(global.color, &io::stderr()) == Paint::Colour,
     );
-    let printer = Printer::new(global.output, global.color, Talk::suited(global.verbose));
+    let printer = Printer::new(
+        global.output,
+        global.color,
+        ProgressStyle::suited(global.verbose),
+    );
     match commands::run(cli.command, &printer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

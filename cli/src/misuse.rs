@@ -8,7 +8,7 @@ use clap::ColorChoice;
 use clap::error::{ContextKind, ContextValue};
 
 use crate::error::ErrorEvent;
-use crate::output::{Detail, Format, Printer, Talk};
+use crate::output::{Detail, Format, Printer, ProgressStyle};
 
 /// Says it as clap does, and in an event as well where events are asked for.
 pub fn told(mut error: clap::Error) -> ExitCode {
@@ -21,7 +21,11 @@ pub fn told(mut error: clap::Error) -> ExitCode {
     // Whoever closed the stream does not want to know.
     let _ = error.print();
     if error.use_stderr() && asks_for_events(env::args_os()) {
-        let printer = Printer::new(Format::Json, ColorChoice::Never, Talk::Lines(Detail::Tasks));
+        let printer = Printer::new(
+            Format::Json,
+            ColorChoice::Never,
+            ProgressStyle::Lines(Detail::Tasks),
+        );
         let _ = printer.document(&ErrorEvent::from(&error));
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)

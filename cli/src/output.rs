@@ -1,4 +1,4 @@
-//! Everything the program prints. stdout is the result, stderr is the talk; nothing else writes to either.
+//! Everything the program prints. stdout is the result, stderr is progress and warnings; nothing else writes to either.
 
 mod bars;
 mod findings;
@@ -16,7 +16,7 @@ mod wording;
 pub use findings::Findings;
 pub use lines::Detail;
 pub use paint::Paint;
-pub use printer::{Printer, Talk};
+pub use printer::{Printer, ProgressStyle};
 pub use report::{Report, is_report};
 pub use table::{Column, paragraph, table};
 pub use wording::{bytes, count, problem};

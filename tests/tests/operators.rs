@@ -200,7 +200,9 @@ fn a_registry_that_moves_leaves_its_host(site: &mut Site) -> Result<()> {
     let second = site.operator("second")?;
     let refused = site.install(&second, &[])?.with(1)?;
     ensure!(
-        refused.text.contains("certs/registry/ca.crt has no key here"),
+        refused
+            .text
+            .contains("certs/registry/ca.crt has no key here"),
         "{}",
         refused.text
     );

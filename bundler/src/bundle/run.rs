@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use artifact::{Contents, Room, Tree};
+use artifact::{Contents, SpaceNeed, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use catalogue::Carries;
 use event::{Event, Events, RunOutcome};
@@ -153,7 +153,7 @@ impl Prepared {
     }
 
     /// What is needed in the tree, and for the bundle.
-    fn rooms(&self) -> [Room; 2] {
+    fn rooms(&self) -> [SpaceNeed; 2] {
         let present = |path: &str| self.tree.path(Utf8Path::new(path)).exists();
         let (mut tree, mut out) = (OVERHEAD, OVERHEAD);
         for wanted in &self.details.wanted.files {
@@ -205,11 +205,11 @@ impl Prepared {
             }
         }
         [
-            Room {
+            SpaceNeed {
                 dir: self.tree.root().to_owned(),
                 need: tree,
             },
-            Room {
+            SpaceNeed {
                 dir: directory_of(&self.request.out).to_owned(),
                 need: out,
             },

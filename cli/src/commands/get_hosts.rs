@@ -15,12 +15,12 @@ struct Row {
     arch: Arch,
     roles: Vec<&'static str>,
     #[serde(flatten)]
-    told: Told,
+    told: HostAnswer,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Told {
+enum HostAnswer {
     Seen(Box<HostSeen>),
     Silent { error: String },
 }
@@ -43,7 +43,7 @@ pub fn run(args: &HostsArgs, printer: &Printer) -> Result<(), Failure> {
     }
     let mut silent = false;
     for row in &rows {
-        if let Told::Silent { error } = &row.told {
+        if let HostAnswer::Silent { error } = &row.told {
             silent = true;
             printer.warning(format_args!("{}: {error}", row.name));
         }
@@ -67,8 +67,8 @@ fn row(cluster: &Cluster, name: &str, told: Result<HostSeen, String>) -> Option<
             .map(Role::key)
             .collect(),
         told: match told {
-            Ok(seen) => Told::Seen(Box::new(seen)),
-            Err(error) => Told::Silent { error },
+            Ok(seen) => HostAnswer::Seen(Box::new(seen)),
+            Err(error) => HostAnswer::Silent { error },
         },
     })
 }
@@ -77,8 +77,8 @@ fn row(cluster: &Cluster, name: &str, told: Result<HostSeen, String>) -> Option<
 fn drawn(rows: &[Row]) -> String {
     let hosts = rows.iter().map(|row| {
         let seen = match &row.told {
-            Told::Seen(seen) => Some(seen),
-            Told::Silent { .. } => None,
+            HostAnswer::Seen(seen) => Some(seen),
+            HostAnswer::Silent { .. } => None,
         };
         let of =
             |told: fn(&HostSeen) -> String| seen.map_or_else(|| "-".to_owned(), |seen| told(seen));
@@ -98,7 +98,7 @@ fn drawn(rows: &[Row]) -> String {
     let hosts = table(&titles.map(Column::Text), hosts);
     let mut carried = Vec::new();
     for row in rows {
-        if let Told::Seen(seen) = &row.told {
+        if let HostAnswer::Seen(seen) = &row.told {
             carried.extend(
                 seen.carries
                     .iter()

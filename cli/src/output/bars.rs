@@ -7,7 +7,7 @@ use event::{Event, Outcome, Sink, Unit, UnitId};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use jiff::Timestamp;
 
-use super::repeats::{News, Repeats};
+use super::repeats::{Novelty, Repeats};
 use super::{Paint, wording};
 
 /// How many units are drawn at once; the others are counted in one line.
@@ -206,9 +206,9 @@ impl State {
         let why = error.lines().next().unwrap_or_default();
         bar.set_message(format!("{} (try {}: {why})", titled(unit), attempt + 1));
         let text = match self.repeats.retried(unit, error) {
-            News::None => return,
-            News::As(other) => wording::retrying_alike(unit, &other, paint),
-            News::New => wording::retrying(unit, attempt, error, delay, paint),
+            Novelty::None => return,
+            Novelty::As(other) => wording::retrying_alike(unit, &other, paint),
+            Novelty::New => wording::retrying(unit, attempt, error, delay, paint),
         };
         self.say(&text);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use event::{Event, Outcome, Sink, Unit, UnitId};
 use jiff::Timestamp;
 
-use super::repeats::{News, Repeats};
+use super::repeats::{Novelty, Repeats};
 use super::wording::Alike;
 use super::{Paint, wording};
 
@@ -35,7 +35,7 @@ struct State<W> {
     spans: BTreeMap<String, Vec<Span>>,
     repeats: Repeats,
     /// What was told in full, and who else has it.
-    told: HashMap<Said, Told>,
+    told: HashMap<Complaint, Reported>,
 }
 
 /// A task on a host.
@@ -51,14 +51,14 @@ struct Span {
 
 /// A trouble as it would be on any host.
 #[derive(PartialEq, Eq, Hash)]
-struct Said {
+struct Complaint {
     alike: Alike,
     stage: String,
     title: String,
     error: String,
 }
 
-struct Told {
+struct Reported {
     /// Of whom it was told. The earlier comes first in what is told at the end.
     unit: Unit,
     others: Vec<String>,
@@ -198,7 +198,7 @@ impl<W> State<W> {
 
     fn again(&mut self, id: UnitId, attempt: u32, error: &str, delay: Duration) -> Option<String> {
         let unit = self.running.get(&id)?.clone();
-        let is_known = self.repeats.retried(&unit, error) == News::None;
+        let is_known = self.repeats.retried(&unit, error) == Novelty::None;
         if self.detail == Detail::Tasks && is_known || !self.is_new(Alike::Retried, &unit, error) {
             return None;
         }
@@ -227,7 +227,7 @@ impl<W> State<W> {
         else {
             return true;
         };
-        let said = Said {
+        let said = Complaint {
             alike,
             stage: unit.stage.clone(),
             title: wording::of_any_host(&unit.title, Some(host)),
@@ -237,7 +237,7 @@ impl<W> State<W> {
         let mut new = false;
         let told = self.told.entry(said).or_insert_with(|| {
             new = true;
-            Told {
+            Reported {
                 unit: unit.clone(),
                 others: Vec::new(),
                 at,
@@ -259,14 +259,14 @@ impl<W> State<W> {
     }
 
     /// Who else has the troubles that were told.
-    fn others(&mut self, is_over: impl Fn(&Said) -> bool) -> Vec<String> {
+    fn others(&mut self, is_over: impl Fn(&Complaint) -> bool) -> Vec<String> {
         let told = take(&mut self.told).into_iter();
         let (over, open): (HashMap<_, _>, _) = told.partition(|(said, _)| is_over(said));
         self.told = open;
         let mut over: Vec<_> = over.into_iter().collect();
         over.retain(|(_, told)| !told.others.is_empty());
         over.sort_by_key(|(_, told)| told.at);
-        let told = |(said, told): &(Said, Told)| {
+        let told = |(said, told): &(Complaint, Reported)| {
             wording::as_well(&told.unit, said.alike, &told.others, self.paint)
         };
         over.iter().map(told).collect()

@@ -19,19 +19,19 @@ use crate::error::{ErrorEvent, Failure};
 #[derive(Debug)]
 pub struct Printer {
     format: Format,
-    talk: Talk,
+    style: ProgressStyle,
     out: Paint,
     err: Paint,
 }
 
 /// How a run is shown while it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Talk {
+pub enum ProgressStyle {
     Bars,
     Lines(Detail),
 }
 
-impl Talk {
+impl ProgressStyle {
     /// Bars on a terminal that can draw them and that nothing else writes to.
     pub fn suited(verbose: u8) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
@@ -48,14 +48,14 @@ impl Talk {
     reason = "nothing else writes, whatever of it must be known for that"
 )]
 impl Printer {
-    pub fn new(format: Format, color: ColorChoice, talk: Talk) -> Self {
+    pub fn new(format: Format, color: ColorChoice, style: ProgressStyle) -> Self {
         let (out, err) = (
             Paint::suited(color, &io::stdout()),
             Paint::suited(color, &io::stderr()),
         );
         Self {
             format,
-            talk,
+            style,
             out,
             err,
         }
@@ -188,14 +188,14 @@ impl Printer {
     }
 
     fn watched(&self) -> Arc<dyn Sink> {
-        match (self.format, self.talk) {
+        match (self.format, self.style) {
             (Format::Json, _) => Arc::new(Json::new(io::stdout())),
-            (Format::Text, Talk::Bars) => {
+            (Format::Text, ProgressStyle::Bars) => {
                 let target = ProgressDrawTarget::stderr_with_hz(10);
                 let bars = Bars::new(target, Some(bars::TICK), self.err);
                 Arc::new(Harmless(Arc::new(bars)))
             }
-            (Format::Text, Talk::Lines(detail)) => {
+            (Format::Text, ProgressStyle::Lines(detail)) => {
                 let lines = Lines::new(io::stderr(), detail, self.err);
                 Arc::new(Harmless(Arc::new(lines)))
             }

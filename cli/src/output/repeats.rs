@@ -12,7 +12,7 @@ pub struct Repeats {
     /// For how long a unit had waited when that was told last.
     waits: HashMap<UnitId, Duration>,
     /// What was told in full, and of which host.
-    told: HashMap<Said, String>,
+    told: HashMap<Complaint, String>,
 }
 
 struct Tries {
@@ -23,7 +23,7 @@ struct Tries {
 
 /// How much there is to say of one more try.
 #[derive(Debug, PartialEq, Eq)]
-pub enum News {
+pub enum Novelty {
     /// All of it.
     New,
     /// The same was told of this other host.
@@ -34,21 +34,21 @@ pub enum News {
 
 /// A trouble as it would be on any host.
 #[derive(PartialEq, Eq, Hash)]
-struct Said {
+struct Complaint {
     title: String,
     error: String,
 }
 
 impl Repeats {
     /// A try of this unit failed, and another follows.
-    pub fn retried(&mut self, unit: &Unit, error: &str) -> News {
+    pub fn retried(&mut self, unit: &Unit, error: &str) -> Novelty {
         let why = numberless(error);
         let known = self.tries.get_mut(&unit.id).map(|tries| {
             tries.count += 1;
             std::mem::replace(&mut tries.why, why.clone()) == why
         });
         match known {
-            Some(true) => return News::None,
+            Some(true) => return Novelty::None,
             Some(false) => {}
             None => {
                 self.tries.insert(unit.id, Tries { count: 1, why });
@@ -56,8 +56,8 @@ impl Repeats {
         }
         let host = unit.host.as_deref().unwrap_or_default();
         match self.told_of(unit, host, error) {
-            Some(other) if other != host => News::As(other),
-            _ => News::New,
+            Some(other) if other != host => Novelty::As(other),
+            _ => Novelty::New,
         }
     }
 
@@ -79,7 +79,7 @@ impl Repeats {
     }
 
     fn told_of(&mut self, unit: &Unit, host: &str, error: &str) -> Option<String> {
-        let said = Said {
+        let said = Complaint {
             title: wording::of_any_host(&unit.title, Some(host)),
             error: wording::of_any_host(error, Some(host)),
         };
@@ -124,10 +124,10 @@ mod tests {
         let mut repeats = Repeats::default();
         let m1 = unit(1, "m1");
         let waits = |times: u32| format!("coredns waits, restarted {times} times (back-off 5m0s)");
-        assert_eq!(repeats.retried(&m1, &waits(3)), News::New);
-        assert_eq!(repeats.retried(&m1, &waits(4)), News::None);
-        assert_eq!(repeats.retried(&m1, "node2 is not Ready"), News::New);
-        assert_eq!(repeats.retried(&m1, "node3 is not Ready"), News::New);
+        assert_eq!(repeats.retried(&m1, &waits(3)), Novelty::New);
+        assert_eq!(repeats.retried(&m1, &waits(4)), Novelty::None);
+        assert_eq!(repeats.retried(&m1, "node2 is not Ready"), Novelty::New);
+        assert_eq!(repeats.retried(&m1, "node3 is not Ready"), Novelty::New);
         assert_eq!(repeats.ended(UnitId(1)), 5);
         assert_eq!(repeats.ended(UnitId(1)), 1);
     }
@@ -145,8 +145,8 @@ mod tests {
     fn what_was_told_of_another_host_is_told_by_its_name() {
         let mut repeats = Repeats::default();
         let (m1, m2) = (unit(1, "m1"), unit(2, "m2"));
-        assert_eq!(repeats.retried(&m1, "m1 does not answer"), News::New);
-        let alike = News::As("m1".into());
+        assert_eq!(repeats.retried(&m1, "m1 does not answer"), Novelty::New);
+        let alike = Novelty::As("m1".into());
         assert_eq!(repeats.retried(&m2, "m2 does not answer"), alike);
     }
 }

@@ -6,7 +6,7 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Serialize, Serializer};
 
-use crate::plan::{Bond, Part, Plan, Stage, Task, When};
+use crate::plan::{Part, Plan, Stage, StepOrder, Task, When};
 use crate::rolling::{Batch, Rolling, Takes, Use};
 use crate::rolls::Place;
 use crate::{Name, Order, Step};
@@ -300,9 +300,9 @@ impl Lowering {
                             place: None,
                             step,
                         };
-                        match task.bond {
-                            Bond::Chained => self.add(work),
-                            Bond::Apart => self.add_apart(work),
+                        match task.step_order {
+                            StepOrder::Chained => self.add(work),
+                            StepOrder::Apart => self.add_apart(work),
                         };
                     }
                 }

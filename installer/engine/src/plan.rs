@@ -158,7 +158,7 @@ impl Stage {
                     tasks.push(Task {
                         name: task.name.clone(),
                         order: Order::SameHost,
-                        bond: task.bond,
+                        step_order: task.step_order,
                         when: task.when,
                         parts,
                     });
@@ -177,14 +177,14 @@ impl Stage {
 pub struct Task {
     pub(crate) name: Name,
     pub(crate) order: Order,
-    pub(crate) bond: Bond,
+    pub(crate) step_order: StepOrder,
     pub(crate) when: When,
     pub(crate) parts: Vec<Part>,
 }
 
 /// How the steps of a task on one host depend on each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bond {
+pub(crate) enum StepOrder {
     /// One after another.
     Chained,
     /// Each stands by itself: it waits for what is ahead of the task, and nothing behind waits for it but at a gate.
@@ -231,7 +231,7 @@ impl Task {
         Self {
             name: name.into(),
             order: Order::SameHost,
-            bond: Bond::Chained,
+            step_order: StepOrder::Chained,
             when: When::Always,
             parts: Vec::new(),
         }
@@ -247,7 +247,7 @@ impl Task {
     /// Its steps stand by themselves: one that fails keeps no other on its host from being done.
     #[must_use]
     pub fn apart(mut self) -> Self {
-        self.bond = Bond::Apart;
+        self.step_order = StepOrder::Apart;
         self
     }
 

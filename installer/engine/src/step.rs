@@ -193,7 +193,7 @@ impl Cx {
         Trying: Future<Output = Result<State, StepError>>,
     {
         let began = Instant::now();
-        let mut told = Told::default();
+        let mut told = WaitNotice::default();
         loop {
             let State::Needed(lacking) = attempt().await? else {
                 return Ok(State::Satisfied);
@@ -228,13 +228,13 @@ impl Cx {
 
 /// What was told of a wait.
 #[derive(Default)]
-struct Told {
+struct WaitNotice {
     lacking: String,
     /// It is told again by then, for those who read lines.
     again: Option<Duration>,
 }
 
-impl Told {
+impl WaitNotice {
     const FIRST_AGAIN: Duration = Duration::from_secs(10);
 
     fn is_news(&mut self, lacking: &str, waited: Duration) -> bool {

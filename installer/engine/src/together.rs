@@ -29,14 +29,14 @@ pub(crate) async fn check(
 ) -> Result<State, StepError> {
     // A host that cannot be reached is tried once, and not by each of them.
     cx.host.facts().await?;
-    let desk = Arc::new(Desk {
+    let batch = Arc::new(QuestionBatch {
         known: Remembered {
             host: cx.host.clone(),
             answers: answers.clone(),
         },
         asked: Mutex::default(),
     });
-    let (own, unseen) = (cx.on(desk.clone()), cx.on(desk.clone()).unseen());
+    let (own, unseen) = (cx.on(batch.clone()), cx.on(batch.clone()).unseen());
     let mut others: FuturesUnordered<_> = ahead
         .into_iter()
         .map(|step| step.check(&unseen).map(drop))
@@ -69,29 +69,29 @@ pub(crate) async fn check(
             if is_over && let Some(state) = state.take() {
                 return Poll::Ready(state);
             }
-            if desk.asked().is_empty() {
+            if batch.asked().is_empty() {
                 return Poll::Pending;
             }
-            answering = Some(desk.answer(answers).boxed());
+            answering = Some(batch.answer(answers).boxed());
         }
     })
     .await
 }
 
 /// A host whose questions wait until they are put together.
-struct Desk {
+struct QuestionBatch {
     known: Remembered,
-    asked: Mutex<Vec<Asked>>,
+    asked: Mutex<Vec<Question>>,
 }
 
-struct Asked {
+struct Question {
     question: Command,
     /// Dropped where there is no answer.
     reply: oneshot::Sender<Output>,
 }
 
-impl Desk {
-    fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {
+impl QuestionBatch {
+    fn asked(&self) -> MutexGuard<'_, Vec<Question>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,14 +100,14 @@ impl Desk {
         let asked = std::mem::take(&mut *self.asked());
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut questions: Vec<Command> = Vec::new();
-        for Asked { question, .. } in &asked {
+        for Question { question, .. } in &asked {
             known.entry(question.text().to_owned()).or_insert_with(|| {
                 questions.push(question.clone());
                 questions.len() - 1
             });
         }
         let told = answers::ask(&*self.known.host, answers, &questions).await?;
-        for Asked { question, reply } in asked {
+        for Question { question, reply } in asked {
             if let Some(answer) = known.get(question.text()).and_then(|at| told.get(*at)) {
                 // Whoever has asked may have gone.
                 let _ = reply.send(answer.clone());
@@ -119,13 +119,13 @@ impl Desk {
     /// None where it has to be asked alone.
     async fn wait(&self, question: Command) -> Option<Output> {
         let (reply, answer) = oneshot::channel();
-        self.asked().push(Asked { question, reply });
+        self.asked().push(Question { question, reply });
         answer.await.ok()
     }
 }
 
 #[async_trait]
-impl Host for Desk {
+impl Host for QuestionBatch {
     fn name(&self) -> &str {
         self.known.name()
     }

@@ -28,7 +28,7 @@ use crate::{
     Command, Facts, FileAttrs, Host, HostError, Output, Privilege, Redactor, Source, Way, probe,
     questions, read,
 };
-use connection::{Connection, Footing, Tunnel};
+use connection::{CommandMode, Connection, Tunnel};
 use session::Session;
 
 pub use auth::Auth;
@@ -143,15 +143,15 @@ impl SshHost {
     async fn session(
         &self,
         privilege: Privilege,
-    ) -> Result<(Arc<Connection>, Session, Footing), HostError> {
+    ) -> Result<(Arc<Connection>, Session, CommandMode), HostError> {
         let connection = self.connection().await?;
         match connection.session(&self.target, privilege).await {
             Err(HostError::Lost { .. }) => {}
-            found => return found.map(|(session, footing)| (connection, session, footing)),
+            found => return found.map(|(session, mode)| (connection, session, mode)),
         }
         let connection = self.connection().await?;
-        let (session, footing) = connection.session(&self.target, privilege).await?;
-        Ok((connection, session, footing))
+        let (session, mode) = connection.session(&self.target, privilege).await?;
+        Ok((connection, session, mode))
     }
 
     async fn exec(
@@ -161,10 +161,8 @@ impl SshHost {
         limit: Limit,
     ) -> Result<Output, HostError> {
         let done = async {
-            let (connection, session, footing) = self.session(command.privilege()).await?;
-            session
-                .run(&connection, command, &footing, input, limit)
-                .await
+            let (connection, session, mode) = self.session(command.privilege()).await?;
+            session.run(&connection, command, &mode, input, limit).await
         };
         match done.await {
             Ok(mut output) => {

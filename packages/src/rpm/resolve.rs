@@ -18,7 +18,7 @@ pub fn resolve(
     let solution = solve::solve(universe, base, wishes)?;
     let name = |id: &PackageId| universe.package(*id).name.clone();
 
-    let mut asked: BTreeMap<PackageId, Asked> = BTreeMap::new();
+    let mut asked: BTreeMap<PackageId, BaseRequirement> = BTreeMap::new();
     for id in solution.wishes.iter().filter(|id| base.contains(id)) {
         asked.entry(*id).or_default();
     }
@@ -78,12 +78,12 @@ fn since<'a>(universe: &'a Universe, id: PackageId, any_of: &[PackageId]) -> Opt
 
 /// What carried packages ask of one of the base.
 #[derive(Default)]
-struct Asked {
+struct BaseRequirement {
     at_least: Option<Evr>,
     exactly: Option<Evr>,
 }
 
-impl Asked {
+impl BaseRequirement {
     /// A range is one of the package's own versions only where what it provides goes with its version. Of what is inside
     /// a soname no version tells, but older builds may.
     fn note(&mut self, universe: &Universe, id: PackageId, requirement: &Requirement) {

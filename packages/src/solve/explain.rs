@@ -54,7 +54,7 @@ pub(super) fn explain(
 ) -> Unsatisfiable {
     let mut search = Search::new(universe, base, wishes);
     let dead = search.run();
-    let mut told = Told::default();
+    let mut told = Sentences::default();
     match dead {
         Some(Dead::Wish(index)) => search.tell_lack(None, &search.wishes[index].wanted, &mut told),
         Some(Dead::Package(package)) => {
@@ -75,12 +75,12 @@ pub(super) fn explain(
 
 /// Sentences, each said once.
 #[derive(Default)]
-struct Told {
+struct Sentences {
     lines: Vec<String>,
     packages: BTreeSet<(PackageId, bool)>,
 }
 
-impl Told {
+impl Sentences {
     fn say(&mut self, line: String) {
         if !self.lines.contains(&line) {
             self.lines.push(line);
@@ -220,7 +220,7 @@ impl<'a, U: Universe> Search<'a, U> {
         self.universe.label(package)
     }
 
-    fn tell_lack(&self, who: Option<PackageId>, requirement: &Requirement, told: &mut Told) {
+    fn tell_lack(&self, who: Option<PackageId>, requirement: &Requirement, told: &mut Sentences) {
         if requirement.any_of.is_empty() {
             let near: Vec<String> = requirement.near.iter().map(|id| self.label(*id)).collect();
             let near = match near.as_slice() {
@@ -252,7 +252,7 @@ impl<'a, U: Universe> Search<'a, U> {
         }
     }
 
-    fn tell_absent(&self, package: PackageId, told: &mut Told) {
+    fn tell_absent(&self, package: PackageId, told: &mut Sentences) {
         if !told.packages.insert((package, false)) {
             return;
         }
@@ -287,7 +287,7 @@ impl<'a, U: Universe> Search<'a, U> {
         }
     }
 
-    fn tell_present(&self, package: PackageId, told: &mut Told) {
+    fn tell_present(&self, package: PackageId, told: &mut Sentences) {
         if !told.packages.insert((package, true)) {
             return;
         }

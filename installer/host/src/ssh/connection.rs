@@ -91,7 +91,7 @@ struct Login {
 
 /// How commands run in a session.
 #[derive(Clone)]
-pub(super) struct Footing {
+pub(super) struct CommandMode {
     pub(super) shell: LoginShell,
     pub(super) elevation: Elevation,
 }
@@ -137,7 +137,7 @@ impl Connection {
         self: &Arc<Self>,
         target: &Target,
         privilege: Privilege,
-    ) -> Result<(Session, Footing), HostError> {
+    ) -> Result<(Session, CommandMode), HostError> {
         let login = *self.login.get_or_try_init(|| self.who()).await?;
         let elevation = match privilege {
             Privilege::Root if !login.root => self
@@ -149,7 +149,7 @@ impl Connection {
         };
         Ok((
             self.open_session().await?,
-            Footing {
+            CommandMode {
                 shell: login.shell,
                 elevation,
             },

@@ -76,19 +76,19 @@ pub(super) fn describe(key: &PublicKey) -> String {
 impl HostKeys {
     /// All that is needed to judge this target's key.
     pub(super) async fn judge(&self, target: &Target) -> Result<Judge, HostError> {
-        let basis = if let Some(pin) = &target.host_key {
-            Basis::Pinned(pin.clone())
+        let trust = if let Some(pin) = &target.host_key {
+            Trust::Pinned(pin.clone())
         } else {
             let name = known_hosts::name(&target.address, target.port);
             let known = Known::load(self.known_hosts.clone(), self.unknown.file(), name).await?;
-            Basis::Known {
+            Trust::Known {
                 known,
                 unknown: self.unknown.clone(),
             }
         };
         Ok(Judge {
             address: target.endpoint(),
-            basis,
+            trust,
             excluded: Vec::new(),
         })
     }
@@ -107,12 +107,12 @@ impl UnknownHost {
 #[derive(Clone)]
 pub(super) struct Judge {
     address: String,
-    basis: Basis,
+    trust: Trust,
     excluded: Vec<Algorithm>,
 }
 
 #[derive(Clone)]
-enum Basis {
+enum Trust {
     Pinned(PinnedKey),
     Known { known: Known, unknown: UnknownHost },
 }
@@ -121,10 +121,10 @@ impl Judge {
     /// What to ask the host for: first the kinds of keys that are known of it, so that a host with several keys shows
     /// the known one.
     pub(super) fn algorithms(&self) -> Vec<Algorithm> {
-        let expected: Vec<String> = match &self.basis {
-            Basis::Pinned(PinnedKey::Key(key)) => vec![kind(&key.algorithm())],
-            Basis::Pinned(PinnedKey::Fingerprint(_)) => Vec::new(),
-            Basis::Known { known, .. } => known.kinds(),
+        let expected: Vec<String> = match &self.trust {
+            Trust::Pinned(PinnedKey::Key(key)) => vec![kind(&key.algorithm())],
+            Trust::Pinned(PinnedKey::Fingerprint(_)) => Vec::new(),
+            Trust::Known { known, .. } => known.kinds(),
         };
         let mut all = host_key_algorithms();
         all.retain(|algorithm| !self.excluded.iter().any(|no| kind(no) == kind(algorithm)));
@@ -134,7 +134,7 @@ impl Judge {
 
     /// The same, asking the host for another kind of key; none if there is no point in it.
     pub(super) fn without(&self, shown: &Algorithm) -> Option<Self> {
-        let Basis::Pinned(PinnedKey::Fingerprint(_)) = self.basis else {
+        let Trust::Pinned(PinnedKey::Fingerprint(_)) = self.trust else {
             return None;
         };
         let mut narrower = self.clone();
@@ -155,8 +155,8 @@ impl Judge {
             shown.algorithm().to_string(),
             shown.fingerprint(HashAlg::Sha256).to_string(),
         );
-        let (known, unknown) = match &self.basis {
-            Basis::Pinned(pin) => {
+        let (known, unknown) = match &self.trust {
+            Trust::Pinned(pin) => {
                 let same = match pin {
                     PinnedKey::Key(key) => key.key_data() == shown.key_data(),
                     PinnedKey::Fingerprint(print) => *print == shown.fingerprint(print.algorithm()),
@@ -167,7 +167,7 @@ impl Judge {
                     changed(pin.to_string())
                 };
             }
-            Basis::Known { known, unknown } => (known, unknown),
+            Trust::Known { known, unknown } => (known, unknown),
         };
         match (known.find(shown), unknown) {
             (Finding::Same, _) => Ok(()),
@@ -227,10 +227,10 @@ mod tests {
     }
 
     fn judge(pin: &str) -> Judge {
-        let basis = Basis::Pinned(pin.parse().unwrap());
+        let trust = Trust::Pinned(pin.parse().unwrap());
         Judge {
             address: "node1:22".to_owned(),
-            basis,
+            trust,
             excluded: Vec::new(),
         }
     }

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connection::{Connection, Footing, Peer};
+use super::connection::{CommandMode, Connection, Peer};
 use super::elevation::{Elevation, PROMPT, RUNS};
 use crate::exec::{self, Collector, Input, Limit};
 use crate::{Command, HostError, Output};
@@ -36,14 +36,14 @@ pub(super) struct Session {
 struct Open {
     reader: ChannelReadHalf,
     writer: ChannelWriteHalf<Msg>,
-    heard: Heard,
+    heard: Received,
     /// Given back after the channel is closed.
     _slot: OwnedSemaphorePermit,
 }
 
 struct Ending {
     connection: Arc<Connection>,
-    footing: Footing,
+    mode: CommandMode,
 }
 
 impl Session {
@@ -52,7 +52,7 @@ impl Session {
         let open = Open {
             reader,
             writer,
-            heard: Heard::default(),
+            heard: Received::default(),
             _slot: slot,
         };
         Self {
@@ -67,29 +67,29 @@ impl Session {
         mut self,
         connection: &Arc<Connection>,
         command: &Command,
-        footing: &Footing,
+        mode: &CommandMode,
         input: Input,
         limit: Limit,
     ) -> Result<Output, HostError> {
         let connection = connection.clone();
         self.ending = Some(Ending {
             connection,
-            footing: footing.clone(),
+            mode: mode.clone(),
         });
-        self.run_plain(command, footing, input, limit).await
+        self.run_plain(command, mode, input, limit).await
     }
 
     /// The same, but what it does not finish is left alone.
     async fn run_plain(
         self,
         command: &Command,
-        footing: &Footing,
+        mode: &CommandMode,
         input: Input,
         limit: Limit,
     ) -> Result<Output, HostError> {
-        let (prefix, script) = footing.elevation.wrap(command.text());
-        let line = footing.shell.line(&prefix, &script);
-        self.run_line(&line, command, footing.elevation.password(), input, limit)
+        let (prefix, script) = mode.elevation.wrap(command.text());
+        let line = mode.shell.line(&prefix, &script);
+        self.run_line(&line, command, mode.elevation.password(), input, limit)
             .await
     }
 
@@ -185,14 +185,7 @@ impl Session {
             let _ = open.writer.close().await;
             let group = open.heard.group;
             drop(open);
-            let (
-                Some(Ending {
-                    connection,
-                    footing,
-                }),
-                Some(group),
-            ) = (ending, group)
-            else {
+            let (Some(Ending { connection, mode }), Some(group)) = (ending, group) else {
                 return;
             };
             let kill = Command::script(format!(
@@ -202,7 +195,7 @@ impl Session {
             ));
             if let Ok(session) = connection.open_session().await {
                 let _ = session
-                    .run_plain(&kill, &footing, Input::Nothing, END_LIMIT)
+                    .run_plain(&kill, &mode, Input::Nothing, END_LIMIT)
                     .await;
             }
         }))
@@ -233,7 +226,7 @@ impl Drop for Session {
 }
 
 /// What sudo says on stderr before the command runs.
-enum Said {
+enum SudoNotice {
     Asks,
     Runs,
 }
@@ -241,7 +234,7 @@ enum Said {
 /// The password, and when sudo wants it.
 struct Gate<'a> {
     password: &'a SecretString,
-    hear: mpsc::UnboundedReceiver<Said>,
+    hear: mpsc::UnboundedReceiver<SudoNotice>,
 }
 
 /// Gives the command its input: for sudo the password, but only when it asks, so that a command which sudo lets
@@ -254,13 +247,13 @@ async fn feed(
     moved: &AtomicU64,
 ) -> Result<(), HostError> {
     if let Some(Gate { password, mut hear }) = gate
-        && let Some(Said::Asks) = hear.recv().await
+        && let Some(SudoNotice::Asks) = hear.recv().await
     {
         let line = Bytes::from(format!("{}\n", password.expose_secret()));
         if writer.data_bytes(line).await.is_err() {
             return Ok(());
         }
-        if let Some(Said::Asks) = hear.recv().await {
+        if let Some(SudoNotice::Asks) = hear.recv().await {
             return Err(peer.sudo_refused("the password is wrong"));
         }
     }
@@ -277,7 +270,7 @@ async fn feed(
 
 /// What has come back so far.
 #[derive(Default)]
-struct Heard {
+struct Received {
     stdout: Collector,
     stderr: Collector,
     stdout_began: bool,
@@ -285,10 +278,10 @@ struct Heard {
     group: Option<u32>,
     status: Option<u32>,
     /// Set while sudo may ask.
-    sudo: Option<mpsc::UnboundedSender<Said>>,
+    sudo: Option<mpsc::UnboundedSender<SudoNotice>>,
 }
 
-impl Heard {
+impl Received {
     fn take(&mut self, message: ChannelMsg, command: &Command) -> Result<(), HostError> {
         let answer = |why: String| HostError::Answer {
             command: command.brief(),
@@ -337,12 +330,12 @@ impl Heard {
             self.group = Some(group.parse().unwrap_or(0)).filter(|group| *group > 1);
             if let Some(sudo) = self.sudo.take() {
                 // Nobody listens any more once the command is given up.
-                let _ = sudo.send(Said::Runs);
+                let _ = sudo.send(SudoNotice::Runs);
             }
         } else if let Some(sudo) = &self.sudo
             && self.stderr.cut_through(PROMPT)
         {
-            let _ = sudo.send(Said::Asks);
+            let _ = sudo.send(SudoNotice::Asks);
         }
     }
 
