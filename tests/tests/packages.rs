@@ -112,7 +112,7 @@ fn bare_hosts_get_their_packages_and_give_them_back() -> Result<()> {
         "{}",
         again.text
     );
-    ensure!(site.lab.egress()? == 0, "something tried to leave the site");
+    site.lab.nobody_asked_for_the_world()?;
 
     let delete = ["delete", "cluster", "-f", "config.yaml", "--yes", "--purge"];
     run(site.lab.inside(&site.dir, &delete))?.ok()?;
