@@ -3,6 +3,24 @@
 const NAME_MAX: usize = 255;
 const TAG_MAX: usize = 128;
 
+/// The name by which a container runtime of Kubernetes looks for an image: where there are tag and digest, the digest decides
+/// and the tag goes.
+#[must_use]
+pub fn runtime_reference(reference: &str) -> String {
+    let full = full_reference(reference);
+    match full.split_once('@') {
+        Some((name, digest)) => format!("{}@{digest}", without_tag(name)),
+        None => full,
+    }
+}
+
+fn without_tag(name: &str) -> &str {
+    match name.rsplit_once(':') {
+        Some((untagged, tag)) if !tag.contains('/') => untagged,
+        _ => name,
+    }
+}
+
 /// A reference as the world names it, with registry host and tag: `nginx` is `docker.io/library/nginx:latest`.
 #[must_use]
 pub fn full_reference(reference: &str) -> String {
@@ -100,6 +118,22 @@ fn is_tag(tag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_tag_and_digest_a_runtime_knows_the_digest() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        let named = |reference: &str| runtime_reference(reference).replace(&digest, "DIGEST");
+        assert_eq!(named("nginx"), "docker.io/library/nginx:latest");
+        assert_eq!(
+            named(&format!("reg:5000/a/b:1@{digest}")),
+            "reg:5000/a/b@DIGEST"
+        );
+        assert_eq!(
+            named(&format!("reg:5000/a/b@{digest}")),
+            "reg:5000/a/b@DIGEST"
+        );
+        assert_eq!(named("reg:5000/a/b:1"), "reg:5000/a/b:1");
+    }
 
     #[test]
     fn a_whole_reference_is_by_the_grammar() {

@@ -12,6 +12,8 @@ use crate::{Contents, ProgramFile, Tree};
 pub struct SpaceNeed {
     pub dir: Utf8PathBuf,
     pub need: u64,
+    /// How large a single file of it is at least.
+    pub largest: u64,
 }
 
 impl SpaceNeed {
@@ -36,6 +38,12 @@ impl SpaceNeed {
         Self {
             dir: tree.root().to_owned(),
             need: absent.fold(0, |sum, (_, size)| sum.saturating_add(size)),
+            largest: contents
+                .files
+                .iter()
+                .map(|file| file.size)
+                .max()
+                .unwrap_or(0),
         }
     }
 }
@@ -48,6 +56,15 @@ pub enum SpaceError {
         dir: Utf8PathBuf,
         need: u64,
         have: u64,
+    },
+    #[error(
+        "no file on the file system of {dir} can be larger than {}, and {} are needed for one: it is FAT",
+        human(*.most), human(*.need)
+    )]
+    FileTooLarge {
+        dir: Utf8PathBuf,
+        need: u64,
+        most: u64,
     },
     #[error("cannot tell how much space is free below {dir}: {source}")]
     Unknown {
@@ -71,6 +88,13 @@ pub fn check_space(rooms: &[SpaceNeed]) -> Result<(), SpaceError> {
             .entry(device)
             .or_insert_with(|| (room.dir.clone(), 0));
         entry.1 = entry.1.saturating_add(room.need);
+        if let Some(most) = largest_file(dir).filter(|most| room.largest > *most) {
+            return Err(SpaceError::FileTooLarge {
+                dir: room.dir.clone(),
+                need: room.largest,
+                most,
+            });
+        }
     }
     for (dir, need) in per_device.into_values() {
         let stat =
@@ -84,6 +108,13 @@ pub fn check_space(rooms: &[SpaceNeed]) -> Result<(), SpaceError> {
         }
     }
     Ok(())
+}
+
+/// FAT counts the bytes of a file in 32 bits. What cannot be asked is told when it is written.
+fn largest_file(dir: &Utf8Path) -> Option<u64> {
+    const FAT: u64 = 0x4d44;
+    let stat = rustix::fs::statfs(dir.as_std_path()).ok()?;
+    (u64::try_from(stat.f_type) == Ok(FAT)).then_some(u32::MAX.into())
 }
 
 /// The directory itself or the nearest above it that is there.
@@ -124,6 +155,7 @@ mod tests {
         let room = |need| SpaceNeed {
             dir: dir.join("not/yet/made"),
             need,
+            largest: need,
         };
         check_space(&[room(1), room(1)]).unwrap();
         // Each alone might fit; both go to one disk.
@@ -137,6 +169,16 @@ mod tests {
             have: 1_610_612_736,
         };
         insta::assert_snapshot!(error.to_string(), @"not enough space below /work: 3.0 GiB needed, 1.5 GiB free");
+    }
+
+    #[test]
+    fn a_file_that_fat_cannot_hold_is_told_before_it_is_made() {
+        let error = SpaceError::FileTooLarge {
+            dir: "/media/disk".into(),
+            need: 6 << 30,
+            most: u32::MAX.into(),
+        };
+        insta::assert_snapshot!(error.to_string(), @"no file on the file system of /media/disk can be larger than 3.9 GiB, and 6.0 GiB are needed for one: it is FAT");
     }
 
     #[test]

@@ -139,6 +139,10 @@ impl BundleError {
             Self::Space(SpaceError::Short { .. }) => {
                 Some("free some space, or choose other places with --work-dir and -o".to_owned())
             }
+            Self::Space(SpaceError::FileTooLarge { .. }) => Some(
+                "format the disk with ext4, XFS or exFAT, or write elsewhere and carry it on another disk"
+                    .to_owned(),
+            ),
             Self::Client(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Packages { error, .. } => error.hint(),

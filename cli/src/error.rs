@@ -170,6 +170,9 @@ impl Failure {
             Self::Space(SpaceError::Short { .. }) => {
                 Some("free some space, or choose another place with --work-dir".to_owned())
             }
+            Self::Space(SpaceError::FileTooLarge { .. }) => {
+                Some("choose another place with --work-dir: FAT keeps no modes either".to_owned())
+            }
             Self::Signature { source, .. } => source.hint(),
             Self::Making(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),

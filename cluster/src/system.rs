@@ -29,6 +29,10 @@ pub struct System {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = { "type": "string", "format": "package" }))]
     pub debs: Vec<String>,
+    /// Systems beside those that kubexm knows, by the `ID` of their `/etc/os-release`: `[kylinsec]`. At your own risk: kubexm
+    /// has been tried on none of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<String>,
     /// Set each machine's hostname to its `name`. Never done unless asked.
     pub set_hostname: bool,
 }

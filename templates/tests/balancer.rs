@@ -98,7 +98,7 @@ fn keepalived_alone_on_v6(check: &str) -> KeepalivedConfig {
 
 #[test]
 fn keepalived_files() {
-    let check = "/etc/keepalived/kubexm-check";
+    let check = "/usr/libexec/keepalived/kubexm-check";
     insta::assert_snapshot!("keepalived.conf", text(&keepalived(check)));
     insta::assert_snapshot!("keepalived-v6.conf", text(&keepalived_alone_on_v6(check)));
 }

@@ -1,5 +1,6 @@
 //! Which files `bundle.json` may list: what both halves hold it to before they touch a byte of it.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::FileEntry;
@@ -44,6 +45,10 @@ pub enum Unlistable {
     Program {
         name: String,
     },
+    /// Two programs are one member of the archive: only one of them could be taken out.
+    MemberTwice {
+        member: String,
+    },
     Mode(u32),
     TooLarge,
 }
@@ -67,6 +72,9 @@ impl fmt::Display for Unlistable {
                 f.write_str("another file has this name but for upper and lower case")
             }
             Self::Program { name } => write!(f, "{} is no name for a program of it", shown(name)),
+            Self::MemberTwice { member } => {
+                write!(f, "{} in it is two programs", shown(member))
+            }
             Self::Mode(mode) => write!(f, "mode {mode:04o} is neither 0644 nor 0755"),
             Self::TooLarge => f.write_str("the sizes add up to more than a file can hold"),
         }
@@ -91,6 +99,13 @@ pub(crate) fn check(files: &[FileEntry]) -> Result<(), ListingError> {
         let mut programs = file.programs.iter().map(|program| &program.name);
         if let Some(name) = programs.find(|name| name.contains('/') || unfit(name).is_some()) {
             return refuse(Unlistable::Program { name: name.clone() });
+        }
+        let members = file.programs.iter().filter_map(|it| it.member.as_ref());
+        let mut seen = HashSet::new();
+        if let Some(member) = members.into_iter().find(|member| !seen.insert(*member)) {
+            return refuse(Unlistable::MemberTwice {
+                member: member.clone(),
+            });
         }
         let path = file.path.as_str();
         if let Some(why) = path_fault(path) {
@@ -248,6 +263,19 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn a_member_of_an_archive_is_one_program() {
+        let program = |name: &str| Program {
+            name: name.to_owned(),
+            member: Some("bin/etcd".to_owned()),
+            size: 1,
+            sha256: Sha256::of(b""),
+        };
+        let mut listed = files(&["etcd.tar.gz"]);
+        listed[0].programs = vec![program("etcd"), program("etcdctl")];
+        insta::assert_snapshot!(check(&listed).unwrap_err(), @r#"bundle.json lists "etcd.tar.gz": "bin/etcd" in it is two programs"#);
     }
 
     #[test]

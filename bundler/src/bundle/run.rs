@@ -155,7 +155,7 @@ impl Prepared {
     /// What is needed in the tree, and for the bundle.
     fn rooms(&self) -> [SpaceNeed; 2] {
         let present = |path: &str| self.tree.path(Utf8Path::new(path)).exists();
-        let (mut tree, mut out) = (OVERHEAD, OVERHEAD);
+        let (mut tree, mut out, mut bundle) = (OVERHEAD, OVERHEAD, 0);
         for wanted in &self.details.wanted.files {
             let size = self
                 .details
@@ -170,10 +170,12 @@ impl Prepared {
                 0
             };
             out += size + aside;
+            bundle += size;
             tree += if present(&wanted.file.path) { 0 } else { size };
         }
         for (path, package) in self.details.systems.iter().flat_map(|system| &system.files) {
             out += package.size;
+            bundle += package.size;
             tree += if present(path.as_str()) {
                 0
             } else {
@@ -182,11 +184,13 @@ impl Prepared {
         }
         let images = &self.details.resolved;
         tree += self.details.images.missing(images);
-        out += images
+        let layers: u64 = images
             .iter()
             .flat_map(ResolvedImage::platforms)
             .map(|p| p.size)
-            .sum::<u64>();
+            .sum();
+        out += layers;
+        bundle += layers;
         for (kubexm, beside) in self
             .request
             .kubexm
@@ -208,10 +212,12 @@ impl Prepared {
             SpaceNeed {
                 dir: self.tree.root().to_owned(),
                 need: tree,
+                largest: 0,
             },
             SpaceNeed {
                 dir: directory_of(&self.request.out).to_owned(),
                 need: out,
+                largest: bundle,
             },
         ]
     }

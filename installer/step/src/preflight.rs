@@ -59,6 +59,8 @@ pub struct Requirements {
     pub machine: String,
     /// The operating systems that kubexm supports.
     pub systems: Vec<System>,
+    /// Others that are taken without being known, by their ids.
+    pub accepted: Vec<String>,
     pub ports: Vec<Port>,
     /// The same of UDP.
     pub datagram_ports: Vec<Port>,

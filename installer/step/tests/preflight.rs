@@ -178,8 +178,18 @@ async fn an_unknown_system() {
     insta::assert_snapshot!(finding(change).await, @r"
     1 finding; nothing was touched
       node1: its system is Alpine Linux v3.22, which kubexm does not know
-          fix: supported are debian, rocky
+          fix: supported are debian, rocky; to go on at your own risk: spec.system.accept: [alpine]
     ");
+}
+
+#[tokio::test]
+async fn an_unknown_system_that_somebody_answers_for() {
+    let wanted = Requirements {
+        accepted: vec!["alpine".into()],
+        ..requirements()
+    };
+    let alpine = host("node1", |facts| facts.os = "alpine".into());
+    assert_eq!(judged_by(&wanted, vec![alpine]).await, "fit");
 }
 
 #[tokio::test]

@@ -329,7 +329,7 @@ pub(crate) const SELINUX_NGINX: SelinuxBoolean = SelinuxBoolean {
     name: "httpd_can_network_connect",
     of: "nginx",
     besides: Some(
-        "and semanage port -a -t http_port_t -p tcp PORT, with the port of the control plane's endpoint",
+        "and semanage port -a -t http_port_t -p tcp PORT, for the port of the control plane's endpoint and for 10242",
     ),
 };
 

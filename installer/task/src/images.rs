@@ -77,7 +77,7 @@ fn node_images(site: &Site, arch: Arch) -> Vec<NodeImage> {
             .iter()
             .find(|platform| platform.arch == arch)?;
         Some(NodeImage {
-            reference: image.reference.clone(),
+            reference: artifact::runtime_reference(&image.reference),
             manifest: platform.digest,
             size: platform.size,
         })

@@ -105,6 +105,7 @@ fn requirements(site: &Site, host: &Host, groups: &Groups) -> Requirements {
         kubernetes: site.kubernetes_version().with_v(),
         machine: host.arch.uname().to_owned(),
         systems: SYSTEMS.to_vec(),
+        accepted: site.cluster.spec.system.accept.clone(),
         addresses: host.internal_ips(),
         programs: PROGRAMS.to_vec(),
         packages: system_packages(site, host),

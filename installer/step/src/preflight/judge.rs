@@ -18,12 +18,17 @@ pub(super) fn judge_facts(wanted: &Requirements, facts: &Facts) -> Vec<Finding> 
     }
     let known = wanted.systems.iter().find(|system| system.id == facts.os);
     match known {
+        None if wanted.accepted.contains(&facts.os) => {}
         None => findings.push(Finding::new(
             format!(
                 "its system is {}, which kubexm does not know",
                 facts.os_name
             ),
-            format!("supported are {}", ids(&wanted.systems)),
+            format!(
+                "supported are {}; to go on at your own risk: spec.system.accept: [{}]",
+                ids(&wanted.systems),
+                facts.os
+            ),
         )),
         Some(system) if release(&facts.os_version) < system.since => findings.push(Finding::new(
             format!("its system is {}, which is too old", facts.os_name),

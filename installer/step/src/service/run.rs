@@ -39,7 +39,7 @@ impl RunService {
     pub(crate) fn script(&self, verb: &str) -> String {
         let unit = host::quote(self.unit);
         format!(
-            "mkdir -p {NOTES} && digest=$({}) && systemctl daemon-reload && systemctl enable {unit} && \
+            "mkdir -p {NOTES} && digest=$({}) && systemctl daemon-reload && systemctl --force enable {unit} && \
              systemctl {verb} {unit} && printf '%s\\n' \"$digest\" > {NOTES}/{unit}",
             self.digest()
         )

@@ -12,7 +12,7 @@ use templates::{BalancerCheck, BalancerHome, HaproxyConfig, KeepalivedConfig, Ng
 
 use crate::balancer::HEALTH_PORT;
 use crate::control_plane::pki::CA;
-use crate::files::upload;
+use crate::files::{directory, upload};
 use crate::os::{rendered, rendered_late};
 use crate::site::names;
 use crate::{OPERATOR, Site};
@@ -22,7 +22,9 @@ const HAPROXY_CA: &str = "/etc/haproxy/kubexm-ca.crt";
 const NGINX_CONFIG: &str = "/etc/nginx/nginx.conf";
 const NGINX_CA: &str = "/etc/nginx/kubexm-ca.crt";
 pub(crate) const KEEPALIVED_CONFIG: &str = "/etc/keepalived/keepalived.conf";
-const KEEPALIVED_CHECK: &str = "/etc/keepalived/kubexm-check";
+/// Where the policy of SELinux lets keepalived run scripts.
+const KEEPALIVED_SCRIPTS: &str = "/usr/libexec/keepalived";
+const KEEPALIVED_CHECK: &str = "/usr/libexec/keepalived/kubexm-check";
 
 /// What the services write by themselves and leave behind: the mount point of the log in haproxy's root, its own notes, a
 /// name for the routes that keepalived makes.
@@ -280,6 +282,7 @@ fn keepalived(site: &Site, hosts: &[&Host], place: usize, vrrp: &Slot<Vrrp>) -> 
             expect("keepalived", KEEPALIVED_WRITES),
         ],
         files: vec![
+            directory(KEEPALIVED_SCRIPTS),
             upload(
                 KEEPALIVED_CHECK,
                 Content::Text(rendered(&BalancerCheck {
