@@ -20,11 +20,10 @@ mod together;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8Path;
-use engine::{Asks, Cx, Data, Slot, State, Step, StepError};
+use engine::{Asks, Cx, Question, Slot, State, StepError};
 use ipnet::IpNet;
 
 use crate::KernelModule;
@@ -230,7 +229,7 @@ fn told_with(error: StepError, without: Option<&str>) -> StepError {
 }
 
 #[async_trait]
-impl Step for SurveyHost {
+impl Question for SurveyHost {
     fn id(&self) -> String {
         "survey".to_owned()
     }
@@ -310,13 +309,5 @@ impl Step for SurveyHost {
             findings,
         });
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Question, Slot, SlotId, State, StepError};
 
 use crate::local_file;
 use crate::preflight::{KeptAuthority, MARKER, is_same};
@@ -23,7 +22,7 @@ pub struct LookAtAuthorities {
 }
 
 #[async_trait]
-impl Step for LookAtAuthorities {
+impl Question for LookAtAuthorities {
     fn id(&self) -> String {
         "look at authorities".to_owned()
     }
@@ -64,14 +63,6 @@ impl Step for LookAtAuthorities {
         }
         self.found.fill(found);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 
@@ -118,7 +109,7 @@ impl CompareAuthorities {
 }
 
 #[async_trait]
-impl Step for CompareAuthorities {
+impl Question for CompareAuthorities {
     fn id(&self) -> String {
         "compare authorities".to_owned()
     }
@@ -140,18 +131,12 @@ impl Step for CompareAuthorities {
             "an authority that is there is never overwritten: take another --work-dir, or move what is in the way away",
         ))
     }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use camino::Utf8Path;
     use event::Progress;
     use host::fake::FakeHost;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Cx, Data, Question, State, Step, StepError};
 
 use crate::local_file;
 use crate::preflight::KeptAuthority;
@@ -53,7 +53,7 @@ pub struct InsistOnAuthorities {
 }
 
 #[async_trait]
-impl Step for InsistOnAuthorities {
+impl Question for InsistOnAuthorities {
     fn id(&self) -> String {
         "insist on authorities".to_owned()
     }
@@ -73,14 +73,6 @@ impl Step for InsistOnAuthorities {
         }
         Ok(State::Satisfied)
     }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
-    }
 }
 
 /// Tells what no host has, and what that means.
@@ -90,7 +82,7 @@ pub struct TellLost {
 }
 
 #[async_trait]
-impl Step for TellLost {
+impl Question for TellLost {
     fn id(&self) -> String {
         "tell what is lost".to_owned()
     }
@@ -107,14 +99,6 @@ impl Step for TellLost {
             }
         }
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 
@@ -142,11 +126,11 @@ mod tests {
             note: note.clone(),
         };
         let cx = Cx::new(Arc::new(FakeHost::new("(operator)")), Progress::unseen());
-        let error = insist.check(&cx).await.unwrap_err().to_string();
+        let error = Step::check(&insist, &cx).await.unwrap_err().to_string();
         insta::assert_snapshot!(error.replace(dir.as_str(), "certs"), @"/etc/etcd/pki/ca.crt was found, and could not be fetched: there is no certs/ca.crt");
         assert_eq!(begun.check(&cx).await.unwrap(), State::Satisfied);
         std::fs::write(&local, "A").unwrap();
-        assert_eq!(insist.check(&cx).await.unwrap(), State::Satisfied);
+        assert_eq!(Step::check(&insist, &cx).await.unwrap(), State::Satisfied);
         assert!(matches!(begun.check(&cx).await.unwrap(), State::Needed(_)));
         begun.apply(&cx).await.unwrap();
         assert!(note.exists());

@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, State, Step, StepError};
+use engine::{Cx, Question, Retry, State, StepError};
 use serde::Deserialize;
 
 use super::webhooks::ServiceName;
@@ -55,7 +53,7 @@ impl ApiService {
 }
 
 #[async_trait]
-impl Step for ProveApiServices {
+impl Question for ProveApiServices {
     fn id(&self) -> String {
         "prove API services".to_owned()
     }
@@ -87,13 +85,5 @@ impl Step for ProveApiServices {
             None,
         );
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }

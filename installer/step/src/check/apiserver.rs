@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, State, Step, StepError};
+use engine::{Cx, Question, Retry, State, StepError};
 use host::Command;
 
 use super::count;
@@ -23,7 +21,7 @@ pub fn api_answers() -> Command {
 }
 
 #[async_trait]
-impl Step for ProveApiserver {
+impl Question for ProveApiserver {
     fn id(&self) -> String {
         "prove apiserver".to_owned()
     }
@@ -69,13 +67,5 @@ impl Step for ProveApiserver {
             None,
         );
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }

@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use engine::{Asks, Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Question, State, StepError};
 use host::Command;
 use time::OffsetDateTime;
 use x509_parser::pem::Pem;
@@ -37,7 +35,7 @@ done
 "#;
 
 #[async_trait]
-impl Step for ProveCertificates {
+impl Question for ProveCertificates {
     fn id(&self) -> String {
         "prove certificates".to_owned()
     }
@@ -75,14 +73,6 @@ impl Step for ProveCertificates {
         };
         cx.progress.seen(seen, warning);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, State, Step, StepError};
+use engine::{Cx, Question, Retry, State, StepError};
 use host::{Command, quote};
 
 use crate::shell::ask;
@@ -48,7 +46,7 @@ impl ProveEndpoint {
 const NO_CLIENT: u32 = 69;
 
 #[async_trait]
-impl Step for ProveEndpoint {
+impl Question for ProveEndpoint {
     fn id(&self) -> String {
         "prove endpoint".to_owned()
     }
@@ -100,14 +98,6 @@ impl Step for ProveEndpoint {
             }
         }
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

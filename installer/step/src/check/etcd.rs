@@ -1,8 +1,7 @@
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, State, Step, StepError};
+use engine::{Cx, Question, Retry, State, Step, StepError};
 use host::Output;
 use serde::Deserialize;
 
@@ -19,7 +18,7 @@ pub struct ProveEtcd {
 }
 
 #[async_trait]
-impl Step for ProveEtcd {
+impl Question for ProveEtcd {
     fn id(&self) -> String {
         "prove etcd".to_owned()
     }
@@ -42,14 +41,6 @@ impl Step for ProveEtcd {
         }
         cx.progress.seen(healthy(self.cluster.peers.len()), None);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 
@@ -98,7 +89,7 @@ impl ProveStackedEtcd {
 }
 
 #[async_trait]
-impl Step for ProveStackedEtcd {
+impl Question for ProveStackedEtcd {
     fn id(&self) -> String {
         "prove etcd".to_owned()
     }
@@ -144,14 +135,6 @@ impl Step for ProveStackedEtcd {
         Self::etcdctl(cx, pod, &["endpoint", "health", "--cluster"]).await?;
         cx.progress.seen(healthy(found.len()), None);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

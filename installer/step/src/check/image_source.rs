@@ -1,8 +1,7 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Cx, Question, State, StepError};
 use host::Command;
 
 use crate::shell::ask;
@@ -19,7 +18,7 @@ const NO_PROGRAM: u32 = 127;
 const PULL_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[async_trait]
-impl Step for ProveImageSource {
+impl Question for ProveImageSource {
     fn id(&self) -> String {
         "prove image source".to_owned()
     }
@@ -69,13 +68,5 @@ impl Step for ProveImageSource {
         cx.progress
             .seen(format!("{} is refused", self.stranger), None);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }

@@ -1,9 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use artifact::full_reference;
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, State, Step, StepError};
+use engine::{Cx, Question, Retry, State, StepError};
 
 use super::{all_well, count, list};
 use crate::kube::objects::Pod;
@@ -66,7 +65,7 @@ pub(crate) fn older(pod: &Pod, known: &[KnownImage]) -> Vec<Older> {
 }
 
 #[async_trait]
-impl Step for ProveImages {
+impl Question for ProveImages {
     fn id(&self) -> String {
         "prove images".to_owned()
     }
@@ -141,14 +140,6 @@ impl Step for ProveImages {
             warning,
         );
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

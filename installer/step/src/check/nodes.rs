@@ -1,8 +1,7 @@
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Question, Retry, Slot, SlotId, State, StepError};
 use serde::Serialize;
 
 use super::{all_well, count, list};
@@ -19,7 +18,7 @@ pub struct ProveNodes {
 }
 
 #[async_trait]
-impl Step for ProveNodes {
+impl Question for ProveNodes {
     fn id(&self) -> String {
         "prove nodes".to_owned()
     }
@@ -60,14 +59,6 @@ impl Step for ProveNodes {
         parts.extend(self.runtime.clone());
         cx.progress.seen(parts.join(", "), warning);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 
@@ -126,7 +117,7 @@ pub struct LookAtNodes {
 }
 
 #[async_trait]
-impl Step for LookAtNodes {
+impl Question for LookAtNodes {
     fn id(&self) -> String {
         "look at nodes".to_owned()
     }
@@ -143,14 +134,6 @@ impl Step for LookAtNodes {
         let found: Vec<Node> = list(cx, &["nodes"]).await?;
         self.nodes.fill(found.into_iter().map(seen).collect());
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

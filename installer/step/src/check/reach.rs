@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use engine::{Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Question, Retry, Slot, SlotId, State, StepError};
 use host::{Command, quote};
 
 use super::causes::{Silent, likely};
@@ -37,7 +37,7 @@ pub enum Family {
 }
 
 /// One question and what its answer must be.
-struct Question {
+struct Probe {
     /// Whom it is for.
     to: String,
     /// The node that it leads to, where there is one.
@@ -49,10 +49,10 @@ struct Question {
 }
 
 impl ProveReach {
-    fn questions(&self, from: usize, probes: &Probes) -> Vec<Question> {
+    fn questions(&self, from: usize, probes: &Probes) -> Vec<Probe> {
         let running = |at: usize| {
             let node = &self.pods.nodes[at];
-            matches!(probes.targets.get(node), Some(Ok(_))).then(|| Question {
+            matches!(probes.targets.get(node), Some(Ok(_))).then(|| Probe {
                 to: format!("the pod on {node}"),
                 node: Some(node.clone()),
                 name: ProbePods::name_of_target(at),
@@ -60,14 +60,14 @@ impl ProveReach {
                 wanted: Some(node.clone()),
             })
         };
-        let service = Question {
+        let service = Probe {
             to: "the service".to_owned(),
             node: None,
             name: ProbePods::name_of_service(),
             kind: Kind::Txt,
             wanted: None,
         };
-        let dns = Question {
+        let dns = Probe {
             to: format!("the cluster's DNS, asked for {},", self.known_name),
             node: None,
             name: self.known_name.clone(),
@@ -83,7 +83,7 @@ impl ProveReach {
 }
 
 /// All questions in one script. Each answer is a line of base64; what kubectl says instead is one as well.
-fn script(at: usize, questions: &[Question]) -> String {
+fn script(at: usize, questions: &[Probe]) -> String {
     let path = format!(
         "/api/v1/namespaces/{NAMESPACE}/pods/http:{}:{HTTP_PORT}/proxy/dns-query?dns=",
         ProbePods::asker(at)
@@ -92,7 +92,7 @@ fn script(at: usize, questions: &[Question]) -> String {
         "ask() {{ {} --request-timeout=20s get --raw \"$1\" 2>&1 | base64 | tr -d '\\n'; echo; }}\n",
         kubectl::line()
     );
-    for Question { name, kind, .. } in questions {
+    for Probe { name, kind, .. } in questions {
         let asked = BASE64_URL_SAFE_NO_PAD.encode(question(name, *kind));
         let _ = writeln!(script, "ask {}", quote(&format!("{path}{asked}")));
     }
@@ -100,7 +100,7 @@ fn script(at: usize, questions: &[Question]) -> String {
 }
 
 /// Why a question was not answered as it should be.
-fn trouble(question: &Question, line: Option<&str>) -> Option<String> {
+fn trouble(question: &Probe, line: Option<&str>) -> Option<String> {
     let to = &question.to;
     let bytes = line.and_then(|line| BASE64_STANDARD.decode(line).ok());
     let bytes = bytes.unwrap_or_default();
@@ -128,7 +128,7 @@ fn trouble(question: &Question, line: Option<&str>) -> Option<String> {
 }
 
 #[async_trait]
-impl Step for ProveReach {
+impl Question for ProveReach {
     fn id(&self) -> String {
         format!("prove reach from {}", self.node)
     }
@@ -198,13 +198,5 @@ impl Step for ProveReach {
             None,
         );
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }

@@ -1,8 +1,6 @@
-use std::sync::Arc;
-
 use artifact::ImageEntry;
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, State, Step, StepError};
+use engine::{Cx, Question, Retry, State, StepError};
 
 use super::{all_well, count};
 use crate::PrepareRegistryCredentials;
@@ -19,7 +17,7 @@ pub struct ProveRegistry {
 }
 
 #[async_trait]
-impl Step for ProveRegistry {
+impl Question for ProveRegistry {
     fn id(&self) -> String {
         "prove registry".to_owned()
     }
@@ -55,13 +53,5 @@ impl Step for ProveRegistry {
         let images = count(named.len() as u64, "image");
         cx.progress.seen(format!("{images} whole"), None);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }

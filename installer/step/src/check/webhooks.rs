@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Retry, State, Step, StepError};
+use engine::{Cx, Question, Retry, State, StepError};
 use serde::Deserialize;
 
 use super::{all_well, count, list};
@@ -181,7 +180,7 @@ pub(super) const HINT: &str =
     "bring its server up, or remove its configuration: kubectl delete KIND NAME";
 
 #[async_trait]
-impl Step for ProveWebhooks {
+impl Question for ProveWebhooks {
     fn id(&self) -> String {
         "prove webhooks".to_owned()
     }
@@ -212,13 +211,5 @@ impl Step for ProveWebhooks {
         };
         cx.progress.seen(seen, warning);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }

@@ -1,8 +1,6 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Asks, Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Question, State, StepError};
 use host::Command;
 
 use crate::local_file;
@@ -19,7 +17,7 @@ pub struct KeepEtcdAuthority {
 }
 
 #[async_trait]
-impl Step for KeepEtcdAuthority {
+impl Question for KeepEtcdAuthority {
     fn id(&self) -> String {
         "keep authority".to_owned()
     }
@@ -51,13 +49,5 @@ impl Step for KeepEtcdAuthority {
         .with_hint(format!(
             "put {certs} in place as it is on the machine that installed the cluster, or in its backup; then run again"
         )))
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }

@@ -1,8 +1,6 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Question, Slot, SlotId, State, StepError};
 use host::Command;
 
 use crate::before;
@@ -58,7 +56,7 @@ pub struct LookAtEtcd {
 const HERE: &str = "https://127.0.0.1:2379";
 
 #[async_trait]
-impl Step for LookAtEtcd {
+impl Question for LookAtEtcd {
     fn id(&self) -> String {
         "look at etcd".to_owned()
     }
@@ -79,13 +77,5 @@ impl Step for LookAtEtcd {
         }
         self.trace.fill(trace);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Asks, Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, Question, State, Step, StepError};
 
 use crate::RunService;
 use crate::etcd::etcdctl::{EtcdCluster, EtcdPeer, JOURNAL_OF_EACH};
@@ -76,7 +76,7 @@ impl SpareEtcd {
 }
 
 #[async_trait]
-impl Step for SpareEtcd {
+impl Question for SpareEtcd {
     fn id(&self) -> String {
         "spare".to_owned()
     }
@@ -92,14 +92,6 @@ impl Step for SpareEtcd {
             self.may_restart(cx, &voters).await?;
         }
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

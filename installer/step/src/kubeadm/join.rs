@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Asks, Cx, Data, Retry, Slot, SlotId, State, Step, StepError};
+use engine::{Asks, Cx, Data, Question, Retry, Slot, SlotId, State, Step, StepError};
 use host::Command;
 
 use crate::kubeadm::{NOTES, exclusive, note_kubelet, run, without_signed};
@@ -105,7 +105,7 @@ impl Joining {
 }
 
 #[async_trait]
-impl Step for LookAtNode {
+impl Question for LookAtNode {
     fn id(&self) -> String {
         "look at the node".to_owned()
     }
@@ -126,14 +126,6 @@ impl Step for LookAtNode {
             Membership::Outside
         });
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

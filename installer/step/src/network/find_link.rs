@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Question, Slot, SlotId, State, StepError};
 use host::Command;
 use ipnet::IpNet;
 
@@ -60,7 +59,7 @@ fn links(text: &str) -> Vec<Link> {
 }
 
 #[async_trait]
-impl Step for FindLink {
+impl Question for FindLink {
     fn id(&self) -> String {
         "find link".to_owned()
     }
@@ -84,14 +83,6 @@ impl Step for FindLink {
         };
         self.link.fill(link);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Question, Slot, SlotId, State, StepError};
 use host::Command;
 
 use crate::shell::ask;
@@ -76,7 +74,7 @@ impl NodeObstacles {
 const SCRIPT: &str = include_str!("look_at_node.sh");
 
 #[async_trait]
-impl Step for LookAtNodeNetwork {
+impl Question for LookAtNodeNetwork {
     fn id(&self) -> String {
         "look at the node's network".to_owned()
     }
@@ -101,14 +99,6 @@ impl Step for LookAtNodeNetwork {
         cx.progress.seen(text, seen.foreign(cx.host.name()));
         self.seen.fill(seen);
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

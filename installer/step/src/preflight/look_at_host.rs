@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Question, Slot, SlotId, State, StepError};
 use host::Facts;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -134,7 +132,7 @@ fn version(says: &str) -> Option<String> {
 }
 
 #[async_trait]
-impl Step for LookAtHost {
+impl Question for LookAtHost {
     fn id(&self) -> String {
         "look".to_owned()
     }
@@ -163,18 +161,12 @@ impl Step for LookAtHost {
         });
         Ok(State::Satisfied)
     }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use event::Progress;
     use host::fake::FakeHost;
 

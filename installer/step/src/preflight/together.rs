@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Slot, State, Step, StepError};
+use engine::{Cx, Question, Slot, State, StepError};
 
 use super::{Finding, Survey, shared};
 
@@ -46,7 +45,7 @@ impl Identity {
 }
 
 #[async_trait]
-impl Step for JudgeSurveys {
+impl Question for JudgeSurveys {
     fn id(&self) -> String {
         "judge".to_owned()
     }
@@ -96,14 +95,6 @@ impl Step for JudgeSurveys {
             "{count}; nothing was touched\n{}",
             report.join("\n")
         )))
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

@@ -1,8 +1,7 @@
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
+use engine::{Cx, Question, Slot, SlotId, State, StepError};
 use host::Command;
 
 use crate::shell::must;
@@ -47,7 +46,7 @@ impl Resolvers {
 }
 
 #[async_trait]
-impl Step for LookForResolvers {
+impl Question for LookForResolvers {
     fn id(&self) -> String {
         "look for resolvers".to_owned()
     }
@@ -70,14 +69,6 @@ impl Step for LookForResolvers {
         let text = must(cx, trying, Command::script(script)).await?.text();
         self.found.fill(Resolvers::of(&text));
         Ok(State::Satisfied)
-    }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
     }
 }
 

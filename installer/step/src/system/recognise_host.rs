@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Cx, Data, Question, State, StepError};
 use host::Command;
 
 use crate::before::KEPT;
@@ -21,7 +19,7 @@ const SINCE: &str = "if systemctl is-active --quiet kubelet; then echo a kubelet
      elif [ -e /etc/kubernetes/kubelet.conf ]; then echo there is /etc/kubernetes/kubelet.conf; fi";
 
 #[async_trait]
-impl Step for RecogniseHost {
+impl Question for RecogniseHost {
     fn id(&self) -> String {
         "recognise".to_owned()
     }
@@ -64,14 +62,6 @@ impl Step for RecogniseHost {
         }
         Ok(State::Satisfied)
     }
-
-    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
-        Ok(())
-    }
-
-    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        None
-    }
 }
 
 /// What of a host is its cluster's. A removal that goes by what it finds there, and not by notes, asks for it; that it is
@@ -101,6 +91,8 @@ impl Mark {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use event::Progress;
     use host::fake::FakeHost;
 
