@@ -16,6 +16,7 @@ mod graph;
 mod journal;
 mod lease;
 mod lock;
+mod lowering;
 mod name;
 mod origins;
 mod outage;
