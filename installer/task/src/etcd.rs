@@ -11,12 +11,11 @@ use step::{
     PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, StartEtcd, Stopped, UploadFile,
     UploadKeyPair, Usage, VerifyEtcd,
 };
-use templates::{BootstrapState, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
+use templates::{BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
 
-use crate::facts::corruption_check;
 use crate::files::text;
 use crate::os::rendered;
-use crate::site::{names, url_address};
+use crate::site::{minor, names, url_address};
 use crate::{OPERATOR, Site, programs};
 
 const USER: &str = "etcd";
@@ -334,5 +333,26 @@ fn service() -> RunService {
     RunService {
         unit: UNIT,
         reads: reads.into(),
+    }
+}
+
+/// How this etcd spells its start-up corruption check.
+fn corruption_check(version: &str) -> CorruptionCheck {
+    if minor(version) >= (3, 6) {
+        CorruptionCheck::FeatureGate
+    } else {
+        CorruptionCheck::Experimental
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corruption_check_changes_its_name_with_3_6() {
+        assert_eq!(corruption_check("v3.5.30"), CorruptionCheck::Experimental);
+        assert_eq!(corruption_check("3.6.0"), CorruptionCheck::FeatureGate);
+        assert_eq!(corruption_check("v3.10.1"), CorruptionCheck::FeatureGate);
     }
 }

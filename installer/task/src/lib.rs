@@ -7,7 +7,6 @@ mod check;
 mod control_plane;
 mod dns;
 mod etcd;
-mod facts;
 mod files;
 mod hosts;
 mod images;

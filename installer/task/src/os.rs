@@ -1,5 +1,6 @@
 pub(crate) mod packages;
 mod time;
+mod tuning;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,8 +15,8 @@ use step::{
 use templates::{HostEntry, HostsBlock, Modules, Template};
 
 use crate::Site;
-use crate::facts::{IPVS_MODULES, MODULES, POD_INTERFACES, SYSCTLS, SYSCTLS_V6};
 use crate::files::text;
+use crate::os::tuning::{IPVS_MODULES, MODULES, POD_INTERFACES, SYSCTLS, SYSCTLS_V6};
 use crate::site::names;
 
 pub use packages::packages;

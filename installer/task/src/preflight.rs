@@ -2,6 +2,7 @@
 
 mod balancer;
 mod etcd;
+pub(crate) mod facts;
 mod groups;
 mod kubernetes;
 mod node;
@@ -25,10 +26,10 @@ use self::node::of_node;
 use self::registry::of_registry;
 use self::space::packages_space;
 use crate::control_plane::pki::kept_authorities;
-use crate::facts::{
+use crate::os::packages::system_packages;
+use crate::preflight::facts::{
     CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, DIFF, PROGRAMS, SHARING_PROGRAMS, SYSTEMS,
 };
-use crate::os::packages::system_packages;
 use crate::{OPERATOR, Site};
 
 /// How far the clocks of two hosts may be apart: certificates and etcd's leases bear no more.

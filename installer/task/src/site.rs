@@ -251,6 +251,15 @@ pub(crate) fn split_tag(reference: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// The first two numbers of a version, with or without its v.
+pub(crate) fn minor(version: &str) -> (u32, u32) {
+    let mut numbers = version
+        .trim_start_matches('v')
+        .split('.')
+        .map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 pub(crate) fn names<'a>(hosts: impl IntoIterator<Item = &'a Host>) -> Vec<String> {
     hosts.into_iter().map(|host| host.name.clone()).collect()
 }

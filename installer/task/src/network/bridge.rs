@@ -15,8 +15,8 @@ use templates::{CniBridge, NetworkdRoutes, PodFamily, PodRoute, PodRoutes, PodRo
 use super::Network;
 use crate::Site;
 use crate::control_plane::once;
-use crate::facts::ROUTE_PROGRAMS;
 use crate::os::{rendered, rendered_late};
+use crate::preflight::facts::ROUTE_PROGRAMS;
 
 const CONFIG: &str = "/etc/cni/net.d/10-kubexm.conflist";
 const SCRIPT: &str = "/usr/local/lib/kubexm/routes";

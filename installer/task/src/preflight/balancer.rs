@@ -5,7 +5,9 @@ use step::{Port, Requirements};
 
 use crate::Site;
 use crate::balancer::HEALTH_PORT;
-use crate::facts::{KEEPALIVED, NGINX_STREAM, SELINUX_HAPROXY, SELINUX_KEEPALIVED, SELINUX_NGINX};
+use crate::preflight::facts::{
+    KEEPALIVED, NGINX_STREAM, SELINUX_HAPROXY, SELINUX_KEEPALIVED, SELINUX_NGINX,
+};
 
 pub(super) fn balancer_ports(site: &Site) -> [Port; 2] {
     let endpoint = site.cluster.spec.control_plane_endpoint.port;

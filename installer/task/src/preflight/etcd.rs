@@ -5,7 +5,7 @@ use step::{Leftover, Requirements, Space};
 
 use super::space::programs_space;
 use crate::Site;
-use crate::facts::{ETCD_PORTS, USER_PROGRAMS};
+use crate::preflight::facts::{ETCD_PORTS, USER_PROGRAMS};
 
 pub(super) fn of_etcd(site: &Site, host: &Host, wanted: &mut Requirements) {
     let data_dir = &site.cluster.spec.etcd.data_dir;

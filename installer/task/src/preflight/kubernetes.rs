@@ -4,7 +4,7 @@ use cluster::{KubernetesType, ProxyMode};
 use step::{CgroupV1, KernelSince, Requirements};
 
 use crate::Site;
-use crate::facts::NFTABLES_KERNEL;
+use crate::preflight::facts::NFTABLES_KERNEL;
 
 /// The check by which kubeadm refuses kernels and cgroups.
 const SYSTEM_VERIFICATION: &str = "SystemVerification";

@@ -6,7 +6,7 @@ use step::{Eviction, Leftover, Requirements, Space};
 use super::kubernetes::of_kubernetes;
 use super::space::{comes_to_every_node, images_size, programs_space};
 use crate::Site;
-use crate::facts::{
+use crate::preflight::facts::{
     CONNTRACK, CONTROLLERS, FLOCK, LEFTOVERS, NODE_PORTS, NODE_PROGRAMS, RIVALS,
     forwarding_programs,
 };

@@ -3,7 +3,7 @@ use cluster::{Arch, KubernetesType, NetworkPlugin, ProxyMode, Spec, TunnelMode};
 use step::CgroupV1;
 
 use super::*;
-use crate::facts::{CONTROLLERS, NGINX_STREAM};
+use crate::preflight::facts::{CONTROLLERS, NGINX_STREAM};
 
 fn of(name: &str) -> Requirements {
     of_plugin(name, NetworkPlugin::Calico)

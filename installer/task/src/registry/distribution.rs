@@ -11,9 +11,9 @@ use step::{
 use templates::{RegistryConfig, RegistryUnit};
 
 use super::{Registry, certificate, credentials};
-use crate::facts::USER_PROGRAMS;
 use crate::files::directory;
 use crate::os::rendered;
+use crate::preflight::facts::USER_PROGRAMS;
 use crate::{Site, programs};
 
 /// The registry's user on its host.

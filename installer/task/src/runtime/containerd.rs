@@ -15,10 +15,11 @@ use step::{
 use templates::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
 
 use super::{RegistryTrust, Runtime};
-use crate::facts::{OTHER_RUNTIME, minor};
 use crate::files::{directory, text, upload};
 use crate::nodes::ROLL;
 use crate::os::{rendered, rendered_late};
+use crate::preflight::facts::OTHER_RUNTIME;
+use crate::site::minor;
 use crate::site::names;
 use crate::{Site, programs};
 

@@ -1,11 +1,9 @@
-//! Facts about components that decide what is written for them.
+//! What components ask of hosts, as data.
 
 use cluster::ProxyMode;
 use step::{
-    Bringer, Feature, KernelModule, KernelSince, Memory, Port, Program, ProgramFeature, Rival,
-    SelinuxBoolean, System, Wanted,
+    Bringer, KernelSince, Memory, Port, Program, ProgramFeature, Rival, SelinuxBoolean, System,
 };
-use templates::CorruptionCheck;
 
 /// The operating systems that kubexm supports, each since its oldest release.
 pub(crate) const SYSTEMS: &[System] = &[
@@ -332,100 +330,3 @@ pub(crate) const SELINUX_NGINX: SelinuxBoolean = SelinuxBoolean {
         "and semanage port -a -t http_port_t -p tcp PORT, for the port of the control plane's endpoint and for 10242",
     ),
 };
-
-/// The kernel modules of a host that runs containers.
-pub(crate) const MODULES: &[KernelModule] = &[
-    KernelModule {
-        name: "overlay",
-        shows: Feature::Filesystem("overlay"),
-    },
-    KernelModule {
-        name: "br_netfilter",
-        shows: Feature::Path("/proc/sys/net/bridge"),
-    },
-    KernelModule {
-        name: "nf_conntrack",
-        shows: Feature::Path("/proc/sys/net/netfilter/nf_conntrack_max"),
-    },
-];
-
-/// And where kube-proxy forwards by ipvs: the switch itself, and its ways to choose.
-pub(crate) const IPVS_MODULES: &[KernelModule] = &[
-    KernelModule {
-        name: "ip_vs",
-        shows: Feature::Path("/proc/sys/net/ipv4/vs"),
-    },
-    KernelModule {
-        name: "ip_vs_rr",
-        shows: Feature::Module,
-    },
-    KernelModule {
-        name: "ip_vs_wrr",
-        shows: Feature::Module,
-    },
-    KernelModule {
-        name: "ip_vs_sh",
-        shows: Feature::Module,
-    },
-];
-
-/// The kernel parameters of a host that runs containers.
-pub(crate) const SYSCTLS: &[(&str, Wanted)] = &[
-    ("net.bridge.bridge-nf-call-iptables", Wanted::Exactly(1)),
-    ("net.bridge.bridge-nf-call-ip6tables", Wanted::Exactly(1)),
-    ("net.ipv4.ip_forward", Wanted::Exactly(1)),
-    ("fs.inotify.max_user_instances", Wanted::AtLeast(8192)),
-    ("fs.inotify.max_user_watches", Wanted::AtLeast(524_288)),
-    ("vm.max_map_count", Wanted::AtLeast(262_144)),
-    ("vm.overcommit_memory", Wanted::Exactly(1)),
-    ("kernel.panic", Wanted::Exactly(10)),
-    ("kernel.panic_on_oops", Wanted::Exactly(1)),
-];
-
-/// And where pods have IPv6 addresses.
-pub(crate) const SYSCTLS_V6: &[(&str, Wanted)] =
-    &[("net.ipv6.conf.all.forwarding", Wanted::Exactly(1))];
-
-/// Names of the interfaces that network plugins and kube-proxy make on a node.
-pub(crate) const POD_INTERFACES: &[&str] = &[
-    "cali*",
-    "tunl*",
-    "vxlan.calico",
-    "vxlan-v6.calico",
-    "flannel*",
-    "cni*",
-    "cilium*",
-    "lxc*",
-    "kube-ipvs0",
-    "nodelocaldns",
-];
-
-/// The first two numbers of a version, with or without its v.
-pub(crate) fn minor(version: &str) -> (u32, u32) {
-    let mut numbers = version
-        .trim_start_matches('v')
-        .split('.')
-        .map(|n| n.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
-}
-
-/// How this etcd spells its start-up corruption check.
-pub(crate) fn corruption_check(version: &str) -> CorruptionCheck {
-    if minor(version) >= (3, 6) {
-        CorruptionCheck::FeatureGate
-    } else {
-        CorruptionCheck::Experimental
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_corruption_check_changes_its_name_with_3_6() {
-        assert_eq!(corruption_check("v3.5.30"), CorruptionCheck::Experimental);
-        assert_eq!(corruption_check("3.6.0"), CorruptionCheck::FeatureGate);
-        assert_eq!(corruption_check("v3.10.1"), CorruptionCheck::FeatureGate);
-    }
-}
