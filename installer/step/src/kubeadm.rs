@@ -3,7 +3,7 @@
 mod await_static_pod;
 mod bootstrap_token;
 mod control_plane;
-mod etcd;
+pub(crate) mod etcd;
 mod init;
 mod join;
 mod phase;

@@ -53,6 +53,8 @@ pub(crate) struct Member {
     pub name: String,
     #[serde(rename = "peerURLs")]
     pub peer_urls: Vec<String>,
+    #[serde(rename = "clientURLs", default)]
+    pub client_urls: Vec<String>,
     #[serde(rename = "isLearner", default)]
     pub learner: bool,
 }
