@@ -8,6 +8,7 @@ mod control_plane;
 mod etcd;
 mod host;
 mod images;
+mod leave;
 mod network;
 mod nodes;
 mod operator;
@@ -22,6 +23,9 @@ pub use control_plane::control_plane;
 pub use etcd::etcd;
 pub use host::{hosts, preflight, recognise};
 pub use images::images;
+pub use leave::{
+    drain, forget, given_back, leave_etcd, make_way, note_taken_out, recognise_leaving,
+};
 pub use network::{network, node_network};
 pub use nodes::{nodes, workers};
 pub use operator::{prepare, record};
@@ -30,6 +34,6 @@ pub use proof::{Occasion, proof};
 pub use registry::registry;
 pub use runtime::runtime;
 pub use task::{
-    Activity, CONTROL_PLANE, Carried, HostSeen, NodeSeen, OPERATOR, RegistryCredentials, Site,
-    api_answers,
+    Activity, CONTROL_PLANE, Carried, ETCD, HostSeen, LocalData, NodeSeen, OPERATOR,
+    RegistryCredentials, Site, api_answers, etcd_answers,
 };

@@ -12,7 +12,7 @@ mod start;
 mod verify;
 
 pub use enter::{EnterEtcd, Entry};
-pub use etcdctl::{EtcdCluster, EtcdPeer};
+pub use etcdctl::{EtcdCluster, EtcdPeer, etcd_answers};
 pub use keep_authority::KeepEtcdAuthority;
 pub use look::{EtcdTrace, LookAtEtcd};
 pub use note_founded::NoteEtcdFounded;

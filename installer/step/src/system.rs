@@ -9,6 +9,7 @@ mod load_modules;
 mod look_for_resolvers;
 mod mark_host;
 pub(crate) mod recognise_host;
+mod recognise_returned;
 mod set_hostname;
 mod set_timezone;
 
@@ -21,5 +22,6 @@ pub use load_modules::{Feature, KernelModule, LoadModules};
 pub use look_for_resolvers::{LookForResolvers, Resolvers};
 pub use mark_host::{LeaveHost, MarkHost};
 pub use recognise_host::RecogniseHost;
+pub use recognise_returned::{ProveMember, RecogniseReturned};
 pub use set_hostname::SetHostname;
 pub use set_timezone::SetTimezone;
