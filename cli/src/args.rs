@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod add;
 mod adopt;
 mod bundle;
 mod check;
@@ -27,12 +28,13 @@ use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use access::AccessArgs;
+pub use add::{AddArgs, AddCommand, AddNodesArgs};
 pub use adopt::AdoptArgs;
 pub use bundle::{BundleArgs, UpdateArg};
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
-pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand};
+pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand, DeleteNodeArgs, RoleArg};
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;
@@ -104,6 +106,7 @@ pub enum Command {
     Install(InstallArgs),
     Plan(PlanArgs),
     Create(CreateArgs),
+    Add(AddArgs),
     Delete(DeleteArgs),
     Check(CheckArgs),
     Adopt(AdoptArgs),

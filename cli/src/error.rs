@@ -118,6 +118,8 @@ impl Failure {
                 PipelineError::Missing(_)
                 | PipelineError::Unsupported(_)
                 | PipelineError::Retired(_)
+                | PipelineError::Parting(_)
+                | PipelineError::Changed(_)
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
                 | PipelineError::Server(_),

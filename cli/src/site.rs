@@ -137,7 +137,7 @@ pub fn tell_left_out(before: Option<&Site>, now: &Site, printer: &Printer) {
     let left = before.map(|before| pipeline::left_out(&before.cluster, &now.cluster));
     for host in left.unwrap_or_default() {
         printer.warning(format_args!(
-            "{host} is out of the config: what is on it stays as it is, and the others forget it"
+            "{host} is out of the config: what is on it stays as it is, and the others forget it; kubexm delete node {host} takes it out of the cluster as well"
         ));
     }
 }

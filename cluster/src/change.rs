@@ -63,7 +63,10 @@ impl Cluster {
     pub fn with_logins_of(&self, other: &Self) -> Self {
         let mut copy = self.clone();
         copy.spec.bastion.clone_from(&other.spec.bastion);
-        copy.spec.registry.auths.clone_from(&other.spec.registry.auths);
+        copy.spec
+            .registry
+            .auths
+            .clone_from(&other.spec.registry.auths);
         for host in &mut copy.spec.hosts {
             let Some(of) = other.host(&host.name) else {
                 continue;
@@ -81,18 +84,20 @@ impl Cluster {
         copy
     }
 
-    /// The keys in which two configs differ, but for logins and for hosts and roles that only `more` has.
+    /// The keys in which two configs differ, but for logins, for hosts that only one of them has, and for roles that only `more`
+    /// has.
     #[must_use]
     pub fn differences(&self, more: &Self) -> Vec<String> {
-        let known = |name: &String| self.host(name).is_some();
+        let known = |name: &String| self.host(name).is_some() && more.host(name).is_some();
         let mut told = Vec::new();
         for role in Role::ALL {
             let names = |cluster: &Self| -> Vec<String> {
                 let hosts = cluster.hosts_in(role).into_iter();
                 hosts.map(|host| host.name.clone()).collect()
             };
-            let (before, mut now) = (names(self), names(more));
+            let (mut before, mut now) = (names(self), names(more));
             now.retain(|name| before.contains(name));
+            before.retain(known);
             if before != now {
                 told.push(format!("spec.roleGroups.{}", role.key()));
             }
@@ -143,7 +148,8 @@ fn compare(at: &str, before: &Value, now: &Value, told: &mut Vec<String>) {
         } else {
             format!("{at}.{key}")
         };
-        let of = |object: &serde_json::Map<String, Value>| object.get(key).cloned().unwrap_or_default();
+        let of =
+            |object: &serde_json::Map<String, Value>| object.get(key).cloned().unwrap_or_default();
         compare(&path, &of(left), &of(right), told);
     }
 }
@@ -154,7 +160,9 @@ mod tests {
 
     fn config(text: &str) -> Cluster {
         let head = "apiVersion: kubexm.mensylisir.io/v1alpha1\nkind: Cluster\nmetadata: {name: c}\nspec:\n";
-        crate::parse("c.yaml", &format!("{head}{text}")).unwrap().cluster
+        crate::parse("c.yaml", &format!("{head}{text}"))
+            .unwrap()
+            .cluster
     }
 
     const HOSTS: &str = "  hosts:
@@ -162,7 +170,8 @@ mod tests {
     - {name: node2, address: 10.0.0.2, labels: {disk: fast}}
     - {name: node3, address: 10.0.0.3, user: ops, password: {env: WORD}}
 ";
-    const ROLES: &str = "  roleGroups: {etcd: [\"node[1:3]\"], master: [node1], worker: [\"node[2:3]\"]}\n";
+    const ROLES: &str =
+        "  roleGroups: {etcd: [\"node[1:3]\"], master: [node1], worker: [\"node[2:3]\"]}\n";
 
     fn names(cluster: &Cluster, role: Role) -> Vec<&str> {
         let hosts = cluster.hosts_in(role).into_iter();
@@ -187,9 +196,21 @@ mod tests {
     #[test]
     fn logins_come_from_the_config_and_all_else_stays() {
         let before = config(&format!("{HOSTS}{ROLES}")).redacted();
-        let now = config(&format!("{HOSTS}{ROLES}").replace("{env: WORD}", "secret").replace("disk: fast", "disk: slow"));
+        let now = config(
+            &format!("{HOSTS}{ROLES}")
+                .replace("{env: WORD}", "secret")
+                .replace("disk: fast", "disk: slow"),
+        );
         let merged = before.with_logins_of(&now);
-        assert!(merged.host("node3").unwrap().password.as_ref().unwrap().is_plain());
+        assert!(
+            merged
+                .host("node3")
+                .unwrap()
+                .password
+                .as_ref()
+                .unwrap()
+                .is_plain()
+        );
         assert_eq!(merged.host("node2").unwrap().labels["disk"], "fast");
     }
 
@@ -201,9 +222,15 @@ mod tests {
         let told = |text: &str| before.differences(&config(text));
         assert!(told(&added).is_empty(), "{:?}", told(&added));
         assert!(told(&added.replace("user: ops", "user: root")).is_empty());
-        assert_eq!(told(&added.replace("disk: fast", "disk: slow")), ["spec.hosts"]);
+        assert_eq!(
+            told(&added.replace("disk: fast", "disk: slow")),
+            ["spec.hosts"]
+        );
         let other = format!("{added}  etcd: {{heartbeatInterval: 150}}\n");
         assert_eq!(told(&other), ["spec.etcd.heartbeatInterval"]);
-        assert_eq!(told(&added.replace("etcd: [\"node[1:3]\"]", "etcd: [node1]")), ["spec.roleGroups.etcd"]);
+        assert_eq!(
+            told(&added.replace("etcd: [\"node[1:3]\"]", "etcd: [node1]")),
+            ["spec.roleGroups.etcd"]
+        );
     }
 }

@@ -8,7 +8,10 @@ use task::{LocalData, Site};
 /// Whose they are, before anything is taken from them.
 #[must_use]
 pub fn recognise_leaving(before: &Site, hosts: &[String], data: Data) -> Stage {
-    Stage::new("recognise", vec![task::recognise_these(before, hosts, data)])
+    Stage::new(
+        "recognise",
+        vec![task::recognise_these(before, hosts, data)],
+    )
 }
 
 /// Their pods go elsewhere.

@@ -189,7 +189,7 @@ pub fn delete_nodes(
         first.wait(Order::AllHosts);
     }
     stages.append(&mut rest);
-    if departure.reach == Reach::Alive {
+    if departure.reach == Reach::Alive && departure.roles.is_empty() {
         stages.push(module::given_back(after, hosts));
     }
     Graph::of(Plan::new("delete node", stages)).map_err(PipelineError::Plan)

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use camino::Utf8PathBuf;
 use engine::{Cx, Data, State, Step, StepError};
 
+use crate::RemoveLocal;
 use crate::local_file::{self, blocking};
 use crate::preflight::MARKER;
 use crate::system::recognise_host::Mark;
-use crate::RemoveLocal;
 
 /// Refuses to go on with a host that was taken out of the cluster as dead, and is back as it was: what it has is of then. A
 /// machine that was set up anew in its place is another one, and the note of the one before goes.
@@ -26,7 +26,9 @@ impl RecogniseReturned {
             return Ok(State::Satisfied);
         }
         if Mark::of(cx).await? == Mark::Nothing {
-            return Ok(State::needed("is another machine than the one that was taken out"));
+            return Ok(State::needed(
+                "is another machine than the one that was taken out",
+            ));
         }
         let host = &self.host;
         Err(StepError::new(format!(
@@ -100,7 +102,9 @@ mod tests {
     #[tokio::test]
     async fn one_that_returned_is_told_and_another_machine_is_taken() {
         let dir = tempfile::tempdir().unwrap();
-        let note = camino::Utf8Path::from_path(dir.path()).unwrap().join("w1.yaml");
+        let note = camino::Utf8Path::from_path(dir.path())
+            .unwrap()
+            .join("w1.yaml");
         let step = RecogniseReturned {
             cluster: "demo".to_owned(),
             host: "w1".to_owned(),

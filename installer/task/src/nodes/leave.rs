@@ -87,7 +87,8 @@ pub fn leave_etcd(before: &Site, after: &Site) -> Task {
 #[must_use]
 pub fn delete_nodes(nodes: &[String]) -> Task {
     Task::new("nodes").on_each(&[CONTROL_PLANE], |_| {
-        let delete = |node: &String| -> Arc<dyn Step> { Arc::new(DeleteNode { node: node.clone() }) };
+        let delete =
+            |node: &String| -> Arc<dyn Step> { Arc::new(DeleteNode { node: node.clone() }) };
         nodes.iter().map(delete).collect()
     })
 }
