@@ -13,12 +13,14 @@ mod check;
 mod config;
 mod create;
 mod delete;
+mod duration;
 mod get;
 mod inspect;
 mod install;
 mod kubeconfig;
 mod lease;
 mod plan;
+mod restart;
 mod verify;
 
 use std::fs;
@@ -41,6 +43,7 @@ pub use install::InstallArgs;
 pub use kubeconfig::KubeconfigArgs;
 pub use lease::LeaseArgs;
 pub use plan::{PlanArgs, PlanFormat};
+pub use restart::{PartArg, RestartArgs};
 pub use verify::VerifyArgs;
 
 use crate::output::Format;
@@ -108,6 +111,7 @@ pub enum Command {
     Create(CreateArgs),
     Add(AddArgs),
     Delete(DeleteArgs),
+    Restart(RestartArgs),
     Check(CheckArgs),
     Adopt(AdoptArgs),
     Get(GetArgs),

@@ -18,6 +18,7 @@ mod install;
 mod kubeconfig;
 mod man;
 mod plan;
+mod restart;
 mod verify;
 mod version;
 
@@ -43,6 +44,7 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
             DeleteCommand::Cluster(args) => delete::run(&args, printer),
             DeleteCommand::Node(args) => delete_node::run(&args, printer),
         },
+        Command::Restart(args) => restart::run(&args, printer),
         Command::Adopt(args) => adopt::run(&args, printer),
         Command::Check(args) => check::run(&args, printer),
         Command::Get(args) => get::run(&args.command, printer),

@@ -120,6 +120,7 @@ impl Failure {
                 | PipelineError::Retired(_)
                 | PipelineError::Parting(_)
                 | PipelineError::Changed(_)
+                | PipelineError::Restart(_)
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
                 | PipelineError::Server(_),

@@ -155,6 +155,42 @@ fn a_workload(moving: &Moving, master: &str) -> Result<()> {
     moving.site.kubectl_on(master, wait).map(drop)
 }
 
+/// Services everywhere, and a host that nobody misses meanwhile.
+fn restarts(moving: &Moving) -> Result<()> {
+    let started = |node: &str| moving.site.started(node, "kubelet containerd");
+    let boot = |node: &str| {
+        moving
+            .site
+            .lab
+            .on(node, "cat /proc/sys/kernel/random/boot_id")
+    };
+    let nodes = ["node1", "node3", "node5"];
+    let before: Vec<String> = nodes
+        .iter()
+        .map(|node| started(node))
+        .collect::<Result<_>>()?;
+    moving
+        .kubexm(&["restart", "cluster", "-f", "config.yaml"])?
+        .ok()?;
+    for (node, before) in nodes.iter().zip(&before) {
+        ensure!(
+            started(node)? != *before,
+            "not restarted on {node}: {before}"
+        );
+    }
+    let booted = boot("node5")?;
+    moving
+        .kubexm(&["restart", "nodes", "node5", "-f", "config.yaml", "--reboot"])?
+        .ok()?;
+    ensure!(boot("node5")? != booted, "node5 was not restarted");
+    let cordoned = "get node node5 --output 'jsonpath={.spec.unschedulable}'";
+    ensure!(
+        moving.site.kubectl_on("node2", cordoned)?.trim().is_empty(),
+        "node5 stays cordoned"
+    );
+    moving.settled()
+}
+
 /// What keeps a node from being drained is named, and what would be lost with it before anything is touched.
 fn what_blocks_is_named(moving: &Moving, master: &str) -> Result<()> {
     let refused = |why: &str| -> Result<()> {
@@ -256,6 +292,7 @@ fn nodes_come_and_go(topology: Topology, kind: &str) -> Result<()> {
     moving.settled()?;
     a_workload(&moving, "node2")?;
 
+    restarts(&moving)?;
     moving.delete(&["node5"], &[])?;
     moving.given_back(&["node5"])?;
     let three = Roles {

@@ -19,19 +19,7 @@ pub fn run(args: &AddNodesArgs, printer: &Printer) -> Result<(), Failure> {
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     let (contents, digest) = site::described(&cluster, &args.work_dir, NO_BUNDLE)?;
     let site = site::site(cluster, contents, &args.work_dir)?;
-    let Some(before) = site::applied(&site, printer) else {
-        return Err(Failure::Usage {
-            message: format!(
-                "nobody knows which config {} was made of: there is no {}",
-                site.cluster.name(),
-                site.tree.applied_config()
-            ),
-            hint: Some(
-                "kubexm install sets up what is new as well; kubexm adopt brings the note of a lost work directory"
-                    .to_owned(),
-            ),
-        });
-    };
+    let before = site::must_be_applied(&site, printer)?;
     let new = pipeline::added(&before.cluster, &site.cluster)?;
     if new.is_empty() {
         printer.remark(format_args!(

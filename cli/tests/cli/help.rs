@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 30] = [
+pub const VERBS: [&[&str]; 31] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -17,6 +17,7 @@ pub const VERBS: [&[&str]; 30] = [
     &["delete", "node"],
     &["add"],
     &["add", "nodes"],
+    &["restart"],
     &["check"],
     &["get"],
     &["get", "cluster"],

@@ -15,6 +15,7 @@ mod operator;
 mod os;
 mod proof;
 mod registry;
+mod restart;
 mod runtime;
 
 pub use adopt::{fetch, recognise_authorities, restore};
@@ -32,8 +33,9 @@ pub use operator::{prepare, record};
 pub use os::os;
 pub use proof::{Occasion, proof};
 pub use registry::registry;
+pub use restart::{ask_restarts, reboots, restart_static_pods};
 pub use runtime::runtime;
 pub use task::{
-    Activity, CONTROL_PLANE, Carried, ETCD, HostSeen, LocalData, NodeSeen, OPERATOR,
-    RegistryCredentials, Site, api_answers, etcd_answers,
+    Activity, CONTROL_PLANE, Carried, Draining, ETCD, HostSeen, LocalData, NodeSeen, OPERATOR,
+    Part, RegistryCredentials, Site, api_answers, etcd_answers,
 };

@@ -13,7 +13,9 @@ pub enum PipelineError {
     Retired(Vec<String>),
     #[error("this cannot go from the cluster:\n  {}", .0.join("\n  "))]
     Parting(Vec<String>),
-    #[error("the config has changed in more than hosts that are new:\n  {}", .0.join("\n  "))]
+    #[error("this cannot be restarted:\n  {}", .0.join("\n  "))]
+    Restart(Vec<String>),
+    #[error("the config is another than the one applied last, and this is not what was asked for:\n  {}", .0.join("\n  "))]
     Changed(Vec<String>),
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
@@ -77,7 +79,7 @@ impl PipelineError {
                 "run what is named behind each with -f CONFIG, or give the roles back in the config".to_owned()
             }
             Self::Changed(_) => {
-                "kubexm install with the cluster's bundle does all of it; or give these keys back, and add the hosts alone"
+                "kubexm install with the cluster's bundle does all of it; or give these keys back, and run again"
                     .to_owned()
             }
             Self::Access(errors) => return hints(errors),

@@ -9,6 +9,7 @@ mod install;
 mod kubeconfig;
 mod lease;
 mod nodes;
+mod restart;
 mod retire;
 mod session;
 
@@ -26,9 +27,10 @@ pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, CONTROL_PLANE, Carried, ETCD, HostSeen, LocalData, NodeSeen, OPERATOR,
-    RegistryCredentials, Site,
+    Activity, CONTROL_PLANE, Carried, Draining, ETCD, HostSeen, LocalData, NodeSeen, OPERATOR,
+    Part, RegistryCredentials, Site,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
+pub use restart::{Restarting, restart};
 pub use retire::{added, left_out};
 pub use session::{Options, Session, dry_run};

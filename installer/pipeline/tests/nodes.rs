@@ -192,11 +192,11 @@ fn what_is_added_is_named_and_other_changes_are_refused() {
     assert_eq!(added(&roles, &now).unwrap(), ["node3"]);
     let other = config(&PLAIN.replace("version: v1.34.2", "version: v1.34.1"));
     insta::assert_snapshot!(added(&before, &other).unwrap_err(), @r"
-    the config has changed in more than hosts that are new:
+    the config is another than the one applied last, and this is not what was asked for:
       spec.kubernetes.version
     ");
     insta::assert_snapshot!(added(&now, &before).unwrap_err(), @r"
-    the config has changed in more than hosts that are new:
+    the config is another than the one applied last, and this is not what was asked for:
       worker1 is out of it: kubexm delete node worker1
     ");
 }

@@ -1,6 +1,7 @@
 //! What is asked of Kubernetes, and given to it: kubectl on a master.
 
 mod apply_manifest;
+mod await_booted;
 mod await_heartbeat;
 mod await_node;
 mod cordon_node;
@@ -19,6 +20,7 @@ mod uncordon_node;
 mod wait_ready;
 
 pub use apply_manifest::ApplyManifest;
+pub use await_booted::AwaitBooted;
 pub use await_heartbeat::AwaitHeartbeat;
 pub use await_node::AwaitNode;
 pub use cordon_node::CordonNode;

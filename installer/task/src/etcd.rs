@@ -332,7 +332,7 @@ impl Members<'_> {
     }
 }
 
-fn service() -> RunService {
+pub(crate) fn service() -> RunService {
     let reads = [ENVIRONMENT, UNIT_FILE, "/usr/local/bin/etcd"].map(Utf8PathBuf::from);
     RunService {
         unit: UNIT,

@@ -22,6 +22,7 @@ mod preflight;
 mod programs;
 mod recognise;
 mod registry;
+mod restart;
 mod runtime;
 mod site;
 #[cfg(test)]
@@ -56,6 +57,7 @@ pub use preflight::survey;
 pub use programs::unpack;
 pub use recognise::{recognise, recognise_returned, recognise_these};
 pub use registry::{registry_pki, registry_service};
+pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
-use jiff::SignedDuration;
 
+use crate::args::duration::duration;
 use crate::args::{AccessArgs, LeaseArgs, work_dir};
 
 /// Take hosts out of a living cluster, and leave them as they were before
@@ -69,24 +69,4 @@ pub enum RoleArg {
     Etcd,
     Master,
     Worker,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: SignedDuration = text
-        .parse()
-        .map_err(|_| "write it as 90s, 15m or 1h".to_owned())?;
-    Duration::try_from(parsed).map_err(|_| "it cannot be negative".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_written_as_people_do() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("15m"), Ok(Duration::from_mins(15)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
-        assert!(duration("soon").is_err() && duration("-1s").is_err());
-    }
 }

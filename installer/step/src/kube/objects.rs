@@ -76,6 +76,8 @@ pub struct Address {
 pub struct NodeInfo {
     pub kubelet_version: String,
     pub container_runtime_version: String,
+    #[serde(rename = "bootID")]
+    pub boot_id: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
