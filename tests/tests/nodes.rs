@@ -1,6 +1,7 @@
 //! Hosts that come and go, with real Kubernetes in the lab. `KUBEXM_LAB_KUBE` gives its programs; without them `make e2e` leaves
 //! these tests out.
 
+use std::fmt::Write;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -29,16 +30,13 @@ fn config(whole: &str, roles: &Roles<'_>) -> Result<String> {
         let mut named = line.split("{name: ").skip(1);
         named.all(|rest| all.iter().any(|host| rest.starts_with(&format!("{host},"))))
     };
-    let head: String = head
-        .lines()
-        .filter(is_there)
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let rest: String = rest
-        .lines()
-        .skip_while(|line| line.starts_with("    "))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let lines = |lines: Vec<&str>| lines.join("\n") + "\n";
+    let head = lines(head.lines().filter(is_there).collect());
+    let rest = lines(
+        rest.lines()
+            .skip_while(|line| line.starts_with("    "))
+            .collect(),
+    );
     let rest = rest.replace(
         "  controlPlaneEndpoint: {internalLoadbalancer: nginx}\n",
         "",
@@ -50,7 +48,7 @@ fn config(whole: &str, roles: &Roles<'_>) -> Result<String> {
         ("worker", roles.worker),
     ] {
         if !names.is_empty() {
-            groups += &format!("    {role}: [{}]\n", names.join(", "));
+            writeln!(groups, "    {role}: [{}]", names.join(", "))?;
         }
     }
     Ok(format!(

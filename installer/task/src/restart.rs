@@ -106,20 +106,20 @@ pub fn restart_static_pods(site: &Site, part: Part, hosts: &[String]) -> Task {
     if site.cluster.spec.kubernetes.kind != KubernetesType::Kubeadm || pods.is_empty() {
         return task;
     }
-    let port = site.cluster.spec.control_plane_endpoint.port;
+    let endpoint = &site.cluster.spec.control_plane_endpoint;
     let masters = site.masters().into_iter();
     let masters = masters.filter(|host| hosts.contains(&host.name));
     let rolling = masters.fold(Rolling::one_by_one(), |rolling, host| {
         let restart = RestartStaticPods {
             pods: pods.clone(),
-            port,
+            port: endpoint.port,
             done: Slot::new(&host.name),
         };
-        let turn = Turn::new(Arc::new(restart));
-        rolling.on(
-            &host.name,
-            turn.healthy(vec![Arc::new(KubeadmControlPlane { port })]),
-        )
+        let ready = KubeadmControlPlane {
+            port: endpoint.port,
+        };
+        let turn = Turn::new(Arc::new(restart)).healthy(vec![Arc::new(ready)]);
+        rolling.on(&host.name, turn)
     });
     task.roll(rolling)
 }
@@ -146,7 +146,7 @@ pub fn reboot(site: &Site, host: &Host, draining: Draining) -> Task {
             local,
         }));
     }
-    let (spare, well) = gates(site, host);
+    let Gates { spare, well } = gates(site, host);
     let mut on_host = spare;
     on_host.push(Arc::new(RebootHost { boot: boot.clone() }));
     on_host.extend(well);
@@ -164,9 +164,15 @@ pub fn reboot(site: &Site, host: &Host, draining: Draining) -> Task {
 }
 
 /// What must hold of the others before a host goes away, and of itself when it is back.
-fn gates(site: &Site, host: &Host) -> (Vec<Arc<dyn Step>>, Vec<Arc<dyn Step>>) {
+#[derive(Default)]
+struct Gates {
+    spare: Vec<Arc<dyn Step>>,
+    well: Vec<Arc<dyn Step>>,
+}
+
+fn gates(site: &Site, host: &Host) -> Gates {
     let is = |role| site.cluster.is_in(&host.name, role);
-    let (mut spare, mut well): (Vec<Arc<dyn Step>>, Vec<Arc<dyn Step>>) = (Vec::new(), Vec::new());
+    let mut gates = Gates::default();
     match site.cluster.spec.etcd.kind {
         EtcdType::Kubexm if is(Role::Etcd) => {
             let hosts = site.etcd_hosts();
@@ -175,27 +181,29 @@ fn gates(site: &Site, host: &Host) -> (Vec<Arc<dyn Step>>, Vec<Arc<dyn Step>>) {
                 pki: PKI.to_owned(),
             };
             let RunService { unit, reads } = etcd_service();
-            spare.push(Arc::new(SpareEtcd {
+            gates.spare.push(Arc::new(SpareEtcd {
                 service: RunService { unit, reads },
                 me: Site::peer(host),
                 cluster: cluster.clone(),
             }));
-            well.push(Arc::new(VerifyEtcd {
+            gates.well.push(Arc::new(VerifyEtcd {
                 cluster,
                 wanted: HealthyMembers::All,
             }));
         }
-        EtcdType::Kubeadm if is(Role::Master) => spare.push(Arc::new(SpareStackedEtcd)),
+        EtcdType::Kubeadm if is(Role::Master) => {
+            gates.spare.push(Arc::new(SpareStackedEtcd));
+        }
         EtcdType::Kubexm | EtcdType::Kubeadm | EtcdType::External => {}
     }
     if is(Role::Master) {
         let port = site.cluster.spec.control_plane_endpoint.port;
-        well.push(Arc::new(ProveApiserver {
+        gates.well.push(Arc::new(ProveApiserver {
             server: format!("https://{}:{port}", url_address(host)),
             patience: COMES_UP,
         }));
     }
-    (spare, well)
+    gates
 }
 
 /// Longer than a master needs, from its boot to an apiserver.
