@@ -65,6 +65,12 @@ impl Tree {
         self.0.join("applied/bundle.json")
     }
 
+    /// The config from which a host was taken out without being reached: what is on it is of that one.
+    #[must_use]
+    pub fn taken_out(&self, host: &str) -> Utf8PathBuf {
+        self.0.join(format!("applied/taken-out/{host}.yaml"))
+    }
+
     /// Keys and certificates of one component. Made at the site; never in a bundle.
     #[must_use]
     pub fn certs(&self, component: &str) -> Utf8PathBuf {

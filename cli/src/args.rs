@@ -6,18 +6,21 @@
 )]
 
 mod access;
+mod add;
 mod adopt;
 mod bundle;
 mod check;
 mod config;
 mod create;
 mod delete;
+mod duration;
 mod get;
 mod inspect;
 mod install;
 mod kubeconfig;
 mod lease;
 mod plan;
+mod restart;
 mod verify;
 
 use std::fs;
@@ -27,18 +30,20 @@ use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use access::AccessArgs;
+pub use add::{AddArgs, AddCommand, AddNodesArgs};
 pub use adopt::AdoptArgs;
 pub use bundle::{BundleArgs, UpdateArg};
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
-pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand};
+pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand, DeleteNodeArgs, RoleArg};
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;
 pub use kubeconfig::KubeconfigArgs;
 pub use lease::LeaseArgs;
 pub use plan::{PlanArgs, PlanFormat};
+pub use restart::{PartArg, RestartArgs};
 pub use verify::VerifyArgs;
 
 use crate::output::Format;
@@ -104,7 +109,9 @@ pub enum Command {
     Install(InstallArgs),
     Plan(PlanArgs),
     Create(CreateArgs),
+    Add(AddArgs),
     Delete(DeleteArgs),
+    Restart(RestartArgs),
     Check(CheckArgs),
     Adopt(AdoptArgs),
     Get(GetArgs),

@@ -1,5 +1,6 @@
 //! One file per verb: hands the arguments to the room that knows, and its answer to the printer.
 
+mod add_nodes;
 mod adopt;
 mod bundle;
 mod check;
@@ -7,6 +8,7 @@ mod completion;
 mod config;
 mod create;
 mod delete;
+mod delete_node;
 mod explain;
 mod get;
 mod get_hosts;
@@ -16,10 +18,11 @@ mod install;
 mod kubeconfig;
 mod man;
 mod plan;
+mod restart;
 mod verify;
 mod version;
 
-use crate::args::{Command, CreateCommand, DeleteCommand};
+use crate::args::{AddCommand, Command, CreateCommand, DeleteCommand};
 use crate::error::Failure;
 use crate::output::Printer;
 
@@ -34,9 +37,14 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Create(args) => match args.command {
             CreateCommand::Cluster(args) => create::run(&args, printer),
         },
+        Command::Add(args) => match args.command {
+            AddCommand::Nodes(args) => add_nodes::run(&args, printer),
+        },
         Command::Delete(args) => match args.command {
             DeleteCommand::Cluster(args) => delete::run(&args, printer),
+            DeleteCommand::Node(args) => delete_node::run(&args, printer),
         },
+        Command::Restart(args) => restart::run(&args, printer),
         Command::Adopt(args) => adopt::run(&args, printer),
         Command::Check(args) => check::run(&args, printer),
         Command::Get(args) => get::run(&args.command, printer),

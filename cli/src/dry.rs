@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::{CONTROL_PLANE, DryNode, DryState, Graph, OPERATOR};
+use pipeline::{CONTROL_PLANE, DryNode, DryState, ETCD, Graph, OPERATOR};
 
 use crate::error::Failure;
 use crate::output::{Format, Printer, count, harmless};
@@ -62,7 +62,8 @@ fn is_untold(state: &DryState) -> bool {
 
 /// The hosts that could not tell the first that they were asked.
 fn silence(nodes: &[DryNode]) -> String {
-    let machine = |dry: &&DryNode| ![OPERATOR, CONTROL_PLANE].contains(&dry.node.host.as_str());
+    let machine =
+        |dry: &&DryNode| ![OPERATOR, CONTROL_PLANE, ETCD].contains(&dry.node.host.as_str());
     let mut first: BTreeMap<&str, &DryState> = BTreeMap::new();
     for dry in nodes.iter().filter(machine) {
         first.entry(&dry.node.host).or_insert(&dry.state);

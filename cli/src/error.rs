@@ -118,6 +118,9 @@ impl Failure {
                 PipelineError::Missing(_)
                 | PipelineError::Unsupported(_)
                 | PipelineError::Retired(_)
+                | PipelineError::Parting(_)
+                | PipelineError::Changed(_)
+                | PipelineError::Restart(_)
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
                 | PipelineError::Server(_),

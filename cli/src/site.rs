@@ -132,12 +132,27 @@ pub fn applied(site: &Site, printer: &Printer) -> Option<Site> {
     Some(Site::new(parsed.cluster, contents, site.tree.clone(), None))
 }
 
+/// The same for whoever goes by it.
+pub fn must_be_applied(site: &Site, printer: &Printer) -> Result<Site, Failure> {
+    applied(site, printer).ok_or_else(|| Failure::Usage {
+        message: format!(
+            "nobody knows which config {} was made of: there is no {}",
+            site.cluster.name(),
+            site.tree.applied_config()
+        ),
+        hint: Some(
+            "run kubexm install to its end; kubexm adopt brings the note of a lost work directory"
+                .to_owned(),
+        ),
+    })
+}
+
 /// Tells of hosts that are out of the config, on which everything stays.
 pub fn tell_left_out(before: Option<&Site>, now: &Site, printer: &Printer) {
     let left = before.map(|before| pipeline::left_out(&before.cluster, &now.cluster));
     for host in left.unwrap_or_default() {
         printer.warning(format_args!(
-            "{host} is out of the config: what is on it stays as it is, and the others forget it"
+            "{host} is out of the config: what is on it stays as it is, and the others forget it; kubexm delete node {host} takes it out of the cluster as well"
         ));
     }
 }

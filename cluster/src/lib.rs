@@ -3,6 +3,7 @@
 mod acting;
 mod address;
 mod arch;
+mod change;
 mod check;
 mod colon;
 mod dns;

@@ -82,6 +82,16 @@ impl RoleGroups {
             Role::LoadBalancer => &self.loadbalancer,
         }
     }
+
+    pub(crate) fn of_mut(&mut self, role: Role) -> &mut Vec<HostPattern> {
+        match role {
+            Role::Registry => &mut self.registry,
+            Role::Etcd => &mut self.etcd,
+            Role::Master => &mut self.master,
+            Role::Worker => &mut self.worker,
+            Role::LoadBalancer => &mut self.loadbalancer,
+        }
+    }
 }
 
 /// A host's name, or a range of names: `node[5:7]` is node5, node6 and node7.
@@ -95,6 +105,14 @@ pub struct HostPattern {
 impl HostPattern {
     /// No range may name more hosts than this, nor all roles of a config together.
     pub const MAX_RANGE: usize = 10_000;
+
+    /// One host by its name.
+    pub(crate) fn one(name: &str) -> Self {
+        Self {
+            text: name.to_owned(),
+            names: vec![name.to_owned()],
+        }
+    }
 
     /// The names it stands for, in order.
     #[must_use]

@@ -1,4 +1,5 @@
 //! Tests of the whole: the layer rule, plans, and the lab. The crate itself holds what they share.
 
+pub mod kube;
 pub mod lab;
 pub mod snapshot;

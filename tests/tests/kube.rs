@@ -1,100 +1,9 @@
 //! Real Kubernetes in the lab. `KUBEXM_LAB_KUBE` gives its programs; without them `make e2e` leaves these tests out.
 
-use std::fs;
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, ensure};
-use tests::lab::{Ended, Lab, run};
+use tests::kube::{Site, Topology};
+use tests::lab::Ended;
 use tests::snapshot::Snapshot;
-
-/// A site with a bundle, and a config that a test may change.
-struct Site {
-    lab: Lab,
-    dir: PathBuf,
-    config: String,
-}
-
-/// Which hosts have which part.
-#[derive(Clone, Copy)]
-enum Topology {
-    Small,
-    Ha,
-    Stacked,
-}
-
-impl Site {
-    /// Boots the hosts and makes the bundle.
-    fn up(nodes: usize, topology: Topology, kind: &str) -> Result<Self> {
-        ensure!(
-            std::env::var_os("KUBEXM_LAB_KUBE").is_some(),
-            "KUBEXM_LAB_KUBE names no folder with real Kubernetes programs"
-        );
-        let lab = Lab::up(nodes)?;
-        let of_lab = match topology {
-            Topology::Small | Topology::Stacked => "small",
-            Topology::Ha => "ha",
-        };
-        let config = lab.lab(&["config", "key", of_lab, kind])?.ok()?.text;
-        let config = match topology {
-            Topology::Small | Topology::Ha => config,
-            Topology::Stacked => stacked(&config)?,
-        };
-        let dir = lab.work().to_owned();
-        let site = Self { lab, dir, config };
-        site.write_config()?;
-        run(site
-            .lab
-            .connected(&site.dir, &["bundle", "-f", "config.yaml"]))?
-        .ok()?;
-        site.lab.lab(&["egress", "reset"])?.ok()?;
-        Ok(site)
-    }
-
-    fn write_config(&self) -> Result<()> {
-        Ok(fs::write(self.dir.join("config.yaml"), &self.config)?)
-    }
-
-    fn kubexm(&self, arguments: &[&str]) -> Result<Ended> {
-        run(self.lab.inside(&self.dir, arguments))
-    }
-
-    fn install(&self) -> Result<Ended> {
-        self.kubexm(&["install", "lab.tar.zst", "-f", "config.yaml"])?
-            .ok()
-    }
-
-    fn is_green(&self) -> Result<()> {
-        self.kubexm(&["check", "-f", "config.yaml"])?.ok().map(drop)
-    }
-
-    fn delete(&self, arguments: &[&str]) -> Result<Ended> {
-        let delete = ["delete", "cluster", "-f", "config.yaml", "--yes"];
-        self.kubexm(&[&delete, arguments].concat())?.ok()
-    }
-
-    /// `kubectl ARGUMENTS` as the administrator, on the first master.
-    fn kubectl(&self, arguments: &str) -> Result<String> {
-        // What it remembers must not be taken for something that kubexm has left.
-        let kubectl =
-            "kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /dev/shm/kubectl";
-        self.lab.on("node1", &format!("{kubectl} {arguments}"))
-    }
-
-    /// What a worker hears from the control plane by its endpoint.
-    fn endpoint_answers(&self, node: &str) -> Result<()> {
-        let ask = "kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout 5s get --raw /readyz";
-        let patient = format!("for i in $(seq 30); do {ask} && exit; sleep 2; done; exit 1");
-        let said = self.lab.on(node, &patient)?;
-        ensure!(said.contains("ok"), "{said}");
-        Ok(())
-    }
-
-    /// When each of these services was started last.
-    fn started(&self, node: &str, units: &str) -> Result<String> {
-        let show = format!("systemctl show --property Id --property ActiveEnterTimestamp {units}");
-        self.lab.on(node, &show)
-    }
-}
 
 /// The last is the registry.
 const SMALL: [&str; 4] = ["node1", "node2", "node3", "node4"];
@@ -238,30 +147,6 @@ fn a_label_reaches_a_worker_past_hosts_that_are_down(site: &mut Site) -> Result<
         ensure!(run.text.contains(node), "{}", run.text);
     }
     Ok(())
-}
-
-/// Three masters with kubeadm's own etcd, and a worker that reaches them through nginx in a pod of its own.
-fn stacked(config: &str) -> Result<String> {
-    let (head, rest) = config
-        .split_once("  roleGroups:\n")
-        .context("a config has roles")?;
-    let rest: String = rest
-        .lines()
-        .skip_while(|line| line.starts_with("    "))
-        .fold(String::new(), |text, line| text + line + "\n");
-    let (before, etcd) = rest
-        .split_once("  etcd:\n")
-        .context("a config has an etcd")?;
-    let (_, after) = etcd.split_once('\n').context("an etcd has a version")?;
-    Ok(format!(
-        "{head}  roleGroups:
-    master: [node1, node2, node3]
-    worker: [node4]
-    registry: [node5]
-  controlPlaneEndpoint: {{internalLoadbalancer: nginx}}
-{before}  etcd: {{type: kubeadm}}
-{after}"
-    ))
 }
 
 #[test]

@@ -1,5 +1,9 @@
+mod node;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
+
+pub use self::node::{DeleteNodeArgs, RoleArg};
 
 use super::{AccessArgs, LeaseArgs, work_dir};
 
@@ -8,7 +12,8 @@ use super::{AccessArgs, LeaseArgs, work_dir};
 #[command(after_help = "\
 Examples:
   kubexm delete cluster -f config.yaml --dry-run
-  kubexm delete cluster -f config.yaml")]
+  kubexm delete cluster -f config.yaml
+  kubexm delete node node4 -f config.yaml")]
 pub struct DeleteArgs {
     #[command(subcommand)]
     pub command: DeleteCommand,
@@ -18,6 +23,7 @@ pub struct DeleteArgs {
 #[derive(Debug, Subcommand)]
 pub enum DeleteCommand {
     Cluster(DeleteClusterArgs),
+    Node(DeleteNodeArgs),
 }
 
 /// Take a cluster off its hosts, and leave them as they were before

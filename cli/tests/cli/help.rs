@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 27] = [
+pub const VERBS: [&[&str]; 31] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -14,6 +14,10 @@ pub const VERBS: [&[&str]; 27] = [
     &["create", "cluster"],
     &["delete"],
     &["delete", "cluster"],
+    &["delete", "node"],
+    &["add"],
+    &["add", "nodes"],
+    &["restart"],
     &["check"],
     &["get"],
     &["get", "cluster"],

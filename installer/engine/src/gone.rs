@@ -11,8 +11,37 @@ impl Plan {
     /// Only what a counterpart names thing by thing is taken back; of what it names together, what is still asked for stays.
     #[must_use]
     pub fn gone(self, next: Self, hosts: &[String]) -> Self {
-        let stays = next.taken_back();
-        let nothing = BTreeSet::new();
+        let stays = next.asked_for(Data::Keep);
+        let nothing = AskedFor::default();
+        self.taken_back(hosts, |host, step| {
+            let stays = stays.get(host).unwrap_or(&nothing);
+            step.counterpart(Data::Keep)?.sparing(&stays.things)
+        })
+    }
+
+    /// What brings these hosts to where `next` has them: all that this plan has set up there and `next` asks for no more, also
+    /// what is taken back as a whole, such as a node. A host that `next` does not know is left.
+    #[must_use]
+    pub fn given_up(self, next: Self, hosts: &[String], data: Data) -> Self {
+        let stays = next.asked_for(data);
+        self.taken_back(hosts, |host, step| {
+            let back = step.counterpart(data)?;
+            match stays.get(host) {
+                None => Some(back),
+                Some(stays) if back.takes_back().is_empty() => {
+                    (!stays.wholes.contains(&back.id())).then_some(back)
+                }
+                Some(stays) => back.sparing(&stays.things),
+            }
+        })
+    }
+
+    /// On these hosts, backwards and each by itself, what takes back each step.
+    fn taken_back(
+        self,
+        hosts: &[String],
+        back: impl Fn(&Name, &dyn Step) -> Option<Arc<dyn Step>>,
+    ) -> Self {
         let mut seen = BTreeSet::new();
         let mut stages = Vec::new();
         for stage in self.stages {
@@ -23,11 +52,8 @@ impl Plan {
                     if !hosts.iter().any(|known| *known == *host) {
                         continue;
                     }
-                    let stays = stays.get(&host).unwrap_or(&nothing);
-                    let counterparts = steps
-                        .iter()
-                        .filter_map(|step| step.counterpart(Data::Keep)?.sparing(stays));
-                    let mut steps: Vec<Arc<dyn Step>> = counterparts
+                    let back = steps.iter().filter_map(|step| back(&host, step.as_ref()));
+                    let mut steps: Vec<Arc<dyn Step>> = back
                         .filter(|step| seen.insert((host.clone(), step.id())))
                         .collect();
                     steps.reverse();
@@ -52,14 +78,16 @@ impl Plan {
     }
 
     /// What its counterparts would take back, by host.
-    fn taken_back(self) -> BTreeMap<Name, BTreeSet<String>> {
-        let mut all: BTreeMap<Name, BTreeSet<String>> = BTreeMap::new();
+    fn asked_for(self, data: Data) -> BTreeMap<Name, AskedFor> {
+        let mut all: BTreeMap<Name, AskedFor> = BTreeMap::new();
         let tasks = self.stages.into_iter().flat_map(|stage| stage.tasks);
         let parts = tasks.flat_map(|task| task.parts);
         for (host, steps) in parts.flat_map(Part::chains) {
-            let counterparts = steps.iter().filter_map(|step| step.counterpart(Data::Keep));
-            let things = counterparts.flat_map(|step| step.takes_back());
-            all.entry(host).or_default().extend(things);
+            let of = all.entry(host).or_default();
+            for back in steps.iter().filter_map(|step| step.counterpart(data)) {
+                of.things.extend(back.takes_back());
+                of.wholes.insert(back.id());
+            }
         }
         all
     }
@@ -69,4 +97,13 @@ impl Plan {
     pub fn into_stages(self) -> Vec<Stage> {
         self.stages
     }
+}
+
+/// What a plan asks for on a host, by what would take it back.
+#[derive(Default)]
+struct AskedFor {
+    /// Thing by thing.
+    things: BTreeSet<String>,
+    /// The counterparts themselves.
+    wholes: BTreeSet<String>,
 }

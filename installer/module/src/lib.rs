@@ -8,12 +8,14 @@ mod control_plane;
 mod etcd;
 mod host;
 mod images;
+mod leave;
 mod network;
 mod nodes;
 mod operator;
 mod os;
 mod proof;
 mod registry;
+mod restart;
 mod runtime;
 
 pub use adopt::{fetch, recognise_authorities, restore};
@@ -22,14 +24,18 @@ pub use control_plane::control_plane;
 pub use etcd::etcd;
 pub use host::{hosts, preflight, recognise};
 pub use images::images;
+pub use leave::{
+    drain, forget, given_back, leave_etcd, make_way, note_taken_out, recognise_leaving,
+};
 pub use network::{network, node_network};
 pub use nodes::{nodes, workers};
 pub use operator::{prepare, record};
 pub use os::os;
 pub use proof::{Occasion, proof};
 pub use registry::registry;
+pub use restart::{ask_restarts, reboots, restart_static_pods};
 pub use runtime::runtime;
 pub use task::{
-    Activity, CONTROL_PLANE, Carried, HostSeen, NodeSeen, OPERATOR, RegistryCredentials, Site,
-    api_answers,
+    Activity, CONTROL_PLANE, Carried, Draining, ETCD, HostSeen, LocalData, NodeSeen, OPERATOR,
+    Part, RegistryCredentials, Site, api_answers, etcd_answers,
 };

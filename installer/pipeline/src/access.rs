@@ -7,7 +7,7 @@ use engine::Inventory;
 use host::local::LocalHost;
 use host::ssh::{Auth, HostKeys, Options, PinnedKey, PinnedKeyError, SshHost, Target};
 use host::{FirstOf, Host, Recorded, Redactor};
-use module::{CONTROL_PLANE, OPERATOR, api_answers};
+use module::{CONTROL_PLANE, ETCD, OPERATOR, api_answers, etcd_answers};
 use secrecy::SecretString;
 
 use crate::PipelineError;
@@ -65,6 +65,15 @@ impl AccessError {
 /// The hosts of a config, the operator's own machine, and the control plane as whichever master answers. Connects to
 /// nothing yet. All that is missing is told at once.
 pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, PipelineError> {
+    inventory_of(cluster, cluster, access)
+}
+
+/// The same for hosts of which only some stay: those of `staying` are the control plane, and the store.
+pub fn inventory_of(
+    cluster: &Cluster,
+    staying: &Cluster,
+    access: &Access<'_>,
+) -> Result<Inventory, PipelineError> {
     let mut bastions = Bastions {
         access,
         made: BTreeMap::new(),
@@ -99,10 +108,15 @@ pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, Pi
     if !errors.is_empty() {
         return Err(PipelineError::Access(errors));
     }
-    let masters = cluster.hosts_in(Role::Master).into_iter();
-    let masters = masters.filter_map(|master| inventory.get(&master.name).cloned());
-    let control_plane = FirstOf::new(CONTROL_PLANE, masters.collect(), api_answers());
-    inventory.insert(CONTROL_PLANE.to_owned(), Arc::new(control_plane));
+    for (name, role, test) in [
+        (CONTROL_PLANE, Role::Master, api_answers()),
+        (ETCD, Role::Etcd, etcd_answers()),
+    ] {
+        let hosts = staying.hosts_in(role).into_iter();
+        let hosts = hosts.filter_map(|host| inventory.get(&host.name).cloned());
+        let any = FirstOf::new(name, hosts.collect(), test);
+        inventory.insert(name.to_owned(), Arc::new(any));
+    }
     Ok(inventory)
 }
 

@@ -9,8 +9,14 @@ pub enum PipelineError {
     Missing(Vec<String>),
     #[error("this version cannot install what the config chooses:\n  {}", .0.join("\n  "))]
     Unsupported(Vec<String>),
-    #[error("this version cannot take from a living cluster what the config no longer asks for:\n  {}", .0.join("\n  "))]
+    #[error("install takes no node from a living cluster, nor any of these roles:\n  {}", .0.join("\n  "))]
     Retired(Vec<String>),
+    #[error("this cannot go from the cluster:\n  {}", .0.join("\n  "))]
+    Parting(Vec<String>),
+    #[error("this cannot be restarted:\n  {}", .0.join("\n  "))]
+    Restart(Vec<String>),
+    #[error("the config is another than the one applied last, and this is not what was asked for:\n  {}", .0.join("\n  "))]
+    Changed(Vec<String>),
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
     #[error("the cluster does not answer: {0}")]
@@ -70,7 +76,10 @@ impl PipelineError {
                 "choose what can be installed; `kubexm bundle` packs the others as well".to_owned()
             }
             Self::Retired(_) => {
-                "give the roles back in the config; docs/day-two.md, \"Take a node out\", tells how it is done by hand"
+                "run what is named behind each with -f CONFIG, or give the roles back in the config".to_owned()
+            }
+            Self::Changed(_) => {
+                "kubexm install with the cluster's bundle does all of it; or give these keys back, and run again"
                     .to_owned()
             }
             Self::Access(errors) => return hints(errors),

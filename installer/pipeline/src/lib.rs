@@ -8,10 +8,12 @@ mod error;
 mod install;
 mod kubeconfig;
 mod lease;
+mod nodes;
+mod restart;
 mod retire;
 mod session;
 
-pub use access::{Access, AccessError, inventory};
+pub use access::{Access, AccessError, inventory, inventory_of};
 pub use adopt::adopt;
 pub use check::{check, hosts, nodes};
 pub use delete::{delete, recognise};
@@ -25,7 +27,10 @@ pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, CONTROL_PLANE, Carried, HostSeen, NodeSeen, OPERATOR, RegistryCredentials, Site,
+    Activity, CONTROL_PLANE, Carried, Draining, ETCD, HostSeen, LocalData, NodeSeen, OPERATOR,
+    Part, RegistryCredentials, Site,
 };
-pub use retire::left_out;
+pub use nodes::{Departure, Parting, Reach, delete_nodes};
+pub use restart::{Restarting, restart};
+pub use retire::{added, left_out};
 pub use session::{Options, Session, dry_run};

@@ -4,6 +4,7 @@ use cluster::{Cluster, EtcdType, Role};
 use engine::{Order, Plan, Stage};
 use module::Site;
 
+use crate::PipelineError;
 use crate::install::{InstallStage, plan};
 
 /// The stages by which it goes.
@@ -42,13 +43,20 @@ pub(crate) fn refusals(before: &Cluster, now: &Cluster) -> Vec<String> {
             cluster.is_in(&host.name, Role::Master) || cluster.is_in(&host.name, Role::Worker)
         };
         let lost = |role| before.is_in(&host.name, role) && !now.is_in(&host.name, role);
+        let name = &host.name;
         if before.spec.etcd.kind == EtcdType::Kubexm && lost(Role::Etcd) {
-            refusals.push(format!("{}: it is a member of etcd", host.name));
+            refusals.push(format!(
+                "{name}: it is a member of etcd: kubexm delete node {name} --role etcd"
+            ));
         }
         if lost(Role::Master) {
-            refusals.push(format!("{}: it is a master", host.name));
+            refusals.push(format!(
+                "{name}: it is a master: kubexm delete node {name} --role master"
+            ));
         } else if is_node(before) && !is_node(now) {
-            refusals.push(format!("{}: it is a node", host.name));
+            refusals.push(format!(
+                "{name}: it is a node: kubexm delete node {name} --role worker"
+            ));
         }
     }
     refusals
@@ -62,4 +70,20 @@ pub fn left_out(before: &Cluster, now: &Cluster) -> Vec<String> {
         .filter(|name| now.host(name).is_none())
         .cloned()
         .collect()
+}
+
+/// The hosts and roles that a config adds to the one applied last; refused where it differs in anything else.
+pub fn added(applied: &Cluster, config: &Cluster) -> Result<Vec<String>, PipelineError> {
+    let mut told = applied.differences(config);
+    let gone = left_out(applied, config).into_iter();
+    told.extend(gone.map(|name| format!("{name} is out of it: kubexm delete node {name}")));
+    if !told.is_empty() {
+        return Err(PipelineError::Changed(told));
+    }
+    let is_new = |host: &&cluster::Host| {
+        let name = &host.name;
+        applied.host(name).is_none() || applied.roles_of(name) != config.roles_of(name)
+    };
+    let new = config.spec.hosts.iter().filter(is_new);
+    Ok(new.map(|host| host.name.clone()).collect())
 }

@@ -665,11 +665,11 @@ fn members_masters_and_nodes_are_not_taken_away_by_a_config() {
     };
     let error = without("etcd: [\"node[1:3]\"]", "etcd: [node1]");
     insta::assert_snapshot!(error, @r"
-    this version cannot take from a living cluster what the config no longer asks for:
-      node2: it is a member of etcd
-      node3: it is a member of etcd
+    install takes no node from a living cluster, nor any of these roles:
+      node2: it is a member of etcd: kubexm delete node node2 --role etcd
+      node3: it is a member of etcd: kubexm delete node node3 --role etcd
     ");
-    insta::assert_snapshot!(error.hint().unwrap(), @r#"give the roles back in the config; docs/day-two.md, "Take a node out", tells how it is done by hand"#);
+    insta::assert_snapshot!(error.hint().unwrap(), @"run what is named behind each with -f CONFIG, or give the roles back in the config");
 }
 
 /// A work directory that was lost comes back from its hosts, and nothing there is changed.

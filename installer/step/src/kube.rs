@@ -1,8 +1,12 @@
 //! What is asked of Kubernetes, and given to it: kubectl on a master.
 
 mod apply_manifest;
+mod await_booted;
 mod await_heartbeat;
 mod await_node;
+mod cordon_node;
+mod delete_node;
+mod drain_node;
 mod grant_administrators;
 pub(crate) mod kubectl;
 mod mark_nodes;
@@ -12,15 +16,21 @@ pub(crate) mod pods;
 mod reach_endpoint;
 mod reset_node;
 mod roll_pods;
+mod uncordon_node;
 mod wait_ready;
 
 pub use apply_manifest::ApplyManifest;
+pub use await_booted::AwaitBooted;
 pub use await_heartbeat::AwaitHeartbeat;
 pub use await_node::AwaitNode;
+pub use cordon_node::CordonNode;
+pub use delete_node::DeleteNode;
+pub use drain_node::{DrainNode, LocalData, LookAtPods};
 pub use grant_administrators::GrantAdministrators;
 pub use mark_nodes::{InvalidTaint, MarkNodes, NodeMarks, Taint};
 pub use note_applied::{APPLIED_CONFIG, APPLIED_CONTENTS, NoteLocally, NoteOnHost};
 pub use reach_endpoint::{ReachAddress, ReachApiserver};
 pub use reset_node::ResetNode;
 pub use roll_pods::RollPods;
+pub use uncordon_node::UncordonNode;
 pub use wait_ready::{Health, WaitReady};

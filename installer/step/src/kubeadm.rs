@@ -3,10 +3,11 @@
 mod await_static_pod;
 mod bootstrap_token;
 mod control_plane;
-mod etcd;
+pub(crate) mod etcd;
 mod init;
 mod join;
 mod phase;
+mod restart_pods;
 mod revoke_tokens;
 mod static_pods;
 
@@ -21,10 +22,11 @@ use crate::shell::{ask, refused};
 pub use await_static_pod::AwaitStaticPod;
 pub use bootstrap_token::{BootstrapToken, Invitation};
 pub use control_plane::KubeadmControlPlane;
-pub use etcd::KubeadmEtcd;
+pub use etcd::{KubeadmEtcd, SpareStackedEtcd};
 pub use init::KubeadmInit;
 pub use join::{Joining, JoiningEtcd, KubeadmJoin, LookAtNode, Membership};
 pub use phase::{KubeadmPhase, RunKubeadmPhase};
+pub use restart_pods::RestartStaticPods;
 pub use revoke_tokens::RevokeTokens;
 
 /// What kubeadm is told on a master.

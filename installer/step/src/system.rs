@@ -8,7 +8,9 @@ mod link_resolv_conf;
 mod load_modules;
 mod look_for_resolvers;
 mod mark_host;
+mod reboot;
 pub(crate) mod recognise_host;
+mod recognise_returned;
 mod set_hostname;
 mod set_timezone;
 
@@ -20,6 +22,8 @@ pub use link_resolv_conf::LinkResolvConf;
 pub use load_modules::{Feature, KernelModule, LoadModules};
 pub use look_for_resolvers::{LookForResolvers, Resolvers};
 pub use mark_host::{LeaveHost, MarkHost};
+pub use reboot::RebootHost;
 pub use recognise_host::RecogniseHost;
+pub use recognise_returned::{ProveMember, RecogniseReturned};
 pub use set_hostname::SetHostname;
 pub use set_timezone::SetTimezone;

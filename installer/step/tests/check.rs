@@ -92,7 +92,7 @@ async fn nodes_are_there_ready_and_of_the_right_version() {
     let host = FakeHost::new("m1").on("get --output json nodes", 0, well);
     insta::assert_snapshot!(told(host, &nodes_proof(&["node1"])).await, @r"
     1 node, v1.36.2, containerd://2.2.1
-    warning: the config does not list other: add it there, or kubectl delete node
+    warning: the config does not list other: add it there, or take it out of the cluster with kubexm delete node
     ");
     let ill = list(&[
         node("node1", READY, "v1.35.0"),

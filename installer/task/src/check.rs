@@ -16,6 +16,7 @@ use step::{
 
 use crate::Site;
 use crate::network::look_for_obstacles;
+use crate::recognise::prove_member;
 use crate::site::{names, url_address};
 
 /// The name under which the first master that answers takes part in a plan. No host can be called so.
@@ -129,6 +130,9 @@ pub fn prove_hosts(site: &Site) -> Task {
         .apart()
         .on_each(&site.host_names(), |host| {
             let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(ProveCertificates)];
+            if let Some(member) = prove_member(site, host) {
+                steps.push(Arc::new(member));
+            }
             if nodes.contains(host)
                 && let Some(stranger) = &stranger
             {

@@ -18,11 +18,14 @@ use crate::os::rendered;
 use crate::site::{minor, names, url_address};
 use crate::{OPERATOR, Site, programs};
 
+/// The name under which the first member that answers takes part in a plan. No host can be called so.
+pub const ETCD: &str = "(etcd)";
+
 const USER: &str = "etcd";
 const UNIT: &str = "etcd.service";
 const UNIT_FILE: &str = "/etc/systemd/system/etcd.service";
 const DIR: &str = "/etc/etcd";
-const PKI: &str = "/etc/etcd/pki";
+pub(crate) const PKI: &str = "/etc/etcd/pki";
 const ENVIRONMENT: &str = "/etc/etcd/etcd.env";
 const BOOTSTRAP: &str = "/etc/etcd/bootstrap.env";
 
@@ -328,7 +331,7 @@ impl Members<'_> {
     }
 }
 
-fn service() -> RunService {
+pub(crate) fn service() -> RunService {
     let reads = [ENVIRONMENT, UNIT_FILE, "/usr/local/bin/etcd"].map(Utf8PathBuf::from);
     RunService {
         unit: UNIT,

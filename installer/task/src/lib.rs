@@ -21,6 +21,7 @@ mod preflight;
 mod programs;
 mod recognise;
 mod registry;
+mod restart;
 mod runtime;
 mod site;
 #[cfg(test)]
@@ -41,17 +42,24 @@ pub use control_plane::{
     kube_pki, renew_certificates,
 };
 pub use dns::cluster_dns;
-pub use etcd::{etcd_members, etcd_pki};
+pub use etcd::{ETCD, etcd_members, etcd_pki};
 pub use hosts::look_at_hosts;
 pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
 pub use kubeadm::{kubeadm_masters, kubeadm_workers};
 pub use network::{network_plugin, node_network, pod_network};
-pub use nodes::{master_nodes, node_marks, worker_nodes};
+pub use nodes::{
+    delete_nodes, drain, forget_taken_out, leave_etcd, master_nodes, node_marks, note_taken_out,
+    worker_nodes,
+};
 pub use os::{host_files, kernel, packages, prove_time, time};
 pub use preflight::survey;
 pub use programs::unpack;
-pub use recognise::recognise;
+pub use recognise::{recognise, recognise_returned, recognise_these};
 pub use registry::{registry_pki, registry_service};
+pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
-pub use step::{Activity, Carried, HostSeen, NodeSeen, RegistryCredentials, api_answers};
+pub use step::{
+    Activity, Carried, HostSeen, LocalData, NodeSeen, RegistryCredentials, api_answers,
+    etcd_answers,
+};

@@ -3,6 +3,7 @@
 
 pub(crate) mod kube_proxy;
 pub(crate) mod kubelet;
+mod leave;
 mod marks;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::Site;
 use crate::nodes::kube_proxy::kube_proxies;
 use crate::nodes::kubelet::kubelets;
 
+pub use leave::{delete_nodes, drain, forget_taken_out, leave_etcd, note_taken_out};
 pub use marks::node_marks;
 
 /// How many nodes at once, behind the first, what runs on all of them is changed.

@@ -1,17 +1,47 @@
 use std::sync::Arc;
 
+use cluster::Host;
 use engine::{Data, Task};
-use step::RecogniseHost;
+use step::{ProveMember, RecogniseHost, RecogniseReturned};
 
 use crate::Site;
 
 /// Nothing is taken from a host of another cluster, nor of what came to a host since the cluster left it.
 #[must_use]
 pub fn recognise(site: &Site, data: Data) -> Task {
-    Task::new("mark").on_each(&site.host_names(), |_| {
+    recognise_these(site, &site.host_names(), data)
+}
+
+/// The same of some hosts.
+#[must_use]
+pub fn recognise_these(site: &Site, hosts: &[String], data: Data) -> Task {
+    Task::new("mark").on_each(hosts, |_| {
         vec![Arc::new(RecogniseHost {
             cluster: site.cluster.name().to_owned(),
             data,
         })]
     })
+}
+
+/// Hosts that were taken out while they were down, and are back as they were, are no members.
+#[must_use]
+pub fn recognise_returned(site: &Site) -> Task {
+    let hosts = site.cluster.spec.hosts.iter();
+    hosts.fold(Task::new("members"), |task, host| {
+        task.on(&host.name, vec![Arc::new(returned(site, host))])
+    })
+}
+
+fn returned(site: &Site, host: &Host) -> RecogniseReturned {
+    RecogniseReturned {
+        cluster: site.cluster.name().to_owned(),
+        host: host.name.clone(),
+        note: site.tree.taken_out(&host.name),
+    }
+}
+
+/// The same as a proof.
+pub(crate) fn prove_member(site: &Site, host: &str) -> Option<ProveMember> {
+    let host = site.cluster.host(host)?;
+    Some(ProveMember(returned(site, host)))
 }

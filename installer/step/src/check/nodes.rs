@@ -51,7 +51,7 @@ impl Question for ProveNodes {
             .collect();
         let warning = (!unknown.is_empty()).then(|| {
             format!(
-                "the config does not list {}: add it there, or kubectl delete node",
+                "the config does not list {}: add it there, or take it out of the cluster with kubexm delete node",
                 unknown.join(", ")
             )
         });

@@ -53,6 +53,8 @@ pub(crate) struct Member {
     pub name: String,
     #[serde(rename = "peerURLs")]
     pub peer_urls: Vec<String>,
+    #[serde(rename = "clientURLs", default)]
+    pub client_urls: Vec<String>,
     #[serde(rename = "isLearner", default)]
     pub learner: bool,
 }
@@ -73,6 +75,24 @@ pub(crate) enum Answer {
     Members(Vec<Member>),
     /// And why.
     Silence(String),
+}
+
+/// What a member's host answers with success while its member serves.
+#[must_use]
+pub fn etcd_answers() -> Command {
+    let pki = "/etc/etcd/pki";
+    Command::new([
+        "/usr/local/bin/etcdctl",
+        "--dial-timeout=2s",
+        "--command-timeout=5s",
+        "--endpoints=https://127.0.0.1:2379",
+        &format!("--cacert={pki}/ca.crt"),
+        &format!("--cert={pki}/healthcheck-client.crt"),
+        &format!("--key={pki}/healthcheck-client.key"),
+        "endpoint",
+        "health",
+    ])
+    .as_root()
 }
 
 /// How long a learner may take to catch up, and members to find each other.

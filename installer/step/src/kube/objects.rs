@@ -11,6 +11,7 @@ pub struct Metadata {
     pub namespace: String,
     pub uid: String,
     pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
     pub creation_timestamp: Option<jiff::Timestamp>,
     pub deletion_timestamp: Option<jiff::Timestamp>,
     pub owner_references: Vec<Owner>,
@@ -75,6 +76,8 @@ pub struct Address {
 pub struct NodeInfo {
     pub kubelet_version: String,
     pub container_runtime_version: String,
+    #[serde(rename = "bootID")]
+    pub boot_id: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -91,6 +94,15 @@ pub struct PodSpec {
     pub node_name: String,
     pub containers: Vec<Container>,
     pub init_containers: Vec<Container>,
+    pub volumes: Vec<Volume>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Volume {
+    pub name: String,
+    /// It is there as long as its pod, on its pod's node.
+    pub empty_dir: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -52,6 +52,17 @@ const MERGE: &str = "awk 'BEGIN { own = \"- --initial-cluster(-state)?=\" } \
      FILENAME == ARGV[1] { if ($0 ~ own) began = began $0 ORS; next } \
      $0 ~ own { printf \"%s\", began; began = \"\"; next } { print }'";
 
+/// A script that has the member of a master ask etcd.
+pub(crate) fn member_etcdctl(arguments: &[&str]) -> String {
+    let arguments: Vec<String> = arguments.iter().map(|word| host::quote(word)).collect();
+    format!(
+        "export PATH=\"/usr/local/bin:$PATH\"; id=$({}); [ -n \"$id\" ] || {{ echo no member runs here >&2; exit 1; }}; \
+         crictl exec \"$id\" {ETCDCTL} --endpoints=\"$({URL})\" {}",
+        container("etcd"),
+        arguments.join(" ")
+    )
+}
+
 /// What a member on its own master says of the cluster.
 struct Look {
     /// None where it does not run: then it has nothing to lose.
@@ -66,8 +77,45 @@ struct Health {
     health: bool,
 }
 
-impl KubeadmEtcd {
-    async fn look(&self, cx: &Cx) -> Result<Look, StepError> {
+/// Sees that the others bear it when a master's member goes away for a moment.
+pub(crate) async fn spare(cx: &Cx) -> Result<(), StepError> {
+    let look = Look::at(cx).await?;
+    match lacking(&look) {
+        None => Ok(()),
+        Some(why) => Err(
+            StepError::new(format!("etcd's member here cannot be spared: {why}")).with_hint(HINT),
+        ),
+    }
+}
+
+/// The same as a step of its own, before all of the host goes away.
+pub struct SpareStackedEtcd;
+
+#[async_trait]
+impl Step for SpareStackedEtcd {
+    fn id(&self) -> String {
+        "spare".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "see that the others bear the loss of this member of etcd".to_owned()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        spare(cx).await.map(|()| State::Satisfied)
+    }
+
+    async fn apply(&self, _: &Cx) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
+
+impl Look {
+    async fn at(cx: &Cx) -> Result<Self, StepError> {
         let script = format!(
             "export PATH=\"/usr/local/bin:$PATH\"; id=$({}); echo \"$id\"; \
              url=$({URL}); echo \"$url\"; \
@@ -79,13 +127,15 @@ impl KubeadmEtcd {
         leave_own_words(&mut output);
         seen(&output)
     }
+}
 
+impl KubeadmEtcd {
     async fn roll(&self, cx: &Cx) -> Result<(), StepError> {
         let trying = "write the manifest of etcd";
         let another = run(cx, trying, exclusive(&lay_aside())).await?;
         let mut complaints = String::new();
         if !another.text().is_empty() {
-            let look = self.look(cx).await?;
+            let look = Look::at(cx).await?;
             may_restart(&look)?;
             let take_up = format!("mv -f {ASIDE} {MANIFEST}");
             must(cx, trying, Command::script(take_up)).await?;
@@ -128,9 +178,9 @@ fn seen(output: &Output) -> Result<Look, StepError> {
     })
 }
 
-/// Whether the cluster bears it that this member goes away for a moment. One of two cannot be spared at all, and is
+/// What the cluster lacks to bear it that this member goes away for a moment. One of two cannot be spared at all, and is
 /// restarted while the other is healthy.
-fn may_restart(look: &Look) -> Result<(), StepError> {
+fn lacking(look: &Look) -> Option<String> {
     let others: Vec<&Health> = look
         .health
         .iter()
@@ -139,20 +189,28 @@ fn may_restart(look: &Look) -> Result<(), StepError> {
     let needed = (look.health.len() / 2 + 1).min(others.len());
     let healthy = others.iter().filter(|member| member.health).count();
     if look.container.is_none() || healthy >= needed {
-        return Ok(());
+        return None;
     }
     let ill: Vec<&str> = others
         .iter()
         .filter(|member| !member.health)
         .map(|member| member.endpoint.as_str())
         .collect();
-    Err(StepError::new(format!(
-        "etcd runs with an older configuration and is not restarted: {needed} healthy members are needed beside it, and \
-         {} {} not",
+    Some(format!(
+        "{needed} healthy members are needed beside it, and {} {} not",
         ill.join(" and "),
         if ill.len() == 1 { "is" } else { "are" }
     ))
-    .with_hint(HINT))
+}
+
+fn may_restart(look: &Look) -> Result<(), StepError> {
+    match lacking(look) {
+        None => Ok(()),
+        Some(why) => Err(StepError::new(format!(
+            "etcd runs with an older configuration and is not restarted: {why}"
+        ))
+        .with_hint(HINT)),
+    }
 }
 
 #[async_trait]

@@ -1,0 +1,255 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use engine::{Cx, Data, State, Step, StepError};
+use host::{Command, Output};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::etcd::etcdctl::{EtcdCluster, EtcdPeer, Member, leave_own_words};
+use crate::etcd::run::are;
+use crate::kubeadm::etcd::member_etcdctl;
+use crate::shell::{ask, refused};
+
+/// How a host that stays comes to etcd.
+#[derive(Clone, Debug)]
+pub enum WayToEtcd {
+    /// By the members that stay, each a service of its own.
+    Services(EtcdCluster),
+    /// By the member in a pod of this master.
+    Pod,
+}
+
+/// Takes a member out of etcd, on a host of another: only where those who stay have a majority that is healthy.
+pub struct RemoveEtcdMember {
+    pub member: EtcdPeer,
+    pub way: WayToEtcd,
+}
+
+#[derive(Debug, Deserialize)]
+struct Health {
+    endpoint: String,
+    health: bool,
+}
+
+const HINT: &str = "mend the others first, or take out the one that is lost for good: kubexm delete node NAME --dead; kubexm \
+                    check tells how each is";
+
+impl RemoveEtcdMember {
+    async fn etcdctl(&self, cx: &Cx, arguments: &[&str]) -> Result<Output, StepError> {
+        match &self.way {
+            WayToEtcd::Services(cluster) => {
+                cluster.etcdctl(cx, &cluster.endpoints(), arguments).await
+            }
+            WayToEtcd::Pod => {
+                let command = Command::script(member_etcdctl(arguments));
+                let mut output = ask(cx, command).await?;
+                leave_own_words(&mut output);
+                Ok(output)
+            }
+        }
+    }
+
+    async fn members(&self, cx: &Cx) -> Result<Vec<Member>, StepError> {
+        #[derive(Deserialize)]
+        struct List {
+            members: Vec<Member>,
+        }
+        let output = self
+            .etcdctl(cx, &["member", "list", "--write-out=json"])
+            .await?;
+        if !output.ok() {
+            return Err(StepError::passing(format!(
+                "etcd does not answer where {} is to be taken out of it: {}",
+                self.member.name,
+                output.last_words()
+            ))
+            .with_hint("its majority may be lost: see kubexm check; nothing was changed"));
+        }
+        read::<List>(&output, "list of members").map(|list| list.members)
+    }
+
+    fn find<'a>(&self, members: &'a [Member]) -> Option<&'a Member> {
+        let url = self.member.peer_url();
+        let mut members = members.iter();
+        members.find(|member| member.peer_urls.contains(&url))
+    }
+
+    /// Where members answer that are healthy.
+    async fn healthy(&self, cx: &Cx) -> Result<BTreeSet<String>, StepError> {
+        let ask = ["endpoint", "health", "--cluster", "--write-out=json"];
+        let output = self.etcdctl(cx, &ask).await?;
+        let answers: Vec<Health> = read(&output, "health")?;
+        let healthy = answers.into_iter().filter(|answer| answer.health);
+        Ok(healthy.map(|answer| answer.endpoint).collect())
+    }
+}
+
+fn read<T: DeserializeOwned>(output: &Output, what: &str) -> Result<T, StepError> {
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        StepError::passing(refused(&format!("ask etcd for its {what}"), output).to_string())
+    })
+}
+
+/// Whether those who stay can go on by themselves.
+fn may_go(
+    member: &Member,
+    members: &[Member],
+    healthy: &BTreeSet<String>,
+) -> Result<(), StepError> {
+    let others = members.iter();
+    let others: Vec<&Member> = others
+        .filter(|other| other.id != member.id && !other.learner)
+        .collect();
+    let name = member.title();
+    if others.is_empty() {
+        return Err(StepError::new(format!(
+            "{name} is the only member of etcd that votes: without it the cluster is lost"
+        ))
+        .with_hint("add another first: kubexm add nodes"));
+    }
+    let is_well = |other: &&&Member| other.client_urls.iter().any(|url| healthy.contains(url));
+    let well = others.iter().filter(is_well).count();
+    let needed = others.len() / 2 + 1;
+    // A learner has no vote that would be missed.
+    if member.learner || well >= needed {
+        return Ok(());
+    }
+    let ill = others.iter().filter(|other| !is_well(other));
+    let ill: Vec<String> = ill.map(|other| other.title()).collect();
+    Err(StepError::new(format!(
+        "etcd would lose its quorum without {name}: of the {} others {needed} must be healthy, and {} not",
+        others.len(),
+        are(&ill)
+    ))
+    .with_hint(HINT))
+}
+
+#[async_trait]
+impl Step for RemoveEtcdMember {
+    fn id(&self) -> String {
+        format!("remove etcd member {}", self.member.name)
+    }
+
+    fn describe(&self) -> String {
+        format!("take {} out of etcd", self.member.name)
+    }
+
+    fn inputs(&self) -> String {
+        format!("{:?}", self.member)
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let members = self.members(cx).await?;
+        Ok(match self.find(&members) {
+            Some(_) => State::needed("is a member"),
+            None => State::Satisfied,
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let members = self.members(cx).await?;
+        let Some(member) = self.find(&members) else {
+            return Ok(());
+        };
+        may_go(member, &members, &self.healthy(cx).await?)?;
+        let id = format!("{:x}", member.id);
+        let output = self.etcdctl(cx, &["member", "remove", &id]).await?;
+        // Somebody else was as fast.
+        if output.ok() || output.last_words().contains("member not found") {
+            return Ok(());
+        }
+        let trying = format!("take {} out of etcd", self.member.name);
+        Err(refused(&trying, &output).with_hint(HINT))
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::Progress;
+    use host::fake::FakeHost;
+
+    use super::*;
+
+    fn members(ill: &[u64], count: u64) -> (String, String) {
+        let at = |id: u64| format!("https://10.0.0.{id}:2379");
+        let list = (1..=count).map(|id| {
+            format!(
+                "{{\"ID\": {id}, \"name\": \"m{id}\", \"peerURLs\": [\"https://10.0.0.{id}:2380\"], \"clientURLs\": [\"{}\"]}}",
+                at(id)
+            )
+        });
+        let list: Vec<String> = list.collect();
+        let health = (1..=count).map(|id| {
+            format!(
+                "{{\"endpoint\": \"{}\", \"health\": {}}}",
+                at(id),
+                !ill.contains(&id)
+            )
+        });
+        let health: Vec<String> = health.collect();
+        (
+            format!("{{\"members\": [{}]}}", list.join(",")),
+            format!("[{}]", health.join(",")),
+        )
+    }
+
+    async fn removed(goes: u64, ill: &[u64], count: u64) -> String {
+        let (list, health) = members(ill, count);
+        let host = Arc::new(FakeHost::new("m1").on("member list", 0, list).on(
+            "endpoint health",
+            0,
+            health,
+        ));
+        let cx = Cx::new(host.clone(), Progress::unseen());
+        let step = RemoveEtcdMember {
+            member: EtcdPeer {
+                name: format!("m{goes}"),
+                address: format!("10.0.0.{goes}"),
+            },
+            way: WayToEtcd::Services(EtcdCluster {
+                peers: Vec::new(),
+                pki: "/pki".to_owned(),
+            }),
+        };
+        match step.apply(&cx).await {
+            Ok(()) if host.transcript().contains("member remove") => "removed".to_owned(),
+            Ok(()) => "no member".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_member_goes_where_the_others_have_a_healthy_majority() {
+        assert_eq!(removed(3, &[], 3).await, "removed");
+        assert_eq!(removed(3, &[3], 3).await, "removed");
+        assert_eq!(removed(5, &[4], 5).await, "removed");
+        assert_eq!(removed(1, &[], 2).await, "removed");
+        assert_eq!(removed(4, &[], 3).await, "no member");
+        insta::assert_snapshot!(removed(2, &[3], 3).await, @"etcd would lose its quorum without m2: of the 2 others 2 must be healthy, and m3 is not");
+        insta::assert_snapshot!(removed(1, &[], 1).await, @"m1 is the only member of etcd that votes: without it the cluster is lost");
+    }
+
+    #[tokio::test]
+    async fn an_etcd_that_does_not_answer_is_left_alone() {
+        let host = Arc::new(FakeHost::new("m1").on("etcdctl", 1, ""));
+        let cx = Cx::new(host.clone(), Progress::unseen());
+        let step = RemoveEtcdMember {
+            member: EtcdPeer {
+                name: "m2".to_owned(),
+                address: "10.0.0.2".to_owned(),
+            },
+            way: WayToEtcd::Pod,
+        };
+        let error = step.check(&cx).await.unwrap_err();
+        assert!(
+            error.to_string().contains("etcd does not answer"),
+            "{error}"
+        );
+    }
+}

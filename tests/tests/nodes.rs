@@ -1,0 +1,337 @@
+//! Hosts that come and go, with real Kubernetes in the lab. `KUBEXM_LAB_KUBE` gives its programs; without them `make e2e` leaves
+//! these tests out.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use tests::kube::{Site, Topology};
+use tests::lab::Ended;
+use tests::snapshot::Snapshot;
+
+/// Which hosts do what; those that are named nowhere are not in the config.
+#[derive(Clone, Copy)]
+struct Roles<'a> {
+    etcd: &'a [&'a str],
+    master: &'a [&'a str],
+    worker: &'a [&'a str],
+}
+
+const REGISTRY: &str = "node6";
+const HOSTS: usize = 6;
+
+/// The config of all hosts with these roles, and without the hosts that have none.
+fn config(whole: &str, roles: &Roles<'_>) -> Result<String> {
+    let (head, rest) = whole
+        .split_once("  roleGroups:\n")
+        .context("a config has roles")?;
+    let all = [roles.etcd, roles.master, roles.worker, &[REGISTRY]].concat();
+    let is_there = |line: &&str| {
+        let mut named = line.split("{name: ").skip(1);
+        named.all(|rest| all.iter().any(|host| rest.starts_with(&format!("{host},"))))
+    };
+    let lines = |lines: Vec<&str>| lines.join("\n") + "\n";
+    let head = lines(head.lines().filter(is_there).collect());
+    let rest = lines(
+        rest.lines()
+            .skip_while(|line| line.starts_with("    "))
+            .collect(),
+    );
+    let rest = rest.replace(
+        "  controlPlaneEndpoint: {internalLoadbalancer: nginx}\n",
+        "",
+    );
+    let mut groups = String::new();
+    for (role, names) in [
+        ("etcd", roles.etcd),
+        ("master", roles.master),
+        ("worker", roles.worker),
+    ] {
+        if !names.is_empty() {
+            writeln!(groups, "    {role}: [{}]", names.join(", "))?;
+        }
+    }
+    Ok(format!(
+        "{head}  roleGroups:\n{groups}    registry: [{REGISTRY}]\n  controlPlaneEndpoint: {{internalLoadbalancer: nginx}}\n{rest}"
+    ))
+}
+
+/// A site whose config changes as hosts come and go.
+struct Moving {
+    site: Site,
+    /// With every host that there ever is.
+    whole: String,
+    bare: Snapshot,
+}
+
+/// All that may be given back.
+const GUESTS: [&str; 5] = ["node1", "node2", "node3", "node4", "node5"];
+
+impl Moving {
+    fn up(topology: Topology, kind: &str) -> Result<Self> {
+        let site = Site::up(HOSTS, topology, kind)?;
+        let bare = Snapshot::of(&site.lab, &GUESTS)?;
+        let whole = site.config.clone();
+        Ok(Self { site, whole, bare })
+    }
+
+    fn write(&mut self, roles: &Roles<'_>) -> Result<()> {
+        self.site.config = config(&self.whole, roles)?;
+        self.site.write_config()
+    }
+
+    fn kubexm(&self, arguments: &[&str]) -> Result<Ended> {
+        let began = Instant::now();
+        let ended = self.site.kubexm(arguments)?;
+        eprintln!("{} took {:?}", arguments.join(" "), began.elapsed());
+        Ok(ended)
+    }
+
+    fn add(&self) -> Result<Ended> {
+        self.kubexm(&["add", "nodes", "-f", "config.yaml"])?.ok()
+    }
+
+    fn delete(&self, names: &[&str], flags: &[&str]) -> Result<Ended> {
+        let delete = [
+            &["delete", "node"],
+            names,
+            &["-f", "config.yaml", "--yes"],
+            flags,
+        ]
+        .concat();
+        self.kubexm(&delete)?.ok()
+    }
+
+    /// The cluster is as the config has it, and nothing is left to do.
+    fn settled(&self) -> Result<()> {
+        self.kubexm(&["check", "-f", "config.yaml"])?.ok()?;
+        let again = self.kubexm(&["add", "nodes", "-f", "config.yaml"])?.ok()?;
+        ensure!(again.text.contains("nothing to add"), "{}", again.text);
+        let second = self
+            .kubexm(&["install", "lab.tar.zst", "-f", "config.yaml"])?
+            .ok()?;
+        let unchanged = "everything is as it should be";
+        ensure!(second.text.contains(unchanged), "{}", second.text);
+        Ok(())
+    }
+
+    /// These hosts are as they were before they ever came.
+    fn given_back(&self, hosts: &[&str]) -> Result<()> {
+        let now = Snapshot::of(&self.site.lab, hosts)?;
+        let left = self.bare.changes_to(&now);
+        let of_them = |line: &&String| {
+            hosts
+                .iter()
+                .any(|host| line[2..].starts_with(&format!("{host} ")))
+        };
+        let left: Vec<&String> = left.iter().filter(of_them).collect();
+        ensure!(left.is_empty(), "what is left:\n{left:#?}");
+        Ok(())
+    }
+
+    fn nodes(&self, master: &str) -> Result<String> {
+        self.site.kubectl_on(master, "get nodes --output name")
+    }
+}
+
+/// Three pods that must not be fewer than two, on nodes that come and go.
+fn a_workload(moving: &Moving, master: &str) -> Result<()> {
+    let image = moving.site.kubectl_on(
+        master,
+        "get deployment coredns -n kube-system --output 'jsonpath={.spec.template.spec.containers[0].image}'",
+    )?;
+    let create = format!(
+        "create deployment guarded --replicas=2 --image={}",
+        image.trim()
+    );
+    moving.site.kubectl_on(master, &create)?;
+    moving.site.kubectl_on(
+        master,
+        "create poddisruptionbudget guarded --selector=app=guarded --min-available=1",
+    )?;
+    let wait = "rollout status deployment guarded --timeout=120s";
+    moving.site.kubectl_on(master, wait).map(drop)
+}
+
+/// Services everywhere, and a host that nobody misses meanwhile.
+fn restarts(moving: &Moving) -> Result<()> {
+    let started = |node: &str| moving.site.started(node, "kubelet containerd");
+    let boot = |node: &str| {
+        moving
+            .site
+            .lab
+            .on(node, "cat /proc/sys/kernel/random/boot_id")
+    };
+    let nodes = ["node1", "node3", "node5"];
+    let before: Vec<String> = nodes
+        .iter()
+        .map(|node| started(node))
+        .collect::<Result<_>>()?;
+    moving
+        .kubexm(&["restart", "cluster", "-f", "config.yaml"])?
+        .ok()?;
+    for (node, before) in nodes.iter().zip(&before) {
+        ensure!(
+            started(node)? != *before,
+            "not restarted on {node}: {before}"
+        );
+    }
+    let booted = boot("node5")?;
+    moving
+        .kubexm(&["restart", "nodes", "node5", "-f", "config.yaml", "--reboot"])?
+        .ok()?;
+    ensure!(boot("node5")? != booted, "node5 was not restarted");
+    let cordoned = "get node node5 --output 'jsonpath={.spec.unschedulable}'";
+    ensure!(
+        moving.site.kubectl_on("node2", cordoned)?.trim().is_empty(),
+        "node5 stays cordoned"
+    );
+    moving.settled()
+}
+
+/// What keeps a node from being drained is named, and what would be lost with it before anything is touched.
+fn what_blocks_is_named(moving: &Moving, master: &str) -> Result<()> {
+    let refused = |why: &str| -> Result<()> {
+        let delete = [
+            "delete",
+            "node",
+            "node4",
+            "-f",
+            "config.yaml",
+            "--yes",
+            "--drain-timeout",
+            "5s",
+        ];
+        let ended = moving.kubexm(&delete)?.with(1)?;
+        ensure!(ended.text.contains(why), "{why}:\n{}", ended.text);
+        Ok(())
+    };
+    let image =
+        "get deployment guarded --output 'jsonpath={.spec.template.spec.containers[0].image}'";
+    let image = moving.site.kubectl_on(master, image)?;
+    moving
+        .site
+        .kubectl_on(master, &format!("run lone --image={}", image.trim()))?;
+    let placed = "wait pod lone --for=condition=PodScheduled --timeout=60s";
+    moving.site.kubectl_on(master, placed)?;
+    refused("pod default/lone: nobody makes it again")?;
+    let taint = "get node node4 --output 'jsonpath={.spec.unschedulable}'";
+    ensure!(
+        moving.site.kubectl_on(master, taint)?.trim().is_empty(),
+        "it was cordoned"
+    );
+    moving
+        .site
+        .kubectl_on(master, "delete pod lone --grace-period=1")?;
+    refused("the budget guarded needs 1 healthy pods and has 1")?;
+    moving
+        .site
+        .kubectl_on(master, "delete deployment,poddisruptionbudget guarded")?;
+    moving.site.kubectl_on(master, "uncordon node4").map(drop)
+}
+
+/// A node that is lost is taken out while it is down, told when it comes back, and given back then.
+fn a_lost_worker_comes_back(
+    moving: &mut Moving,
+    master: &str,
+    with: &Roles<'_>,
+    without: &Roles<'_>,
+) -> Result<()> {
+    moving.site.lab.lab(&["node-kill", "node4"])?.ok()?;
+    moving.delete(&["node4"], &["--dead"])?;
+    ensure!(
+        !moving.nodes(master)?.contains("node4"),
+        "{}",
+        moving.nodes(master)?
+    );
+    moving.write(without)?;
+    moving.settled()?;
+    moving.site.lab.lab(&["node-start", "node4"])?.ok()?;
+    moving.write(with)?;
+    let refused = moving
+        .kubexm(&["add", "nodes", "-f", "config.yaml"])?
+        .with(1)?;
+    ensure!(
+        refused.text.contains("node4 is no member of the cluster"),
+        "{}",
+        refused.text
+    );
+    moving.delete(&["node4"], &["--delete-local-data"])?;
+    moving.given_back(&["node4"])?;
+    ensure!(
+        !moving.nodes(master)?.contains("node4"),
+        "it came back by itself"
+    );
+    moving.add()?;
+    moving.settled()
+}
+
+fn nodes_come_and_go(topology: Topology, kind: &str) -> Result<()> {
+    let mut moving = Moving::up(topology, kind)?;
+    let stacked = topology == Topology::Stacked;
+    let etcd = |names: &'static [&'static str]| if stacked { &[][..] } else { names };
+    let began = Roles {
+        etcd: etcd(&["node1"]),
+        master: &["node1"],
+        worker: &["node4"],
+    };
+    moving.write(&began)?;
+    moving
+        .kubexm(&["install", "lab.tar.zst", "-f", "config.yaml"])?
+        .ok()?;
+
+    // A worker, two masters, and etcd from one member to three.
+    moving.write(&Roles {
+        etcd: etcd(&["node1", "node2", "node3"]),
+        master: &["node1", "node2", "node3"],
+        worker: &["node4", "node5"],
+    })?;
+    moving.add()?;
+    moving.settled()?;
+    a_workload(&moving, "node2")?;
+
+    restarts(&moving)?;
+    moving.delete(&["node5"], &[])?;
+    moving.given_back(&["node5"])?;
+    let three = Roles {
+        etcd: etcd(&["node1", "node2", "node3"]),
+        master: &["node1", "node2", "node3"],
+        worker: &["node4"],
+    };
+    moving.write(&three)?;
+    moving.settled()?;
+
+    // The first of all.
+    let said = moving.delete(&["node1"], &[])?;
+    ensure!(
+        said.text.contains("take out of config.yaml"),
+        "{}",
+        said.text
+    );
+    moving.given_back(&["node1"])?;
+    moving.site.endpoint_answers("node4")?;
+    let two = Roles {
+        etcd: etcd(&["node2", "node3"]),
+        master: &["node2", "node3"],
+        worker: &["node4"],
+    };
+    moving.write(&two)?;
+    moving.settled()?;
+
+    what_blocks_is_named(&moving, "node2")?;
+    let without = Roles { worker: &[], ..two };
+    a_lost_worker_comes_back(&mut moving, "node2", &two, &without)?;
+    moving.site.lab.nobody_asked_for_the_world()
+}
+
+#[test]
+#[ignore = "needs the lab and real Kubernetes: make e2e"]
+fn nodes_come_and_go_with_kubeadm_and_stacked_etcd() -> Result<()> {
+    nodes_come_and_go(Topology::Stacked, "kubeadm")
+}
+
+#[test]
+#[ignore = "needs the lab and real Kubernetes: make e2e"]
+fn nodes_come_and_go_with_plain_binaries() -> Result<()> {
+    nodes_come_and_go(Topology::Services, "kubexm")
+}
