@@ -499,7 +499,7 @@ async fn what_no_stage_could_find_is_told_with_who_asks() {
     }
     let kubelet = "kubernetes/v1.34.2/arm64/kubelet";
     std::fs::remove_file(tree.path(Utf8Path::new(kubelet))).unwrap();
-    let missing = super::prove::missing(&site.cluster, wanted, &manifest, &tree);
+    let missing = super::prove::missing(&prepared.details.hops, wanted, &manifest, &tree);
     let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
