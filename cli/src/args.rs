@@ -18,6 +18,7 @@ mod install;
 mod kubeconfig;
 mod lease;
 mod plan;
+mod upgrade;
 mod verify;
 
 use std::fs;
@@ -39,6 +40,7 @@ pub use install::InstallArgs;
 pub use kubeconfig::KubeconfigArgs;
 pub use lease::LeaseArgs;
 pub use plan::{PlanArgs, PlanFormat};
+pub use upgrade::{UpgradeArgs, UpgradeClusterArgs, UpgradeCommand};
 pub use verify::VerifyArgs;
 
 use crate::output::Format;
@@ -104,6 +106,7 @@ pub enum Command {
     Install(InstallArgs),
     Plan(PlanArgs),
     Create(CreateArgs),
+    Upgrade(UpgradeArgs),
     Delete(DeleteArgs),
     Check(CheckArgs),
     Adopt(AdoptArgs),

@@ -16,10 +16,11 @@ mod install;
 mod kubeconfig;
 mod man;
 mod plan;
+mod upgrade;
 mod verify;
 mod version;
 
-use crate::args::{Command, CreateCommand, DeleteCommand};
+use crate::args::{Command, CreateCommand, DeleteCommand, UpgradeCommand};
 use crate::error::Failure;
 use crate::output::Printer;
 
@@ -33,6 +34,9 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Plan(args) => plan::run(&args, printer),
         Command::Create(args) => match args.command {
             CreateCommand::Cluster(args) => create::run(&args, printer),
+        },
+        Command::Upgrade(args) => match args.command {
+            UpgradeCommand::Cluster(args) => upgrade::run(&args, printer),
         },
         Command::Delete(args) => match args.command {
             DeleteCommand::Cluster(args) => delete::run(&args, printer),

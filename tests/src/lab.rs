@@ -153,6 +153,14 @@ impl Lab {
         command
     }
 
+    /// A script of a shell inside of the site.
+    #[must_use]
+    pub fn inside_shell(&self, script: &str) -> Command {
+        let mut command = self.command(lab_program());
+        command.args(["enter", "sh", "-c", script]);
+        command
+    }
+
     /// How many packets were meant for the world outside of the site.
     pub fn egress(&self) -> Result<u64> {
         let text = self.lab(&["egress"])?.ok()?.text;

@@ -21,6 +21,8 @@ pub const VERBS: [&[&str]; 27] = [
     &["get", "hosts"],
     &["get", "images"],
     &["adopt"],
+    &["upgrade"],
+    &["upgrade", "cluster"],
     &["kubeconfig"],
     &["config"],
     &["config", "validate"],

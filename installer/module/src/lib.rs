@@ -15,6 +15,7 @@ mod os;
 mod proof;
 mod registry;
 mod runtime;
+mod upgrade;
 
 pub use adopt::{fetch, recognise_authorities, restore};
 pub use balancer::{load_balancer, virtual_addresses};
@@ -30,6 +31,7 @@ pub use proof::{Occasion, proof};
 pub use registry::registry;
 pub use runtime::runtime;
 pub use task::{
-    Activity, CONTROL_PLANE, Carried, HostSeen, NodeSeen, OPERATOR, RegistryCredentials, Site,
-    api_answers,
+    Activity, CONTROL_PLANE, Carried, ClusterSeen, DeprecatedApi, Draining, Guarded, Hop, HostSeen,
+    LivingNode, NodeSeen, OPERATOR, RegistryCredentials, Site, Stand, api_answers,
 };
+pub use upgrade::{look, snapshot, uncordon};

@@ -1,4 +1,5 @@
 use camino::Utf8PathBuf;
+use cluster::Version;
 
 use crate::AccessError;
 
@@ -11,6 +12,10 @@ pub enum PipelineError {
     Unsupported(Vec<String>),
     #[error("this version cannot take from a living cluster what the config no longer asks for:\n  {}", .0.join("\n  "))]
     Retired(Vec<String>),
+    #[error("the cluster cannot be upgraded as it is:\n  {}", .0.join("\n  "))]
+    NoUpgrade(Vec<String>),
+    #[error("the cluster is Kubernetes {living}, and the config asks for {asked}")]
+    OtherVersion { living: Version, asked: Version },
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
     #[error("the cluster does not answer: {0}")]
@@ -71,6 +76,14 @@ impl PipelineError {
             }
             Self::Retired(_) => {
                 "give the roles back in the config; docs/day-two.md, \"Take a node out\", tells how it is done by hand"
+                    .to_owned()
+            }
+            Self::NoUpgrade(_) => {
+                "nothing was changed; mend it, and run the same command again: docs/upgrading.md tells of each"
+                    .to_owned()
+            }
+            Self::OtherVersion { .. } => {
+                "kubexm upgrade cluster BUNDLE -f CONFIG goes from one version to another; or write the cluster's version into the config"
                     .to_owned()
             }
             Self::Access(errors) => return hints(errors),

@@ -10,6 +10,7 @@ mod kubeconfig;
 mod lease;
 mod retire;
 mod session;
+mod upgrade;
 
 pub use access::{Access, AccessError, inventory};
 pub use adopt::adopt;
@@ -25,7 +26,9 @@ pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, CONTROL_PLANE, Carried, HostSeen, NodeSeen, OPERATOR, RegistryCredentials, Site,
+    Activity, CONTROL_PLANE, Carried, ClusterSeen, HostSeen, LivingNode, NodeSeen, OPERATOR,
+    RegistryCredentials, Site, Stand,
 };
 pub use retire::left_out;
 pub use session::{Options, Session, dry_run};
+pub use upgrade::{Emptying, Living, Unavailable, Way, judge, look, other_version, upgrade};

@@ -7,6 +7,7 @@ mod look;
 mod note_founded;
 mod promote;
 mod run;
+mod snapshot;
 mod start;
 mod verify;
 
@@ -17,5 +18,6 @@ pub use look::{EtcdTrace, LookAtEtcd};
 pub use note_founded::NoteEtcdFounded;
 pub use promote::PromoteEtcdMember;
 pub use run::{RunEtcd, SpareEtcd};
+pub use snapshot::{Snapshot, TakeSnapshot};
 pub use start::{StartEtcd, Stopped};
 pub use verify::{HealthyMembers, VerifyEtcd};

@@ -8,7 +8,8 @@ mod init;
 mod join;
 mod phase;
 mod revoke_tokens;
-mod static_pods;
+pub(crate) mod static_pods;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub use init::KubeadmInit;
 pub use join::{Joining, JoiningEtcd, KubeadmJoin, LookAtNode, Membership};
 pub use phase::{KubeadmPhase, RunKubeadmPhase};
 pub use revoke_tokens::RevokeTokens;
+pub use upgrade::{KubeadmUpgrade, UpgradeOf};
 
 /// What kubeadm is told on a master.
 pub(crate) const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";

@@ -26,6 +26,7 @@ mod runtime;
 mod site;
 #[cfg(test)]
 mod testing;
+mod upgrade;
 
 pub use adopt::{fetch_logins, look_at_authorities, note_found};
 pub use applied::note_applied;
@@ -56,3 +57,5 @@ pub use registry::{registry_pki, registry_service};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{Activity, Carried, HostSeen, NodeSeen, RegistryCredentials, api_answers};
+pub use step::{ClusterSeen, DeprecatedApi, Guarded, LivingNode};
+pub use upgrade::{Draining, Hop, Stand, keep_snapshot, look_at_cluster, uncordon_all};

@@ -11,6 +11,7 @@ pub struct Metadata {
     pub namespace: String,
     pub uid: String,
     pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
     pub creation_timestamp: Option<jiff::Timestamp>,
     pub deletion_timestamp: Option<jiff::Timestamp>,
     pub owner_references: Vec<Owner>,
@@ -52,6 +53,13 @@ pub struct Node {
 #[serde(default)]
 pub struct NodeSpec {
     pub unschedulable: bool,
+    pub taints: Vec<NodeTaint>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeTaint {
+    pub effect: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
