@@ -6,6 +6,7 @@ mod check;
 mod error;
 pub mod fetch;
 mod hash;
+mod hops;
 pub mod images;
 mod inspect;
 mod kubeadm;

@@ -1,8 +1,9 @@
 //! What a bundle will hold, as a table for people and machines.
 
-use cluster::{Arch, Os};
+use cluster::{Arch, Os, Version};
 use serde::Serialize;
 
+use crate::hops::Hop;
 use crate::lock::{Lock, LockedSystem};
 use crate::packages::Asked;
 use crate::resolve::Wanted;
@@ -12,6 +13,8 @@ use crate::resolve::Wanted;
 pub struct Plan {
     pub cluster: String,
     pub arches: Vec<Arch>,
+    /// The versions of Kubernetes, in order.
+    pub releases: Vec<Version>,
     /// Files by path, then images by reference, then packages by system and name.
     pub rows: Vec<Row>,
 }
@@ -32,6 +35,8 @@ pub struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     pub wanted_by: Vec<String>,
+    /// The releases that it belongs to. Packages belong to none by itself.
+    pub releases: Vec<Version>,
     /// The address, or the reference.
     pub origin: String,
     pub pin: Pin,
@@ -100,6 +105,7 @@ impl Plan {
                         arches: vec![system.set.arch],
                         size: Some(file.size),
                         wanted_by: asked.wanted_by(&package.name).to_vec(),
+                        releases: Vec::new(),
                         origin: file.url.clone(),
                         pin,
                     })
@@ -110,13 +116,21 @@ impl Plan {
 
     pub(crate) fn of(
         cluster: &str,
-        wanted: &Wanted,
+        (hops, wanted): (&[Hop], &Wanted),
         lock: &Lock,
         size_of_file: impl Fn(&str) -> Option<u64>,
         size_of_image: impl Fn(&str) -> Option<u64>,
     ) -> Self {
         let all: Vec<Arch> = wanted.arches.iter().copied().collect();
         let for_whom = |arch: Option<Arch>| arch.map_or_else(|| all.clone(), |arch| vec![arch]);
+        let of_releases = |holds: &dyn Fn(&Wanted) -> bool| -> Vec<Version> {
+            let hops = hops.iter().filter(|hop| holds(&hop.wanted));
+            hops.map(|hop| hop.version().clone()).collect()
+        };
+        let with_file =
+            |path: &str| of_releases(&|of| of.files.iter().any(|file| file.file.path == path));
+        let with_image =
+            |name: &str| of_releases(&|of| of.images.iter().any(|image| image.reference == name));
         let files = wanted.files.iter().map(|wanted| Row {
             kind: RowKind::File,
             system: None,
@@ -125,6 +139,7 @@ impl Plan {
             arches: for_whom(wanted.file.arch),
             size: size_of_file(&wanted.file.url),
             wanted_by: wanted.wanted_by.clone(),
+            releases: with_file(&wanted.file.path),
             origin: wanted.file.url.clone(),
             pin: if lock.files.contains_key(&wanted.file.url) {
                 Pin::Locked
@@ -145,6 +160,7 @@ impl Plan {
                 arches: wanted.arches.iter().copied().collect(),
                 size: size_of_image(&image.reference),
                 wanted_by: image.wanted_by.clone(),
+                releases: with_image(&image.reference),
                 origin: image.reference.clone(),
                 pin: match locked {
                     Some(_) => Pin::Locked,
@@ -156,6 +172,7 @@ impl Plan {
         Self {
             cluster: cluster.to_owned(),
             arches: wanted.arches.iter().copied().collect(),
+            releases: hops.iter().map(|hop| hop.version().clone()).collect(),
             rows: files.chain(images).collect(),
         }
     }

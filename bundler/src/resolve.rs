@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{ImageSet, Need, What, full_reference};
-use catalogue::{Catalogue, Defaults, DefaultsError, Minor, ResolveError, Resolved, Systems};
+use catalogue::{
+    Catalogue, Defaults, DefaultsError, HopsError, Minor, ResolveError, Resolved, Systems,
+};
 use cluster::{Arch, Cluster, EtcdType, Tag, Version};
 
 use crate::lock::Lock;
@@ -70,6 +72,8 @@ pub enum ResolveFailure {
     #[error("the bundle would not serve {}", machines(.hosts))]
     HostArch { hosts: Vec<(String, Arch)> },
     #[error(transparent)]
+    Hops(#[from] HopsError),
+    #[error(transparent)]
     Defaults(#[from] DefaultsError),
     #[error("spec.versions names '{name}', which the catalogue does not know")]
     UnknownName { name: String, known: Vec<String> },
@@ -106,6 +110,15 @@ impl ResolveFailure {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::HostArch { .. } => "add it to --arch, or take the host out of the config",
+            Self::Hops(HopsError::NotOlder { .. }) => {
+                "--upgrade-from takes the version that the cluster has now, spec.kubernetes.version the one that it is to have"
+            }
+            Self::Hops(HopsError::TooOld { .. }) => {
+                "bring the cluster to a version that this kubexm supports first"
+            }
+            Self::Hops(HopsError::UnknownMinor { .. }) => {
+                "use a newer kubexm, or make a bundle for each minor by itself"
+            }
             Self::NoArch => "say what for: --arch amd64,arm64, or spec.arch in the config",
             Self::Defaults(DefaultsError::TooOld { .. }) => {
                 "choose a newer spec.kubernetes.version"
@@ -275,9 +288,14 @@ impl Wanted {
             }
             let same =
                 |name: &&String| repository(name) == repository(&image.reference) && !person(name);
-            let before = listed.len();
-            listed.extend(lock.images.keys().filter(same).cloned());
-            if listed.len() == before {
+            if of_kubernetes {
+                listed.push(image.reference.clone());
+                continue;
+            }
+            // Where there are two, the lock does not tell which of them this version asked for.
+            let mut before = lock.images.keys().filter(same);
+            listed.push(before.next()?.clone());
+            if before.next().is_some() {
                 return None;
             }
         }

@@ -114,6 +114,7 @@ impl Defaults<'_> {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Table {
+    newest: BTreeMap<Minor, Version>,
     always: BTreeMap<String, String>,
     minors: BTreeMap<Minor, BTreeMap<String, String>>,
     patches: Vec<Patch>,
@@ -126,7 +127,51 @@ struct Patch {
     r#use: BTreeMap<String, String>,
 }
 
+/// Why one version of Kubernetes cannot be upgraded to another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HopsError {
+    #[error("Kubernetes {from} is not older than {to}")]
+    NotOlder { from: Version, to: Version },
+    #[error("Kubernetes {from} is older than the oldest release line supported, {oldest}")]
+    TooOld { from: Version, oldest: Minor },
+    #[error(
+        "the way from Kubernetes {from} to {to} leads through {minor}, of which this kubexm knows no patch"
+    )]
+    UnknownMinor {
+        from: Version,
+        to: Version,
+        minor: Minor,
+    },
+}
+
 impl Table {
+    /// The versions that an upgrade goes through: no minor may be left out, and of each in between the newest patch is taken.
+    pub(crate) fn hops(&self, from: &Version, to: &Version) -> Result<Vec<Version>, HopsError> {
+        let (first, last) = (Minor::of(from), Minor::of(to));
+        if from >= to {
+            let (from, to) = (from.clone(), to.clone());
+            return Err(HopsError::NotOlder { from, to });
+        }
+        if let Some((oldest, _)) = self.range()
+            && first < oldest
+        {
+            let from = from.clone();
+            return Err(HopsError::TooOld { from, oldest });
+        }
+        let between = (first.minor + 1..last.minor).map(|minor| Minor { minor, ..last });
+        let patch = |minor: Minor| {
+            let known = self.newest.get(&minor).cloned();
+            known.ok_or_else(|| HopsError::UnknownMinor {
+                from: from.clone(),
+                to: to.clone(),
+                minor,
+            })
+        };
+        let mut hops = between.map(patch).collect::<Result<Vec<_>, _>>()?;
+        hops.push(to.clone());
+        Ok(hops)
+    }
+
     /// The oldest and the newest release line of the table.
     pub(crate) fn range(&self) -> Option<(Minor, Minor)> {
         Some((

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use cluster::Version;
 pub use component::{Carries, Checksum, Component, Member, ResolveError, Resolved};
 pub use glibc::Glibc;
-pub use kubernetes::{Defaults, DefaultsError};
+pub use kubernetes::{Defaults, DefaultsError, HopsError};
 pub use minor::Minor;
 use serde::Deserialize;
 pub use systems::{Archive, DebBase, Signed, Source, System, Systems};
@@ -66,6 +66,11 @@ impl Catalogue {
     #[must_use]
     pub fn kubernetes_range(&self) -> Option<(Minor, Minor)> {
         self.kubernetes.range()
+    }
+
+    /// The versions of Kubernetes that an upgrade goes through, in order; the last is where it leads.
+    pub fn hops(&self, from: &Version, to: &Version) -> Result<Vec<Version>, HopsError> {
+        self.kubernetes.hops(from, to)
     }
 
     /// What goes with a Kubernetes version.

@@ -307,3 +307,52 @@ fn what_cannot_be_had_says_why() {
         @"Kubernetes v1.19.0 is older than the oldest release line supported, 1.24"
     );
 }
+
+#[test]
+fn an_upgrade_leaves_out_no_minor() {
+    let catalogue = Catalogue::builtin();
+    let hops = |from: &str, to: &str| {
+        let hops = catalogue.hops(&from.parse().unwrap(), &to.parse().unwrap());
+        hops.map_or_else(
+            |error| error.to_string(),
+            |hops| {
+                hops.iter()
+                    .map(Version::with_v)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            },
+        )
+    };
+    let told = [
+        hops("v1.35.1", "v1.36.2"),
+        hops("v1.36.1", "v1.36.2"),
+        hops("v1.31.4", "v1.34.2"),
+        hops("v1.36.2", "v1.36.2"),
+        hops("v1.36.2", "v1.35.8"),
+        hops("v1.23.4", "v1.25.0"),
+        hops("v1.36.2", "v1.39.0"),
+    ];
+    insta::assert_snapshot!(told.join("\n"), @r"
+    v1.36.2
+    v1.36.2
+    v1.32.13 v1.33.8 v1.34.2
+    Kubernetes v1.36.2 is not older than v1.36.2
+    Kubernetes v1.36.2 is not older than v1.35.8
+    Kubernetes v1.23.4 is older than the oldest release line supported, 1.24
+    the way from Kubernetes v1.36.2 to v1.39.0 leads through 1.37, of which this kubexm knows no patch
+    ");
+}
+
+#[test]
+fn the_newest_patch_of_each_minor_is_one_of_it() {
+    let table = Catalogue::builtin().kubernetes;
+    let (oldest, newest) = table.range().unwrap();
+    for minor in oldest.minor..=newest.minor {
+        let from = Version::new(1, oldest.minor, 0);
+        let hops = table
+            .hops(&from, &Version::new(1, newest.minor + 1, 0))
+            .unwrap();
+        let of = hops.iter().filter(|hop| hop.minor() == (1, minor)).count();
+        assert_eq!(of, usize::from(minor > oldest.minor), "1.{minor}");
+    }
+}

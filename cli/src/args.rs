@@ -21,6 +21,7 @@ mod kubeconfig;
 mod lease;
 mod plan;
 mod restart;
+mod upgrade;
 mod verify;
 
 use std::fs;
@@ -44,6 +45,7 @@ pub use kubeconfig::KubeconfigArgs;
 pub use lease::LeaseArgs;
 pub use plan::{PlanArgs, PlanFormat};
 pub use restart::{PartArg, RestartArgs};
+pub use upgrade::{UpgradeArgs, UpgradeClusterArgs, UpgradeCommand};
 pub use verify::VerifyArgs;
 
 use crate::output::Format;
@@ -110,6 +112,7 @@ pub enum Command {
     Plan(PlanArgs),
     Create(CreateArgs),
     Add(AddArgs),
+    Upgrade(UpgradeArgs),
     Delete(DeleteArgs),
     Restart(RestartArgs),
     Check(CheckArgs),

@@ -19,10 +19,11 @@ mod kubeconfig;
 mod man;
 mod plan;
 mod restart;
+mod upgrade;
 mod verify;
 mod version;
 
-use crate::args::{AddCommand, Command, CreateCommand, DeleteCommand};
+use crate::args::{AddCommand, Command, CreateCommand, DeleteCommand, UpgradeCommand};
 use crate::error::Failure;
 use crate::output::Printer;
 
@@ -39,6 +40,9 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         },
         Command::Add(args) => match args.command {
             AddCommand::Nodes(args) => add_nodes::run(&args, printer),
+        },
+        Command::Upgrade(args) => match args.command {
+            UpgradeCommand::Cluster(args) => upgrade::run(&args, printer),
         },
         Command::Delete(args) => match args.command {
             DeleteCommand::Cluster(args) => delete::run(&args, printer),

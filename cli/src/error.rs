@@ -121,6 +121,7 @@ impl Failure {
                 | PipelineError::Parting(_)
                 | PipelineError::Changed(_)
                 | PipelineError::Restart(_)
+                | PipelineError::OtherVersion { .. }
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
                 | PipelineError::Server(_),

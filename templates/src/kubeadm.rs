@@ -1,6 +1,7 @@
 //! What kubeadm is told, in the two forms of its configuration: `v1beta3` until Kubernetes 1.30, `v1beta4` since 1.31.
 
 mod documents;
+mod upgrade;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ use self::documents::{
     Networking, NodeRegistration, TokenDiscovery,
 };
 use crate::{KubeProxy, NodeTaint, Template, TemplateError, yaml};
+
+pub use upgrade::KubeadmUpgradeConfig;
 
 /// The form of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,7 +34,8 @@ pub use etcd::{BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, 
 pub use kube_proxy::{KubeProxy, KubeProxyMode};
 pub use kubeadm::{
     Kubeadm, KubeadmCluster, KubeadmComponent, KubeadmEndpoint, KubeadmEtcd, KubeadmEtcdClient,
-    KubeadmEtcdTls, KubeadmForm, KubeadmJoin, KubeadmKubelet, KubeadmNode, KubeadmVolume,
+    KubeadmEtcdTls, KubeadmForm, KubeadmJoin, KubeadmKubelet, KubeadmNode, KubeadmUpgradeConfig,
+    KubeadmVolume,
 };
 pub use kubeconfig::Kubeconfig;
 pub use kubelet::{KubeletConfig, KubeletDropIn, KubeletUnit, NodeTaint};

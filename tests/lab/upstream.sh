@@ -6,14 +6,19 @@ UPSTREAM_BUILD_PORT=$((LAB_PORT + 2))
 UPSTREAM_URL=http://127.0.0.1:$LAB_PORT
 # One without and one with real Kubernetes: neither is made again because the other was used.
 UPSTREAM_FILES=$LAB_CACHE/upstream${KUBEXM_LAB_KUBE:+-kube}
+case ${KUBEXM_LAB_KUBE-} in *:*) UPSTREAM_FILES=${UPSTREAM_FILES}s ;; esac
 
 KUBE_PROGRAMS="kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy crictl coredns pause VERSION"
 
+# One folder, or several with a colon between them: each is another version.
+kube_folders() { tr : '\n' <<<"${KUBEXM_LAB_KUBE-}"; }
+
 kube_check() {
-	local name
-	[ -n "${KUBEXM_LAB_KUBE-}" ] || return 0
-	for name in $KUBE_PROGRAMS; do
-		[ -f "$KUBEXM_LAB_KUBE/$name" ] || die "KUBEXM_LAB_KUBE=$KUBEXM_LAB_KUBE has no $name; it must hold: $KUBE_PROGRAMS"
+	local name folder
+	for folder in $(kube_folders); do
+		for name in $KUBE_PROGRAMS; do
+			[ -f "$folder/$name" ] || die "$folder of KUBEXM_LAB_KUBE has no $name; it must hold: $KUBE_PROGRAMS"
+		done
 	done
 }
 
@@ -21,9 +26,10 @@ kube_check() {
 upstream_stamp() {
 	{
 		find "$LAB_SRC/upstream" -type f ! -name versions.py | sort | xargs cat
-		if [ -n "${KUBEXM_LAB_KUBE-}" ]; then
-			(cd "$KUBEXM_LAB_KUBE" && pwd && stat -c '%n %s %Y' -- *)
-		fi
+		local folder
+		for folder in $(kube_folders); do
+			(cd "$folder" && pwd && stat -c '%n %s %Y' -- *)
+		done
 	} | sha256sum | cut -c1-16
 }
 
@@ -48,7 +54,7 @@ upstream_make_once() {
 	(
 		cgroup_enter fill
 		exec python3 -B "$LAB_SRC/upstream/fill.py" --apt "$LAB_SRC/apt.sh" --debs "$LAB_CACHE/debs" \
-			--out "$UPSTREAM_FILES" --work "$LAB_CACHE/upstream-work" ${KUBEXM_LAB_KUBE:+--kube "$KUBEXM_LAB_KUBE"}
+			--out "$UPSTREAM_FILES" --work "$LAB_CACHE/upstream-work" $(kube_folders | sed 's/^./--kube &/')
 	)
 	upstream_push
 	rm -rf "$LAB_CACHE/upstream-work"

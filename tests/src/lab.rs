@@ -153,6 +153,14 @@ impl Lab {
         command
     }
 
+    /// A script of a shell inside of the site.
+    #[must_use]
+    pub fn inside_shell(&self, script: &str) -> Command {
+        let mut command = self.command(lab_program());
+        command.args(["enter", "sh", "-c", script]);
+        command
+    }
+
     /// Nobody has asked for anything outside of the site; if somebody has, who it was and for what.
     pub fn nobody_asked_for_the_world(&self) -> Result<()> {
         let text = self.lab(&["egress"])?.ok()?.text;

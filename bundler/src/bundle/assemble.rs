@@ -1,8 +1,10 @@
 //! Lists what the tree holds for this bundle, and proves that it is all there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use artifact::{ConfigEntry, Contents, FileEntry, ImageEntry, PackageSet, Program, Release};
+use camino::Utf8Path;
 use catalogue::Systems;
 use event::Events;
 
@@ -10,9 +12,25 @@ use super::run::on_thread;
 use super::stock::Stock;
 use super::{Prepared, inspected, layout, prove, write};
 use crate::error::BundleError;
+use crate::hops::Hop;
 use crate::packages::Carrier;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What of the files belongs to a release.
+fn release(hop: &Hop, files: &[FileEntry], config: &Utf8Path) -> Release {
+    let wanted = hop.wanted.files.iter();
+    let wanted: BTreeSet<&str> = wanted.map(|wanted| wanted.file.path.as_str()).collect();
+    let own = files
+        .iter()
+        .filter(|file| wanted.contains(file.path.as_str()));
+    let own: Vec<FileEntry> = own.cloned().collect();
+    Release {
+        images: hop.wanted.image_sets(),
+        config: Some(config.to_owned()),
+        ..Release::of(hop.version().clone(), &own)
+    }
+}
 
 impl Prepared {
     pub(super) async fn assemble(
@@ -36,13 +54,11 @@ impl Prepared {
         events: &Events,
     ) -> Result<Contents, BundleError> {
         write::set_aside(&self.tree)?;
-        let kubernetes = &self.request.cluster.spec.kubernetes.version;
-        let mut release = Release::of(kubernetes.clone(), &files);
-        release.images = self.details.wanted.image_sets();
         let (blobs, mut missing) = layout::blobs(&self.tree, &images);
         files.extend(blobs);
         let config = self.config()?;
-        release.config = Some(config.path.clone());
+        let hops = self.details.hops.iter();
+        let releases = hops.map(|hop| release(hop, &files, &config.path)).collect();
         let configs = vec![ConfigEntry {
             cluster: self.details.plan.cluster.clone(),
             path: config.path.clone(),
@@ -68,7 +84,7 @@ impl Prepared {
         systems.sort_by(|a, b| (&a.os, a.arch).cmp(&(&b.os, b.arch)));
         let contents = Contents {
             serial,
-            releases: vec![release],
+            releases,
             configs,
             arches: self.details.wanted.arches.iter().copied().collect(),
             files,
@@ -77,7 +93,7 @@ impl Prepared {
             ..Contents::new(&self.details.plan.cluster, VERSION)
         };
         missing.extend(prove::missing(
-            &self.request.cluster,
+            &self.details.hops,
             &self.details.wanted,
             &contents,
             &self.tree,

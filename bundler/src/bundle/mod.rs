@@ -22,7 +22,7 @@ use std::num::NonZeroUsize;
 
 use artifact::{Sha256, Signer, WorkDir};
 use camino::Utf8PathBuf;
-use cluster::{Arch, Cluster};
+use cluster::{Arch, Cluster, Version};
 
 use crate::fetch::HttpOptions;
 use crate::images::RegistryAccess;
@@ -38,6 +38,8 @@ pub(crate) use run::on_thread;
 #[derive(Debug)]
 pub struct Request {
     pub cluster: Cluster,
+    /// The version of a living cluster: the bundle holds each release that leads from there to the config's.
+    pub upgrade_from: Option<Version>,
     /// Instead of the config's own, where not empty.
     pub arches: BTreeSet<Arch>,
     pub work_dir: WorkDir,

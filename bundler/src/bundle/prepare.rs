@@ -17,12 +17,13 @@ use crate::error::{BundleError, Failed};
 use crate::fetch::{
     Checksum, DOCUMENT_LIMIT, FILE_LIMIT, FetchError, FetchOptions, Fetcher, FileJob, address,
 };
+use crate::hops::{Hop, hops, together};
 use crate::images::{ImageJob, ImageOptions, Images, ResolvedImage};
 use crate::kubeadm;
 use crate::lock::{Lock, LockError, LockMode, LockedSystem};
 use crate::packages::{Asked, Chooser, Claims, asked};
 use crate::plan::Plan;
-use crate::resolve::{Wanted, WantedFile, resolve};
+use crate::resolve::{Wanted, WantedFile};
 
 /// What a bundle would hold. Nothing is fetched but manifests of images, and nothing is written.
 pub async fn plan(
@@ -96,6 +97,8 @@ pub(crate) struct Details {
     pub fetcher: Fetcher,
     pub images: Images,
     pub resolved: Vec<ResolvedImage>,
+    /// The releases, in order, and what all of them ask for.
+    pub hops: Vec<Hop>,
     pub wanted: Wanted,
     /// What is asked of each operating system's archives, and beside it the packages that are taken.
     pub asked: Vec<Asked>,
@@ -173,12 +176,21 @@ impl Desk<'_> {
             mirrors: request.mirrors.clone(),
             http: request.http.clone(),
         })?;
-        let mut wanted = resolve(&request.cluster, &request.arches, &Catalogue::builtin())?;
+        let mut hops = hops(
+            &request.cluster,
+            request.upgrade_from.as_ref(),
+            &request.arches,
+            &Catalogue::builtin(),
+        )?;
         let known = Systems::builtin();
+        let wanted = together(&hops);
         let asked = asked(&request.cluster, &wanted.needs, &wanted.arches, &known)?;
         self.tell_of_nearest(&wanted);
         self.tell_of_arches(&wanted);
-        self.ask_kubeadm(&mut wanted, &lock, &fetcher).await?;
+        for hop in &mut hops {
+            self.ask_kubeadm(hop, &lock, &fetcher).await?;
+        }
+        let wanted = together(&hops);
         self.hold_to_lock(&wanted, &asked, &lock)?;
         let chooser = Chooser {
             systems: &known,
@@ -208,7 +220,7 @@ impl Desk<'_> {
         };
         let plan = Plan::of(
             request.cluster.name(),
-            &wanted,
+            (&hops, &wanted),
             &lock,
             |url| sizes.get(url).copied(),
             |reference| size_of(&resolved, reference),
@@ -219,6 +231,7 @@ impl Desk<'_> {
             fetcher,
             images,
             resolved,
+            hops,
             wanted,
             asked,
             systems,
@@ -275,11 +288,12 @@ impl Desk<'_> {
     /// gave when the lock was written.
     async fn ask_kubeadm(
         &self,
-        wanted: &mut Wanted,
+        hop: &mut Hop,
         lock: &Lock,
         fetcher: &Fetcher,
     ) -> Result<(), BundleError> {
-        let kubernetes = &self.request.cluster.spec.kubernetes;
+        let Hop { cluster, wanted } = hop;
+        let kubernetes = &cluster.spec.kubernetes;
         if kubernetes.kind != KubernetesType::Kubeadm {
             return Ok(());
         }

@@ -5,22 +5,22 @@ use std::collections::BTreeSet;
 use artifact::{Contents, Missing, Tree};
 use camino::Utf8Path;
 use catalogue::Carries;
-use cluster::Cluster;
 
+use crate::hops::Hop;
 use crate::manifest;
 use crate::resolve::{Wanted, WantedFile};
 
 /// What the stages of an installation would ask for and not find, each with who asks.
 pub(crate) fn missing(
-    cluster: &Cluster,
+    hops: &[Hop],
     wanted: &Wanted,
     manifest: &Contents,
     tree: &Tree,
 ) -> Vec<Missing> {
     let mut missing = BTreeSet::new();
-    for need in &wanted.needs {
-        for arch in need.arches(cluster, &wanted.arches) {
-            for release in &manifest.releases {
+    for (hop, release) in hops.iter().zip(&manifest.releases) {
+        for need in &hop.wanted.needs {
+            for arch in need.arches(&hop.cluster, &wanted.arches) {
                 missing.extend(need.missing_from(manifest, release, arch));
             }
         }

@@ -1,3 +1,4 @@
+mod hops;
 mod output;
 mod packages;
 mod rpms;
@@ -64,6 +65,7 @@ impl Site {
         std::fs::create_dir_all(self.path(work)).unwrap();
         Request {
             cluster: self.cluster.clone(),
+            upgrade_from: None,
             arches: BTreeSet::new(),
             work_dir: WorkDir::new(self.path(work)),
             lock: self.path("kubexm.lock"),
@@ -485,7 +487,7 @@ async fn what_no_stage_could_find_is_told_with_who_asks() {
         .unwrap();
     let wanted = &prepared.details.wanted;
     assert_eq!(
-        super::prove::missing(&site.cluster, wanted, &manifest, &tree),
+        super::prove::missing(&prepared.details.hops, wanted, &manifest, &tree),
         []
     );
 
@@ -497,7 +499,7 @@ async fn what_no_stage_could_find_is_told_with_who_asks() {
     }
     let kubelet = "kubernetes/v1.34.2/arm64/kubelet";
     std::fs::remove_file(tree.path(Utf8Path::new(kubelet))).unwrap();
-    let missing = super::prove::missing(&site.cluster, wanted, &manifest, &tree);
+    let missing = super::prove::missing(&prepared.details.hops, wanted, &manifest, &tree);
     let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }

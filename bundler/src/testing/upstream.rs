@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 
 use artifact::Sha256;
 use catalogue::{Carries, Catalogue, Checksum, Member, Resolved};
-use cluster::{Arch, Cluster};
+use cluster::{Arch, Cluster, Version};
 use serde_json::{Value, json};
 
 use super::{archive, elf};
 use crate::fetch::testing::{Reply, Request, Server};
+use crate::hops::{hops, together};
 use crate::mirror::Mirrors;
-use crate::resolve::{Wanted, resolve};
+use crate::resolve::Wanted;
 
 /// Path to content, with its media type.
 type Pages = BTreeMap<String, (&'static str, Vec<u8>)>;
@@ -28,7 +29,13 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// Serves everything that a config asks for.
     pub(crate) async fn of(cluster: &Cluster) -> Self {
-        let wanted = resolve(cluster, &BTreeSet::new(), &Catalogue::builtin()).unwrap();
+        Self::of_hops(cluster, None).await
+    }
+
+    /// The same for an upgrade from this version.
+    pub(crate) async fn of_hops(cluster: &Cluster, from: Option<&Version>) -> Self {
+        let hops = hops(cluster, from, &BTreeSet::new(), &Catalogue::builtin()).unwrap();
+        let wanted = together(&hops);
         let mut pages = Pages::new();
         files(&wanted, &mut pages);
         for image in &wanted.images {

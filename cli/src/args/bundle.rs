@@ -2,7 +2,7 @@ use std::num::NonZeroU16;
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
-use cluster::Arch;
+use cluster::{Arch, Version};
 
 use super::work_dir;
 
@@ -27,6 +27,7 @@ Examples:
   kubexm bundle -f config.yaml
   kubexm bundle -f config.yaml -o /media/usb/site.tar.zst --arch amd64,arm64
   kubexm bundle -f config.yaml --mirror docker.io=https://mirror.example.org
+  kubexm bundle -f config.yaml --upgrade-from v1.33.4 -o upgrade.tar.zst
   kubexm bundle -f config.yaml --update systems
   kubexm bundle -f config.yaml --locked --sign ~/.ssh/id_ed25519")]
 pub struct BundleArgs {
@@ -36,6 +37,9 @@ pub struct BundleArgs {
     /// Where the bundle goes [default: <cluster>.tar.zst in the current directory]
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
+    /// Pack every release that leads from this version of Kubernetes to the config's, for `kubexm upgrade cluster`
+    #[arg(long, value_name = "VERSION")]
+    pub upgrade_from: Option<Version>,
     /// Pack for these architectures instead of those of the config
     #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     pub arch: Vec<Arch>,

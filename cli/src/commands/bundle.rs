@@ -11,7 +11,7 @@ use bundler::{
     BundleError, Extent, Kubexm, LockMode, Plan, Report as Made, Request, RowKind, Update,
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use cluster::Arch;
+use cluster::{Arch, Version};
 use event::{Event, Events, Outcome, RunOutcome, Unit};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -149,6 +149,7 @@ pub(super) fn request(args: &BundleArgs, config: Config) -> Result<Request, Fail
     };
     Ok(Request {
         arches: args.arch.iter().copied().collect(),
+        upgrade_from: args.upgrade_from.clone(),
         work_dir: WorkDir::new(args.work_dir.clone()),
         lock: config.name.with_file_name("kubexm.lock"),
         lock_mode,
@@ -236,18 +237,26 @@ fn show(plan: &Plan, printer: &Printer) -> Result<(), Failure> {
 
 /// The plan as a table, and its sum.
 fn drawn(plan: &Plan) -> String {
-    let texts = ["", "version", "arch"].map(Column::Text);
-    let columns: Vec<Column> = texts.into_iter().chain([Column::Number("size")]).collect();
+    let hops = (plan.releases.len() > 1).then_some("release");
+    let texts = ["", "version", "arch"].into_iter().chain(hops);
+    let columns: Vec<Column> = texts
+        .map(Column::Text)
+        .chain([Column::Number("size")])
+        .collect();
     let single = plan.rows.iter().filter(|row| row.kind != RowKind::Package);
     let rows = single.map(|row| {
         let arches: Vec<&str> = row.arches.iter().map(|arch| arch.go()).collect();
         let size = row.size.map_or_else(|| "?".to_owned(), bytes);
-        vec![
-            row.name.clone(),
-            row.version.clone(),
-            arches.join(","),
-            size,
-        ]
+        let mut cells = vec![row.name.clone(), row.version.clone(), arches.join(",")];
+        cells.extend(hops.map(|_| releases(&row.releases, plan)));
+        cells.push(size);
+        cells
+    });
+    let packages = packages(plan).map(|[name, version, arch, size]| {
+        let mut cells = vec![name, version, arch];
+        cells.extend(hops.map(|_| ALL.to_owned()));
+        cells.push(size);
+        cells
     });
     let (size, extent) = plan.size();
     let at_least = if extent == Extent::Whole {
@@ -257,14 +266,35 @@ fn drawn(plan: &Plan) -> String {
     };
     let things = count(plan.rows.len() as u64, "thing");
     format!(
-        "{}\n\n{things}, {at_least}{}\n",
-        table(&columns, rows.chain(packages(plan))),
-        bytes(size)
+        "{}\n\n{things}, {at_least}{}{}\n",
+        table(&columns, rows.chain(packages)),
+        bytes(size),
+        way(plan)
     )
 }
 
+/// What belongs to every release.
+const ALL: &str = "all";
+
+/// The releases of a row.
+fn releases(of: &[Version], plan: &Plan) -> String {
+    if of.len() == plan.releases.len() {
+        return ALL.to_owned();
+    }
+    of.iter().map(Version::with_v).collect::<Vec<_>>().join(",")
+}
+
+/// The releases that an upgrade goes through.
+fn way(plan: &Plan) -> String {
+    let versions: Vec<String> = plan.releases.iter().map(Version::with_v).collect();
+    match versions.as_slice() {
+        [] | [_] => String::new(),
+        hops => format!("; upgrade by way of {}", hops.join(", ")),
+    }
+}
+
 /// Packages of operating systems, as a row for each system and architecture.
-fn packages(plan: &Plan) -> impl Iterator<Item = Vec<String>> {
+fn packages(plan: &Plan) -> impl Iterator<Item = [String; 4]> {
     let mut systems: BTreeMap<_, (u64, u64)> = BTreeMap::new();
     for row in &plan.rows {
         if let (Some(system), [arch]) = (&row.system, row.arches.as_slice()) {
@@ -275,7 +305,7 @@ fn packages(plan: &Plan) -> impl Iterator<Item = Vec<String>> {
     }
     systems.into_iter().map(|((system, arch), (number, size))| {
         let number = count(number, "package");
-        vec![system.to_string(), number, arch.to_string(), bytes(size)]
+        [system.to_string(), number, arch.to_string(), bytes(size)]
     })
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use artifact::{Bundle, Contents, FileEntry};
+use artifact::{Bundle, Contents, FileEntry, Release};
 use cluster::Arch;
 
 use crate::args::InspectArgs;
@@ -77,6 +77,22 @@ fn releases(contents: &Contents) -> String {
     }
 }
 
+/// The column that tells releases apart, where there are several.
+fn is_of_an_upgrade(contents: &Contents) -> Option<&'static str> {
+    (contents.releases.len() > 1).then_some("release")
+}
+
+/// The versions of the releases that hold something.
+fn in_releases(contents: &Contents, holds: impl Fn(&Release) -> bool) -> String {
+    let of = contents.releases.iter().filter(|release| holds(release));
+    let versions: Vec<String> = of.map(|release| release.kubernetes.with_v()).collect();
+    if versions.len() == contents.releases.len() {
+        "all".to_owned()
+    } else {
+        versions.join(",")
+    }
+}
+
 fn components(contents: &Contents) -> Option<String> {
     let mut sizes: BTreeMap<(&str, &str, String), u64> = BTreeMap::new();
     for file in &contents.files {
@@ -88,32 +104,40 @@ fn components(contents: &Contents) -> Option<String> {
             *sizes.entry((component, version, arch)).or_default() += file.size;
         }
     }
-    let columns = ["component", "version", "arch"].map(Column::Text);
-    let columns: Vec<Column> = columns
-        .into_iter()
+    let hops = is_of_an_upgrade(contents);
+    let texts = ["component", "version", "arch"].into_iter().chain(hops);
+    let columns: Vec<Column> = texts
+        .map(Column::Text)
         .chain([Column::Number("size")])
         .collect();
     let rows = sizes.iter().map(|((component, version, arch), size)| {
-        vec![
-            (*component).to_owned(),
-            (*version).to_owned(),
-            arch.clone(),
-            bytes(*size),
-        ]
+        let holds = |of: &Release| of.version_of(component) == Some(version);
+        let mut cells = vec![(*component).to_owned(), (*version).to_owned(), arch.clone()];
+        cells.extend(hops.map(|_| in_releases(contents, holds)));
+        cells.push(bytes(*size));
+        cells
     });
     (!sizes.is_empty()).then(|| table(&columns, rows))
 }
 
 fn images(contents: &Contents) -> Option<String> {
-    let columns = [
-        Column::Text("image"),
-        Column::Text("arch"),
-        Column::Number("size"),
-    ];
+    let hops = is_of_an_upgrade(contents);
+    let texts = ["image", "arch"].into_iter().chain(hops);
+    let columns: Vec<Column> = texts
+        .map(Column::Text)
+        .chain([Column::Number("size")])
+        .collect();
     let rows = contents.images.iter().map(|image| {
         let arches = list(image.platforms.iter().map(|platform| platform.arch));
         let size = image.platforms.iter().map(|platform| platform.size).sum();
-        vec![image.reference.clone(), arches, bytes(size)]
+        let holds = |of: &Release| {
+            let mut sets = of.images.values();
+            sets.any(|set| set.contains(&image.reference))
+        };
+        let mut cells = vec![image.reference.clone(), arches];
+        cells.extend(hops.map(|_| in_releases(contents, holds)));
+        cells.push(bytes(size));
+        cells
     });
     (!contents.images.is_empty()).then(|| table(&columns, rows))
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 31] = [
+pub const VERBS: [&[&str]; 33] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -25,6 +25,8 @@ pub const VERBS: [&[&str]; 31] = [
     &["get", "hosts"],
     &["get", "images"],
     &["adopt"],
+    &["upgrade"],
+    &["upgrade", "cluster"],
     &["kubeconfig"],
     &["config"],
     &["config", "validate"],

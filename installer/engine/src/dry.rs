@@ -106,9 +106,9 @@ impl Asker<'_> {
                 because: format!("'{}' is not there yet", slot.name()),
             };
         }
-        let Some(host) = self.inventory.get(work.host.as_str()) else {
+        let Some(host) = self.inventory.get(work.done_on()) else {
             return DryState::Unknown {
-                because: format!("no host is called '{}'", work.host),
+                because: format!("no host is called '{}'", work.done_on()),
             };
         };
         let cx = Cx::new(Arc::clone(host), Progress::unseen());

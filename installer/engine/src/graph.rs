@@ -76,6 +76,11 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// The host that does it.
+    pub fn done_on(&self) -> &str {
+        self.step.done_on().unwrap_or(&self.host)
+    }
+
     /// It is what its roll is about, and not what goes with it.
     pub fn is_act(&self) -> bool {
         self.place.is_some_and(|place| place.what == Use::Act)

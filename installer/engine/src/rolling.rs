@@ -6,6 +6,7 @@ use crate::{Name, Step};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batch {
     One,
+    Hosts(u16),
     /// Of all hosts of the roll; one at least.
     Percent(u8),
 }

@@ -239,6 +239,7 @@ impl Batch {
     fn size(self, hosts: usize) -> usize {
         match self {
             Self::One => 1,
+            Self::Hosts(hosts) => usize::from(hosts).max(1),
             Self::Percent(percent) => (hosts * usize::from(percent) / 100).max(1),
         }
     }

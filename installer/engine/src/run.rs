@@ -267,9 +267,9 @@ impl Runner<'_> {
     }
 
     fn cx(&self, work: &Work, progress: Progress) -> Result<Cx, StepError> {
-        let host = self.inventory.get(work.host.as_str());
+        let host = self.inventory.get(work.done_on());
         let host =
-            host.ok_or_else(|| StepError::new(format!("no host is called '{}'", work.host)))?;
+            host.ok_or_else(|| StepError::new(format!("no host is called '{}'", work.done_on())))?;
         Ok(Cx::stopped_by(
             Arc::clone(host),
             progress,

@@ -51,6 +51,12 @@ pub trait Step: Send + Sync {
         Asks::Anybody
     }
 
+    /// Where the step is done, where that is not the host that it is about: a node is emptied by the control plane, and in
+    /// the turn of that node.
+    fn done_on(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Asks the host whether there is anything to do. Changes nothing.
     async fn check(&self, cx: &Cx) -> Result<State, StepError>;
 

@@ -17,6 +17,7 @@ mod proof;
 mod registry;
 mod restart;
 mod runtime;
+mod upgrade;
 
 pub use adopt::{fetch, recognise_authorities, restore};
 pub use balancer::{load_balancer, virtual_addresses};
@@ -36,6 +37,8 @@ pub use registry::registry;
 pub use restart::{ask_restarts, reboots, restart_static_pods};
 pub use runtime::runtime;
 pub use task::{
-    Activity, CONTROL_PLANE, Carried, Draining, ETCD, HostSeen, LocalData, NodeSeen, OPERATOR,
-    Part, RegistryCredentials, Site, api_answers, etcd_answers,
+    Activity, CONTROL_PLANE, Carried, ClusterSeen, DeprecatedApi, Draining, ETCD, Guarded, Hop,
+    HopDraining, HostSeen, LivingNode, LocalData, NodeSeen, OPERATOR, Part, RegistryCredentials,
+    Site, Stand, api_answers, etcd_answers,
 };
+pub use upgrade::{look, snapshot, uncordon};

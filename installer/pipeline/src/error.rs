@@ -1,4 +1,5 @@
 use camino::Utf8PathBuf;
+use cluster::Version;
 
 use crate::AccessError;
 
@@ -17,6 +18,10 @@ pub enum PipelineError {
     Restart(Vec<String>),
     #[error("the config is another than the one applied last, and this is not what was asked for:\n  {}", .0.join("\n  "))]
     Changed(Vec<String>),
+    #[error("the cluster cannot be upgraded as it is:\n  {}", .0.join("\n  "))]
+    NoUpgrade(Vec<String>),
+    #[error("the cluster is Kubernetes {living}, and the config asks for {asked}")]
+    OtherVersion { living: Version, asked: Version },
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
     #[error("the cluster does not answer: {0}")]
@@ -80,6 +85,14 @@ impl PipelineError {
             }
             Self::Changed(_) => {
                 "kubexm install with the cluster's bundle does all of it; or give these keys back, and run again"
+                    .to_owned()
+            }
+            Self::NoUpgrade(_) => {
+                "nothing was changed; mend it, and run the same command again: docs/upgrading.md tells of each"
+                    .to_owned()
+            }
+            Self::OtherVersion { .. } => {
+                "kubexm upgrade cluster BUNDLE -f CONFIG goes from one version to another; or write the cluster's version into the config"
                     .to_owned()
             }
             Self::Access(errors) => return hints(errors),

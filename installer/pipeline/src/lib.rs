@@ -12,6 +12,7 @@ mod nodes;
 mod restart;
 mod retire;
 mod session;
+mod upgrade;
 
 pub use access::{Access, AccessError, inventory, inventory_of};
 pub use adopt::adopt;
@@ -27,10 +28,11 @@ pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, CONTROL_PLANE, Carried, Draining, ETCD, HostSeen, LocalData, NodeSeen, OPERATOR,
-    Part, RegistryCredentials, Site,
+    Activity, CONTROL_PLANE, Carried, ClusterSeen, Draining, ETCD, HostSeen, LivingNode, LocalData,
+    NodeSeen, OPERATOR, Part, RegistryCredentials, Site, Stand,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};
 pub use retire::{added, left_out};
 pub use session::{Options, Session, dry_run};
+pub use upgrade::{Emptying, Living, Unavailable, Way, judge, look, other_version, upgrade};

@@ -8,6 +8,7 @@ mod note_founded;
 mod promote;
 mod remove_member;
 mod run;
+mod snapshot;
 mod start;
 mod verify;
 
@@ -19,5 +20,6 @@ pub use note_founded::NoteEtcdFounded;
 pub use promote::PromoteEtcdMember;
 pub use remove_member::{RemoveEtcdMember, WayToEtcd};
 pub use run::{RunEtcd, SpareEtcd};
+pub use snapshot::{Snapshot, TakeSnapshot};
 pub use start::{StartEtcd, Stopped};
 pub use verify::{HealthyMembers, VerifyEtcd};

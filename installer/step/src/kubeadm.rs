@@ -9,7 +9,8 @@ mod join;
 mod phase;
 mod restart_pods;
 mod revoke_tokens;
-mod static_pods;
+pub(crate) mod static_pods;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub use join::{Joining, JoiningEtcd, KubeadmJoin, LookAtNode, Membership};
 pub use phase::{KubeadmPhase, RunKubeadmPhase};
 pub use restart_pods::RestartStaticPods;
 pub use revoke_tokens::RevokeTokens;
+pub use upgrade::{KubeadmUpgrade, UpgradeOf};
 
 /// What kubeadm is told on a master.
 pub(crate) const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";

@@ -23,7 +23,7 @@ use crate::site::{names, url_address};
 pub const CONTROL_PLANE: &str = "(control plane)";
 
 /// Where etcd's hosts have its certificates.
-const ETCD_PKI: &str = "/etc/etcd/pki";
+pub(crate) const ETCD_PKI: &str = "/etc/etcd/pki";
 /// An image that is public for ever; one of its tags is not in the bundle.
 const STRANGER: &str = "registry.k8s.io/pause";
 const STRANGER_TAGS: &[&str] = &["3.1", "3.2", "3.3", "3.5", "3.6"];

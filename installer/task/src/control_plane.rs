@@ -242,7 +242,15 @@ pub fn control_plane_services(site: &Site) -> Task {
             .collect();
     }
     let task = Task::new("control plane services");
-    rolls.into_iter().fold(task, Task::roll)
+    // Who acts through the apiservers may be no newer than any of them.
+    let after = || {
+        site.hop
+            .as_ref()
+            .map_or(Order::SameHost, |_| Order::AllHosts)
+    };
+    rolls
+        .into_iter()
+        .fold(task, |task, roll| task.then(after()).roll(roll))
 }
 
 /// What has to be there before an apiserver can start: the store, which the majority of its members has proven healthy.

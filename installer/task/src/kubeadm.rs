@@ -1,6 +1,7 @@
 //! A cluster by kubeadm: its masters one after the other, its workers side by side.
 
 pub(crate) mod config;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -38,6 +39,9 @@ pub fn kubeadm_masters(site: &Site) -> Task {
     };
     if site.cluster.spec.kubernetes.kind != KubernetesType::Kubeadm {
         return task;
+    }
+    if site.hop.is_some() {
+        return upgrade::masters(site, first, others);
     }
     let joins = Joins::new(site, others);
     task = task.on_each(&names(site.masters()), |_| {
@@ -94,6 +98,9 @@ pub fn kubeadm_workers(site: &Site) -> Task {
     }
     if workers.is_empty() {
         return task;
+    }
+    if site.hop.is_some() {
+        return upgrade::workers(site, &workers);
     }
     let joins = Joins::new(site, &workers);
     for host in &workers {
@@ -182,6 +189,16 @@ impl<'a> Joins<'a> {
 /// Everything on a master that is there before kubeadm is: it signs with the authorities that it finds.
 fn master_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     let mut steps = kubelet_files(site, host);
+    steps.extend(pki_files(site));
+    steps.extend(store(site));
+    let config = rendered(&kubeadm(site, host));
+    steps.push(upload(CONFIG, Content::Text(config), 0o600));
+    steps
+}
+
+/// With what kubeadm signs.
+fn pki_files(site: &Site) -> Vec<Arc<dyn Step>> {
+    let mut steps = Vec::new();
     for name in [CA, FRONT_PROXY_CA] {
         steps.push(key_pair(site.kubernetes_files(name), name));
     }
@@ -192,9 +209,6 @@ fn master_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     ] {
         steps.push(upload(format!("{PKI}/{name}"), Content::Local(from), mode));
     }
-    steps.extend(store(site));
-    let config = rendered(&kubeadm(site, host));
-    steps.push(upload(CONFIG, Content::Text(config), 0o600));
     steps
 }
 

@@ -26,6 +26,7 @@ mod runtime;
 mod site;
 #[cfg(test)]
 mod testing;
+mod upgrade;
 
 pub use adopt::{fetch_logins, look_at_authorities, note_found};
 pub use applied::note_applied;
@@ -60,6 +61,7 @@ pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{
-    Activity, Carried, HostSeen, LocalData, NodeSeen, RegistryCredentials, api_answers,
-    etcd_answers,
+    Activity, Carried, ClusterSeen, DeprecatedApi, Guarded, HostSeen, LivingNode, LocalData,
+    NodeSeen, RegistryCredentials, api_answers, etcd_answers,
 };
+pub use upgrade::{Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, uncordon_all};

@@ -9,7 +9,7 @@ mod marks;
 use std::sync::Arc;
 
 use cluster::{Host, KubernetesType};
-use engine::{Batch, Task};
+use engine::{Batch, Order, Task};
 use step::AwaitNode;
 
 use crate::Site;
@@ -25,7 +25,13 @@ pub(crate) const ROLL: Batch = Batch::Percent(10);
 /// The masters as nodes.
 #[must_use]
 pub fn master_nodes(site: &Site) -> Task {
-    on_each(site, Task::new("master nodes"), &site.masters())
+    let task = Task::new("master nodes");
+    // A kubelet may be no newer than any apiserver.
+    let task = match &site.hop {
+        Some(_) => task.after(Order::AllHosts),
+        None => task,
+    };
+    on_each(site, task, &site.masters())
 }
 
 /// The workers that are no masters.

@@ -6,6 +6,8 @@ use cluster::{Arch, Cluster, Host, Role, Tag};
 use engine::Slot;
 use step::{EtcdPeer, RegistryCredentials, SiteNames};
 
+use crate::upgrade::Hop;
+
 /// The name under which the operator's own machine takes part in a plan. No host can be called so: it is no DNS label.
 pub const OPERATOR: &str = "(operator)";
 
@@ -15,6 +17,8 @@ pub struct Site {
     pub contents: Contents,
     /// What of the contents is installed.
     pub release: Release,
+    /// What is done beside, where this is a release of an upgrade.
+    pub hop: Option<Hop>,
     pub tree: Tree,
     /// The registry's user and password, where the config names them.
     pub registry_login: Option<RegistryCredentials>,
@@ -44,6 +48,7 @@ impl Site {
             cluster,
             contents,
             release,
+            hop: None,
             tree,
             registry_login,
             credentials,
@@ -225,7 +230,13 @@ impl Site {
             let (repository, _) = split_tag(&image.reference);
             repository.rsplit('/').next() == Some(name)
         };
-        self.contents.images.iter().filter(is_it)
+        let in_release = |image: &&ImageEntry| {
+            let mut sets = self.release.images.values();
+            sets.any(|set| set.contains(&image.reference))
+        };
+        let images = self.contents.images.iter().filter(is_it);
+        let (own, others): (Vec<_>, Vec<_>) = images.partition(in_release);
+        own.into_iter().chain(others)
     }
 
     /// How the site's registry names the images of the world.

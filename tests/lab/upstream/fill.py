@@ -66,7 +66,7 @@ class Filler:
         self.has: list[dict] = []
         templates = {arch: compiled(HERE / "standin.c", arch, self.work) for arch in COMPILERS}
         self.stand_ins = StandIns(templates, set())
-        self.kube = RealKubernetes(args.kube, machine_arch(), self.work) if args.kube else None
+        self.kubes = [RealKubernetes(folder, machine_arch(), self.work) for folder in args.kube]
         self.images = Images(
             Layout(self.work / "oci"), self.arches, self.stand_ins, self.table["images"]["docker-format"], {}
         )
@@ -119,9 +119,12 @@ class Filler:
 
     def given(self, entry: dict, version: str, arch: str, where: dict[str, str]) -> bool:
         """Publishes the real crictl where the folder of real programs has this one."""
-        if entry["component"] != "crictl" or not self.kube or (self.kube.crictl(), self.kube.arch) != (version, arch):
+        if entry["component"] != "crictl":
             return False
-        program = self.kube.program("crictl")
+        kube = next((kube for kube in self.kubes if (kube.crictl(), kube.arch) == (version, arch)), None)
+        if not kube:
+            return False
+        program = kube.program("crictl")
         self.site.publish(entry["url"].format(**where), archive({"crictl": program}), entry["checksum"])
         self.release("crictl", version, arch, [program])
         return True
@@ -147,7 +150,7 @@ class Filler:
             published = None
             for version, images in self.kubernetes_versions().items():
                 url = table["url"].format(**places(version, arch))
-                served = self.kube if self.kube and (self.kube.version, self.kube.arch) == (version, arch) else None
+                served = next((kube for kube in self.kubes if (kube.version, kube.arch) == (version, arch)), None)
                 for name in table["programs"]:
                     if served:
                         data = served.program(name)
@@ -170,15 +173,15 @@ class Filler:
     def kubernetes_versions(self) -> dict[str, dict[str, str]]:
         """Each version and the images its kubeadm asks for; a real one asks for whatever it likes."""
         versions = dict(self.table["kubernetes"]["versions"])
-        if self.kube:
-            versions.setdefault(self.kube.version, versions[self.table["kubernetes"]["stable"]])
+        for kube in self.kubes:
+            versions.setdefault(kube.version, versions[self.table["kubernetes"]["stable"]])
         return versions
 
     def stable(self) -> None:
         newest: dict[str, str] = {}
         for version in sorted(self.kubernetes_versions(), key=lambda text: [int(part) for part in text.split(".")]):
             newest[version.rsplit(".", 1)[0]] = version
-        stable = self.kube.version if self.kube else self.table["kubernetes"]["stable"]
+        stable = self.kubes[-1].version if self.kubes else self.table["kubernetes"]["stable"]
         self.site.write("dl.k8s.io/release/stable.txt", f"v{stable}")
         for minor, version in newest.items():
             self.site.write(f"dl.k8s.io/release/stable-{minor}.txt", f"v{version}")
@@ -194,13 +197,14 @@ class Filler:
         )
         self.images.busybox(table["busybox"], self.archive.fetch("trixie", ["busybox-static"], self.arches))
         self.etcd_image(table["etcd"])
-        if self.kube:
-            self.kube_images(self.kube)
+        for kube in self.kubes:
+            self.kube_images(kube)
+        if self.kubes:
             for reference, packages in table["debian"].items():
                 program = packages[0]
                 self.stand_ins.name(f"image {reference}, which holds Debian's {program}")
                 root = self.small_debian(",".join(packages))
-                self.images.debian(reference, self.kube.arch, root, f"/usr/sbin/{program}")
+                self.images.debian(reference, self.kubes[0].arch, root, f"/usr/sbin/{program}")
         for version in self.kubernetes_versions():
             for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
                 self.images.stand_in(f"registry.k8s.io/{name}:v{version}")
@@ -243,6 +247,8 @@ class Filler:
     def small_debian(self, packages: str) -> Path:
         """A Debian for an image whose program needs more than itself."""
         root = self.work / f"root-{packages.split(',')[0]}"
+        if root.exists():
+            return root
         mirror = subprocess.run([self.archive.apt, "mirror"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         with root.with_suffix(".log").open("w") as log:
             command = ["debootstrap", "--variant=minbase", f"--include={packages}", "trixie", root, mirror]
@@ -306,7 +312,10 @@ def main() -> None:
     parser.add_argument("--debs", type=Path, required=True, help="where packages are kept")
     parser.add_argument("--out", type=Path, required=True, help="the upstream's folder")
     parser.add_argument("--work", type=Path, required=True, help="a scratch folder, emptied first")
-    parser.add_argument("--kube", type=Path, help="a folder with real Kubernetes programs and a file VERSION")
+    parser.add_argument(
+        "--kube", type=Path, action="append", default=[],
+        help="a folder with real Kubernetes programs and a file VERSION; the last is what is stable",
+    )
     args = parser.parse_args()
     shutil.rmtree(args.work, ignore_errors=True)
     args.work.mkdir(parents=True)

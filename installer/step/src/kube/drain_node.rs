@@ -1,4 +1,3 @@
-mod budgets;
 mod pods;
 
 use std::sync::Arc;
@@ -8,10 +7,10 @@ use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 use serde_json::{Value, json};
 
-use self::budgets::{Budget, guards_of};
 use self::pods::{Resident, of_volume, resident};
 use crate::check::list;
 use crate::kube::cordon_node::{cordon, node};
+use crate::kube::eviction::{Budget, guards_of};
 use crate::kube::kubectl::ask_kubectl_with;
 use crate::kube::objects::Pod;
 use crate::shell::refused;

@@ -53,6 +53,13 @@ pub struct Node {
 #[serde(default)]
 pub struct NodeSpec {
     pub unschedulable: bool,
+    pub taints: Vec<NodeTaint>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeTaint {
+    pub effect: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -12,7 +12,6 @@ use templates::{KubeletConfig, KubeletDropIn, KubeletUnit};
 use crate::control_plane::pki::CA;
 use crate::files::{directory, key_pair, text, upload};
 use crate::kube::{KUBERNETES, MANIFESTS, PKI};
-use crate::nodes::ROLL;
 use crate::os::rendered;
 use crate::{Site, programs};
 
@@ -109,9 +108,14 @@ pub(crate) fn kubelet_service(site: &Site) -> RunService {
 
 /// The kubelets of these nodes. One that does not come up with what is new keeps all others as they are.
 pub(crate) fn kubelets(site: &Site, hosts: &[&Host]) -> Rolling {
-    hosts.iter().fold(Rolling::new(ROLL), |rolling, host| {
-        let turn = Turn::new(Arc::new(kubelet_service(site))).with(kubelet_files(site, host));
-        rolling.on(&host.name, turn.healthy(vec![heartbeat(host)]))
+    let rolling = Rolling::new(site.node_batch(hosts));
+    hosts.iter().fold(rolling, |rolling, host| {
+        let turn = Turn::new(Arc::new(kubelet_service(site)))
+            .before(site.drain(host))
+            .with(kubelet_files(site, host))
+            .healthy(vec![heartbeat(host)])
+            .healthy(site.uncordon(host));
+        rolling.on(&host.name, turn)
     })
 }
 

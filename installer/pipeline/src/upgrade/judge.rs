@@ -1,0 +1,255 @@
+//! Whether a cluster can be upgraded, and by which hops. Everything that is in the way is told at once.
+
+use artifact::Release;
+use cluster::{Cluster, Version};
+use module::{LivingNode, Site, Stand};
+
+use super::{Living, Way};
+use crate::PipelineError;
+
+/// So many minors a kubelet may be older than an apiserver.
+const LAG: u64 = 3;
+/// The same of one that is older than this minor.
+const OLD_LAG: (u64, u64) = (25, 2);
+
+/// A version as programs tell it, without who has built them.
+pub(super) fn version(text: &str) -> Result<Version, cluster::InvalidVersion> {
+    text.split('+').next().unwrap_or(text).parse()
+}
+
+/// The way from what a cluster is to what its config asks for.
+pub fn judge(site: &Site, living: &Living) -> Result<Way, PipelineError> {
+    let target = &site.cluster.spec.kubernetes.version;
+    let mut found = Findings(Vec::new());
+    let apiservers = found.apiservers(living, target);
+    let kubelets = found.nodes(living, target, &site.cluster);
+    let Some(from) = apiservers.iter().map(|(_, version)| version).min().cloned() else {
+        return Err(PipelineError::NoUpgrade(found.0));
+    };
+    found.skew(&apiservers, &kubelets);
+    let hops = hops(&site.contents.releases, target, &apiservers, &kubelets);
+    found.gaps(&from, target, &hops);
+    found.settings(&site.cluster, &hops);
+    let spared = spared(&living.cluster.nodes);
+    let old = |node: &str| {
+        let mut kubelets = kubelets.iter();
+        kubelets.any(|(name, version)| name == node && version < target)
+    };
+    let leaves = |node: &str| old(node) && !spared.iter().any(|spared| spared == node);
+    found.pods(living, leaves);
+    let mut remarks = deprecated(living, target);
+    remarks.extend(spared.iter().filter(|node| old(node)).map(|node| {
+        format!("{node} is not drained: no other node takes its pods, and they may be away while it changes")
+    }));
+    if !found.0.is_empty() {
+        return Err(PipelineError::NoUpgrade(found.0));
+    }
+    Ok(Way {
+        from,
+        hops,
+        spared,
+        remarks,
+    })
+}
+
+type Versions = Vec<(String, Version)>;
+
+/// The releases that are gone through: each that an apiserver is older than, and the one that apiservers have where kubelets
+/// are still older. Where nothing is left to change, the last one, so that what was cut short is ended.
+fn hops(
+    releases: &[Release],
+    target: &Version,
+    apiservers: &Versions,
+    kubelets: &Versions,
+) -> Vec<(Release, Stand)> {
+    let oldest = apiservers.iter().map(|(_, version)| version).min();
+    let lags = |version: &Version| kubelets.iter().any(|(_, kubelet)| kubelet < version);
+    let is_due = |version: &Version| {
+        let ahead = oldest.is_some_and(|oldest| version > oldest);
+        ahead || oldest == Some(version) && (version == target || lags(version))
+    };
+    let due = releases.iter().filter(|release| {
+        let version = &release.kubernetes;
+        version <= target && is_due(version)
+    });
+    let stand = |release: &Release| {
+        let mut all = apiservers.iter().chain(kubelets);
+        if all.any(|(_, version)| *version == release.kubernetes) {
+            Stand::Begun
+        } else {
+            Stand::Ahead
+        }
+    };
+    due.map(|release| (release.clone(), stand(release)))
+        .collect()
+}
+
+/// Nodes beside which no other takes pods.
+fn spared(nodes: &[LivingNode]) -> Vec<String> {
+    let alone = |node: &&LivingNode| {
+        let mut others = nodes.iter().filter(|other| other.name != node.name);
+        !others.any(|other| other.takes_pods)
+    };
+    let alone = nodes.iter().filter(alone);
+    alone.map(|node| node.name.clone()).collect()
+}
+
+/// What is asked for and will be gone. Who has asked may have been anybody: it is told, and keeps nothing from going on.
+fn deprecated(living: &Living, target: &Version) -> Vec<String> {
+    let gone = living.cluster.deprecated.iter();
+    let gone = gone.filter(|api| api.removed <= target.minor().1);
+    gone.map(|api| {
+        format!(
+            "somebody has asked for {}, which is gone with 1.{}: whoever it is fails then",
+            api.what, api.removed
+        )
+    })
+    .collect()
+}
+
+/// What is in the way, each as a sentence.
+struct Findings(Vec<String>);
+
+impl Findings {
+    fn add(&mut self, what: String) {
+        self.0.push(what);
+    }
+
+    fn apiservers(&mut self, living: &Living, target: &Version) -> Versions {
+        let mut told = Vec::new();
+        for (master, version) in &living.apiservers {
+            match version {
+                Err(why) => self.add(format!(
+                    "the apiserver of {master} does not answer: {why}"
+                )),
+                Ok(version) if version > target => self.add(format!(
+                    "the apiserver of {master} is {version}, newer than {target} of the config: Kubernetes does not go back"
+                )),
+                Ok(version) => told.push((master.clone(), version.clone())),
+            }
+        }
+        told
+    }
+
+    fn nodes(&mut self, living: &Living, target: &Version, config: &Cluster) -> Versions {
+        let mut told = Vec::new();
+        for node in &living.cluster.nodes {
+            let name = &node.name;
+            if config.host(name).is_none() {
+                self.add(format!(
+                    "{name} is a node of the cluster, and the config does not know it"
+                ));
+                continue;
+            }
+            if let Some(why) = &node.unready {
+                self.add(format!("{name} is not Ready: {why}"));
+            }
+            match version(&node.kubelet) {
+                Err(_) => self.add(format!(
+                    "the kubelet of {name} calls itself {}",
+                    node.kubelet
+                )),
+                Ok(version) if version > *target => self.add(format!(
+                    "the kubelet of {name} is {version}, newer than {target} of the config: Kubernetes does not go back"
+                )),
+                Ok(version) => told.push((name.clone(), version)),
+            }
+        }
+        let roles = [cluster::Role::Master, cluster::Role::Worker].into_iter();
+        let mut absent: Vec<&str> = roles
+            .flat_map(|role| config.hosts_in(role))
+            .map(|host| host.name.as_str())
+            .filter(|name| !living.cluster.nodes.iter().any(|node| node.name == *name))
+            .collect();
+        absent.sort_unstable();
+        absent.dedup();
+        for name in absent {
+            self.add(format!(
+                "{name} of the config is no node of the cluster yet"
+            ));
+        }
+        told
+    }
+
+    fn skew(&mut self, apiservers: &Versions, kubelets: &Versions) {
+        let oldest = apiservers.iter().min_by_key(|(_, version)| version);
+        let newest = apiservers.iter().max_by_key(|(_, version)| version);
+        let (Some((old_host, oldest)), Some((new_host, newest))) = (oldest, newest) else {
+            return;
+        };
+        if newest.minor().1 > oldest.minor().1 + 1 {
+            self.add(format!(
+                "the apiservers are too far apart: {oldest} on {old_host}, {newest} on {new_host}"
+            ));
+        }
+        for (node, kubelet) in kubelets {
+            let (_, minor) = kubelet.minor();
+            let lag = if minor < OLD_LAG.0 { OLD_LAG.1 } else { LAG };
+            if kubelet.minor() > oldest.minor() {
+                self.add(format!(
+                    "the kubelet of {node} is {kubelet}, newer than the apiserver of {old_host} ({oldest})"
+                ));
+            }
+            if newest.minor().1 > minor + lag {
+                self.add(format!(
+                    "the kubelet of {node} is {kubelet}, more than {lag} minors older than the apiserver of {new_host} ({newest})"
+                ));
+            }
+        }
+    }
+
+    fn gaps(&mut self, from: &Version, target: &Version, hops: &[(Release, Stand)]) {
+        let mut at = from.minor().1;
+        for (release, _) in hops {
+            let (_, minor) = release.kubernetes.minor();
+            for missing in at + 1..minor {
+                self.add(format!(
+                    "the bundle holds no release of 1.{missing}, which lies between {from} and {target}: kubexm bundle \
+                     --upgrade-from {from} makes one that does"
+                ));
+            }
+            at = at.max(minor);
+        }
+        if !hops
+            .iter()
+            .any(|(release, _)| release.kubernetes == *target)
+        {
+            self.add(format!(
+                "the bundle holds no release {target}, which the config asks for"
+            ));
+        }
+    }
+
+    /// What of the config a release does not understand.
+    fn settings(&mut self, cluster: &Cluster, hops: &[(Release, Stand)]) {
+        for (release, _) in hops {
+            let mut at = cluster.clone();
+            at.spec.kubernetes.version = release.kubernetes.clone();
+            let Ok(text) = at.to_yaml() else { continue };
+            let Err(problems) = cluster::parse("config", &text) else {
+                continue;
+            };
+            let version = &release.kubernetes;
+            for problem in problems.errors() {
+                let (path, message) = (&problem.path, &problem.message);
+                self.add(format!("with {version}, {path}: {message}"));
+            }
+        }
+    }
+
+    fn pods(&mut self, living: &Living, leaves: impl Fn(&str) -> bool) {
+        let guarded = living.cluster.guarded.iter();
+        for held in guarded.filter(|held| leaves(&held.node)) {
+            self.add(format!("{} cannot be drained: {}", held.node, held.told()));
+        }
+        let alone = living.cluster.alone.iter();
+        for (pod, node) in alone.filter(|(_, node)| leaves(node)) {
+            self.add(format!(
+                "{node} cannot be drained: nobody would make pod {pod} again; delete it, or give it a controller"
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

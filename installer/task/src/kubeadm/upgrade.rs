@@ -1,0 +1,113 @@
+//! An upgrade by kubeadm: each master's control plane before its kubelet, one master at a time; then the workers.
+
+use std::sync::Arc;
+
+use cluster::{EtcdType, Host, KubeadmApi, KubernetesType};
+use engine::{Order, Rolling, Step, Task, Turn};
+use step::{Content, KubeadmControlPlane, KubeadmEtcd, KubeadmUpgrade, UpgradeOf};
+use templates::KubeadmUpgradeConfig;
+
+use super::config::kubeadm;
+use super::{CONFIG, phases, pki_files, store};
+use crate::Site;
+use crate::control_plane::once;
+use crate::files::upload;
+use crate::nodes::kubelet::{heartbeat, kubelet_files, kubelet_service};
+use crate::os::rendered;
+use crate::programs;
+
+const UPGRADE: &str = "/etc/kubernetes/kubeadm-upgrade.yaml";
+
+/// The masters one after the other. kube-proxy comes when all apiservers are new: it may be no newer than any of them.
+pub(super) fn masters(site: &Site, first: &Host, others: &[&Host]) -> Task {
+    let begins = Rolling::one_by_one().on(&first.name, master(site, first, UpgradeOf::Cluster));
+    let follow = others.iter().fold(Rolling::one_by_one(), |rolling, host| {
+        rolling.on(&host.name, master(site, host, UpgradeOf::Master))
+    });
+    let task = Task::new("masters")
+        .roll(begins)
+        .then(Order::AllHosts)
+        .roll(follow)
+        .then(Order::AllHosts);
+    once(site, task, phases(site, first).into())
+}
+
+/// Neither the kubelet nor what it reads is touched before the control plane of its master is new.
+fn master(site: &Site, host: &Host, of: UpgradeOf) -> Turn {
+    let port = site.cluster.spec.control_plane_endpoint.port;
+    let config = rendered(&kubeadm(site, host));
+    let mut files = told_files(site);
+    files.extend(pki_files(site));
+    files.extend(store(site));
+    files.push(upload(CONFIG, Content::Text(config), 0o600));
+    let upgrade = Arc::new(upgrade(site, of));
+    let turn = match site.cluster.spec.etcd.kind {
+        EtcdType::Kubeadm => Turn::new(Arc::new(KubeadmEtcd { port })).then(upgrade),
+        EtcdType::Kubexm | EtcdType::External => Turn::new(upgrade),
+    };
+    let turn = turn
+        .with(files)
+        .then(Arc::new(KubeadmControlPlane { port }))
+        .healthy(site.drain(host));
+    let kubelet = kubelet_files(site, host).into_iter();
+    let kubelet = kubelet.filter(|step| !is_there_already(step.as_ref()));
+    kubelet
+        .fold(turn, Turn::then)
+        .then(Arc::new(kubelet_service(site)))
+        .healthy(vec![heartbeat(host)])
+        .healthy(site.uncordon(host))
+}
+
+/// The workers that are no masters, each emptied before anything of it is touched.
+pub(super) fn workers(site: &Site, workers: &[&Host]) -> Task {
+    let rolling = Rolling::new(site.node_batch(workers));
+    let rolling = workers.iter().fold(rolling, |rolling, host| {
+        let turn = Turn::new(Arc::new(upgrade(site, UpgradeOf::Worker)))
+            .before(site.drain(host))
+            .with(told_files(site));
+        let kubelet = kubelet_files(site, host).into_iter();
+        let kubelet = kubelet.filter(|step| !is_there_already(step.as_ref()));
+        let turn = kubelet
+            .fold(turn, Turn::then)
+            .then(Arc::new(kubelet_service(site)))
+            .healthy(vec![heartbeat(host)])
+            .healthy(site.uncordon(host));
+        rolling.on(&host.name, turn)
+    });
+    Task::new("workers").roll(rolling)
+}
+
+fn is_there_already(step: &dyn Step) -> bool {
+    step.id().starts_with("programs kubeadm ")
+}
+
+fn upgrade(site: &Site, of: UpgradeOf) -> KubeadmUpgrade {
+    let ignored = &site.cluster.spec.kubernetes.ignore_preflight_errors;
+    let told = match site.traits().kubeadm_api {
+        KubeadmApi::V1Beta4 => vec!["--config".to_owned(), UPGRADE.to_owned()],
+        KubeadmApi::V1Beta3 => {
+            let etcd = "--etcd-upgrade=false".to_owned();
+            let ignored = (!ignored.is_empty())
+                .then(|| format!("--ignore-preflight-errors={}", ignored.join(",")));
+            [etcd].into_iter().chain(ignored).collect()
+        }
+    };
+    KubeadmUpgrade {
+        of,
+        version: site.kubernetes_version().with_v(),
+        told,
+    }
+}
+
+/// kubeadm itself, and what it is told.
+fn told_files(site: &Site) -> Vec<Arc<dyn Step>> {
+    debug_assert_eq!(site.cluster.spec.kubernetes.kind, KubernetesType::Kubeadm);
+    let mut steps = vec![programs::install(site, "kubeadm", "/usr/local/bin")];
+    if site.traits().kubeadm_api == KubeadmApi::V1Beta4 {
+        let config = KubeadmUpgradeConfig {
+            ignore_preflight_errors: site.cluster.spec.kubernetes.ignore_preflight_errors.clone(),
+        };
+        steps.push(upload(UPGRADE, Content::Text(rendered(&config)), 0o600));
+    }
+    steps
+}

@@ -1,0 +1,178 @@
+//! What an upgrade does beside what an install does: it looks, it keeps a snapshot, and it empties each node before its
+//! kubelet changes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use artifact::Release;
+use cluster::{EtcdType, Host, Role};
+use engine::{Batch, Slot, Step, Task};
+use step::{
+    ClusterSeen, DrainNode, EmptyNode, EtcdCluster, LocalData, LookAtApiserver, LookAtCluster,
+    RefillNode, Snapshot, TakeSnapshot, UncordonAll, UncordonNode,
+};
+
+use crate::Site;
+use crate::check::{CONTROL_PLANE, ETCD_PKI};
+use crate::nodes::ROLL;
+use crate::site::url_address;
+
+/// One release of an upgrade, on the way to the last.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    pub draining: HopDraining,
+    pub stand: Stand,
+}
+
+/// How far a cluster has come on a hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stand {
+    /// Nothing of Kubernetes is of this version yet.
+    Ahead,
+    /// Something is: an earlier run was cut short.
+    Begun,
+}
+
+/// How nodes are emptied.
+#[derive(Clone, Debug)]
+pub struct HopDraining {
+    /// How long pods may take to leave.
+    pub patience: Duration,
+    /// How many workers at once.
+    pub batch: Batch,
+    /// Nodes whose pods have nowhere else to go: they keep them.
+    pub spared: BTreeSet<String>,
+}
+
+impl Site {
+    /// The same site with another release of its contents.
+    #[must_use]
+    pub fn at(&self, release: &Release, hop: Hop) -> Self {
+        let mut cluster = self.cluster.clone();
+        cluster.spec.kubernetes.version = release.kubernetes.clone();
+        let login = self.registry_login.as_ref().map(copied);
+        Self {
+            release: release.clone(),
+            hop: Some(hop),
+            ..Self::new(cluster, self.contents.clone(), self.tree.clone(), login)
+        }
+    }
+
+    /// What is done ahead of a change of a node's kubelet.
+    pub(crate) fn drain(&self, host: &Host) -> Vec<Arc<dyn Step>> {
+        let hop = self.hop.iter();
+        let hop = hop.filter(|hop| !hop.draining.spared.contains(&host.name));
+        hop.map(|hop| -> Arc<dyn Step> {
+            Arc::new(EmptyNode {
+                drain: DrainNode {
+                    node: host.name.clone(),
+                    timeout: hop.draining.patience,
+                    // The node comes back with what lies on it.
+                    local: LocalData::Lose,
+                },
+                by: CONTROL_PLANE,
+            })
+        })
+        .collect()
+    }
+
+    /// What is done when it is well again.
+    pub(crate) fn uncordon(&self, host: &Host) -> Vec<Arc<dyn Step>> {
+        let drained = !self.drain(host).is_empty();
+        let step: Arc<dyn Step> = Arc::new(RefillNode {
+            cordon: UncordonNode {
+                node: host.name.clone(),
+            },
+            by: CONTROL_PLANE,
+        });
+        drained.then_some(step).into_iter().collect()
+    }
+
+    /// How many of these nodes change at once. In an upgrade, masters go one at a time.
+    pub(crate) fn node_batch(&self, hosts: &[&Host]) -> Batch {
+        let is_master = |host: &&Host| self.cluster.is_in(&host.name, Role::Master);
+        match &self.hop {
+            None => ROLL,
+            Some(_) if hosts.iter().any(is_master) => Batch::One,
+            Some(hop) => hop.draining.batch,
+        }
+    }
+}
+
+fn copied(login: &step::RegistryCredentials) -> step::RegistryCredentials {
+    step::RegistryCredentials {
+        username: login.username.clone(),
+        password: login.password.clone(),
+    }
+}
+
+/// Asks the cluster, and each apiserver for its version.
+#[must_use]
+pub fn look_at_cluster(
+    site: &Site,
+    seen: &Slot<ClusterSeen>,
+    apiservers: &[(String, Slot<String>)],
+) -> Task {
+    let port = site.cluster.spec.control_plane_endpoint.port;
+    let mut task = Task::new("cluster").apart().on(
+        CONTROL_PLANE,
+        vec![Arc::new(LookAtCluster { seen: seen.clone() })],
+    );
+    for host in site.masters() {
+        let mut of = apiservers.iter();
+        if let Some((_, version)) = of.find(|(name, _)| *name == host.name) {
+            let look = LookAtApiserver {
+                server: format!("https://{}:{port}", url_address(host)),
+                version: version.clone(),
+            };
+            task = task.on(&host.name, vec![Arc::new(look)]);
+        }
+    }
+    task
+}
+
+/// The store as it is before a hop, on the operator's machine. Of an etcd of the site's own that is for whoever runs it.
+#[must_use]
+pub fn keep_snapshot(site: &Site) -> Task {
+    let task = Task::new("etcd snapshot");
+    if site
+        .hop
+        .as_ref()
+        .is_none_or(|hop| hop.stand == Stand::Begun)
+    {
+        return task;
+    }
+    let etcd = &site.cluster.spec.etcd;
+    let (host, of) = match etcd.kind {
+        EtcdType::External => return task,
+        EtcdType::Kubeadm => {
+            let data_dir = etcd.data_dir.clone();
+            (CONTROL_PLANE.to_owned(), Snapshot::StaticPod { data_dir })
+        }
+        EtcdType::Kubexm => {
+            let hosts = site.etcd_hosts();
+            let Some(first) = hosts.first() else {
+                return task;
+            };
+            let cluster = EtcdCluster {
+                peers: hosts.iter().map(|host| Site::peer(host)).collect(),
+                pki: ETCD_PKI.to_owned(),
+            };
+            (first.name.clone(), Snapshot::Member(cluster))
+        }
+    };
+    let step = TakeSnapshot {
+        of,
+        keep_in: site.tree.state().join("etcd"),
+        occasion: format!("before-{}", site.release.kubernetes.with_v()),
+        taken: Slot::new("the snapshot of etcd"),
+    };
+    task.on(&host, vec![Arc::new(step)])
+}
+
+/// Every node takes pods again that kubexm has kept from it.
+#[must_use]
+pub fn uncordon_all() -> Task {
+    Task::new("cordons").on(CONTROL_PLANE, vec![Arc::new(UncordonAll)])
+}
