@@ -12,6 +12,7 @@ mod check;
 mod config;
 mod create;
 mod delete;
+mod etcd;
 mod get;
 mod inspect;
 mod install;
@@ -33,6 +34,10 @@ pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
 pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand};
+pub use etcd::{
+    EtcdAlarmsArgs, EtcdArgs, EtcdBackupArgs, EtcdCommand, EtcdDefragArgs, EtcdDrillArgs,
+    EtcdRestoreArgs, EtcdSiteArgs, EtcdStatusArgs,
+};
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;
@@ -106,6 +111,7 @@ pub enum Command {
     Create(CreateArgs),
     Delete(DeleteArgs),
     Check(CheckArgs),
+    Etcd(EtcdArgs),
     Adopt(AdoptArgs),
     Get(GetArgs),
     Kubeconfig(KubeconfigArgs),

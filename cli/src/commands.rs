@@ -7,6 +7,7 @@ mod completion;
 mod config;
 mod create;
 mod delete;
+mod etcd;
 mod explain;
 mod get;
 mod get_hosts;
@@ -39,6 +40,7 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         },
         Command::Adopt(args) => adopt::run(&args, printer),
         Command::Check(args) => check::run(&args, printer),
+        Command::Etcd(args) => etcd::run(&args.command, printer),
         Command::Get(args) => get::run(&args.command, printer),
         Command::Kubeconfig(args) => kubeconfig::run(&args, printer),
         Command::Config(args) => config::run(&args.command, printer),

@@ -19,7 +19,7 @@ mod runtime;
 pub use adopt::{fetch, recognise_authorities, restore};
 pub use balancer::{load_balancer, virtual_addresses};
 pub use control_plane::control_plane;
-pub use etcd::etcd;
+pub use etcd::{etcd, etcd_backup, etcd_defrag, etcd_disarm, etcd_status};
 pub use host::{hosts, preflight, recognise};
 pub use images::images;
 pub use network::{network, node_network};
@@ -30,6 +30,7 @@ pub use proof::{Occasion, proof};
 pub use registry::registry;
 pub use runtime::runtime;
 pub use task::{
-    Activity, CONTROL_PLANE, Carried, HostSeen, NodeSeen, OPERATOR, RegistryCredentials, Site,
-    api_answers,
+    Activity, BackupNote, CONTROL_PLANE, Carried, CopiedStore, ETCD, EtcdAlarm, HostSeen, MemberSeen,
+    MemberState, MemberTold, NodeSeen, OPERATOR, RegistryCredentials, Site, SnapshotFile,
+    api_answers, etcd_of,
 };

@@ -7,7 +7,7 @@ use engine::Inventory;
 use host::local::LocalHost;
 use host::ssh::{Auth, HostKeys, Options, PinnedKey, PinnedKeyError, SshHost, Target};
 use host::{FirstOf, Host, Recorded, Redactor};
-use module::{CONTROL_PLANE, OPERATOR, api_answers};
+use module::{CONTROL_PLANE, ETCD, OPERATOR, api_answers, etcd_of};
 use secrecy::SecretString;
 
 use crate::PipelineError;
@@ -62,8 +62,8 @@ impl AccessError {
     }
 }
 
-/// The hosts of a config, the operator's own machine, and the control plane as whichever master answers. Connects to
-/// nothing yet. All that is missing is told at once.
+/// The hosts of a config, the operator's own machine, the control plane as whichever master answers, and the store as
+/// whichever member does. Connects to nothing yet. All that is missing is told at once.
 pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, PipelineError> {
     let mut bastions = Bastions {
         access,
@@ -103,6 +103,11 @@ pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, Pi
     let masters = masters.filter_map(|master| inventory.get(&master.name).cloned());
     let control_plane = FirstOf::new(CONTROL_PLANE, masters.collect(), api_answers());
     inventory.insert(CONTROL_PLANE.to_owned(), Arc::new(control_plane));
+    let (etcd, members) = etcd_of(cluster);
+    let members = members.into_iter();
+    let members = members.filter_map(|member| inventory.get(&member.name).cloned());
+    let etcd = FirstOf::new(ETCD, members.collect(), etcd.answers_here());
+    inventory.insert(ETCD.to_owned(), Arc::new(etcd));
     Ok(inventory)
 }
 

@@ -5,6 +5,7 @@ mod adopt;
 mod check;
 mod delete;
 mod error;
+mod etcd;
 mod install;
 mod kubeconfig;
 mod lease;
@@ -16,16 +17,18 @@ pub use adopt::adopt;
 pub use check::{check, hosts, nodes};
 pub use delete::{delete, recognise};
 pub use engine::{
-    Claim, Data, DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, StaleLease,
+    Claim, Data, DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, Slot, StaleLease,
     tree,
 };
 pub use error::PipelineError;
+pub use etcd::{etcd_backup, etcd_defrag, etcd_disarm, etcd_look, judge_snapshot, members};
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, CONTROL_PLANE, Carried, HostSeen, NodeSeen, OPERATOR, RegistryCredentials, Site,
+    Activity, BackupNote, CONTROL_PLANE, Carried, CopiedStore, ETCD, EtcdAlarm, HostSeen, MemberSeen,
+    MemberState, MemberTold, NodeSeen, OPERATOR, RegistryCredentials, Site, SnapshotFile,
 };
 pub use retire::left_out;
 pub use session::{Options, Session, dry_run};

@@ -1,5 +1,7 @@
 //! Members of etcd, and what is asked of them.
 
+mod defrag;
+mod disarm;
 mod enter;
 pub(crate) mod etcdctl;
 mod keep_authority;
@@ -7,15 +9,23 @@ mod look;
 mod note_founded;
 mod promote;
 mod run;
+mod save;
+mod snapshot_file;
 mod start;
+mod status;
 mod verify;
 
+pub use defrag::DefragMember;
+pub use disarm::DisarmAlarms;
 pub use enter::{EnterEtcd, Entry};
-pub use etcdctl::{EtcdCluster, EtcdPeer};
+pub use etcdctl::{EtcdCluster, EtcdPeer, EtcdRuns};
 pub use keep_authority::KeepEtcdAuthority;
 pub use look::{EtcdTrace, LookAtEtcd};
 pub use note_founded::NoteEtcdFounded;
 pub use promote::PromoteEtcdMember;
 pub use run::{RunEtcd, SpareEtcd};
+pub use save::{BackupOf, SaveSnapshot};
+pub use snapshot_file::{BackupNote, CopiedStore, SnapshotFile};
 pub use start::{StartEtcd, Stopped};
+pub use status::{EtcdAlarm, LookAtMember, MemberSeen, MemberState, MemberTold};
 pub use verify::{HealthyMembers, VerifyEtcd};

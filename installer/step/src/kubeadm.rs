@@ -26,6 +26,7 @@ pub use init::KubeadmInit;
 pub use join::{Joining, JoiningEtcd, KubeadmJoin, LookAtNode, Membership};
 pub use phase::{KubeadmPhase, RunKubeadmPhase};
 pub use revoke_tokens::RevokeTokens;
+pub(crate) use static_pods::container;
 
 /// What kubeadm is told on a master.
 pub(crate) const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";

@@ -30,7 +30,7 @@ pub use before::Former;
 pub use check::{
     Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, Probes, ProveApiServices, ProveApiserver,
     ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
-    ProveReach, ProveRegistry, ProveStackedEtcd, ProveSystemPods, ProveTime, ProveWebhooks,
+    ProveReach, ProveRegistry, ProveSystemPods, ProveTime, ProveWebhooks,
     RemoveProbePods, SetUpProbePods, api_answers,
 };
 pub use container::*;

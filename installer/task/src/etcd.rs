@@ -1,12 +1,14 @@
+mod care;
+
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use cluster::Host;
+use cluster::{Cluster, EtcdType, Host, Role};
 use engine::{Order, Rolling, Slot, Step, Task, Turn};
 
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, DataDirectory,
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, HealthyMembers,
+    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, EtcdTrace, FileAttrs, HealthyMembers,
     KeepEtcdAuthority, KeyPairFiles, LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner,
     PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, StartEtcd, Stopped, UploadFile,
     UploadKeyPair, Usage, VerifyEtcd,
@@ -19,6 +21,8 @@ use crate::os::rendered;
 use crate::site::{names, url_address};
 use crate::{OPERATOR, Site, programs};
 
+pub use care::{ETCD, back_up, defragment, disarm_alarms, look_at_members};
+
 const USER: &str = "etcd";
 const UNIT: &str = "etcd.service";
 const UNIT_FILE: &str = "/etc/systemd/system/etcd.service";
@@ -26,6 +30,41 @@ const DIR: &str = "/etc/etcd";
 const PKI: &str = "/etc/etcd/pki";
 const ENVIRONMENT: &str = "/etc/etcd/etcd.env";
 const BOOTSTRAP: &str = "/etc/etcd/bootstrap.env";
+
+/// The hosts that a member runs on, whoever has set it up.
+fn members_of(cluster: &Cluster) -> Vec<&Host> {
+    match cluster.spec.etcd.kind {
+        EtcdType::Kubexm => cluster.hosts_in(Role::Etcd),
+        EtcdType::Kubeadm => cluster.hosts_in(Role::Master),
+        EtcdType::External => Vec::new(),
+    }
+}
+
+/// The store of a cluster as its members' hosts are asked for it; and these hosts.
+#[must_use]
+pub fn etcd_of(cluster: &Cluster) -> (EtcdCluster, Vec<&Host>) {
+    let runs = match cluster.spec.etcd.kind {
+        EtcdType::Kubexm | EtcdType::External => EtcdRuns::Service {
+            pki: PKI.to_owned(),
+        },
+        EtcdType::Kubeadm => EtcdRuns::StaticPod,
+    };
+    let hosts = members_of(cluster);
+    let peers = hosts.iter().map(|host| Site::peer(host)).collect();
+    (EtcdCluster { peers, runs }, hosts)
+}
+
+impl Site {
+    /// The hosts that a member runs on, whoever has set it up.
+    #[must_use]
+    pub fn members(&self) -> Vec<&Host> {
+        members_of(&self.cluster)
+    }
+
+    pub(crate) fn etcd(&self) -> EtcdCluster {
+        etcd_of(&self.cluster).0
+    }
+}
 
 fn files(site: &Site, name: &str) -> KeyPairFiles {
     KeyPairFiles::at(site.tree.certs("etcd").join(name))
@@ -49,7 +88,7 @@ fn member_certificates(host: &Host) -> [(String, CertificateSpec); 2] {
 #[must_use]
 pub fn etcd_pki(site: &Site) -> Task {
     let task = Task::new("etcd certificates");
-    if site.cluster.spec.etcd.kind == cluster::EtcdType::External {
+    if site.cluster.spec.etcd.kind == EtcdType::External {
         return task;
     }
     let authority = files(site, "ca");
@@ -58,7 +97,7 @@ pub fn etcd_pki(site: &Site) -> Task {
         "etcd-ca",
     ))];
     // kubeadm signs what its members and their clients need by itself.
-    if site.cluster.spec.etcd.kind == cluster::EtcdType::Kubeadm {
+    if site.cluster.spec.etcd.kind == EtcdType::Kubeadm {
         return task.on(OPERATOR, steps);
     }
     let clients = [
@@ -178,10 +217,7 @@ pub fn etcd_members(site: &Site) -> Task {
     };
     let members = Members {
         site,
-        cluster: EtcdCluster {
-            peers: hosts.iter().map(|host| Site::peer(host)).collect(),
-            pki: PKI.to_owned(),
-        },
+        cluster: site.etcd(),
         founder: &founder.name,
         traces: hosts
             .iter()

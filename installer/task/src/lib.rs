@@ -42,7 +42,9 @@ pub use control_plane::{
     kube_pki, renew_certificates,
 };
 pub use dns::cluster_dns;
-pub use etcd::{etcd_members, etcd_pki};
+pub use etcd::{
+    ETCD, back_up, defragment, disarm_alarms, etcd_members, etcd_of, etcd_pki, look_at_members,
+};
 pub use hosts::look_at_hosts;
 pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
 pub use kubeadm::{kubeadm_masters, kubeadm_workers};
@@ -55,4 +57,7 @@ pub use recognise::recognise;
 pub use registry::{registry_pki, registry_service};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
-pub use step::{Activity, Carried, HostSeen, NodeSeen, RegistryCredentials, api_answers};
+pub use step::{
+    Activity, BackupNote, Carried, CopiedStore, EtcdAlarm, HostSeen, MemberSeen, MemberState,
+    MemberTold, NodeSeen, RegistryCredentials, SnapshotFile, api_answers,
+};
