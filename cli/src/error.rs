@@ -121,6 +121,7 @@ impl Failure {
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
                 | PipelineError::NotOurs
+                | PipelineError::NoEtcd
                 | PipelineError::Server(_),
             )
             | Self::Signature {

@@ -8,6 +8,7 @@ mod bundles;
 mod claim;
 mod commands;
 mod config;
+mod confirm;
 mod diagnostics;
 mod dry;
 mod error;

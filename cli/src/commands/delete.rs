@@ -1,4 +1,3 @@
-use std::io::{self, BufRead, IsTerminal};
 use std::process;
 
 use artifact::WorkDir;
@@ -6,6 +5,7 @@ use cluster::Cluster;
 use pipeline::{Data, Graph, Options, Session, Site};
 
 use crate::args::DeleteClusterArgs;
+use crate::confirm::{self, Consequence};
 use crate::error::Failure;
 use crate::output::{Printer, count};
 use crate::run::Run;
@@ -68,37 +68,16 @@ pub fn run(args: &DeleteClusterArgs, printer: &Printer) -> Result<(), Failure> {
 /// Shows what would be taken away, and goes on only if the cluster's name is typed.
 fn confirm(cluster: &Cluster, graph: &Graph, data: Data, printer: &Printer) -> Result<(), Failure> {
     let name = cluster.name();
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Failure::Usage {
-            message: format!("nobody is there to confirm that {name} shall be deleted"),
-            hint: Some("say --yes; see before what --dry-run shows".to_owned()),
-        });
-    }
     let hosts = count(cluster.spec.hosts.len() as u64, "host");
     let fate = match data {
         Data::Keep => "data, images, certificates and keys stay",
         Data::Purge => "all data, images, certificates and keys are lost for good",
     };
-    printer.remark(format_args!(
-        "{}\n{name} is taken off {hosts}; {fate}.\nType the cluster's name to go on:",
-        dry::tree(graph)
-    ));
-    let mut typed = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut typed)
-        .map_err(|source| Failure::Read {
-            path: "stdin".into(),
-            source,
-        })?;
-    if typed.trim() == name {
-        return Ok(());
-    }
-    Err(Failure::Usage {
-        message: format!(
-            "'{}' is not the cluster's name; nothing was changed",
-            typed.trim()
-        ),
-        hint: None,
-    })
+    let of = Consequence {
+        cluster: name,
+        what: "shall be deleted",
+        look: "see before what --dry-run shows",
+    };
+    let told = format!("{}\n{name} is taken off {hosts}; {fate}.", dry::tree(graph));
+    confirm::insist(&of, told, printer)
 }

@@ -3,6 +3,8 @@
 mod alarms;
 mod backup;
 mod defrag;
+mod drill;
+mod restore;
 mod status;
 
 use std::process;
@@ -21,7 +23,8 @@ pub fn run(command: &EtcdCommand, printer: &Printer) -> Result<(), Failure> {
         EtcdCommand::Backup(args) => backup::run(args, printer),
         EtcdCommand::Defrag(args) => defrag::run(args, printer),
         EtcdCommand::Alarms(args) => alarms::run(args, printer),
-        EtcdCommand::Restore(_) | EtcdCommand::Drill(_) => Ok(()),
+        EtcdCommand::Restore(args) => restore::run(args, printer),
+        EtcdCommand::Drill(args) => drill::run(args, printer),
     }
 }
 

@@ -19,7 +19,9 @@ mod runtime;
 pub use adopt::{fetch, recognise_authorities, restore};
 pub use balancer::{load_balancer, virtual_addresses};
 pub use control_plane::control_plane;
-pub use etcd::{etcd, etcd_backup, etcd_defrag, etcd_disarm, etcd_status};
+pub use etcd::{
+    etcd, etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_restore, etcd_status,
+};
 pub use host::{hosts, preflight, recognise};
 pub use images::images;
 pub use network::{network, node_network};
@@ -30,7 +32,8 @@ pub use proof::{Occasion, proof};
 pub use registry::registry;
 pub use runtime::runtime;
 pub use task::{
-    Activity, BackupNote, CONTROL_PLANE, Carried, CopiedStore, ETCD, EtcdAlarm, HostSeen, MemberSeen,
-    MemberState, MemberTold, NodeSeen, OPERATOR, RegistryCredentials, Site, SnapshotFile,
-    api_answers, etcd_of,
+    Activity, BackupNote, CONTROL_PLANE, Carried, CopiedStore, Drilled, ETCD, EtcdAlarm, HostSeen,
+    MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR, RegistryCredentials, Restore,
+    RestorePhase, RestorePlan, Revisions, Site, SnapshotFile, api_answers, etcd_of, restore_note,
+    revisions,
 };

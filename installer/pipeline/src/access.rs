@@ -62,6 +62,13 @@ impl AccessError {
     }
 }
 
+/// The operator's own machine, for what touches no host.
+#[must_use]
+pub fn operator_alone() -> Inventory {
+    let operator: Arc<dyn Host> = Arc::new(LocalHost::new(OPERATOR, Redactor::default()));
+    [(OPERATOR.to_owned(), operator)].into_iter().collect()
+}
+
 /// The hosts of a config, the operator's own machine, the control plane as whichever master answers, and the store as
 /// whichever member does. Connects to nothing yet. All that is missing is told at once.
 pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, PipelineError> {

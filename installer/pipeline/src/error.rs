@@ -17,6 +17,8 @@ pub enum PipelineError {
     Unanswered(String),
     #[error("etcd.type is external: this etcd is not kubexm's")]
     NotOurs,
+    #[error("the bundle holds no etcd for the architecture of this machine")]
+    NoEtcd,
     #[error("{error}")]
     Snapshot { error: String, hint: Option<String> },
     #[error("there is no kubeconfig of the administrator: {path}")]
@@ -84,6 +86,10 @@ impl PipelineError {
             }
             Self::NotOurs => {
                 "ask whoever runs it; its address is in etcd.external.endpoints".to_owned()
+            }
+            Self::NoEtcd => {
+                "bundle again with --arch naming it as well, or drill on a machine like the members"
+                    .to_owned()
             }
             Self::Snapshot { hint, .. } => return hint.clone(),
             Self::NoKubeconfig { .. } => {

@@ -1,7 +1,9 @@
 use camino::Utf8Path;
 use cluster::EtcdType;
 use engine::{DryState, Graph, Inventory, Plan, Slot};
-use module::{BackupNote, CopiedStore, MemberSeen, Site, SnapshotFile};
+use module::{
+    BackupNote, CopiedStore, Drilled, MemberSeen, Restore, RestorePlan, Site, SnapshotFile,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::PipelineError;
@@ -68,12 +70,57 @@ pub fn etcd_disarm(site: &Site) -> Result<Graph, PipelineError> {
     Ok(Graph::of(Plan::new("etcd alarms", stages))?)
 }
 
-/// Whether a file of this machine is a snapshot, before anything else is done.
-pub fn judge_snapshot(path: &Utf8Path, copied: CopiedStore) -> Result<SnapshotFile, PipelineError> {
-    SnapshotFile::judge(path, copied).map_err(|error| PipelineError::Snapshot {
+/// Whether a file of this machine is a snapshot, before anything else is done; and its note, where it has one.
+pub fn judge_snapshot(
+    path: &Utf8Path,
+    copied: CopiedStore,
+) -> Result<(SnapshotFile, Option<BackupNote>), PipelineError> {
+    let snapshot = SnapshotFile::judge(path, copied).map_err(refused)?;
+    let note = BackupNote::read(path).map_err(refused)?;
+    Ok((snapshot, note))
+}
+
+fn refused(error: engine::StepError) -> PipelineError {
+    PipelineError::Snapshot {
         error: error.to_string(),
         hint: error.hint().map(str::to_owned),
+    }
+}
+
+/// The restore of this snapshot, or what a run that was cut short has left of it to do.
+pub fn restore_plan(site: &Site, snapshot: SnapshotFile) -> Result<RestorePlan, PipelineError> {
+    insist(site)?;
+    let missing = site.missing();
+    if !missing.is_empty() {
+        return Err(PipelineError::Missing(missing));
+    }
+    let restore = Restore::of(&module::restore_note(site), snapshot.sha256).map_err(refused)?;
+    Ok(RestorePlan {
+        snapshot,
+        restore,
+        aside: jiff::Timestamp::now()
+            .strftime("%Y%m%dT%H%M%SZ")
+            .to_string(),
     })
+}
+
+/// From whatever the store is now to what the snapshot holds.
+pub fn etcd_restore(site: &Site, plan: &RestorePlan) -> Result<Graph, PipelineError> {
+    let stages = module::etcd_restore(site, plan);
+    Ok(Graph::of(Plan::new("etcd restore", stages))?)
+}
+
+/// An etcd on this machine with what a snapshot holds.
+pub fn etcd_drill(
+    site: &Site,
+    snapshot: &SnapshotFile,
+    note: Option<BackupNote>,
+    drilled: &Slot<Drilled>,
+) -> Result<Graph, PipelineError> {
+    insist(site)?;
+    let stage = module::etcd_drill(site, snapshot, note, drilled);
+    let stage = stage.ok_or(PipelineError::NoEtcd)?;
+    Ok(Graph::of(Plan::new("etcd drill", vec![stage]))?)
 }
 
 /// Whoever runs an etcd that was there before takes care of it.

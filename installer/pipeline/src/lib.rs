@@ -12,23 +12,27 @@ mod lease;
 mod retire;
 mod session;
 
-pub use access::{Access, AccessError, inventory};
+pub use access::{Access, AccessError, inventory, operator_alone};
 pub use adopt::adopt;
 pub use check::{check, hosts, nodes};
 pub use delete::{delete, recognise};
 pub use engine::{
-    Claim, Data, DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, Slot, StaleLease,
-    tree,
+    Claim, Data, DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, Slot,
+    StaleLease, tree,
 };
 pub use error::PipelineError;
-pub use etcd::{etcd_backup, etcd_defrag, etcd_disarm, etcd_look, judge_snapshot, members};
+pub use etcd::{
+    etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, judge_snapshot,
+    members, restore_plan,
+};
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, BackupNote, CONTROL_PLANE, Carried, CopiedStore, ETCD, EtcdAlarm, HostSeen, MemberSeen,
-    MemberState, MemberTold, NodeSeen, OPERATOR, RegistryCredentials, Site, SnapshotFile,
+    Activity, BackupNote, CONTROL_PLANE, Carried, CopiedStore, Drilled, ETCD, EtcdAlarm, HostSeen,
+    MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR, RegistryCredentials, RestorePhase,
+    Revisions, Site, SnapshotFile, revisions,
 };
 pub use retire::left_out;
 pub use session::{Options, Session, dry_run};

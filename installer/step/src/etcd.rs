@@ -2,12 +2,14 @@
 
 mod defrag;
 mod disarm;
+mod drill;
 mod enter;
 pub(crate) mod etcdctl;
 mod keep_authority;
 mod look;
 mod note_founded;
 mod promote;
+mod restore;
 mod run;
 mod save;
 mod snapshot_file;
@@ -17,12 +19,18 @@ mod verify;
 
 pub use defrag::DefragMember;
 pub use disarm::DisarmAlarms;
+pub use drill::{DrillSnapshot, Drilled};
 pub use enter::{EnterEtcd, Entry};
 pub use etcdctl::{EtcdCluster, EtcdPeer, EtcdRuns};
 pub use keep_authority::KeepEtcdAuthority;
 pub use look::{EtcdTrace, LookAtEtcd};
 pub use note_founded::NoteEtcdFounded;
 pub use promote::PromoteEtcdMember;
+pub use restore::{
+    BeginRestore, BringSnapshot, EndRestore, HaltNode, NoteSwapped, PrepareData, RemoveSnapshot,
+    RestartWorkloads, Restore, RestorePhase, Revisions, SnapshotSeal, StartStaticPods, StartUnits,
+    StartWait, SwapData,
+};
 pub use run::{RunEtcd, SpareEtcd};
 pub use save::{BackupOf, SaveSnapshot};
 pub use snapshot_file::{BackupNote, CopiedStore, SnapshotFile};

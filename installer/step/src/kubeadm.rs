@@ -26,7 +26,7 @@ pub use init::KubeadmInit;
 pub use join::{Joining, JoiningEtcd, KubeadmJoin, LookAtNode, Membership};
 pub use phase::{KubeadmPhase, RunKubeadmPhase};
 pub use revoke_tokens::RevokeTokens;
-pub(crate) use static_pods::container;
+pub(crate) use static_pods::{apiserver_is_ready, container, settled};
 
 /// What kubeadm is told on a master.
 pub(crate) const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";

@@ -12,8 +12,9 @@ use host::HostError;
 use host::fake::FakeHost;
 use host::{Command, Output};
 use step::{
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, EtcdTrace, HealthyMembers, KeepEtcdAuthority,
-    LookAtEtcd, NoteEtcdFounded, PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, VerifyEtcd,
+    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, EtcdTrace, HealthyMembers,
+    KeepEtcdAuthority, LookAtEtcd, NoteEtcdFounded, PromoteEtcdMember, RunEtcd, RunService,
+    SpareEtcd, VerifyEtcd,
 };
 use tempfile::TempDir;
 

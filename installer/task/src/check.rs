@@ -7,10 +7,9 @@ use std::sync::Arc;
 use artifact::ImageEntry;
 use engine::{Order, Retry, Slot, Step, Task};
 use step::{
-    Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, ProveApiServices,
-    ProveApiserver, ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages,
-    ProveNodes, ProveReach, ProveSystemPods, ProveWebhooks, RemoveProbePods,
-    SetUpProbePods,
+    Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, ProveApiServices, ProveApiserver,
+    ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
+    ProveReach, ProveSystemPods, ProveWebhooks, RemoveProbePods, SetUpProbePods,
 };
 
 use crate::Site;

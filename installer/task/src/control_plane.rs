@@ -137,6 +137,16 @@ impl Service {
     }
 }
 
+/// Waits until the apiserver of this master is ready, past every balancer.
+pub(crate) fn apiserver_is_ready(site: &Site, host: &Host) -> Arc<dyn Step> {
+    let [apiserver, ..] = services(site, host);
+    Arc::new(WaitReady {
+        unit: apiserver.unit,
+        server: apiserver.server,
+        health: apiserver.health,
+    })
+}
+
 /// The masters, where their control plane is from plain binaries.
 fn masters(site: &Site) -> Vec<&Host> {
     match site.cluster.spec.kubernetes.kind {

@@ -1,4 +1,6 @@
 mod care;
+mod restore;
+mod tools;
 
 use std::sync::Arc;
 
@@ -22,6 +24,10 @@ use crate::site::{names, url_address};
 use crate::{OPERATOR, Site, programs};
 
 pub use care::{ETCD, back_up, defragment, disarm_alarms, look_at_members};
+pub use restore::{
+    RestorePlan, core_of, drill, end_restore, halt, prepare_restore, restore_note, revisions,
+    start_control_plane, start_members, start_nodes, swap,
+};
 
 const USER: &str = "etcd";
 const UNIT: &str = "etcd.service";

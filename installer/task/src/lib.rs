@@ -43,7 +43,9 @@ pub use control_plane::{
 };
 pub use dns::cluster_dns;
 pub use etcd::{
-    ETCD, back_up, defragment, disarm_alarms, etcd_members, etcd_of, etcd_pki, look_at_members,
+    ETCD, RestorePlan, back_up, core_of, defragment, disarm_alarms, drill, end_restore,
+    etcd_members, etcd_of, etcd_pki, halt, look_at_members, prepare_restore, restore_note,
+    revisions, start_control_plane, start_members, start_nodes, swap,
 };
 pub use hosts::look_at_hosts;
 pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
@@ -58,6 +60,7 @@ pub use registry::{registry_pki, registry_service};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{
-    Activity, BackupNote, Carried, CopiedStore, EtcdAlarm, HostSeen, MemberSeen, MemberState,
-    MemberTold, NodeSeen, RegistryCredentials, SnapshotFile, api_answers,
+    Activity, BackupNote, Carried, CopiedStore, Drilled, EtcdAlarm, HostSeen, MemberSeen,
+    MemberState, MemberTold, NodeSeen, RegistryCredentials, Restore, RestorePhase, Revisions,
+    SnapshotFile, api_answers,
 };

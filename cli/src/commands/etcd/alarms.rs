@@ -60,7 +60,13 @@ pub fn run(args: &EtcdAlarmsArgs, printer: &Printer) -> Result<(), Failure> {
             });
         }
         let graph = pipeline::etcd_disarm(&site)?;
-        return alone("etcd alarms", &graph, &site, (&args.site, &args.lease), printer);
+        return alone(
+            "etcd alarms",
+            &graph,
+            &site,
+            (&args.site, &args.lease),
+            printer,
+        );
     }
     match printer.format() {
         Format::Json => printer.document(&raised)?,

@@ -37,7 +37,10 @@ pub fn run(args: &EtcdBackupArgs, printer: &Printer) -> Result<(), Failure> {
     let inventory = pipeline::inventory(&site.cluster, &access::recorded(&of.access, &site.tree))?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
-    let session = Session::begin(&site.tree, &format!("etcd backup, process {}", process::id()))?;
+    let session = Session::begin(
+        &site.tree,
+        &format!("etcd backup, process {}", process::id()),
+    )?;
     let run = Run {
         command: "etcd backup",
         cluster: site.cluster.name(),

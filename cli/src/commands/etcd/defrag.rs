@@ -37,7 +37,13 @@ pub fn run(args: &EtcdDefragArgs, printer: &Printer) -> Result<(), Failure> {
         return Ok(());
     }
     let graph = pipeline::etcd_defrag(&site, &order)?;
-    alone("etcd defrag", &graph, &site, (&args.site, &args.lease), printer)
+    alone(
+        "etcd defrag",
+        &graph,
+        &site,
+        (&args.site, &args.lease),
+        printer,
+    )
 }
 
 fn answers(seen: &Result<MemberSeen, String>) -> bool {

@@ -182,7 +182,9 @@ fn troubles(status: &Status) -> Vec<String> {
         }
     }
     for stranger in &status.strangers {
-        lines.push(format!("etcd has a member that the config does not list: {stranger}"));
+        lines.push(format!(
+            "etcd has a member that the config does not list: {stranger}"
+        ));
     }
     lines
 }
@@ -244,7 +246,10 @@ mod tests {
     fn a_whole_cluster_is_healthy() {
         let members = ["e1", "e2", "e3"].map(|name| {
             let told = told(name == "e1");
-            (name.to_owned(), Ok(seen(name, MemberState::Healthy, Some(told))))
+            (
+                name.to_owned(),
+                Ok(seen(name, MemberState::Healthy, Some(told))),
+            )
         });
         let status = status("c", members.into());
         assert!(status.healthy && troubles(&status).is_empty());

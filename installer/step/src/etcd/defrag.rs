@@ -75,7 +75,10 @@ impl Step for DefragMember {
         let seconds = format!("--command-timeout={}s", PATIENCE.as_secs());
         let here = [self.me.client_url()];
         let defrag = ["defrag", &seconds];
-        let output = self.cluster.etcdctl_within(cx, within, &here, &defrag).await?;
+        let output = self
+            .cluster
+            .etcdctl_within(cx, within, &here, &defrag)
+            .await?;
         if !output.ok() {
             return Err(refused(&format!("defragment {}", self.me.name), &output));
         }

@@ -14,7 +14,10 @@ pub struct DisarmAlarms {
 impl DisarmAlarms {
     async fn alarms(&self, cx: &Cx, verb: &str) -> Result<String, StepError> {
         let endpoints = [self.cluster.here()];
-        let output = self.cluster.etcdctl(cx, &endpoints, &["alarm", verb]).await?;
+        let output = self
+            .cluster
+            .etcdctl(cx, &endpoints, &["alarm", verb])
+            .await?;
         if output.ok() {
             Ok(output.text())
         } else {

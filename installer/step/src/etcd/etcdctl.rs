@@ -191,12 +191,7 @@ impl EtcdCluster {
         Ok(output)
     }
 
-    fn etcdctl_command(
-        &self,
-        within: Within,
-        endpoints: &[String],
-        arguments: &[&str],
-    ) -> Command {
+    fn etcdctl_command(&self, within: Within, endpoints: &[String], arguments: &[&str]) -> Command {
         let pki = self.runs.pki();
         let endpoints = format!("--endpoints={}", endpoints.join(","));
         let tls = [

@@ -87,7 +87,13 @@ impl SaveSnapshot {
         let mut said = None;
         // etcdctl has lost it with 3.6, etcdutl came with 3.5.
         for program in ["etcdutl", "etcdctl"] {
-            let argv = [program, "snapshot", "status", remote.as_str(), "--write-out=json"];
+            let argv = [
+                program,
+                "snapshot",
+                "status",
+                remote.as_str(),
+                "--write-out=json",
+            ];
             let command = self.cluster.runs.command(&argv).timeout(PATIENCE);
             let mut output = ask(cx, command).await?;
             leave_own_words(&mut output);
@@ -116,7 +122,10 @@ impl SaveSnapshot {
         self.make_room(cx, &remote, told.db_bytes).await?;
         let save = ["snapshot", "save", remote.as_str()];
         let within = Within::Host(PATIENCE);
-        let output = self.cluster.etcdctl_within(cx, within, &[here], &save).await?;
+        let output = self
+            .cluster
+            .etcdctl_within(cx, within, &[here], &save)
+            .await?;
         if !output.ok() {
             return Err(refused("take a snapshot", &output));
         }
@@ -209,9 +218,7 @@ fn finish(part: &Utf8Path, to: &Utf8Path, note: &BackupNote) -> Result<(), StepE
 
 async fn measured(cx: &Cx, remote: &Utf8Path) -> Result<(String, u64, Sha256), StepError> {
     let file = host::quote(remote.as_str());
-    let script = format!(
-        "set -e; uname -n; stat -c %s {file}; sha256sum < {file} | cut -d' ' -f1"
-    );
+    let script = format!("set -e; uname -n; stat -c %s {file}; sha256sum < {file} | cut -d' ' -f1");
     let command = Command::script(script).timeout(PATIENCE);
     let text = must(cx, "measure the snapshot", command).await?.text();
     let mut lines = text.lines();
@@ -226,7 +233,9 @@ async fn measured(cx: &Cx, remote: &Utf8Path) -> Result<(String, u64, Sha256), S
 async fn read_piece(cx: &Cx, remote: &Utf8Path, piece: u64) -> Result<Vec<u8>, StepError> {
     let file = host::quote(remote.as_str());
     let read = format!("dd if={file} bs={PIECE} skip={piece} count=1 iflag=fullblock status=none");
-    Ok(must(cx, "read the snapshot", Command::script(read)).await?.stdout)
+    Ok(must(cx, "read the snapshot", Command::script(read))
+        .await?
+        .stdout)
 }
 
 #[async_trait]

@@ -98,7 +98,10 @@ impl SnapshotFile {
             return refused("it is empty", OTHER);
         }
         let mut head = Vec::new();
-        (&mut file).take(64).read_to_end(&mut head).map_err(unreadable)?;
+        (&mut file)
+            .take(64)
+            .read_to_end(&mut head)
+            .map_err(unreadable)?;
         if let Some((_, what)) = PACKED.iter().find(|(magic, _)| head.starts_with(magic)) {
             let (name, how) = what.split_once(": ").unwrap_or((what, ""));
             return refused(
@@ -160,7 +163,9 @@ fn digests(file: &mut File, bytes: u64) -> io::Result<(Sha256, [u8; 32], [u8; 32
     let mut piece = vec![0; 1 << 20];
     let mut left = bytes.saturating_sub(SEAL);
     while left > 0 {
-        let at_most = usize::try_from(left).unwrap_or(piece.len()).min(piece.len());
+        let at_most = usize::try_from(left)
+            .unwrap_or(piece.len())
+            .min(piece.len());
         let length = file.read(&mut piece[..at_most])?;
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -250,6 +255,11 @@ mod tests {
         write(&note(Sha256::of(&snapshot())));
         judge().unwrap();
         write(&note(Sha256::of(b"another")));
-        assert!(judge().unwrap_err().to_string().contains("is not the file that"));
+        assert!(
+            judge()
+                .unwrap_err()
+                .to_string()
+                .contains("is not the file that")
+        );
     }
 }

@@ -231,7 +231,11 @@ impl LookAtMember {
             raft_applied: status.raft_applied,
             db_bytes: status.db_size,
             in_use_bytes: status.in_use,
-            quota_bytes: if status.quota == 0 { quota } else { status.quota },
+            quota_bytes: if status.quota == 0 {
+                quota
+            } else {
+                status.quota
+            },
             read_ms: None,
         }))
     }
@@ -268,12 +272,17 @@ impl LookAtMember {
             let mine = alarms.alarms.iter();
             let mine = mine.filter(|alarm| format!("{:x}", alarm.member) == told.id);
             seen.alarms = mine.map(|alarm| EtcdAlarm::of(alarm.alarm)).collect();
-            told.read_ms = health.as_ref().and_then(|health| milliseconds(&health.took));
+            told.read_ms = health
+                .as_ref()
+                .and_then(|health| milliseconds(&health.took));
         }
         (seen.state, seen.trouble) = match health {
             Some(health) if health.health => (MemberState::Healthy, None),
             Some(health) => (MemberState::Unhealthy, Some(health.error)),
-            None => (MemberState::Unhealthy, Some("its health is not told".to_owned())),
+            None => (
+                MemberState::Unhealthy,
+                Some("its health is not told".to_owned()),
+            ),
         };
         if let Ok(Answer::Members(members)) = self.cluster.ask(cx, &here).await {
             seen.knows = members.iter().map(super::etcdctl::Member::title).collect();
@@ -355,9 +364,14 @@ fn damage(log: &str) -> Option<(String, &'static str)> {
 
 fn last_complaint(log: &str) -> Option<String> {
     let complains = |line: &&str| {
-        ["\"level\":\"fatal\"", "\"level\":\"panic\"", "\"level\":\"error\"", "panic:"]
-            .iter()
-            .any(|level| line.contains(level))
+        [
+            "\"level\":\"fatal\"",
+            "\"level\":\"panic\"",
+            "\"level\":\"error\"",
+            "panic:",
+        ]
+        .iter()
+        .any(|level| line.contains(level))
     };
     log.lines().rev().find(complains).map(said)
 }
@@ -443,6 +457,9 @@ mod tests {
         assert!(line.starts_with("tocommit(9)"), "{line}");
         let down = "{\"level\":\"fatal\",\"msg\":\"listen\",\"error\":\"address already in use\"}";
         assert!(damage(down).is_none());
-        assert_eq!(last_complaint(down).unwrap(), "listen: address already in use");
+        assert_eq!(
+            last_complaint(down).unwrap(),
+            "listen: address already in use"
+        );
     }
 }

@@ -18,19 +18,21 @@ pub const ETCD: &str = "(etcd)";
 pub fn look_at_members(site: &Site, members: &[(String, Slot<MemberSeen>)]) -> Task {
     let etcd = &site.cluster.spec.etcd;
     let hosts = site.members();
-    members.iter().fold(Task::new("members"), |task, (name, seen)| {
-        let Some(host) = hosts.iter().find(|host| host.name == *name) else {
-            return task;
-        };
-        let look = LookAtMember {
-            me: Site::peer(host),
-            cluster: site.etcd(),
-            data_dir: etcd.data_dir.clone(),
-            quota: etcd.quota_backend_bytes,
-            seen: seen.clone(),
-        };
-        task.on(name, vec![Arc::new(look)])
-    })
+    members
+        .iter()
+        .fold(Task::new("members"), |task, (name, seen)| {
+            let Some(host) = hosts.iter().find(|host| host.name == *name) else {
+                return task;
+            };
+            let look = LookAtMember {
+                me: Site::peer(host),
+                cluster: site.etcd(),
+                data_dir: etcd.data_dir.clone(),
+                quota: etcd.quota_backend_bytes,
+                seen: seen.clone(),
+            };
+            task.on(name, vec![Arc::new(look)])
+        })
 }
 
 /// A snapshot, on the operator's machine.
@@ -64,7 +66,9 @@ pub fn defragment(site: &Site, order: &[String]) -> Task {
         };
         rolling.on(name, Turn::new(Arc::new(act)))
     });
-    Task::new("defragmentation").roll(turns).then(Order::Settled)
+    Task::new("defragmentation")
+        .roll(turns)
+        .then(Order::Settled)
 }
 
 /// Once for all members.
