@@ -8,6 +8,7 @@
 mod access;
 mod adopt;
 mod bundle;
+mod certs;
 mod check;
 mod config;
 mod create;
@@ -30,6 +31,7 @@ use clap_complete::Shell;
 pub use access::AccessArgs;
 pub use adopt::AdoptArgs;
 pub use bundle::{BundleArgs, UpdateArg};
+pub use certs::{CertsArgs, CertsCheckArgs, CertsCommand, CertsRenewArgs};
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
@@ -112,6 +114,7 @@ pub enum Command {
     Delete(DeleteArgs),
     Check(CheckArgs),
     Etcd(EtcdArgs),
+    Certs(CertsArgs),
     Adopt(AdoptArgs),
     Get(GetArgs),
     Kubeconfig(KubeconfigArgs),

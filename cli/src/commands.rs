@@ -2,6 +2,7 @@
 
 mod adopt;
 mod bundle;
+mod certs;
 mod check;
 mod completion;
 mod config;
@@ -40,6 +41,7 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         },
         Command::Adopt(args) => adopt::run(&args, printer),
         Command::Check(args) => check::run(&args, printer),
+        Command::Certs(args) => certs::run(&args.command, printer),
         Command::Etcd(args) => etcd::run(&args.command, printer),
         Command::Get(args) => get::run(&args.command, printer),
         Command::Kubeconfig(args) => kubeconfig::run(&args, printer),

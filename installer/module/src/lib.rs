@@ -4,6 +4,7 @@
 
 mod adopt;
 mod balancer;
+mod certificates;
 mod control_plane;
 mod etcd;
 mod host;
@@ -18,6 +19,7 @@ mod runtime;
 
 pub use adopt::{fetch, recognise_authorities, restore};
 pub use balancer::{load_balancer, virtual_addresses};
+pub use certificates::{certificates, renew_certificates};
 pub use control_plane::control_plane;
 pub use etcd::{
     etcd, etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_restore, etcd_status,
@@ -32,8 +34,8 @@ pub use proof::{Occasion, proof};
 pub use registry::registry;
 pub use runtime::runtime;
 pub use task::{
-    Activity, BackupNote, CONTROL_PLANE, Carried, CopiedStore, Drilled, ETCD, EtcdAlarm, HostSeen,
-    MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR, RegistryCredentials, Restore,
-    RestorePhase, RestorePlan, Revisions, Site, SnapshotFile, api_answers, etcd_of, restore_note,
-    revisions,
+    Activity, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen, CopiedStore,
+    Drilled, ETCD, EtcdAlarm, HostSeen, MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR,
+    OffsetDateTime, RegistryCredentials, Restore, RestorePhase, RestorePlan, Revisions, Site,
+    SnapshotFile, api_answers, etcd_of, renewal_note, restore_note, revisions,
 };

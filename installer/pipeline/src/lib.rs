@@ -2,6 +2,7 @@
 
 mod access;
 mod adopt;
+mod certs;
 mod check;
 mod delete;
 mod error;
@@ -14,6 +15,7 @@ mod session;
 
 pub use access::{Access, AccessError, inventory, operator_alone};
 pub use adopt::adopt;
+pub use certs::{certificates, certificates_look, renew};
 pub use check::{check, hosts, nodes};
 pub use delete::{delete, recognise};
 pub use engine::{
@@ -30,9 +32,9 @@ pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, BackupNote, CONTROL_PLANE, Carried, CopiedStore, Drilled, ETCD, EtcdAlarm, HostSeen,
-    MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR, RegistryCredentials, RestorePhase,
-    Revisions, Site, SnapshotFile, revisions,
+    Activity, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen, CopiedStore,
+    Drilled, ETCD, EtcdAlarm, HostSeen, MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR,
+    OffsetDateTime, RegistryCredentials, RestorePhase, Revisions, Site, SnapshotFile, revisions,
 };
 pub use retire::left_out;
 pub use session::{Options, Session, dry_run};

@@ -7,6 +7,7 @@ mod etcd;
 mod init;
 mod join;
 mod phase;
+mod renew;
 mod revoke_tokens;
 mod static_pods;
 
@@ -25,6 +26,7 @@ pub use etcd::KubeadmEtcd;
 pub use init::KubeadmInit;
 pub use join::{Joining, JoiningEtcd, KubeadmJoin, LookAtNode, Membership};
 pub use phase::{KubeadmPhase, RunKubeadmPhase};
+pub use renew::{RenewKubeadmCertificates, RestartControlPlane};
 pub use revoke_tokens::RevokeTokens;
 pub(crate) use static_pods::{apiserver_is_ready, container, settled};
 

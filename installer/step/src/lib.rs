@@ -54,3 +54,4 @@ pub use registry::*;
 pub use service::*;
 pub use system::*;
 pub use take_back::TakeBack;
+pub use time::OffsetDateTime;

@@ -116,6 +116,7 @@ pub fn etcd_pki(site: &Site) -> Task {
     });
     let members = site.etcd_hosts().into_iter().flat_map(member_certificates);
     for (name, spec) in clients.into_iter().chain(members) {
+        let spec = spec.since(site.renewal);
         steps.push(Arc::new(Certificate::new(
             authority.clone(),
             files(site, &name),
@@ -127,10 +128,6 @@ pub fn etcd_pki(site: &Site) -> Task {
 
 /// Everything of a member on its host but the running service.
 fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let owner = || Owner {
-        user: USER.to_owned(),
-        group: USER.to_owned(),
-    };
     let root_etcd = || Owner {
         user: "root".to_owned(),
         group: USER.to_owned(),
@@ -157,16 +154,7 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
             },
         }),
     ];
-    let mut pair = |from: KeyPairFiles, name: &str| {
-        steps.push(Arc::new(UploadKeyPair {
-            from,
-            to: format!("{PKI}/{name}").into(),
-            owner: owner(),
-        }));
-    };
-    pair(files(site, &format!("{}/server", host.name)), "server");
-    pair(files(site, &format!("{}/peer", host.name)), "peer");
-    pair(files(site, "healthcheck-client"), "healthcheck-client");
+    steps.extend(member_pairs(site, host));
     steps.push(Arc::new(UploadFile {
         path: format!("{PKI}/ca.crt").into(),
         content: Content::Local(files(site, "ca").certificate()),
@@ -178,6 +166,29 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     steps.push(text(ENVIRONMENT, environment(site, host)));
     steps.push(text(UNIT_FILE, unit(site)));
     steps
+}
+
+fn owner() -> Owner {
+    Owner {
+        user: USER.to_owned(),
+        group: USER.to_owned(),
+    }
+}
+
+/// A member's certificates with their keys, and those that it is asked with.
+pub(crate) fn member_pairs(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    let pair = |from: KeyPairFiles, name: &str| -> Arc<dyn Step> {
+        Arc::new(UploadKeyPair {
+            from,
+            to: format!("{PKI}/{name}").into(),
+            owner: owner(),
+        })
+    };
+    vec![
+        pair(files(site, &format!("{}/server", host.name)), "server"),
+        pair(files(site, &format!("{}/peer", host.name)), "peer"),
+        pair(files(site, "healthcheck-client"), "healthcheck-client"),
+    ]
 }
 
 fn environment(site: &Site, host: &Host) -> String {

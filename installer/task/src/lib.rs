@@ -3,6 +3,7 @@
 mod adopt;
 mod applied;
 mod balancer;
+mod certificates;
 mod check;
 mod control_plane;
 mod dns;
@@ -33,6 +34,11 @@ pub use balancer::{
     internal_balancer, kube_vip, kube_vip_pki, kube_vip_role, load_balancer,
     prove_virtual_addresses, reach_endpoint,
 };
+pub use certificates::{
+    after_store, await_store, begin_renewal, bring_certificates, bring_registry_certificate,
+    end_renewal, look_at_certificates, renewal_note, restart_control_plane, restart_nodes,
+    sign_kubelet_clients,
+};
 pub use check::{
     CONTROL_PLANE, look_at_nodes, prove_apiservers, prove_cluster, prove_etcd, prove_hosts,
     prove_network,
@@ -60,7 +66,7 @@ pub use registry::{registry_pki, registry_service};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{
-    Activity, BackupNote, Carried, CopiedStore, Drilled, EtcdAlarm, HostSeen, MemberSeen,
-    MemberState, MemberTold, NodeSeen, RegistryCredentials, Restore, RestorePhase, Revisions,
-    SnapshotFile, api_answers,
+    Activity, BackupNote, Carried, CertificatePlace, CertificateSeen, CopiedStore, Drilled,
+    EtcdAlarm, HostSeen, MemberSeen, MemberState, MemberTold, NodeSeen, OffsetDateTime,
+    RegistryCredentials, Restore, RestorePhase, Revisions, SnapshotFile, api_answers,
 };
