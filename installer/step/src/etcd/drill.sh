@@ -17,18 +17,20 @@ trap clean EXIT
 trap 'exit 1' HUP INT PIPE TERM
 
 field() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" | head -n 1; }
+# Of what a program says at its end the line that counts; a store that cannot be read has it die with a long trace.
+complain() {
+	grep -m 1 -E '^(Error:|panic:|fatal error:|unexpected fault)' "$1" >&2 || tail -n 3 "$1" | cut -c 1-400 >&2
+	exit 1
+}
 
-status=$("$etcdutl" snapshot status "$snapshot" --write-out=json)
+status=$("$etcdutl" snapshot status "$snapshot" --write-out=json 2>"$scratch/log") || complain "$scratch/log"
 revision=$(echo "$status" | field revision)
 [ -n "$revision" ] || {
 	echo "etcdutl does not tell the snapshot's revision: $status" >&2
 	exit 1
 }
 "$etcdutl" snapshot restore "$snapshot" --name drill --data-dir "$scratch/data" $seal \
-	--initial-cluster drill=http://127.0.0.1:1 --initial-advertise-peer-urls http://127.0.0.1:1 2>"$scratch/log" || {
-	grep -v '^{"level":"info' "$scratch/log" >&2 || true
-	exit 1
-}
+	--initial-cluster drill=http://127.0.0.1:1 --initial-advertise-peer-urls http://127.0.0.1:1 >"$scratch/log" 2>&1 || complain "$scratch/log"
 
 # Ports that nobody uses, as far as can be told: the next try takes others.
 try=0
@@ -57,14 +59,12 @@ while :; do
 done
 
 ask() { "$etcdctl" --endpoints="http://127.0.0.1:$client" --command-timeout=60s "$@"; }
-count() {
-	counted=$(ask get "$1" --prefix --count-only --write-out=json)
-	found=$(echo "$counted" | field count)
-	echo "${found:-0}"
-}
-all=$(ask get '' --prefix --count-only --write-out=json)
-keys=$(echo "$all" | field count)
-served=$(echo "$all" | field revision)
+# As etcdctl writes fields: "Count" : 30
+told() { sed -n "s/^\"$1\" : \([0-9]*\)$/\1/p" | head -n 1; }
+count() { ask get "$1" --prefix --count-only --write-out=fields | told Count; }
+all=$(ask get '' --prefix --count-only --write-out=fields)
+keys=$(echo "$all" | told Count)
+served=$(echo "$all" | told Revision)
 printf '{"revision":%s,"served":%s,"keys":%s,"namespaces":%s,"secrets":%s,"nodes":%s,"bytes":%s,"etcd":"%s"}\n' \
 	"$revision" "${served:-0}" "${keys:-0}" "$(count /registry/namespaces/)" "$(count /registry/secrets/)" \
 	"$(count /registry/minions/)" "$(stat -c %s "$snapshot")" \

@@ -80,8 +80,9 @@ impl PrepareData {
 rm -rf {dir}/kubexm-restore-*
 free=$(df -Pk {dir} | awk 'NR == 2 {{ print $4 }}')
 [ \"$free\" -ge {needed} ] || {{ echo \"no room for the new data in \"{dir}\": $((free / 1024)) MiB are free, {needed_mib} are needed\" >&2; exit 1; }}
-{etcdutl} snapshot status {snapshot} --write-out=json > /dev/null
-{restore} 2> {log} || {{ grep -v '^{{\"level\":\"info' {log} >&2; exit 1; }}
+complain() {{ grep -m 1 -E '^(Error:|panic:|fatal error:|unexpected fault)' {log} >&2 || tail -n 3 {log} >&2; exit 1; }}
+{etcdutl} snapshot status {snapshot} --write-out=json > {log} 2>&1 || complain
+{restore} > {log} 2>&1 || complain
 chown -R {owner} {new}.part
 sync -f {new}.part 2>/dev/null || sync
 mv -T {new}.part {new}",
