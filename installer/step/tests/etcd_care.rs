@@ -340,15 +340,22 @@ async fn a_real_etcd_serves_a_snapshot_and_refuses_a_damaged_one() {
         return;
     };
     let place = Place::new();
+    let port = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
     let script = format!(
-        "cd {dir}; {etcd} --data-dir d --listen-client-urls http://127.0.0.1:0 --listen-peer-urls http://127.0.0.1:0 \
-         > log 2>&1 & member=$!; trap 'kill $member' EXIT
-for i in $(seq 100); do url=$(sed -n 's/.*serving insecurely.*\"address\":\"\\(127[^\"]*\\)\".*/\\1/p; s/.*serving client traffic insecurely.*\"address\":\"\\(127[^\"]*\\)\".*/\\1/p' log | head -n 1); [ -z \"$url\" ] || break; sleep 0.1; done
-for i in 1 2 3; do {etcdctl} --endpoints=http://$url put /registry/namespaces/n$i x > /dev/null; done
-{etcdctl} --endpoints=http://$url snapshot save s.db > /dev/null 2>&1",
+        "cd {dir}; {etcd} --data-dir d --listen-client-urls {client} --advertise-client-urls {client} \
+         --listen-peer-urls http://127.0.0.1:{peer} > log 2>&1 & member=$!; trap 'kill $member' EXIT
+ask() {{ timeout 20 {etcdctl} --endpoints={client} \"$@\"; }}
+for i in $(seq 100); do ! ask --command-timeout=1s endpoint health > /dev/null 2>&1 || break; sleep 0.1; done
+for i in 1 2 3; do ask put /registry/namespaces/n$i x > /dev/null || exit; done
+ask snapshot save s.db > /dev/null 2>&1",
         dir = place.path(""),
         etcd = programs[0],
         etcdctl = programs[1],
+        client = format_args!("http://127.0.0.1:{}", port()),
+        peer = port(),
     );
     let made = std::process::Command::new("sh")
         .args(["-c", &script])
