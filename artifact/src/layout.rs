@@ -83,6 +83,12 @@ impl Tree {
         self.0.join("images")
     }
 
+    /// Snapshots of etcd, each with its note. They hold every secret of the cluster.
+    #[must_use]
+    pub fn backups(&self) -> Utf8PathBuf {
+        self.0.join("backups")
+    }
+
     /// Journal, lock and run reports.
     #[must_use]
     pub fn state(&self) -> Utf8PathBuf {

@@ -9,11 +9,13 @@ mod access;
 mod add;
 mod adopt;
 mod bundle;
+mod certs;
 mod check;
 mod config;
 mod create;
 mod delete;
 mod duration;
+mod etcd;
 mod get;
 mod inspect;
 mod install;
@@ -34,10 +36,15 @@ pub use access::AccessArgs;
 pub use add::{AddArgs, AddCommand, AddNodesArgs};
 pub use adopt::AdoptArgs;
 pub use bundle::{BundleArgs, UpdateArg};
+pub use certs::{CertsArgs, CertsCheckArgs, CertsCommand, CertsRenewArgs};
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
 pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand, DeleteNodeArgs, RoleArg};
+pub use etcd::{
+    EtcdAlarmsArgs, EtcdArgs, EtcdBackupArgs, EtcdCommand, EtcdDefragArgs, EtcdDrillArgs,
+    EtcdRestoreArgs, EtcdSiteArgs, EtcdStatusArgs,
+};
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;
@@ -116,6 +123,8 @@ pub enum Command {
     Delete(DeleteArgs),
     Restart(RestartArgs),
     Check(CheckArgs),
+    Etcd(EtcdArgs),
+    Certs(CertsArgs),
     Adopt(AdoptArgs),
     Get(GetArgs),
     Kubeconfig(KubeconfigArgs),

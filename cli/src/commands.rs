@@ -3,12 +3,14 @@
 mod add_nodes;
 mod adopt;
 mod bundle;
+mod certs;
 mod check;
 mod completion;
 mod config;
 mod create;
 mod delete;
 mod delete_node;
+mod etcd;
 mod explain;
 mod get;
 mod get_hosts;
@@ -51,6 +53,8 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Restart(args) => restart::run(&args, printer),
         Command::Adopt(args) => adopt::run(&args, printer),
         Command::Check(args) => check::run(&args, printer),
+        Command::Certs(args) => certs::run(&args.command, printer),
+        Command::Etcd(args) => etcd::run(&args.command, printer),
         Command::Get(args) => get::run(&args.command, printer),
         Command::Kubeconfig(args) => kubeconfig::run(&args, printer),
         Command::Config(args) => config::run(&args.command, printer),

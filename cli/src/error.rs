@@ -124,12 +124,17 @@ impl Failure {
                 | PipelineError::OtherVersion { .. }
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
+                | PipelineError::NotOurs
+                | PipelineError::NoEtcd
                 | PipelineError::Server(_),
             )
             | Self::Signature {
                 source: SignatureError::Signers(_),
                 ..
             } => Exit::Usage,
+            Self::Signature { .. } | Self::Pipeline(PipelineError::Snapshot { .. }) => {
+                Exit::Unverified
+            }
             Self::Read { .. }
             | Self::Write { .. }
             | Self::DamagedTree { .. }
@@ -138,7 +143,6 @@ impl Failure {
             | Self::Yaml(_)
             | Self::Space(_)
             | Self::Pipeline(_) => Exit::Failed,
-            Self::Signature { .. } => Exit::Unverified,
             Self::Bundle(error) => match error.verdict() {
                 Verdict::Refused => Exit::Unverified,
                 Verdict::Io => Exit::Failed,

@@ -4,6 +4,7 @@
 
 mod adopt;
 mod balancer;
+mod certificates;
 mod control_plane;
 mod etcd;
 mod host;
@@ -21,8 +22,11 @@ mod upgrade;
 
 pub use adopt::{fetch, recognise_authorities, restore};
 pub use balancer::{load_balancer, virtual_addresses};
+pub use certificates::{certificates, renew_certificates};
 pub use control_plane::control_plane;
-pub use etcd::etcd;
+pub use etcd::{
+    etcd, etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_restore, etcd_status,
+};
 pub use host::{hosts, preflight, recognise};
 pub use images::images;
 pub use leave::{
@@ -37,8 +41,10 @@ pub use registry::registry;
 pub use restart::{ask_restarts, reboots, restart_static_pods};
 pub use runtime::runtime;
 pub use task::{
-    Activity, CONTROL_PLANE, Carried, ClusterSeen, DeprecatedApi, Draining, ETCD, Guarded, Hop,
-    HopDraining, HostSeen, LivingNode, LocalData, NodeSeen, OPERATOR, Part, RegistryCredentials,
-    Site, Stand, api_answers, etcd_answers,
+    Activity, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen, ClusterSeen,
+    CopiedStore, DeprecatedApi, Draining, Drilled, ETCD, EtcdAlarm, Guarded, Hop, HopDraining,
+    HostSeen, LivingNode, LocalData, MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR,
+    OffsetDateTime, Part, RegistryCredentials, Restore, RestorePhase, RestorePlan, Revisions, Site,
+    SnapshotFile, Stand, api_answers, etcd_of, renewal_note, restore_note, revisions,
 };
 pub use upgrade::{look, snapshot, uncordon};

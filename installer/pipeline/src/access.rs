@@ -7,7 +7,7 @@ use engine::Inventory;
 use host::local::LocalHost;
 use host::ssh::{Auth, HostKeys, Options, PinnedKey, PinnedKeyError, SshHost, Target};
 use host::{FirstOf, Host, Recorded, Redactor};
-use module::{CONTROL_PLANE, ETCD, OPERATOR, api_answers, etcd_answers};
+use module::{CONTROL_PLANE, ETCD, OPERATOR, api_answers, etcd_of};
 use secrecy::SecretString;
 
 use crate::PipelineError;
@@ -62,8 +62,15 @@ impl AccessError {
     }
 }
 
-/// The hosts of a config, the operator's own machine, and the control plane as whichever master answers. Connects to
-/// nothing yet. All that is missing is told at once.
+/// The operator's own machine, for what touches no host.
+#[must_use]
+pub fn operator_alone() -> Inventory {
+    let operator: Arc<dyn Host> = Arc::new(LocalHost::new(OPERATOR, Redactor::default()));
+    [(OPERATOR.to_owned(), operator)].into_iter().collect()
+}
+
+/// The hosts of a config, the operator's own machine, the control plane as whichever master answers, and the store as
+/// whichever member does. Connects to nothing yet. All that is missing is told at once.
 pub fn inventory(cluster: &Cluster, access: &Access<'_>) -> Result<Inventory, PipelineError> {
     inventory_of(cluster, cluster, access)
 }
@@ -108,15 +115,15 @@ pub fn inventory_of(
     if !errors.is_empty() {
         return Err(PipelineError::Access(errors));
     }
-    for (name, role, test) in [
-        (CONTROL_PLANE, Role::Master, api_answers()),
-        (ETCD, Role::Etcd, etcd_answers()),
-    ] {
-        let hosts = staying.hosts_in(role).into_iter();
-        let hosts = hosts.filter_map(|host| inventory.get(&host.name).cloned());
-        let any = FirstOf::new(name, hosts.collect(), test);
-        inventory.insert(name.to_owned(), Arc::new(any));
-    }
+    let masters = staying.hosts_in(Role::Master).into_iter();
+    let masters = masters.filter_map(|master| inventory.get(&master.name).cloned());
+    let control_plane = FirstOf::new(CONTROL_PLANE, masters.collect(), api_answers());
+    inventory.insert(CONTROL_PLANE.to_owned(), Arc::new(control_plane));
+    let (etcd, members) = etcd_of(staying);
+    let members = members.into_iter();
+    let members = members.filter_map(|member| inventory.get(&member.name).cloned());
+    let etcd = FirstOf::new(ETCD, members.collect(), etcd.answers_here());
+    inventory.insert(ETCD.to_owned(), Arc::new(etcd));
     Ok(inventory)
 }
 

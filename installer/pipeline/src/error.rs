@@ -26,6 +26,12 @@ pub enum PipelineError {
     Access(Vec<AccessError>),
     #[error("the cluster does not answer: {0}")]
     Unanswered(String),
+    #[error("etcd.type is external: this etcd is not kubexm's")]
+    NotOurs,
+    #[error("the bundle holds no etcd for the architecture of this machine")]
+    NoEtcd,
+    #[error("{error}")]
+    Snapshot { error: String, hint: Option<String> },
     #[error("there is no kubeconfig of the administrator: {path}")]
     NoKubeconfig { path: Utf8PathBuf },
     #[error("{path} names no server")]
@@ -100,6 +106,14 @@ impl PipelineError {
                 "kubexm check tells what is wrong with it; kubexm get cluster needs no host"
                     .to_owned()
             }
+            Self::NotOurs => {
+                "ask whoever runs it; its address is in etcd.external.endpoints".to_owned()
+            }
+            Self::NoEtcd => {
+                "bundle again with --arch naming it as well, or drill on a machine like the members"
+                    .to_owned()
+            }
+            Self::Snapshot { hint, .. } => return hint.clone(),
             Self::NoKubeconfig { .. } => {
                 "it is made when the cluster is installed, in the work directory of that run"
                     .to_owned()

@@ -2,9 +2,11 @@
 
 mod access;
 mod adopt;
+mod certs;
 mod check;
 mod delete;
 mod error;
+mod etcd;
 mod install;
 mod kubeconfig;
 mod lease;
@@ -14,22 +16,29 @@ mod retire;
 mod session;
 mod upgrade;
 
-pub use access::{Access, AccessError, inventory, inventory_of};
+pub use access::{Access, AccessError, inventory, inventory_of, operator_alone};
 pub use adopt::adopt;
+pub use certs::{certificates, certificates_look, renew};
 pub use check::{check, hosts, nodes};
 pub use delete::{delete, recognise};
 pub use engine::{
-    Claim, Data, DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, StaleLease,
-    tree,
+    Claim, Data, DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, Slot,
+    StaleLease, tree,
 };
 pub use error::PipelineError;
+pub use etcd::{
+    etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, judge_snapshot,
+    members, restore_plan,
+};
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, CONTROL_PLANE, Carried, ClusterSeen, Draining, ETCD, HostSeen, LivingNode, LocalData,
-    NodeSeen, OPERATOR, Part, RegistryCredentials, Site, Stand,
+    Activity, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen, ClusterSeen,
+    CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, LivingNode, LocalData, MemberSeen,
+    MemberState, MemberTold, NodeSeen, OPERATOR, OffsetDateTime, Part, RegistryCredentials,
+    RestorePhase, Revisions, Site, SnapshotFile, Stand, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};

@@ -1,5 +1,8 @@
 //! Members of etcd, and what is asked of them.
 
+mod defrag;
+mod disarm;
+mod drill;
 mod enter;
 pub(crate) mod etcdctl;
 mod keep_authority;
@@ -7,19 +10,32 @@ mod look;
 mod note_founded;
 mod promote;
 mod remove_member;
+mod restore;
 mod run;
-mod snapshot;
+mod save;
+mod snapshot_file;
 mod start;
+mod status;
 mod verify;
 
+pub use defrag::DefragMember;
+pub use disarm::DisarmAlarms;
+pub use drill::{DrillSnapshot, Drilled};
 pub use enter::{EnterEtcd, Entry};
-pub use etcdctl::{EtcdCluster, EtcdPeer, etcd_answers};
+pub use etcdctl::{EtcdCluster, EtcdPeer, EtcdRuns};
 pub use keep_authority::KeepEtcdAuthority;
 pub use look::{EtcdTrace, LookAtEtcd};
 pub use note_founded::NoteEtcdFounded;
 pub use promote::PromoteEtcdMember;
-pub use remove_member::{RemoveEtcdMember, WayToEtcd};
+pub use remove_member::RemoveEtcdMember;
+pub use restore::{
+    BeginRestore, BringSnapshot, EndRestore, HaltNode, NoteSwapped, PrepareData, RemoveSnapshot,
+    RestartWorkloads, Restore, RestorePhase, Revisions, SnapshotSeal, StartStaticPods, StartUnits,
+    StartWait, SwapData,
+};
 pub use run::{RunEtcd, SpareEtcd};
-pub use snapshot::{Snapshot, TakeSnapshot};
+pub use save::{BackupOf, SaveSnapshot};
+pub use snapshot_file::{BackupNote, CopiedStore, SnapshotFile};
 pub use start::{StartEtcd, Stopped};
+pub use status::{EtcdAlarm, LookAtMember, MemberSeen, MemberState, MemberTold};
 pub use verify::{HealthyMembers, VerifyEtcd};

@@ -4,11 +4,13 @@ mod archive;
 mod import;
 pub(crate) mod layout;
 pub(crate) mod name;
+mod programs;
 mod pull_sandbox;
 mod renew;
 
 pub use archive::{ImageArchives, NodeImage};
 pub use import::{Containerd, ImportImages};
 pub use name::SiteNames;
+pub use programs::UnpackImagePrograms;
 pub use pull_sandbox::PullSandboxImage;
 pub use renew::RenewImages;

@@ -7,6 +7,7 @@ pub(crate) mod etcd;
 mod init;
 mod join;
 mod phase;
+mod renew;
 mod restart_pods;
 mod revoke_tokens;
 pub(crate) mod static_pods;
@@ -27,8 +28,10 @@ pub use etcd::{KubeadmEtcd, SpareStackedEtcd};
 pub use init::KubeadmInit;
 pub use join::{Joining, JoiningEtcd, KubeadmJoin, LookAtNode, Membership};
 pub use phase::{KubeadmPhase, RunKubeadmPhase};
+pub use renew::{RenewKubeadmCertificates, RestartControlPlane};
 pub use restart_pods::RestartStaticPods;
 pub use revoke_tokens::RevokeTokens;
+pub(crate) use static_pods::{apiserver_is_ready, container, settled};
 pub use upgrade::{KubeadmUpgrade, UpgradeOf};
 
 /// What kubeadm is told on a master.

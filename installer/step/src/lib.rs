@@ -30,8 +30,8 @@ pub use before::Former;
 pub use check::{
     Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, Probes, ProveApiServices, ProveApiserver,
     ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
-    ProveReach, ProveRegistry, ProveStackedEtcd, ProveSystemPods, ProveTime, ProveWebhooks,
-    RemoveProbePods, SetUpProbePods, api_answers,
+    ProveReach, ProveRegistry, ProveSystemPods, ProveTime, ProveWebhooks, RemoveProbePods,
+    SetUpProbePods, api_answers,
 };
 pub use container::*;
 pub use etcd::*;
@@ -54,3 +54,4 @@ pub use registry::*;
 pub use service::*;
 pub use system::*;
 pub use take_back::TakeBack;
+pub use time::OffsetDateTime;

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use step::{
-    KnownImage, LookAtNodes, ProveApiserver, ProveCertificates, ProveEndpoint, ProveImageSource,
-    ProveImages, ProveNodes, ProveStackedEtcd, ProveSystemPods,
+    EtcdCluster, EtcdPeer, EtcdRuns, KnownImage, LookAtNodes, ProveApiserver, ProveCertificates,
+    ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes, ProveSystemPods,
 };
 use time::OffsetDateTime;
 
@@ -285,7 +285,7 @@ async fn certificates_are_judged_by_the_days_that_are_left() {
     insta::assert_snapshot!(ask(&[364, 3, -2]).await, @r"
     error: /etc/kubernetes/pki/3.crt ends in 3 days
     /etc/kubernetes/pki/-2.crt ended 2 days ago
-    hint: renew them by running install again; kubeadm's own with kubeadm certs renew all, on each master
+    hint: renew them: kubexm certs renew
     ");
     assert_eq!(ask(&[]).await, "none on this host");
 }
@@ -361,35 +361,39 @@ async fn an_image_from_outside_must_not_come() {
 }
 
 #[tokio::test]
-async fn stacked_etcd_has_every_master_as_a_member() {
-    let members = |name: &str| {
-        json!({ "members": [{ "ID": 1, "name": name, "peerURLs": ["https://10.0.0.1:2380"] }] })
+async fn stacked_etcd_is_asked_in_its_container() {
+    let members = |address: &str| {
+        json!({ "members": [{ "ID": 1, "name": "m1", "peerURLs": [format!("https://{address}:2380")] }] })
             .to_string()
     };
-    let etcd = pod("etcd-m1", "True", &json!({ "name": "etcd", "ready": true }));
-    let proof = ProveStackedEtcd {
-        members: ["m1".to_owned()].into(),
-        patience: Retry::NETWORK,
+    let health = |well: bool| {
+        json!([{ "endpoint": "https://10.0.0.1:2379", "health": well, "took": "1ms" }]).to_string()
     };
-    let host = |name: &str| {
-        FakeHost::new("m1")
-            .on(
-                "get --output json pods",
-                0,
-                list(std::slice::from_ref(&etcd)),
-            )
-            .on("member list", 0, members(name))
+    let proof = ProveEtcd {
+        cluster: EtcdCluster {
+            peers: vec![EtcdPeer {
+                name: "m1".into(),
+                address: "10.0.0.1".into(),
+            }],
+            runs: EtcdRuns::StaticPod,
+        },
+        patience: ONCE,
     };
-    assert_eq!(told(host("m1"), &proof).await, "1 member, all healthy");
-    let other = told(host("m9"), &proof).await;
-    assert!(
-        other.starts_with(r#"error: the members of etcd are {"m9"}, not {"m1"}"#),
-        "{other}"
+    let host = |address: &str, well: bool| {
+        let asked = FakeHost::new("m1");
+        let asked = asked.on("etcdctl --dial-timeout=2s --command-timeout=5s --endpoints=https://10.0.0.1:2379 --cacert=/etc/kubernetes/pki/etcd/ca.crt --cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt --key=/etc/kubernetes/pki/etcd/healthcheck-client.key endpoint health", u32::from(!well), health(well));
+        asked.on("member list", 0, members(address))
+    };
+    assert_eq!(
+        told(host("10.0.0.1", true), &proof).await,
+        "1 member, all healthy"
     );
-    let silent = host("m1").on("endpoint health", 1, "context deadline exceeded");
-    assert!(
-        told(silent, &proof)
-            .await
-            .contains("context deadline exceeded")
-    );
+    insta::assert_snapshot!(told(host("10.0.0.9", true), &proof).await, @r"
+    error: etcd has m1 at https://10.0.0.9:2380, and the config has it at https://10.0.0.1:2380
+    hint: if it has moved: etcdctl member update 1 --peer-urls=https://10.0.0.1:2380; otherwise correct its internalAddress
+    ");
+    insta::assert_snapshot!(told(host("10.0.0.1", false), &proof).await, @r"
+    error: m1 is not healthy
+    hint: on the masters: crictl ps -a --name etcd; crictl logs ID
+    ");
 }

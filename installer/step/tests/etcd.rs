@@ -12,8 +12,9 @@ use host::HostError;
 use host::fake::FakeHost;
 use host::{Command, Output};
 use step::{
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, HealthyMembers, KeepEtcdAuthority,
-    LookAtEtcd, NoteEtcdFounded, PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, VerifyEtcd,
+    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, EtcdTrace, HealthyMembers,
+    KeepEtcdAuthority, LookAtEtcd, NoteEtcdFounded, PromoteEtcdMember, RunEtcd, RunService,
+    SpareEtcd, VerifyEtcd,
 };
 use tempfile::TempDir;
 
@@ -29,7 +30,9 @@ fn peer(number: u8) -> EtcdPeer {
 fn cluster(members: u8) -> EtcdCluster {
     EtcdCluster {
         peers: (1..=members).map(peer).collect(),
-        pki: "/etc/etcd/pki".into(),
+        runs: EtcdRuns::Service {
+            pki: "/etc/etcd/pki".into(),
+        },
     }
 }
 

@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use artifact::ImageEntry;
-use cluster::EtcdType;
 use engine::{Order, Retry, Slot, Step, Task};
 use step::{
-    EtcdCluster, Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, ProveApiServices,
-    ProveApiserver, ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages,
-    ProveNodes, ProveReach, ProveStackedEtcd, ProveSystemPods, ProveWebhooks, RemoveProbePods,
-    SetUpProbePods,
+    Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, ProveApiServices, ProveApiserver,
+    ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
+    ProveReach, ProveSystemPods, ProveWebhooks, RemoveProbePods, SetUpProbePods,
 };
 
 use crate::Site;
@@ -22,8 +20,6 @@ use crate::site::{names, url_address};
 /// The name under which the first master that answers takes part in a plan. No host can be called so.
 pub const CONTROL_PLANE: &str = "(control plane)";
 
-/// Where etcd's hosts have its certificates.
-pub(crate) const ETCD_PKI: &str = "/etc/etcd/pki";
 /// An image that is public for ever; one of its tags is not in the bundle.
 const STRANGER: &str = "registry.k8s.io/pause";
 const STRANGER_TAGS: &[&str] = &["3.1", "3.2", "3.3", "3.5", "3.6"];
@@ -52,31 +48,15 @@ pub fn prove_apiservers(site: &Site, patience: Retry) -> Task {
 /// Every member of etcd, asked by each of them.
 #[must_use]
 pub fn prove_etcd(site: &Site, patience: Retry) -> Task {
-    let task = Task::new("etcd").apart();
-    match site.cluster.spec.etcd.kind {
-        EtcdType::Kubexm => {
-            let hosts = site.etcd_hosts();
-            let cluster = EtcdCluster {
-                peers: hosts.iter().map(|host| Site::peer(host)).collect(),
-                pki: ETCD_PKI.to_owned(),
-            };
-            task.on_each(&names(hosts), |_| {
-                vec![Arc::new(ProveEtcd {
-                    cluster: cluster.clone(),
-                    patience,
-                })]
-            })
-        }
-        EtcdType::Kubeadm => {
-            let members: BTreeSet<String> = names(site.masters()).into_iter().collect();
-            task.on(
-                CONTROL_PLANE,
-                vec![Arc::new(ProveStackedEtcd { members, patience })],
-            )
-        }
-        // Whether it is healthy is for whoever runs it; that the apiservers reach it, they prove themselves.
-        EtcdType::External => task,
-    }
+    // Whether one of somebody else's is healthy is for whoever runs it; that the apiservers reach it, they prove themselves.
+    Task::new("etcd")
+        .apart()
+        .on_each(&names(site.members()), |_| {
+            vec![Arc::new(ProveEtcd {
+                cluster: site.etcd(),
+                patience,
+            })]
+        })
 }
 
 /// Nodes, what the apiserver has to ask others for, system pods and images, as the cluster has them.

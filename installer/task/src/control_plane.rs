@@ -120,6 +120,12 @@ impl Service {
 
     /// With what only this component needs, and these files of all.
     fn turn(self, site: &Site, shared: Vec<Arc<dyn Step>>) -> Turn {
+        let files = shared.into_iter().chain(self.files(site)).collect();
+        self.restart().with(files)
+    }
+
+    /// With what is on its host.
+    fn restart(self) -> Turn {
         let program = format!("/usr/local/bin/{}", self.name).into();
         let others = self.reads.iter().map(Utf8PathBuf::from);
         let reads = [self.unit_file(), program].into_iter().chain(others);
@@ -127,14 +133,28 @@ impl Service {
             unit: self.unit,
             reads: reads.collect(),
         };
-        let files = shared.into_iter().chain(self.files(site)).collect();
         let answers = WaitReady {
             unit: self.unit,
             server: self.server,
             health: self.health,
         };
-        Turn::new(Arc::new(run)).with(files).then(Arc::new(answers))
+        Turn::new(Arc::new(run)).then(Arc::new(answers))
     }
+}
+
+/// All of a master's certificates, from plain binaries.
+pub(crate) fn master_certificates(site: &Site) -> Vec<Arc<dyn Step>> {
+    pki(site)
+}
+
+/// Waits until the apiserver of this master is ready, past every balancer.
+pub(crate) fn apiserver_is_ready(site: &Site, host: &Host) -> Arc<dyn Step> {
+    let [apiserver, ..] = services(site, host);
+    Arc::new(WaitReady {
+        unit: apiserver.unit,
+        server: apiserver.server,
+        health: apiserver.health,
+    })
 }
 
 /// The masters, where their control plane is from plain binaries.
@@ -251,6 +271,19 @@ pub fn control_plane_services(site: &Site) -> Task {
     rolls
         .into_iter()
         .fold(task, |task, roll| task.then(after()).roll(roll))
+}
+
+/// The same services with the programs and units that they have, where what they read is another.
+pub(crate) fn restart_services(site: &Site) -> Task {
+    let mut rolls = Vec::from([Batch::One; 3].map(Rolling::new));
+    for host in masters(site) {
+        let with_hosts = rolls.into_iter().zip(services(site, host));
+        rolls = with_hosts
+            .map(|(roll, service)| roll.on(&host.name, service.restart()))
+            .collect();
+    }
+    let task = Task::new("control plane");
+    rolls.into_iter().fold(task, Task::roll)
 }
 
 /// What has to be there before an apiserver can start: the store, which the majority of its members has proven healthy.

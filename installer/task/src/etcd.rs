@@ -1,12 +1,16 @@
+mod care;
+mod restore;
+mod tools;
+
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use cluster::Host;
+use cluster::{Cluster, EtcdType, Host, Role};
 use engine::{Order, Rolling, Slot, Step, Task, Turn};
 
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, DataDirectory,
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdTrace, FileAttrs, HealthyMembers,
+    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, EtcdTrace, FileAttrs, HealthyMembers,
     KeepEtcdAuthority, KeyPairFiles, LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner,
     PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, StartEtcd, Stopped, UploadFile,
     UploadKeyPair, Usage, VerifyEtcd,
@@ -18,8 +22,11 @@ use crate::os::rendered;
 use crate::site::{minor, names, url_address};
 use crate::{OPERATOR, Site, programs};
 
-/// The name under which the first member that answers takes part in a plan. No host can be called so.
-pub const ETCD: &str = "(etcd)";
+pub use care::{ETCD, back_up, defragment, disarm_alarms, look_at_members};
+pub use restore::{
+    RestorePlan, core_of, drill, end_restore, halt, prepare_restore, restore_note, revisions,
+    start_control_plane, start_members, start_nodes, swap,
+};
 
 const USER: &str = "etcd";
 const UNIT: &str = "etcd.service";
@@ -28,6 +35,41 @@ const DIR: &str = "/etc/etcd";
 pub(crate) const PKI: &str = "/etc/etcd/pki";
 const ENVIRONMENT: &str = "/etc/etcd/etcd.env";
 const BOOTSTRAP: &str = "/etc/etcd/bootstrap.env";
+
+/// The hosts that a member runs on, whoever has set it up.
+fn members_of(cluster: &Cluster) -> Vec<&Host> {
+    match cluster.spec.etcd.kind {
+        EtcdType::Kubexm => cluster.hosts_in(Role::Etcd),
+        EtcdType::Kubeadm => cluster.hosts_in(Role::Master),
+        EtcdType::External => Vec::new(),
+    }
+}
+
+/// The store of a cluster as its members' hosts are asked for it; and these hosts.
+#[must_use]
+pub fn etcd_of(cluster: &Cluster) -> (EtcdCluster, Vec<&Host>) {
+    let runs = match cluster.spec.etcd.kind {
+        EtcdType::Kubexm | EtcdType::External => EtcdRuns::Service {
+            pki: PKI.to_owned(),
+        },
+        EtcdType::Kubeadm => EtcdRuns::StaticPod,
+    };
+    let hosts = members_of(cluster);
+    let peers = hosts.iter().map(|host| Site::peer(host)).collect();
+    (EtcdCluster { peers, runs }, hosts)
+}
+
+impl Site {
+    /// The hosts that a member runs on, whoever has set it up.
+    #[must_use]
+    pub fn members(&self) -> Vec<&Host> {
+        members_of(&self.cluster)
+    }
+
+    pub(crate) fn etcd(&self) -> EtcdCluster {
+        etcd_of(&self.cluster).0
+    }
+}
 
 fn files(site: &Site, name: &str) -> KeyPairFiles {
     KeyPairFiles::at(site.tree.certs("etcd").join(name))
@@ -51,7 +93,7 @@ fn member_certificates(host: &Host) -> [(String, CertificateSpec); 2] {
 #[must_use]
 pub fn etcd_pki(site: &Site) -> Task {
     let task = Task::new("etcd certificates");
-    if site.cluster.spec.etcd.kind == cluster::EtcdType::External {
+    if site.cluster.spec.etcd.kind == EtcdType::External {
         return task;
     }
     let authority = files(site, "ca");
@@ -60,7 +102,7 @@ pub fn etcd_pki(site: &Site) -> Task {
         "etcd-ca",
     ))];
     // kubeadm signs what its members and their clients need by itself.
-    if site.cluster.spec.etcd.kind == cluster::EtcdType::Kubeadm {
+    if site.cluster.spec.etcd.kind == EtcdType::Kubeadm {
         return task.on(OPERATOR, steps);
     }
     let clients = [
@@ -73,6 +115,7 @@ pub fn etcd_pki(site: &Site) -> Task {
     });
     let members = site.etcd_hosts().into_iter().flat_map(member_certificates);
     for (name, spec) in clients.into_iter().chain(members) {
+        let spec = spec.since(site.renewal);
         steps.push(Arc::new(Certificate::new(
             authority.clone(),
             files(site, &name),
@@ -84,10 +127,6 @@ pub fn etcd_pki(site: &Site) -> Task {
 
 /// Everything of a member on its host but the running service.
 fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let owner = || Owner {
-        user: USER.to_owned(),
-        group: USER.to_owned(),
-    };
     let root_etcd = || Owner {
         user: "root".to_owned(),
         group: USER.to_owned(),
@@ -114,16 +153,7 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
             },
         }),
     ];
-    let mut pair = |from: KeyPairFiles, name: &str| {
-        steps.push(Arc::new(UploadKeyPair {
-            from,
-            to: format!("{PKI}/{name}").into(),
-            owner: owner(),
-        }));
-    };
-    pair(files(site, &format!("{}/server", host.name)), "server");
-    pair(files(site, &format!("{}/peer", host.name)), "peer");
-    pair(files(site, "healthcheck-client"), "healthcheck-client");
+    steps.extend(member_pairs(site, host));
     steps.push(Arc::new(UploadFile {
         path: format!("{PKI}/ca.crt").into(),
         content: Content::Local(files(site, "ca").certificate()),
@@ -135,6 +165,29 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     steps.push(text(ENVIRONMENT, environment(site, host)));
     steps.push(text(UNIT_FILE, unit(site)));
     steps
+}
+
+fn owner() -> Owner {
+    Owner {
+        user: USER.to_owned(),
+        group: USER.to_owned(),
+    }
+}
+
+/// A member's certificates with their keys, and those that it is asked with.
+pub(crate) fn member_pairs(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    let pair = |from: KeyPairFiles, name: &str| -> Arc<dyn Step> {
+        Arc::new(UploadKeyPair {
+            from,
+            to: format!("{PKI}/{name}").into(),
+            owner: owner(),
+        })
+    };
+    vec![
+        pair(files(site, &format!("{}/server", host.name)), "server"),
+        pair(files(site, &format!("{}/peer", host.name)), "peer"),
+        pair(files(site, "healthcheck-client"), "healthcheck-client"),
+    ]
 }
 
 fn environment(site: &Site, host: &Host) -> String {
@@ -180,10 +233,7 @@ pub fn etcd_members(site: &Site) -> Task {
     };
     let members = Members {
         site,
-        cluster: EtcdCluster {
-            peers: hosts.iter().map(|host| Site::peer(host)).collect(),
-            pki: PKI.to_owned(),
-        },
+        cluster: site.etcd(),
         founder: &founder.name,
         traces: hosts
             .iter()

@@ -3,6 +3,7 @@
 mod adopt;
 mod applied;
 mod balancer;
+mod certificates;
 mod check;
 mod control_plane;
 mod dns;
@@ -34,6 +35,11 @@ pub use balancer::{
     internal_balancer, kube_vip, kube_vip_pki, kube_vip_role, load_balancer,
     prove_virtual_addresses, reach_endpoint,
 };
+pub use certificates::{
+    after_store, await_store, begin_renewal, bring_certificates, bring_registry_certificate,
+    end_renewal, look_at_certificates, renewal_note, restart_control_plane, restart_nodes,
+    sign_kubelet_clients,
+};
 pub use check::{
     CONTROL_PLANE, look_at_nodes, prove_apiservers, prove_cluster, prove_etcd, prove_hosts,
     prove_network,
@@ -43,7 +49,11 @@ pub use control_plane::{
     kube_pki, renew_certificates,
 };
 pub use dns::cluster_dns;
-pub use etcd::{ETCD, etcd_members, etcd_pki};
+pub use etcd::{
+    ETCD, RestorePlan, back_up, core_of, defragment, disarm_alarms, drill, end_restore,
+    etcd_members, etcd_of, etcd_pki, halt, look_at_members, prepare_restore, restore_note,
+    revisions, start_control_plane, start_members, start_nodes, swap,
+};
 pub use hosts::look_at_hosts;
 pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
 pub use kubeadm::{kubeadm_masters, kubeadm_workers};
@@ -61,7 +71,9 @@ pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{
-    Activity, Carried, ClusterSeen, DeprecatedApi, Guarded, HostSeen, LivingNode, LocalData,
-    NodeSeen, RegistryCredentials, api_answers, etcd_answers,
+    Activity, BackupNote, Carried, CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore,
+    DeprecatedApi, Drilled, EtcdAlarm, Guarded, HostSeen, LivingNode, LocalData, MemberSeen,
+    MemberState, MemberTold, NodeSeen, OffsetDateTime, RegistryCredentials, Restore, RestorePhase,
+    Revisions, SnapshotFile, api_answers,
 };
 pub use upgrade::{Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, uncordon_all};

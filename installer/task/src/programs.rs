@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use artifact::ProgramFile;
+use cluster::Arch;
 use engine::{Step, Task};
 use step::{InstallPrograms, LocalProgram, PackedProgram, UnpackPrograms};
 
@@ -10,33 +11,43 @@ use crate::{OPERATOR, Site};
 /// Takes every program that some host needs out of its archive, on the operator's machine.
 #[must_use]
 pub fn unpack(site: &Site) -> Task {
+    let arches = site.arches();
+    let components = site.components().into_iter();
+    let steps = components.flat_map(|component| unpack_component(site, component, &arches));
+    Task::new("unpack").on(OPERATOR, steps.collect())
+}
+
+/// The same of one component, for these architectures.
+pub(crate) fn unpack_component(
+    site: &Site,
+    component: &str,
+    arches: &[Arch],
+) -> Vec<Arc<dyn Step>> {
     let mut steps: Vec<Arc<dyn Step>> = Vec::new();
-    for component in site.components() {
-        for arch in site.arches() {
-            for file in site.contents.files_of(&site.release, component, arch) {
-                let packed: Vec<PackedProgram> = file
-                    .programs
-                    .iter()
-                    .filter_map(|program| {
-                        Some(PackedProgram {
-                            member: program.member.clone()?,
-                            to: site.tree.program(ProgramFile { program, file }),
-                            size: program.size,
-                            sha256: program.sha256,
-                        })
+    for arch in arches {
+        for file in site.contents.files_of(&site.release, component, *arch) {
+            let packed: Vec<PackedProgram> = file
+                .programs
+                .iter()
+                .filter_map(|program| {
+                    Some(PackedProgram {
+                        member: program.member.clone()?,
+                        to: site.tree.program(ProgramFile { program, file }),
+                        size: program.size,
+                        sha256: program.sha256,
                     })
-                    .collect();
-                if !packed.is_empty() {
-                    steps.push(Arc::new(UnpackPrograms {
-                        what: file.path.file_name().unwrap_or(component).to_owned(),
-                        archive: site.tree.path(&file.path),
-                        programs: packed,
-                    }));
-                }
+                })
+                .collect();
+            if !packed.is_empty() {
+                steps.push(Arc::new(UnpackPrograms {
+                    what: file.path.file_name().unwrap_or(component).to_owned(),
+                    archive: site.tree.path(&file.path),
+                    programs: packed,
+                }));
             }
         }
     }
-    Task::new("unpack").on(OPERATOR, steps)
+    steps
 }
 
 /// The step that puts a component's programs into a directory of a host, whatever its architecture.
@@ -66,7 +77,7 @@ pub(crate) fn install(site: &Site, component: &str, directory: &str) -> Arc<dyn 
 }
 
 /// How much a component's programs take on a host.
-pub(crate) fn size(site: &Site, component: &str, arch: cluster::Arch) -> u64 {
+pub(crate) fn size(site: &Site, component: &str, arch: Arch) -> u64 {
     site.contents
         .programs_of(&site.release, component, arch)
         .map(|of| of.program.size)

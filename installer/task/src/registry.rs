@@ -3,7 +3,7 @@
 mod distribution;
 
 use cluster::{Host, RegistryType};
-use engine::Task;
+use engine::{Step, Task};
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Component, KeyPairFiles,
     PrepareRegistryCredentials, Requirements, SiteRegistry, Usage,
@@ -22,6 +22,9 @@ pub(crate) trait Registry: Sync {
 
     /// What it asks of its host before anything is touched, beyond ports and room for images.
     fn requirements(&self, wanted: &mut Requirements);
+
+    /// Its certificate on its host, and the registry started anew with it.
+    fn certificates(&self, site: &Site) -> Vec<Arc<dyn Step>>;
 
     /// The registry on its host.
     fn set_up(&self, site: &Site, host: &Host) -> Task;
@@ -74,7 +77,11 @@ pub fn registry_pki(site: &Site) -> Task {
         OPERATOR,
         vec![
             Arc::new(CertificateAuthority::new(authority(site), name)),
-            Arc::new(Certificate::new(authority(site), certificate(site), spec)),
+            Arc::new(Certificate::new(
+                authority(site),
+                certificate(site),
+                spec.since(site.renewal),
+            )),
             Arc::new(credentials(site)),
         ],
     )

@@ -6,14 +6,14 @@ use std::time::Duration;
 use cluster::{EtcdType, Host, KubernetesType, Role};
 use engine::{Order, Retry, Rolling, Slot, Step, Task, Turn};
 use step::{
-    AskRestart, AwaitBooted, CordonNode, DrainNode, EtcdCluster, HealthyMembers,
-    KubeadmControlPlane, LocalData, LookAtPods, ProveApiserver, RebootHost, RestartStaticPods,
-    RunService, SpareEtcd, SpareStackedEtcd, UncordonNode, VerifyEtcd,
+    AskRestart, AwaitBooted, CordonNode, DrainNode, HealthyMembers, KubeadmControlPlane, LocalData,
+    LookAtPods, ProveApiserver, RebootHost, RestartStaticPods, RunService, SpareEtcd,
+    SpareStackedEtcd, UncordonNode, VerifyEtcd,
 };
 
 use crate::Site;
 use crate::check::CONTROL_PLANE;
-use crate::etcd::{PKI, service as etcd_service};
+use crate::etcd::service as etcd_service;
 use crate::site::url_address;
 
 /// What of a cluster.
@@ -175,11 +175,7 @@ fn gates(site: &Site, host: &Host) -> Gates {
     let mut gates = Gates::default();
     match site.cluster.spec.etcd.kind {
         EtcdType::Kubexm if is(Role::Etcd) => {
-            let hosts = site.etcd_hosts();
-            let cluster = EtcdCluster {
-                peers: hosts.iter().map(|host| Site::peer(host)).collect(),
-                pki: PKI.to_owned(),
-            };
+            let cluster = site.etcd();
             let RunService { unit, reads } = etcd_service();
             gates.spare.push(Arc::new(SpareEtcd {
                 service: RunService { unit, reads },

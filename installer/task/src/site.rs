@@ -4,7 +4,7 @@ use artifact::{Contents, ImageEntry, ImageSet, Release, Tree};
 use camino::Utf8PathBuf;
 use cluster::{Arch, Cluster, Host, Role, Tag};
 use engine::Slot;
-use step::{EtcdPeer, RegistryCredentials, SiteNames};
+use step::{EtcdPeer, OffsetDateTime, RegistryCredentials, SiteNames};
 
 use crate::upgrade::Hop;
 
@@ -22,6 +22,8 @@ pub struct Site {
     pub tree: Tree,
     /// The registry's user and password, where the config names them.
     pub registry_login: Option<RegistryCredentials>,
+    /// Since when certificates are made anew, where they are.
+    pub renewal: Option<OffsetDateTime>,
     /// The same for all tasks: filled by the one that prepares the registry's credentials.
     pub(crate) credentials: Slot<RegistryCredentials>,
     /// Likewise: full once the site's registry holds every image.
@@ -51,6 +53,7 @@ impl Site {
             hop: None,
             tree,
             registry_login,
+            renewal: None,
             credentials,
             pushed: Slot::new("the images in the registry"),
         }

@@ -9,12 +9,13 @@ use artifact::Release;
 use cluster::{EtcdType, Host, Role};
 use engine::{Batch, Slot, Step, Task};
 use step::{
-    ClusterSeen, DrainNode, EmptyNode, EtcdCluster, LocalData, LookAtApiserver, LookAtCluster,
-    RefillNode, Snapshot, TakeSnapshot, UncordonAll, UncordonNode,
+    ClusterSeen, DrainNode, EmptyNode, LocalData, LookAtApiserver, LookAtCluster, RefillNode,
+    UncordonAll, UncordonNode,
 };
 
 use crate::Site;
-use crate::check::{CONTROL_PLANE, ETCD_PKI};
+use crate::check::CONTROL_PLANE;
+use crate::etcd::back_up;
 use crate::nodes::ROLL;
 use crate::site::url_address;
 
@@ -143,32 +144,12 @@ pub fn keep_snapshot(site: &Site) -> Task {
     {
         return task;
     }
-    let etcd = &site.cluster.spec.etcd;
-    let (host, of) = match etcd.kind {
-        EtcdType::External => return task,
-        EtcdType::Kubeadm => {
-            let data_dir = etcd.data_dir.clone();
-            (CONTROL_PLANE.to_owned(), Snapshot::StaticPod { data_dir })
-        }
-        EtcdType::Kubexm => {
-            let hosts = site.etcd_hosts();
-            let Some(first) = hosts.first() else {
-                return task;
-            };
-            let cluster = EtcdCluster {
-                peers: hosts.iter().map(|host| Site::peer(host)).collect(),
-                pki: ETCD_PKI.to_owned(),
-            };
-            (first.name.clone(), Snapshot::Member(cluster))
-        }
-    };
-    let step = TakeSnapshot {
-        of,
-        keep_in: site.tree.state().join("etcd"),
-        occasion: format!("before-{}", site.release.kubernetes.with_v()),
-        taken: Slot::new("the snapshot of etcd"),
-    };
-    task.on(&host, vec![Arc::new(step)])
+    if site.cluster.spec.etcd.kind == EtcdType::External {
+        return task;
+    }
+    let name = format!("before-{}.db", site.release.kubernetes.with_v());
+    let saved = Slot::new("the snapshot of etcd");
+    back_up(site, &site.tree.backups().join(name), &saved)
 }
 
 /// Every node takes pods again that kubexm has kept from it.

@@ -24,7 +24,7 @@ pub use api_services::ProveApiServices;
 pub use apiserver::{ProveApiserver, api_answers};
 pub use certificates::ProveCertificates;
 pub use endpoint::ProveEndpoint;
-pub use etcd::{ProveEtcd, ProveStackedEtcd};
+pub use etcd::ProveEtcd;
 pub use image_source::ProveImageSource;
 pub use images::{KnownImage, ProveImages};
 pub(crate) use images::{Older, older};

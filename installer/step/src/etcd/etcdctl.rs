@@ -1,4 +1,5 @@
-//! How steps talk to etcd: `etcdctl` on a member's own host, with its healthcheck certificate.
+//! How steps talk to etcd: `etcdctl` on a member's own host, with its healthcheck certificate, be the member a service or
+//! a static pod.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use engine::{Cx, State, StepError};
 use host::{Command, Output};
 use serde::Deserialize;
 
+use crate::kubeadm::container;
 use crate::shell::{ask, refused};
 
 /// A member as the config has it.
@@ -39,8 +41,66 @@ impl EtcdPeer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdCluster {
     pub peers: Vec<EtcdPeer>,
-    /// Where a member's host has its certificates.
-    pub pki: String,
+    pub runs: EtcdRuns,
+}
+
+/// How a member runs on its host, and so where its programs are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EtcdRuns {
+    /// As a service, with its certificates in this directory.
+    Service { pki: String },
+    /// As a static pod of kubeadm's: its programs are in the container.
+    StaticPod,
+}
+
+impl EtcdRuns {
+    fn pki(&self) -> &str {
+        match self {
+            Self::Service { pki } => pki,
+            Self::StaticPod => "/etc/kubernetes/pki/etcd",
+        }
+    }
+
+    /// Runs one of etcd's own programs.
+    pub(crate) fn command(&self, argv: &[&str]) -> Command {
+        match self {
+            Self::Service { .. } => {
+                let (program, arguments) = argv.split_first().unwrap_or((&"true", &[]));
+                let program = format!("/usr/local/bin/{program}");
+                Command::new([program.as_str()].iter().chain(arguments).copied())
+            }
+            Self::StaticPod => {
+                let words: Vec<String> = argv.iter().map(|word| host::quote(word)).collect();
+                Command::script(format!(
+                    "export PATH=\"/usr/local/bin:$PATH\"; id=$({}); \
+                     [ -n \"$id\" ] || {{ echo 'etcd has no container that runs' >&2; exit 1; }}; \
+                     exec crictl exec \"$id\" {}",
+                    container("etcd"),
+                    words.join(" ")
+                ))
+            }
+        }
+    }
+
+    /// Where its last words are.
+    pub(crate) const fn hint(&self) -> &'static str {
+        match self {
+            Self::Service { .. } => JOURNAL_OF_EACH,
+            Self::StaticPod => "on the masters: crictl ps -a --name etcd; crictl logs ID",
+        }
+    }
+}
+
+/// How long etcdctl may take with an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Within {
+    Seconds(u32),
+    /// As long as the host is given for the command.
+    Host(Duration),
+}
+
+impl Within {
+    const QUESTION: Self = Self::Seconds(5);
 }
 
 /// A member as etcd has it.
@@ -77,24 +137,6 @@ pub(crate) enum Answer {
     Silence(String),
 }
 
-/// What a member's host answers with success while its member serves.
-#[must_use]
-pub fn etcd_answers() -> Command {
-    let pki = "/etc/etcd/pki";
-    Command::new([
-        "/usr/local/bin/etcdctl",
-        "--dial-timeout=2s",
-        "--command-timeout=5s",
-        "--endpoints=https://127.0.0.1:2379",
-        &format!("--cacert={pki}/ca.crt"),
-        &format!("--cert={pki}/healthcheck-client.crt"),
-        &format!("--key={pki}/healthcheck-client.key"),
-        "endpoint",
-        "health",
-    ])
-    .as_root()
-}
-
 /// How long a learner may take to catch up, and members to find each other.
 const PATIENCE: Duration = Duration::from_mins(5);
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -120,6 +162,12 @@ impl EtcdCluster {
         self.peers.iter().filter(move |peer| peer.name != me.name)
     }
 
+    /// Where a member answers on its own host, whatever address it had when it was started.
+    pub(crate) fn here(&self) -> String {
+        let v6 = self.peers.iter().all(|peer| peer.address.starts_with('['));
+        format!("https://{}:2379", if v6 { "[::1]" } else { "127.0.0.1" })
+    }
+
     /// Runs etcdctl against these endpoints.
     pub(crate) async fn etcdctl(
         &self,
@@ -127,24 +175,57 @@ impl EtcdCluster {
         endpoints: &[String],
         arguments: &[&str],
     ) -> Result<Output, StepError> {
-        let pki = &self.pki;
+        self.etcdctl_within(cx, Within::QUESTION, endpoints, arguments)
+            .await
+    }
+
+    /// The same for what takes its time.
+    pub(crate) async fn etcdctl_within(
+        &self,
+        cx: &Cx,
+        within: Within,
+        endpoints: &[String],
+        arguments: &[&str],
+    ) -> Result<Output, StepError> {
+        let command = self.etcdctl_command(within, endpoints, arguments);
+        let mut output = ask(cx, command).await?;
+        leave_own_words(&mut output);
+        Ok(output)
+    }
+
+    fn etcdctl_command(&self, within: Within, endpoints: &[String], arguments: &[&str]) -> Command {
+        let pki = self.runs.pki();
         let endpoints = format!("--endpoints={}", endpoints.join(","));
         let tls = [
             format!("--cacert={pki}/ca.crt"),
             format!("--cert={pki}/healthcheck-client.crt"),
             format!("--key={pki}/healthcheck-client.key"),
         ];
-        let mut argv = vec![
-            "/usr/local/bin/etcdctl",
-            "--dial-timeout=2s",
-            "--command-timeout=5s",
-        ];
+        let seconds = match within {
+            Within::Seconds(seconds) => Some(format!("--command-timeout={seconds}s")),
+            Within::Host(_) => None,
+        };
+        let mut argv = vec!["etcdctl", "--dial-timeout=2s"];
+        argv.extend(seconds.as_deref());
         argv.push(&endpoints);
         argv.extend(tls.iter().map(String::as_str));
         argv.extend(arguments);
-        let mut output = ask(cx, Command::new(argv)).await?;
-        leave_own_words(&mut output);
-        Ok(output)
+        let command = self.runs.command(&argv);
+        match within {
+            Within::Seconds(_) => command,
+            Within::Host(limit) => command.timeout(limit),
+        }
+    }
+
+    /// A command that ends well where this host's own member answers.
+    #[must_use]
+    pub fn answers_here(&self) -> Command {
+        self.etcdctl_command(
+            Within::QUESTION,
+            &[self.here()],
+            &["endpoint", "health", "--write-out=json"],
+        )
+        .as_root()
     }
 
     /// The same, asked again for as long as etcd answers that it is not ready for the change: `excuse` is what it says
@@ -196,7 +277,7 @@ impl EtcdCluster {
         match self.ask(cx, &self.endpoints()).await? {
             Answer::Members(members) => Ok(members),
             Answer::Silence(why) => Err(StepError::passing(format!("etcd does not answer: {why}"))
-                .with_hint(JOURNAL_OF_EACH)),
+                .with_hint(self.runs.hint())),
         }
     }
 

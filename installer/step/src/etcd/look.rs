@@ -52,9 +52,6 @@ pub struct LookAtEtcd {
     pub trace: Slot<EtcdTrace>,
 }
 
-/// Where every member answers on its own host, whatever address it had when it was started.
-const HERE: &str = "https://127.0.0.1:2379";
-
 #[async_trait]
 impl Question for LookAtEtcd {
     fn id(&self) -> String {
@@ -73,7 +70,7 @@ impl Question for LookAtEtcd {
         let trace = EtcdTrace::of(cx, &self.data_dir, &self.bootstrap).await?;
         if trace.data {
             // Whom it lists is audited. That it may not answer is for later steps to judge.
-            self.cluster.ask(cx, &[HERE.to_owned()]).await?;
+            self.cluster.ask(cx, &[self.cluster.here()]).await?;
         }
         self.trace.fill(trace);
         Ok(State::Satisfied)

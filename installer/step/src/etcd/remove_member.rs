@@ -3,28 +3,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
-use host::{Command, Output};
+use host::Output;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::etcd::etcdctl::{EtcdCluster, EtcdPeer, Member, leave_own_words};
+use crate::etcd::etcdctl::{EtcdCluster, EtcdPeer, Member};
 use crate::etcd::run::are;
-use crate::kubeadm::etcd::member_etcdctl;
-use crate::shell::{ask, refused};
-
-/// How a host that stays comes to etcd.
-#[derive(Clone, Debug)]
-pub enum WayToEtcd {
-    /// By the members that stay, each a service of its own.
-    Services(EtcdCluster),
-    /// By the member in a pod of this master.
-    Pod,
-}
+use crate::shell::refused;
 
 /// Takes a member out of etcd, on a host of another: only where those who stay have a majority that is healthy.
 pub struct RemoveEtcdMember {
     pub member: EtcdPeer,
-    pub way: WayToEtcd,
+    /// Those who stay.
+    pub cluster: EtcdCluster,
 }
 
 #[derive(Debug, Deserialize)]
@@ -38,17 +29,8 @@ const HINT: &str = "mend the others first, or take out the one that is lost for 
 
 impl RemoveEtcdMember {
     async fn etcdctl(&self, cx: &Cx, arguments: &[&str]) -> Result<Output, StepError> {
-        match &self.way {
-            WayToEtcd::Services(cluster) => {
-                cluster.etcdctl(cx, &cluster.endpoints(), arguments).await
-            }
-            WayToEtcd::Pod => {
-                let command = Command::script(member_etcdctl(arguments));
-                let mut output = ask(cx, command).await?;
-                leave_own_words(&mut output);
-                Ok(output)
-            }
-        }
+        let endpoints = self.cluster.endpoints();
+        self.cluster.etcdctl(cx, &endpoints, arguments).await
     }
 
     async fn members(&self, cx: &Cx) -> Result<Vec<Member>, StepError> {
@@ -171,6 +153,7 @@ impl Step for RemoveEtcdMember {
 
 #[cfg(test)]
 mod tests {
+    use crate::EtcdRuns;
     use event::Progress;
     use host::fake::FakeHost;
 
@@ -212,15 +195,21 @@ mod tests {
                 name: format!("m{goes}"),
                 address: format!("10.0.0.{goes}"),
             },
-            way: WayToEtcd::Services(EtcdCluster {
-                peers: Vec::new(),
-                pki: "/pki".to_owned(),
-            }),
+            cluster: of_services(),
         };
         match step.apply(&cx).await {
             Ok(()) if host.transcript().contains("member remove") => "removed".to_owned(),
             Ok(()) => "no member".to_owned(),
             Err(error) => error.to_string(),
+        }
+    }
+
+    fn of_services() -> EtcdCluster {
+        EtcdCluster {
+            peers: Vec::new(),
+            runs: EtcdRuns::Service {
+                pki: "/pki".to_owned(),
+            },
         }
     }
 
@@ -244,7 +233,7 @@ mod tests {
                 name: "m2".to_owned(),
                 address: "10.0.0.2".to_owned(),
             },
-            way: WayToEtcd::Pod,
+            cluster: of_services(),
         };
         let error = step.check(&cx).await.unwrap_err();
         assert!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Cx, Data, Slot, State, Step, StepError};
 
-use crate::etcd::etcdctl::{Answer, EtcdCluster, JOURNAL_OF_EACH};
+use crate::etcd::etcdctl::{Answer, EtcdCluster};
 use crate::etcd::run::are;
 
 /// Has etcd prove that it serves, by the health of those who vote.
@@ -84,7 +84,7 @@ impl Step for VerifyEtcd {
             State::Needed(reason) => Err(StepError::new(format!(
                 "etcd does not become healthy: {reason}"
             ))
-            .with_hint(JOURNAL_OF_EACH)),
+            .with_hint(self.cluster.runs.hint())),
         }
     }
 

@@ -52,17 +52,6 @@ const MERGE: &str = "awk 'BEGIN { own = \"- --initial-cluster(-state)?=\" } \
      FILENAME == ARGV[1] { if ($0 ~ own) began = began $0 ORS; next } \
      $0 ~ own { printf \"%s\", began; began = \"\"; next } { print }'";
 
-/// A script that has the member of a master ask etcd.
-pub(crate) fn member_etcdctl(arguments: &[&str]) -> String {
-    let arguments: Vec<String> = arguments.iter().map(|word| host::quote(word)).collect();
-    format!(
-        "export PATH=\"/usr/local/bin:$PATH\"; id=$({}); [ -n \"$id\" ] || {{ echo no member runs here >&2; exit 1; }}; \
-         crictl exec \"$id\" {ETCDCTL} --endpoints=\"$({URL})\" {}",
-        container("etcd"),
-        arguments.join(" ")
-    )
-}
-
 /// What a member on its own master says of the cluster.
 struct Look {
     /// None where it does not run: then it has nothing to lose.

@@ -208,8 +208,11 @@ impl Authority {
         let at_least = RENEW_BEFORE.min(third);
         // Nothing outlives its authority: one that ends with it is as good as they get.
         let lasts = found.validity().not_after.to_datetime() >= self.not_after();
+        let made = found.validity().not_before.to_datetime() + CLOCK_SKEW;
         if left <= time::Duration::ZERO {
             Some("it has expired".to_owned())
+        } else if spec.not_older_than.is_some_and(|since| made < since) {
+            Some("it is of before this renewal".to_owned())
         } else if left < at_least && !lasts {
             Some(format!("it expires in {}", days(left)))
         } else {

@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rcgen::ExtendedKeyUsagePurpose;
+use time::OffsetDateTime;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
@@ -48,6 +49,8 @@ pub struct CertificateSpec {
     pub ips: BTreeSet<IpAddr>,
     /// Never beyond the life of the authority.
     pub valid_for: Duration,
+    /// One that was made before is made anew, however long it is valid yet.
+    pub not_older_than: Option<OffsetDateTime>,
 }
 
 impl CertificateSpec {
@@ -64,12 +67,20 @@ impl CertificateSpec {
             dns: BTreeSet::new(),
             ips: BTreeSet::new(),
             valid_for: Self::TEN_YEARS,
+            not_older_than: None,
         }
     }
 
     #[must_use]
     pub fn organization(mut self, organization: impl Into<String>) -> Self {
         self.organization = Some(organization.into());
+        self
+    }
+
+    /// Made anew by a renewal that has begun then.
+    #[must_use]
+    pub fn since(mut self, renewal: Option<OffsetDateTime>) -> Self {
+        self.not_older_than = renewal;
         self
     }
 

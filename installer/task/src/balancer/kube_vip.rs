@@ -37,7 +37,11 @@ pub fn kube_vip_pki(site: &Site) -> Task {
     task.on(
         OPERATOR,
         vec![
-            Arc::new(Certificate::new(authority.clone(), files.clone(), spec)),
+            Arc::new(Certificate::new(
+                authority.clone(),
+                files.clone(),
+                spec.since(site.renewal),
+            )),
             Arc::new(WriteKubeconfig {
                 path: site.kubeconfig("kube-vip"),
                 cluster: site.cluster.name().to_owned(),

@@ -22,7 +22,7 @@ const SERVICE_ACCOUNT: &str = "sa";
 const ADMIN: &str = "kubernetes-admin";
 const MASTERS: &str = "system:masters";
 const CLUSTER_ADMINS: &str = "kubeadm:cluster-admins";
-const NODES: &str = "system:nodes";
+pub(crate) const NODES: &str = "system:nodes";
 
 impl Site {
     /// The key pair of the service accounts on the operator's machine: `sa.key` and `sa.pub`.
@@ -148,7 +148,7 @@ fn certificate(site: &Site, authority: &str, name: &str, spec: CertificateSpec) 
         site.kubernetes_files(authority),
         site.kubernetes_files(name),
     );
-    Arc::new(Certificate::new(authority, files, spec))
+    Arc::new(Certificate::new(authority, files, spec.since(site.renewal)))
 }
 
 /// A user of the cluster: a certificate, and the kubeconfig with it.
@@ -184,7 +184,7 @@ fn administrators(site: &Site) -> &'static str {
 }
 
 /// Who a kubelet is to the apiservers.
-fn node_user(host: &Host) -> String {
+pub(crate) fn node_user(host: &Host) -> String {
     format!("system:node:{}", host.name)
 }
 

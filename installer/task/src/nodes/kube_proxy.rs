@@ -61,17 +61,34 @@ fn config(site: &Site, host: &Host) -> String {
 
 /// Everything of kube-proxy on a node but the running service.
 fn kube_proxy_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let kubeconfig = site.kubeconfig("kube-proxy");
     vec![
         programs::install(site, "kube-proxy", "/usr/local/bin"),
-        upload(KUBECONFIG, Content::Local(kubeconfig), 0o600),
+        kubeconfig(site),
         upload(CONFIG, Content::Text(config(site, host)), 0o644),
         upload(UNIT_FILE, Content::Text(rendered(&KubeProxyUnit {})), 0o644),
     ]
 }
 
+/// With what it calls the apiservers.
+pub(crate) fn kubeconfig(site: &Site) -> Arc<dyn Step> {
+    upload(
+        KUBECONFIG,
+        Content::Local(site.kubeconfig("kube-proxy")),
+        0o600,
+    )
+}
+
 /// kube-proxy as a service of these nodes.
 pub(crate) fn kube_proxies(site: &Site, hosts: &[&Host]) -> Rolling {
+    turns(hosts, |turn, host| turn.with(kube_proxy_files(site, host)))
+}
+
+/// The same with what is on the nodes.
+pub(crate) fn restarts(hosts: &[&Host]) -> Rolling {
+    turns(hosts, |turn, _| turn)
+}
+
+fn turns(hosts: &[&Host], with: impl Fn(Turn, &Host) -> Turn) -> Rolling {
     hosts.iter().fold(Rolling::new(ROLL), |rolling, host| {
         let reads = [UNIT_FILE, CONFIG, KUBECONFIG, PROGRAM].map(Utf8PathBuf::from);
         let run = RunService {
@@ -82,7 +99,7 @@ pub(crate) fn kube_proxies(site: &Site, hosts: &[&Host]) -> Rolling {
             unit: UNIT,
             answers: None,
         };
-        let turn = Turn::new(Arc::new(run)).with(kube_proxy_files(site, host));
+        let turn = with(Turn::new(Arc::new(run)), host);
         rolling.on(&host.name, turn.healthy(vec![Arc::new(steady)]))
     })
 }

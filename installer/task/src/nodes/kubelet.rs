@@ -55,7 +55,7 @@ pub(crate) fn kubelet_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         Content::Local(site.kubernetes_files(CA).certificate()),
         0o644,
     ));
-    steps.push(key_pair(site.kubelet_files(host), "kubelet"));
+    steps.push(serving(site, host));
     steps.push(text(CONFIG, config(site, host)));
     let arguments = arguments(site, host);
     steps.push(text(
@@ -69,13 +69,26 @@ pub(crate) fn kubelet_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
             steps.push(directory(DROP_IN_DIR));
             steps.push(text(DROP_IN, rendered(&KubeletDropIn { arguments })));
         }
-        KubernetesType::Kubexm => steps.push(upload(
-            KUBECONFIG,
-            Content::Local(site.kubeconfig(&format!("{}/kubelet", host.name))),
-            0o600,
-        )),
+        KubernetesType::Kubexm => steps.push(kubeconfig(site, host)),
     }
     steps
+}
+
+fn serving(site: &Site, host: &Host) -> Arc<dyn Step> {
+    key_pair(site.kubelet_files(host), "kubelet")
+}
+
+fn kubeconfig(site: &Site, host: &Host) -> Arc<dyn Step> {
+    let from = site.kubeconfig(&format!("{}/kubelet", host.name));
+    upload(KUBECONFIG, Content::Local(from), 0o600)
+}
+
+/// What of the operator's certificates a kubelet has.
+pub(crate) fn kubelet_certificates(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
+    match site.cluster.spec.kubernetes.kind {
+        KubernetesType::Kubeadm => vec![serving(site, host)],
+        KubernetesType::Kubexm => vec![serving(site, host), kubeconfig(site, host)],
+    }
 }
 
 /// The programs of every node that people and kubelets need.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use cluster::{EtcdType, Role};
 use engine::{Step, StepError, Task};
 use step::{
-    Content, CordonNode, DeleteNode, DrainNode, EtcdCluster, LocalData, LookAtPods, NoteLocally,
-    RemoveEtcdMember, RemoveLocal, WayToEtcd,
+    Content, CordonNode, DeleteNode, DrainNode, LocalData, LookAtPods, NoteLocally,
+    RemoveEtcdMember, RemoveLocal,
 };
 
 use crate::check::CONTROL_PLANE;
-use crate::etcd::{ETCD, PKI};
+use crate::etcd::ETCD;
 use crate::{OPERATOR, Site};
 
 impl Site {
@@ -64,23 +64,14 @@ pub fn leave_etcd(before: &Site, after: &Site) -> Task {
     let stay = after.members_of_etcd();
     let leave = before.members_of_etcd().into_iter();
     let leave = leave.filter(|name| !stay.contains(name));
-    let (at, way) = match after.cluster.spec.etcd.kind {
-        EtcdType::Kubeadm => (CONTROL_PLANE, WayToEtcd::Pod),
-        EtcdType::Kubexm | EtcdType::External => (
-            ETCD,
-            WayToEtcd::Services(EtcdCluster {
-                peers: after.etcd_hosts().into_iter().map(Site::peer).collect(),
-                pki: PKI.to_owned(),
-            }),
-        ),
-    };
+    let cluster = after.etcd();
     let steps = leave.filter_map(|name| {
         let member = Site::peer(before.cluster.host(&name)?);
-        let way = way.clone();
-        let step: Arc<dyn Step> = Arc::new(RemoveEtcdMember { member, way });
+        let cluster = cluster.clone();
+        let step: Arc<dyn Step> = Arc::new(RemoveEtcdMember { member, cluster });
         Some(step)
     });
-    Task::new("members").on(at, steps.collect())
+    Task::new("members").on(ETCD, steps.collect())
 }
 
 /// The cluster forgets these nodes.

@@ -34,22 +34,70 @@ impl Registry for Distribution {
         wanted.executable.push("/usr/local/bin".to_owned());
     }
 
+    fn certificates(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+        let [certificate, key] = pair(site);
+        vec![certificate, key, run()]
+    }
+
     fn set_up(&self, site: &Site, host: &Host) -> Task {
         service(site, host)
     }
 }
 
-fn service(site: &Site, host: &Host) -> Task {
-    let data_dir = site.cluster.spec.registry.registry_data_dir.clone();
-    let owner = || Owner {
+fn owner() -> Owner {
+    Owner {
         user: USER.to_owned(),
         group: USER.to_owned(),
-    };
-    let private = || FileAttrs {
+    }
+}
+
+fn private() -> FileAttrs {
+    FileAttrs {
         mode: 0o400,
         owner: owner(),
-    };
-    let at = |name: &str| format!("{DIR}/{name}");
+    }
+}
+
+fn at(name: &str) -> String {
+    format!("{DIR}/{name}")
+}
+
+fn unit_path() -> String {
+    format!("/etc/systemd/system/{UNIT}")
+}
+
+fn upload(path: String, content: Content, attrs: FileAttrs) -> Arc<dyn Step> {
+    Arc::new(UploadFile {
+        path: path.into(),
+        content,
+        attrs,
+    })
+}
+
+/// What it serves with.
+fn pair(site: &Site) -> [Arc<dyn Step>; 2] {
+    let from = certificate(site);
+    let (certificate, key) = (
+        Content::Local(from.certificate()),
+        Content::Local(from.key()),
+    );
+    [
+        upload(at("registry.crt"), certificate, FileAttrs::root(0o644)),
+        upload(at("registry.key"), key, private()),
+    ]
+}
+
+fn run() -> Arc<dyn Step> {
+    let reads = ["config.yml", "registry.crt", "registry.key"].map(|name| at(name).into());
+    let programs = ["/usr/local/bin/registry".into(), unit_path().into()];
+    Arc::new(RunService {
+        unit: UNIT,
+        reads: reads.into_iter().chain(programs).collect(),
+    })
+}
+
+fn service(site: &Site, host: &Host) -> Task {
+    let data_dir = site.cluster.spec.registry.registry_data_dir.clone();
     let config = rendered(&RegistryConfig {
         port: site.cluster.registry_port(),
         data_dir: data_dir.to_string(),
@@ -61,18 +109,7 @@ fn service(site: &Site, host: &Host) -> Task {
         config: at("config.yml"),
         data_dir: data_dir.to_string(),
     });
-    let upload = |path: String, content: Content, attrs: FileAttrs| -> Arc<dyn Step> {
-        Arc::new(UploadFile {
-            path: path.into(),
-            content,
-            attrs,
-        })
-    };
-    let local = |path| Content::Local(path);
-    let certificate = certificate(site);
-    let unit_path = format!("/etc/systemd/system/{UNIT}");
-    let reads = ["config.yml", "registry.crt", "registry.key"].map(|name| at(name).into());
-    let programs = ["/usr/local/bin/registry".into(), unit_path.clone().into()];
+    let [certificate, key] = pair(site);
     Task::new("registry service").on(
         &host.name,
         vec![
@@ -86,15 +123,11 @@ fn service(site: &Site, host: &Host) -> Task {
                     owner: owner(),
                 },
             }),
-            upload(
-                at("registry.crt"),
-                local(certificate.certificate()),
-                FileAttrs::root(0o644),
-            ),
-            upload(at("registry.key"), local(certificate.key()), private()),
+            certificate,
+            key,
             upload(
                 at("htpasswd"),
-                local(credentials(site).htpasswd()),
+                Content::Local(credentials(site).htpasswd()),
                 private(),
             ),
             upload(
@@ -102,11 +135,8 @@ fn service(site: &Site, host: &Host) -> Task {
                 Content::Text(config),
                 FileAttrs::root(0o644),
             ),
-            upload(unit_path, Content::Text(unit), FileAttrs::root(0o644)),
-            Arc::new(RunService {
-                unit: UNIT,
-                reads: reads.into_iter().chain(programs).collect(),
-            }),
+            upload(unit_path(), Content::Text(unit), FileAttrs::root(0o644)),
+            run(),
         ],
     )
 }

@@ -1,0 +1,111 @@
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+
+use super::{AccessArgs, LeaseArgs, work_dir};
+
+/// Look after certificates: when they end, and how they are made anew
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm certs check -f config.yaml
+  kubexm certs renew -f config.yaml")]
+pub struct CertsArgs {
+    #[command(subcommand)]
+    pub command: CertsCommand,
+}
+
+/// The verbs of `kubexm certs`.
+#[derive(Debug, Subcommand)]
+pub enum CertsCommand {
+    Check(CertsCheckArgs),
+    Renew(CertsRenewArgs),
+}
+
+/// Tell every certificate of a cluster, and when it ends
+///
+/// Asks each host for its certificates and the kubeconfigs that carry one: who signed it, where it lies, when it ends, who
+/// reads it and who has to be started anew for another one. Keys stay where they are. Exit code 1 where one ends within
+/// the limit, or a host does not tell.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm certs check -f config.yaml
+  kubexm certs check -f config.yaml --warn 90d
+  kubexm certs check -f config.yaml --output json | jq -r '.[] | select(.daysLeft < 60) | [.host, .path] | @tsv'")]
+pub struct CertsCheckArgs {
+    /// The site's config; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Utf8PathBuf,
+    /// The directory that holds .kubexm/
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
+    pub work_dir: Utf8PathBuf,
+    /// What ends within this time is too soon: 30d, 12w
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = days)]
+    pub warn: Days,
+    #[command(flatten)]
+    pub access: AccessArgs,
+}
+
+/// Make all certificates anew, and start anew who reads them, one after the other
+///
+/// Authorities stay. New files are brought to every host first; then the control plane starts anew, one master at a time,
+/// and the kubelets, a few at a time, each well before the next is touched. Certificates that have ended already are
+/// mended as well: until the files are there, nothing of the cluster has to answer.
+///
+/// A run that was cut short is taken up by the same command.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm certs renew -f config.yaml
+  kubexm certs renew -f config.yaml --dry-run
+  kubexm certs check -f config.yaml")]
+pub struct CertsRenewArgs {
+    /// The site's config; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Utf8PathBuf,
+    /// The directory that holds .kubexm/
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
+    pub work_dir: Utf8PathBuf,
+    /// Show every step and whether it is needed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many steps at once, over all hosts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    #[command(flatten)]
+    pub access: AccessArgs,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
+    /// Let this node of the plan fail, to see what happens then
+    #[arg(long, value_name = "NODE", hide = true)]
+    pub inject_error: Option<String>,
+}
+
+/// A time in days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days(pub i64);
+
+fn days(text: &str) -> Result<Days, String> {
+    let wrong = || format!("'{text}' is no time: write days or weeks, as 30d or 12w");
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    match unit {
+        "d" => Ok(Days(number.into())),
+        "w" => Ok(Days(i64::from(number) * 7)),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_days_or_weeks() {
+        assert_eq!(days("30d"), Ok(Days(30)));
+        assert_eq!(days("2w"), Ok(Days(14)));
+        for wrong in ["", "d", "30", "-1d", "1.5d", "30 d", "1y"] {
+            assert!(days(wrong).unwrap_err().contains("30d or 12w"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+use camino::Utf8Path;
+use cluster::EtcdType;
+use engine::{DryState, Graph, Inventory, Plan, Slot};
+use module::{
+    BackupNote, CopiedStore, Drilled, MemberSeen, Restore, RestorePlan, Site, SnapshotFile,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::PipelineError;
+
+/// Each member in the order of the config, as its own host tells of it, or why it does not.
+pub async fn members(
+    site: &Site,
+    inventory: &Inventory,
+    jobs: usize,
+    cancel: &CancellationToken,
+) -> Result<Vec<(String, Result<MemberSeen, String>)>, PipelineError> {
+    insist(site)?;
+    let names = site.members().into_iter().map(|host| host.name.clone());
+    let members: Vec<(String, Slot<MemberSeen>)> =
+        names.map(|name| (name.clone(), Slot::new(&name))).collect();
+    let stages = vec![module::etcd_status(site, &members)];
+    let graph = Graph::of(Plan::new("etcd status", stages))?;
+    let asked = engine::dry_run(&graph, inventory, jobs, cancel).await;
+    let why = |host: &str| {
+        let of_host = asked.iter().find(|dry| dry.node.host == host);
+        match of_host.map(|dry| &dry.state) {
+            Some(DryState::Unknown { because }) => because.clone(),
+            _ => "it was not asked".to_owned(),
+        }
+    };
+    let seen = members.iter().map(|(name, slot)| {
+        let seen = slot.get().cloned();
+        (name.clone(), seen.ok_or_else(|| why(name)))
+    });
+    Ok(seen.collect())
+}
+
+/// Asks every member how it is, and nothing else.
+pub fn etcd_look(site: &Site) -> Result<Graph, PipelineError> {
+    let names = site.members().into_iter().map(|host| host.name.clone());
+    let members: Vec<(String, Slot<MemberSeen>)> =
+        names.map(|name| (name.clone(), Slot::new(&name))).collect();
+    let stages = vec![module::etcd_status(site, &members)];
+    Ok(Graph::of(Plan::new("etcd status", stages))?)
+}
+
+/// Takes a snapshot to this file of the operator's machine; what it holds is told by the slot.
+pub fn etcd_backup(
+    site: &Site,
+    to: &Utf8Path,
+    saved: &Slot<BackupNote>,
+) -> Result<Graph, PipelineError> {
+    insist(site)?;
+    let stages = vec![module::etcd_backup(site, to, saved)];
+    Ok(Graph::of(Plan::new("etcd backup", stages))?)
+}
+
+/// Members that give back what they no longer use, one after the other in this order.
+pub fn etcd_defrag(site: &Site, order: &[String]) -> Result<Graph, PipelineError> {
+    insist(site)?;
+    let stages = vec![module::etcd_defrag(site, order)];
+    Ok(Graph::of(Plan::new("etcd defrag", stages))?)
+}
+
+/// No alarm any more.
+pub fn etcd_disarm(site: &Site) -> Result<Graph, PipelineError> {
+    insist(site)?;
+    let stages = vec![module::etcd_disarm(site)];
+    Ok(Graph::of(Plan::new("etcd alarms", stages))?)
+}
+
+/// Whether a file of this machine is a snapshot, before anything else is done; and its note, where it has one.
+pub fn judge_snapshot(
+    path: &Utf8Path,
+    copied: CopiedStore,
+) -> Result<(SnapshotFile, Option<BackupNote>), PipelineError> {
+    let snapshot = SnapshotFile::judge(path, copied).map_err(refused)?;
+    let note = BackupNote::read(path).map_err(refused)?;
+    Ok((snapshot, note))
+}
+
+fn refused(error: engine::StepError) -> PipelineError {
+    PipelineError::Snapshot {
+        error: error.to_string(),
+        hint: error.hint().map(str::to_owned),
+    }
+}
+
+/// The restore of this snapshot, or what a run that was cut short has left of it to do.
+pub fn restore_plan(site: &Site, snapshot: SnapshotFile) -> Result<RestorePlan, PipelineError> {
+    insist(site)?;
+    let missing = site.missing();
+    if !missing.is_empty() {
+        return Err(PipelineError::Missing(missing));
+    }
+    let restore = Restore::of(&module::restore_note(site), snapshot.sha256).map_err(refused)?;
+    Ok(RestorePlan {
+        snapshot,
+        restore,
+        aside: jiff::Timestamp::now()
+            .strftime("%Y%m%dT%H%M%SZ")
+            .to_string(),
+    })
+}
+
+/// From whatever the store is now to what the snapshot holds.
+pub fn etcd_restore(site: &Site, plan: &RestorePlan) -> Result<Graph, PipelineError> {
+    let stages = module::etcd_restore(site, plan);
+    Ok(Graph::of(Plan::new("etcd restore", stages))?)
+}
+
+/// An etcd on this machine with what a snapshot holds.
+pub fn etcd_drill(
+    site: &Site,
+    snapshot: &SnapshotFile,
+    note: Option<BackupNote>,
+    drilled: &Slot<Drilled>,
+) -> Result<Graph, PipelineError> {
+    insist(site)?;
+    let stage = module::etcd_drill(site, snapshot, note, drilled);
+    let stage = stage.ok_or(PipelineError::NoEtcd)?;
+    Ok(Graph::of(Plan::new("etcd drill", vec![stage]))?)
+}
+
+/// Whoever runs an etcd that was there before takes care of it.
+fn insist(site: &Site) -> Result<(), PipelineError> {
+    match site.cluster.spec.etcd.kind {
+        EtcdType::External => Err(PipelineError::NotOurs),
+        EtcdType::Kubexm | EtcdType::Kubeadm => Ok(()),
+    }
+}

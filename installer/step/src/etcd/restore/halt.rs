@@ -1,0 +1,126 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::{Cx, Data, State, Step, StepError};
+use host::Command;
+
+use super::HELD;
+use crate::shell::{ask, must};
+
+/// Stops services of a host, in this order, and static pods with them: of these the manifests are held back, so that a
+/// kubelet that starts again finds only those that shall run first. Pods of others go on.
+pub struct HaltNode {
+    pub units: Vec<&'static str>,
+    /// Held back, and stopped.
+    pub held: Vec<&'static str>,
+    /// Stopped alone.
+    pub pods: Vec<&'static str>,
+}
+
+const PATIENCE: Duration = Duration::from_mins(5);
+
+impl HaltNode {
+    fn all_pods(&self) -> String {
+        let all = self.held.iter().chain(&self.pods);
+        all.copied().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Prints each that is still at work.
+    fn look(&self) -> String {
+        let units = self.units.join(" ");
+        let look = format!(
+            "for unit in {units}; do case $(systemctl is-active $unit 2>/dev/null) in active|activating|reloading) echo $unit;; esac; done"
+        );
+        if self.held.is_empty() && self.pods.is_empty() {
+            return look;
+        }
+        format!(
+            "export PATH=\"/usr/local/bin:$PATH\"\n{look}\n\
+             for pod in {held}; do [ ! -e /etc/kubernetes/manifests/$pod.yaml ] || echo $pod.yaml; done\n\
+             for pod in {all}; do [ -z \"$(crictl pods --quiet --namespace '^kube-system$' --label component=$pod)\" ] || echo $pod; done",
+            held = self.held.join(" "),
+            all = self.all_pods()
+        )
+    }
+
+    fn stop(&self) -> String {
+        let units = self.units.join(" ");
+        // The kubelet first: it would start again what is stopped behind its back.
+        let stop = format!(
+            "set -eu; export PATH=\"/usr/local/bin:$PATH\"\n\
+             for unit in {units}; do case $(systemctl is-active $unit 2>/dev/null || true) in inactive|failed|unknown) ;; *) systemctl stop $unit;; esac; done"
+        );
+        if self.held.is_empty() && self.pods.is_empty() {
+            return stop;
+        }
+        format!(
+            "{stop}
+mkdir -p {HELD}; chmod 700 {HELD}
+for pod in {held}; do [ ! -e /etc/kubernetes/manifests/$pod.yaml ] || mv -f /etc/kubernetes/manifests/$pod.yaml {HELD}/; done
+for pod in {all}; do
+  for id in $(crictl pods --quiet --namespace '^kube-system$' --label component=$pod); do
+    for container in $(crictl ps --quiet --pod $id); do crictl stop --timeout 20 $container > /dev/null; done
+    crictl stopp $id > /dev/null; crictl rmp --force $id > /dev/null
+  done
+done",
+            held = self.held.join(" "),
+            all = self.all_pods()
+        )
+    }
+}
+
+#[async_trait]
+impl Step for HaltNode {
+    fn id(&self) -> String {
+        format!("halt {}", self.units.join(" "))
+    }
+
+    fn describe(&self) -> String {
+        let mut all = self.units.join(", ").replace(".service", "");
+        if !self.all_pods().is_empty() {
+            all = format!("{all}, and the pods {}", self.all_pods().replace(' ', ", "));
+        }
+        format!("stop {all}")
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let at_work = ask(cx, Command::script(self.look())).await?.text();
+        let at_work: Vec<&str> = at_work.lines().collect();
+        Ok(if at_work.is_empty() {
+            State::Satisfied
+        } else {
+            State::needed(format!("{} at work", at_work.join(", ")))
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let stop = Command::script(self.stop()).timeout(PATIENCE);
+        must(cx, "stop what reads the store", stop).await.map(drop)
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_the_scripts() {
+        for (held, pods) in [
+            (vec!["kube-apiserver", "kube-scheduler"], vec!["etcd"]),
+            (vec![], vec![]),
+        ] {
+            let step = HaltNode {
+                units: vec!["kubelet.service"],
+                held,
+                pods,
+            };
+            crate::shell::reads(&step.look());
+            crate::shell::reads(&step.stop());
+        }
+    }
+}

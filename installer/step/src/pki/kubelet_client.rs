@@ -1,0 +1,85 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use engine::{Cx, Data, State, Step, StepError};
+use host::{Command, FileAttrs, Source};
+use secrecy::zeroize::Zeroizing;
+use time::OffsetDateTime;
+
+use super::{KeyPairFiles, certificates_of};
+use crate::local_file;
+use crate::shell::{ask, must};
+
+/// Gives a kubelet that kubeadm has joined another certificate where its own has ended, or is about to: such a one can no
+/// longer ask for a new one by itself.
+pub struct MendKubeletClient {
+    pub from: KeyPairFiles,
+}
+
+const DIR: &str = "/var/lib/kubelet/pki";
+const CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
+/// Kubelets renew theirs long before.
+const AT_LEAST_DAYS: i64 = 7;
+
+#[async_trait]
+impl Step for MendKubeletClient {
+    fn id(&self) -> String {
+        "the kubelet's own certificate".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        "renew the kubelet's own certificate, where it has ended".to_owned()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let joined = ask(cx, Command::new(["test", "-e", KUBECONFIG])).await?;
+        if !joined.ok() {
+            return Ok(State::Satisfied);
+        }
+        let now = OffsetDateTime::now_utc();
+        let seen = certificates_of(cx).await?;
+        let own = seen.iter().find(|seen| seen.path == CURRENT);
+        Ok(match own {
+            Some(own) if own.days_left(now) >= AT_LEAST_DAYS => State::Satisfied,
+            Some(own) if own.ends <= now => State::needed("it has ended"),
+            Some(own) => State::needed(format!("it ends in {} days", own.days_left(now))),
+            None => State::needed("there is none"),
+        })
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let mut pem = Zeroizing::new(Vec::new());
+        for path in [self.from.certificate(), self.from.key()] {
+            let Some(part) = local_file::read(&path)? else {
+                return Err(StepError::new(format!("there is no {path}")));
+            };
+            pem.extend(part);
+        }
+        // As the kubelet names its own.
+        let time = jiff::Timestamp::now().strftime("%Y-%m-%d-%H-%M-%S");
+        let file = format!("{DIR}/kubelet-client-{time}.pem");
+        let source = Source::Bytes(pem.to_vec().into());
+        let attrs = FileAttrs::root(0o600);
+        cx.host
+            .upload(&source, file.as_str().into(), &attrs, &cx.progress)
+            .await?;
+        // A kubeconfig that carries a certificate in itself would keep the old one.
+        let script = format!(
+            "set -e; ln -sfn {file} {CURRENT}
+sed -i -e 's|^\\( *\\)client-certificate-data:.*|\\1client-certificate: {CURRENT}|' \
+-e 's|^\\( *\\)client-key-data:.*|\\1client-key: {CURRENT}|' {KUBECONFIG}"
+        );
+        must(
+            cx,
+            "give the kubelet its certificate",
+            Command::script(script),
+        )
+        .await
+        .map(drop)
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}

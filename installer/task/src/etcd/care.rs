@@ -1,0 +1,81 @@
+//! What a store needs once it is at work: somebody who looks at it, copies of it, room on its disks.
+
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use engine::{Order, Rolling, Slot, Task, Turn};
+use step::{
+    BackupNote, BackupOf, DefragMember, DisarmAlarms, LookAtMember, MemberSeen, SaveSnapshot,
+};
+
+use crate::Site;
+
+/// The name under which the first member that answers takes part in a plan. No host can be called so.
+pub const ETCD: &str = "(etcd)";
+
+/// Each member, as its own host tells of it.
+#[must_use]
+pub fn look_at_members(site: &Site, members: &[(String, Slot<MemberSeen>)]) -> Task {
+    let etcd = &site.cluster.spec.etcd;
+    let hosts = site.members();
+    members
+        .iter()
+        .fold(Task::new("members"), |task, (name, seen)| {
+            let Some(host) = hosts.iter().find(|host| host.name == *name) else {
+                return task;
+            };
+            let look = LookAtMember {
+                me: Site::peer(host),
+                cluster: site.etcd(),
+                data_dir: etcd.data_dir.clone(),
+                quota: etcd.quota_backend_bytes,
+                seen: seen.clone(),
+            };
+            task.on(name, vec![Arc::new(look)])
+        })
+}
+
+/// A snapshot, on the operator's machine.
+#[must_use]
+pub fn back_up(site: &Site, to: &Utf8Path, saved: &Slot<BackupNote>) -> Task {
+    let save = SaveSnapshot {
+        cluster: site.etcd(),
+        data_dir: site.cluster.spec.etcd.data_dir.clone(),
+        to: to.to_owned(),
+        of: BackupOf {
+            cluster: site.cluster.name().to_owned(),
+            kubernetes: site.kubernetes_version().with_v(),
+        },
+        saved: saved.clone(),
+    };
+    Task::new("backup").on(ETCD, vec![Arc::new(save)])
+}
+
+/// One member after the other, in this order. A member that does not get well is the last one touched.
+#[must_use]
+pub fn defragment(site: &Site, order: &[String]) -> Task {
+    let hosts = site.members();
+    let ordered = order.iter().filter_map(|name| {
+        let host = hosts.iter().find(|host| host.name == *name)?;
+        Some((name, Site::peer(host)))
+    });
+    let turns = ordered.fold(Rolling::one_by_one(), |rolling, (name, me)| {
+        let act = DefragMember {
+            me,
+            cluster: site.etcd(),
+        };
+        rolling.on(name, Turn::new(Arc::new(act)))
+    });
+    Task::new("defragmentation")
+        .roll(turns)
+        .then(Order::Settled)
+}
+
+/// Once for all members.
+#[must_use]
+pub fn disarm_alarms(site: &Site) -> Task {
+    let disarm = DisarmAlarms {
+        cluster: site.etcd(),
+    };
+    Task::new("alarms").on(ETCD, vec![Arc::new(disarm)])
+}
