@@ -1,6 +1,6 @@
 use std::process;
 
-use pipeline::{Data, Draining, LocalData, Options, Part, Restarting, Session};
+use pipeline::{Data, Draining, Options, Part, Restarting, Session};
 
 use crate::args::{PartArg, RestartArgs};
 use crate::error::Failure;
@@ -71,11 +71,7 @@ fn how(args: &RestartArgs) -> Restarting {
         return Restarting::Services;
     }
     Restarting::Hosts(Draining {
-        timeout: args.drain_timeout,
-        local: if args.delete_local_data {
-            LocalData::Lose
-        } else {
-            LocalData::Refuse
-        },
+        timeout: args.drain.drain_timeout,
+        local: args.drain.local(),
     })
 }
