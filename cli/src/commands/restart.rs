@@ -1,6 +1,6 @@
 use std::process;
 
-use pipeline::{Data, Draining, Options, Part, Restarting, Session};
+use pipeline::{Data, Draining, LocalData, Options, Part, Restarting, Session};
 
 use crate::args::{PartArg, RestartArgs};
 use crate::error::Failure;
@@ -72,6 +72,9 @@ fn how(args: &RestartArgs) -> Restarting {
     }
     Restarting::Hosts(Draining {
         timeout: args.drain.drain_timeout,
-        local: args.drain.local(),
+        local: match args.drain.local() {
+            LocalData::Lose => LocalData::Lose,
+            LocalData::Refuse | LocalData::RefuseFleeting => LocalData::RefuseFleeting,
+        },
     })
 }
