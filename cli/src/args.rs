@@ -16,6 +16,7 @@ mod create;
 mod delete;
 mod duration;
 mod etcd;
+mod drain;
 mod get;
 mod inspect;
 mod install;
@@ -45,6 +46,7 @@ pub use etcd::{
     EtcdAlarmsArgs, EtcdArgs, EtcdBackupArgs, EtcdCommand, EtcdDefragArgs, EtcdDrillArgs,
     EtcdRestoreArgs, EtcdSiteArgs, EtcdStatusArgs,
 };
+pub use drain::DrainArgs;
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;

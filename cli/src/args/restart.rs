@@ -1,10 +1,7 @@
-use std::time::Duration;
-
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
-use super::duration::duration;
-use super::{AccessArgs, LeaseArgs, work_dir};
+use super::{AccessArgs, DrainArgs, LeaseArgs, work_dir};
 
 /// Start a part of a cluster anew, one host at a time
 ///
@@ -31,12 +28,8 @@ pub struct RestartArgs {
     /// Restart the hosts, not the services
     #[arg(long)]
     pub reboot: bool,
-    /// How long pods may take to go: 90s, 15m, 1h
-    #[arg(long, value_name = "D", default_value = "5m", value_parser = duration, requires = "reboot")]
-    pub drain_timeout: Duration,
-    /// Lose pods that nobody makes again, and data in emptyDir volumes
-    #[arg(long, requires = "reboot")]
-    pub delete_local_data: bool,
+    #[command(flatten)]
+    pub drain: DrainArgs,
     /// The directory that holds .kubexm/
     #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
     pub work_dir: Utf8PathBuf,

@@ -2,9 +2,7 @@ use std::{fs, process};
 
 use artifact::{Tree, WorkDir};
 use cluster::{Cluster, Role};
-use pipeline::{
-    Data, Departure, Graph, LocalData, Options, Parting, Reach, Session, Site, delete_nodes,
-};
+use pipeline::{Data, Departure, Graph, Options, Parting, Reach, Session, Site, delete_nodes};
 
 use crate::args::{DeleteNodeArgs, RoleArg};
 use crate::confirm::Question;
@@ -91,18 +89,18 @@ fn departure(args: &DeleteNodeArgs) -> Departure {
     Departure {
         hosts: args.names.clone(),
         roles: args.role.iter().map(role).collect(),
-        reach: if args.dead { Reach::Dead } else { Reach::Alive },
-        data: if args.keep_data {
+        reach: if args.fate.dead {
+            Reach::Dead
+        } else {
+            Reach::Alive
+        },
+        data: if args.fate.keep_data {
             Data::Keep
         } else {
             Data::Purge
         },
-        drain_timeout: args.drain_timeout,
-        local: if args.delete_local_data {
-            LocalData::Lose
-        } else {
-            LocalData::Refuse
-        },
+        drain_timeout: args.drain.drain_timeout,
+        local: args.drain.local(),
     }
 }
 
@@ -119,9 +117,9 @@ fn taken_out(tree: &Tree, args: &DeleteNodeArgs) -> Vec<(String, Cluster)> {
 
 fn confirm(args: &DeleteNodeArgs, graph: &Graph, printer: &Printer) -> Result<(), Failure> {
     let names = args.names.join(" ");
-    let fate = if args.dead {
+    let fate = if args.fate.dead {
         "nothing is sent there"
-    } else if args.keep_data {
+    } else if args.fate.keep_data {
         "data on it stays"
     } else {
         "data of the cluster on it is lost for good"

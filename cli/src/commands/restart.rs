@@ -71,11 +71,10 @@ fn how(args: &RestartArgs) -> Restarting {
         return Restarting::Services;
     }
     Restarting::Hosts(Draining {
-        timeout: args.drain_timeout,
-        local: if args.delete_local_data {
-            LocalData::Lose
-        } else {
-            LocalData::Refuse
+        timeout: args.drain.drain_timeout,
+        local: match args.drain.local() {
+            LocalData::Lose => LocalData::Lose,
+            LocalData::Refuse | LocalData::RefuseFleeting => LocalData::RefuseFleeting,
         },
     })
 }

@@ -9,6 +9,7 @@ mod help;
 mod install;
 mod kubeconfig;
 mod layout;
+mod nodes;
 mod tools;
 
 use std::path::Path;

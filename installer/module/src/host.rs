@@ -6,10 +6,7 @@ use task::{HostSeen, Site};
 /// Everything that is wrong is found and told before anything is touched.
 #[must_use]
 pub fn preflight(site: &Site) -> Stage {
-    Stage::new(
-        "preflight",
-        vec![task::recognise_returned(site), task::survey(site)],
-    )
+    Stage::new("preflight", vec![task::survey(site)])
 }
 
 /// Before anything is taken away: whose each host is. A host that is down keeps no other waiting.

@@ -51,7 +51,7 @@ impl Departure {
             let mut known = taken_out.iter();
             let was = known.find(|(host, _)| host == name).map(|(_, was)| was);
             let from = was.or_else(|| config.host(name).map(|_| config));
-            let from = from.ok_or_else(|| self.unknown(name, applied))?;
+            let from = from.ok_or_else(|| unknown(name, applied))?;
             before = before.with(from, std::slice::from_ref(name));
         }
         let before = before.with_logins_of(config);
@@ -69,15 +69,6 @@ impl Departure {
             return Err(PipelineError::Parting(vec![problems.render()]));
         }
         Ok(Parting { before, after })
-    }
-
-    fn unknown(&self, name: &str, applied: &Cluster) -> PipelineError {
-        let hosts = applied.spec.hosts.iter();
-        let hosts: Vec<&str> = hosts.map(|host| host.name.as_str()).collect();
-        PipelineError::Parting(vec![format!(
-            "{name} is no host of the cluster, which has {}",
-            hosts.join(", ")
-        )])
     }
 
     /// What the cluster cannot bear, each with what to do instead.
@@ -136,6 +127,15 @@ impl Departure {
         }
         refusals
     }
+}
+
+fn unknown(name: &str, applied: &Cluster) -> PipelineError {
+    let hosts = applied.spec.hosts.iter();
+    let hosts: Vec<&str> = hosts.map(|host| host.name.as_str()).collect();
+    PipelineError::Parting(vec![format!(
+        "{name} is no host of the cluster, which has {}",
+        hosts.join(", ")
+    )])
 }
 
 /// From a cluster with these hosts to one without them, and the hosts back to how they were.

@@ -8,7 +8,8 @@ use artifact::Tree;
 use cluster::{Cluster, Role};
 use common::{complete, config};
 use pipeline::{
-    Data, Departure, LocalData, Parting, PipelineError, Reach, Site, added, delete_nodes,
+    Data, Departure, Draining, LocalData, Part, Parting, PipelineError, Reach, Restarting, Site,
+    added, delete_nodes, restart,
 };
 
 fn departure(hosts: &[&str]) -> Departure {
@@ -199,4 +200,66 @@ fn what_is_added_is_named_and_other_changes_are_refused() {
     the config is another than the one applied last, and this is not what was asked for:
       worker1 is out of it: kubexm delete node worker1
     ");
+}
+
+/// What is asked for by a restart, and all else is an install of what is there.
+fn restarted(text: &str, part: Part, names: &[&str], how: Restarting) -> String {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let applied = site(config(text));
+    match restart(&site(config(text)), &applied, part, &names, how) {
+        Ok(graph) => {
+            let tree = graph.tree();
+            tree[..tree.find("\nprepare").unwrap()].to_owned()
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn restarts_as_plans() {
+    let hosts = Restarting::Hosts(Draining {
+        timeout: Duration::from_mins(5),
+        local: LocalData::RefuseFleeting,
+    });
+    let services = Restarting::Services;
+    insta::assert_snapshot!(
+        "restart-cluster",
+        restarted(PLAIN, Part::Cluster, &[], services)
+    );
+    insta::assert_snapshot!(
+        "restart-stacked",
+        restarted(STACKED, Part::Cluster, &[], services)
+    );
+    insta::assert_snapshot!(
+        "reboot-nodes",
+        restarted(PLAIN, Part::Nodes, &["node1", "worker1"], hosts)
+    );
+    insta::assert_snapshot!(
+        "reboot-stacked",
+        restarted(STACKED, Part::ControlPlane, &["master2"], hosts)
+    );
+    let strange = restarted(PLAIN, Part::Etcd, &["worker1"], services);
+    insta::assert_snapshot!(strange, @r"
+    this cannot be restarted:
+      worker1 has nothing of it; there are node1, node2, node3
+    ");
+}
+
+/// Nothing else is changed by the way.
+#[test]
+fn a_config_that_was_not_applied_is_not_restarted() {
+    let applied = site(config(PLAIN));
+    let other = PLAIN.replace("version: v1.34.2", "version: v1.34.1");
+    let refused = restart(
+        &site(config(&other)),
+        &applied,
+        Part::Etcd,
+        &[],
+        Restarting::Services,
+    );
+    let error = refused.err().unwrap();
+    assert!(
+        matches!(&error, PipelineError::Changed(keys) if keys == &["spec.kubernetes.version"]),
+        "{error}"
+    );
 }

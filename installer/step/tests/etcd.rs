@@ -303,7 +303,7 @@ async fn members_that_the_config_does_not_know_are_told_before_anything_is_done(
     let foreign = here().on("member list", 0, everybody());
     insta::assert_snapshot!(says(&look(&trace), foreign).await, @r"
     etcd has a member that the config does not list: node3
-    hint: add it to the role etcd, or take it out: etcdctl member remove 3
+    hint: add it to the role etcd, or take it out: kubexm delete node NAME, or etcdctl member remove 3
     ");
     let moved = member(2, "").replace("10.0.0.2", "10.9.9.9");
     let moved = here().on("member list", 0, listed(&[member(1, ""), moved]));
@@ -483,7 +483,7 @@ async fn the_proof_asks_for_every_member_and_does_not_wait_for_foreign_ones() {
     assert_eq!(says(&proof(3), list()).await, "satisfied");
     insta::assert_snapshot!(says(&proof(2), list()).await, @r"
     etcd has a member that the config does not list: node3
-    hint: add it to the role etcd, or take it out: etcdctl member remove 3
+    hint: add it to the role etcd, or take it out: kubexm delete node NAME, or etcdctl member remove 3
     ");
 }
 

@@ -65,7 +65,7 @@ pub use nodes::{
 pub use os::{host_files, kernel, packages, prove_time, time};
 pub use preflight::survey;
 pub use programs::unpack;
-pub use recognise::{recognise, recognise_returned, recognise_these};
+pub use recognise::{recognise, recognise_these};
 pub use registry::{registry_pki, registry_service};
 pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods};
 pub use runtime::container_runtime;

@@ -30,6 +30,7 @@ use crate::os::packages::system_packages;
 use crate::preflight::facts::{
     CONTROL_PLANE_MEMORY, CONTROL_PLANE_PORTS, DIFF, PROGRAMS, SHARING_PROGRAMS, SYSTEMS,
 };
+use crate::recognise::returned;
 use crate::{OPERATOR, Site};
 
 /// How far the clocks of two hosts may be apart: certificates and etcd's leases bear no more.
@@ -59,7 +60,9 @@ pub fn survey(site: &Site) -> Task {
             without: without(site, host),
             survey: survey.clone(),
         });
-        task = task.on(name, vec![step]);
+        // What is wrong with one that returned is that, and not what else it has.
+        let returned = Arc::new(returned(site, host));
+        task = task.on(name, vec![step, returned]);
     }
     task.then(Order::Settled).on(
         OPERATOR,

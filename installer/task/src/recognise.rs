@@ -23,16 +23,8 @@ pub fn recognise_these(site: &Site, hosts: &[String], data: Data) -> Task {
     })
 }
 
-/// Hosts that were taken out while they were down, and are back as they were, are no members.
-#[must_use]
-pub fn recognise_returned(site: &Site) -> Task {
-    let hosts = site.cluster.spec.hosts.iter();
-    hosts.fold(Task::new("members"), |task, host| {
-        task.on(&host.name, vec![Arc::new(returned(site, host))])
-    })
-}
-
-fn returned(site: &Site, host: &Host) -> RecogniseReturned {
+/// One that was taken out while it was down, and is back as it was, is no member.
+pub(crate) fn returned(site: &Site, host: &Host) -> RecogniseReturned {
     RecogniseReturned {
         cluster: site.cluster.name().to_owned(),
         host: host.name.clone(),

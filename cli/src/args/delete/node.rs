@@ -1,10 +1,7 @@
-use std::time::Duration;
-
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
-use crate::args::duration::duration;
-use crate::args::{AccessArgs, LeaseArgs, work_dir};
+use crate::args::{AccessArgs, DrainArgs, LeaseArgs, work_dir};
 
 /// Take hosts out of a living cluster, and leave them as they were before
 ///
@@ -30,18 +27,10 @@ pub struct DeleteNodeArgs {
     /// Take only this role from the hosts, which stay; repeat for more
     #[arg(long, value_enum, value_name = "ROLE")]
     pub role: Vec<RoleArg>,
-    /// The hosts are lost, or off for good: nothing is sent there, and nothing is taken off them
-    #[arg(long, conflicts_with_all = ["role", "keep_data", "delete_local_data"])]
-    pub dead: bool,
-    /// Leave data on the hosts: etcd's store, images
-    #[arg(long)]
-    pub keep_data: bool,
-    /// How long pods may take to go: 90s, 15m, 1h
-    #[arg(long, value_name = "D", default_value = "5m", value_parser = duration)]
-    pub drain_timeout: Duration,
-    /// Lose pods that nobody makes again, and data that is on these nodes alone: emptyDir, local volumes
-    #[arg(long)]
-    pub delete_local_data: bool,
+    #[command(flatten)]
+    pub fate: FateArgs,
+    #[command(flatten)]
+    pub drain: DrainArgs,
     /// Do not ask for the names
     #[arg(long)]
     pub yes: bool,
@@ -61,6 +50,17 @@ pub struct DeleteNodeArgs {
     /// Let this node of the plan fail, to see what happens then
     #[arg(long, value_name = "NODE", hide = true)]
     pub inject_error: Option<String>,
+}
+
+/// What becomes of a host that goes.
+#[derive(Debug, Args)]
+pub struct FateArgs {
+    /// The hosts are lost, or off for good: nothing is sent there, and nothing is taken off them
+    #[arg(long, conflicts_with_all = ["role", "keep_data", "delete_local_data"])]
+    pub dead: bool,
+    /// Leave data on the hosts: etcd's store, images
+    #[arg(long)]
+    pub keep_data: bool,
 }
 
 /// What can be taken from a host that stays. The others go by a change of the config and install.

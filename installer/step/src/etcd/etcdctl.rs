@@ -342,7 +342,7 @@ impl EtcdCluster {
                     member.title()
                 ))
                 .with_hint(format!(
-                    "add it to the role etcd, or take it out: etcdctl member remove {id:x}"
+                    "add it to the role etcd, or take it out: kubexm delete node NAME, or etcdctl member remove {id:x}"
                 )),
             });
         }

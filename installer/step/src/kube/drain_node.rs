@@ -20,6 +20,8 @@ use crate::shell::refused;
 pub enum LocalData {
     /// Each is named, and nothing is touched.
     Refuse,
+    /// The same of what ends with its pod. The node comes back, and volumes with it.
+    RefuseFleeting,
     Lose,
 }
 
@@ -52,7 +54,12 @@ fn name(pod: &Pod) -> String {
 }
 
 /// Each thing that would be lost with the node.
-async fn losses(cx: &Cx, node: &str, pods: &[Pod]) -> Result<Vec<String>, StepError> {
+async fn losses(
+    cx: &Cx,
+    node: &str,
+    local: LocalData,
+    pods: &[Pod],
+) -> Result<Vec<String>, StepError> {
     let mut losses = Vec::new();
     for pod in pods {
         if let Resident::Goes { loses } = resident(pod) {
@@ -62,13 +69,21 @@ async fn losses(cx: &Cx, node: &str, pods: &[Pod]) -> Result<Vec<String>, StepEr
             losses.extend(told);
         }
     }
+    if local == LocalData::RefuseFleeting {
+        return Ok(losses);
+    }
     let volumes: Vec<Value> = list(cx, &["persistentvolumes"]).await?;
     losses.extend(volumes.iter().filter_map(|volume| of_volume(volume, node)));
     Ok(losses)
 }
 
-async fn refuse_losses(cx: &Cx, node: &str, pods: &[Pod]) -> Result<(), StepError> {
-    let losses = losses(cx, node, pods).await?;
+async fn refuse_losses(
+    cx: &Cx,
+    node: &str,
+    local: LocalData,
+    pods: &[Pod],
+) -> Result<(), StepError> {
+    let losses = losses(cx, node, local, pods).await?;
     if losses.is_empty() {
         return Ok(());
     }
@@ -143,9 +158,9 @@ impl Step for LookAtPods {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        if self.local == LocalData::Refuse {
+        if self.local != LocalData::Lose {
             let pods = pods_on(cx, &self.node).await?;
-            refuse_losses(cx, &self.node, &pods).await?;
+            refuse_losses(cx, &self.node, self.local, &pods).await?;
         }
         Ok(State::Satisfied)
     }
@@ -191,9 +206,9 @@ impl Step for DrainNode {
         let Some(node) = node(cx, &self.node).await? else {
             return Ok(());
         };
-        if self.local == LocalData::Refuse {
+        if self.local != LocalData::Lose {
             let pods = pods_on(cx, &self.node).await?;
-            refuse_losses(cx, &self.node, &pods).await?;
+            refuse_losses(cx, &self.node, self.local, &pods).await?;
         }
         cordon(cx, &node).await?;
         let drained = cx

@@ -41,9 +41,8 @@ impl KubeadmInit {
                  make a second and empty cluster"
             ))
             .with_hint(format!(
-                "if this host was lost and set up anew: on {name} take out its node (kubectl delete node NAME) and its \
-                 member of etcd (etcdctl member list; etcdctl member remove ID), name {name} first under \
-                 roleGroups.master, and run again: then this host joins"
+                "if this host was lost and set up anew: kubexm delete node NAME --dead takes it out of the cluster; then name {name} \
+                 first under roleGroups.master, and run kubexm add nodes: then this host joins"
             )));
         }
         if local_file::read(&self.note)?.is_some()

@@ -214,7 +214,7 @@ impl Step for KubeadmJoin {
         Err(
             if error.to_string().contains("already exists in the cluster") {
                 StepError::passing(error.to_string()).with_hint(
-                "another node may have this name; if it is this one of before: kubectl delete node NAME",
+                "another node may have this name; if it is this one of before: kubexm delete node NAME --dead",
             )
             } else {
                 error

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
-use engine::{Cx, Data, State, Step, StepError};
+use engine::{Asks, Cx, Data, State, Step, StepError};
 
 use crate::RemoveLocal;
 use crate::local_file::{self, blocking};
@@ -20,12 +20,13 @@ pub struct RecogniseReturned {
 
 impl RecogniseReturned {
     async fn look(&self, cx: &Cx) -> Result<State, StepError> {
+        let mark = Mark::of(cx).await?;
         let note = self.note.clone();
         let noted = blocking(move || Ok::<_, StepError>(local_file::read(&note)?)).await?;
         if noted.is_none() {
             return Ok(State::Satisfied);
         }
-        if Mark::of(cx).await? == Mark::Nothing {
+        if mark == Mark::Nothing {
             return Ok(State::needed(
                 "is another machine than the one that was taken out",
             ));
@@ -49,6 +50,10 @@ impl Step for RecogniseReturned {
 
     fn describe(&self) -> String {
         "look whether the host was taken out of the cluster".to_owned()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
@@ -77,6 +82,10 @@ impl Step for ProveMember {
 
     fn describe(&self) -> String {
         "the host was not taken out of the cluster".to_owned()
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Host
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {

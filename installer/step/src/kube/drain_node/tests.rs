@@ -134,6 +134,12 @@ async fn what_is_on_the_node_alone_is_named_before_anything_is_touched() {
         error
     );
     assert!(!host.transcript().contains("patch"));
+    let comes_back = drain(LocalData::RefuseFleeting).apply(&there).await;
+    let fleeting = comes_back.unwrap_err().to_string();
+    assert!(
+        fleeting.contains("emptyDir") && !fleeting.contains("claim"),
+        "{fleeting}"
+    );
     let (there, host) = cx(with_volume());
     let step = DrainNode {
         timeout: Duration::from_secs(30),
