@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 27] = [
+pub const VERBS: [&[&str]; 37] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -15,6 +15,16 @@ pub const VERBS: [&[&str]; 27] = [
     &["delete"],
     &["delete", "cluster"],
     &["check"],
+    &["certs"],
+    &["certs", "check"],
+    &["certs", "renew"],
+    &["etcd"],
+    &["etcd", "status"],
+    &["etcd", "backup"],
+    &["etcd", "restore"],
+    &["etcd", "drill"],
+    &["etcd", "defrag"],
+    &["etcd", "alarms"],
     &["get"],
     &["get", "cluster"],
     &["get", "nodes"],
