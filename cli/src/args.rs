@@ -14,7 +14,6 @@ mod check;
 mod config;
 mod create;
 mod delete;
-mod duration;
 mod etcd;
 mod drain;
 mod get;

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 33] = [
+pub const VERBS: [&[&str]; 43] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -19,6 +19,16 @@ pub const VERBS: [&[&str]; 33] = [
     &["add", "nodes"],
     &["restart"],
     &["check"],
+    &["certs"],
+    &["certs", "check"],
+    &["certs", "renew"],
+    &["etcd"],
+    &["etcd", "status"],
+    &["etcd", "backup"],
+    &["etcd", "restore"],
+    &["etcd", "drill"],
+    &["etcd", "defrag"],
+    &["etcd", "alarms"],
     &["get"],
     &["get", "cluster"],
     &["get", "nodes"],

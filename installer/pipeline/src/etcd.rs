@@ -75,12 +75,12 @@ pub fn judge_snapshot(
     path: &Utf8Path,
     copied: CopiedStore,
 ) -> Result<(SnapshotFile, Option<BackupNote>), PipelineError> {
-    let snapshot = SnapshotFile::judge(path, copied).map_err(refused)?;
-    let note = BackupNote::read(path).map_err(refused)?;
+    let snapshot = SnapshotFile::judge(path, copied).map_err(|error| refused(&error))?;
+    let note = BackupNote::read(path).map_err(|error| refused(&error))?;
     Ok((snapshot, note))
 }
 
-fn refused(error: engine::StepError) -> PipelineError {
+fn refused(error: &engine::StepError) -> PipelineError {
     PipelineError::Snapshot {
         error: error.to_string(),
         hint: error.hint().map(str::to_owned),
@@ -94,7 +94,8 @@ pub fn restore_plan(site: &Site, snapshot: SnapshotFile) -> Result<RestorePlan, 
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));
     }
-    let restore = Restore::of(&module::restore_note(site), snapshot.sha256).map_err(refused)?;
+    let restore = Restore::of(&module::restore_note(site), snapshot.sha256)
+        .map_err(|error| refused(&error))?;
     Ok(RestorePlan {
         snapshot,
         restore,

@@ -239,7 +239,12 @@ mod tests {
         let status = status("c", members);
         assert!(!status.healthy);
         insta::assert_snapshot!(drawn(&status));
-        insta::assert_snapshot!(troubles(&status).join("\n"), @"");
+        insta::assert_snapshot!(troubles(&status).join("\n"), @r"
+        e1: alarm NOSPACE: a member's store has reached its quota: etcd refuses every write of the cluster
+        e2: damaged log: wal: crc mismatch
+        e4: cannot reach e4
+        etcd has a member that the config does not list: e3
+        ");
     }
 
     #[test]

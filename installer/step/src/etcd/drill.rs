@@ -55,7 +55,7 @@ struct Counts {
 
 impl DrillSnapshot {
     async fn drill(&self, cx: &Cx) -> Result<Drilled, StepError> {
-        let [etcd, etcdctl, etcdutl] = self
+        let [server, client, tool] = self
             .programs
             .each_ref()
             .map(|path| host::quote(path.as_str()));
@@ -64,7 +64,7 @@ impl DrillSnapshot {
             SnapshotSeal::Missing => "--skip-hash-check",
         };
         let script = format!(
-            "etcd={etcd} etcdctl={etcdctl} etcdutl={etcdutl} snapshot={} scratch={} seal={seal}\n{SCRIPT}",
+            "etcd={server} etcdctl={client} etcdutl={tool} snapshot={} scratch={} seal={seal}\n{SCRIPT}",
             host::quote(self.snapshot.as_str()),
             host::quote(self.scratch.as_str())
         );

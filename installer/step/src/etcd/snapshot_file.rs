@@ -82,7 +82,7 @@ const PACKED: &[(&[u8], &str)] = &[
 impl SnapshotFile {
     /// Reads all of the file.
     pub fn judge(path: &Utf8Path, copied: CopiedStore) -> Result<Self, StepError> {
-        if path.as_str().ends_with(".part") {
+        if path.extension() == Some("part") {
             return refused(path, "it is what a backup left that was cut short", OTHER);
         }
         Self::read(path, copied)

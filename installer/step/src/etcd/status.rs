@@ -182,7 +182,8 @@ struct Header {
 
 #[derive(Deserialize)]
 struct Health {
-    health: bool,
+    #[serde(rename = "health")]
+    well: bool,
     took: String,
     #[serde(default)]
     error: String,
@@ -277,7 +278,7 @@ impl LookAtMember {
                 .and_then(|health| milliseconds(&health.took));
         }
         (seen.state, seen.trouble) = match health {
-            Some(health) if health.health => (MemberState::Healthy, None),
+            Some(health) if health.well => (MemberState::Healthy, None),
             Some(health) => (MemberState::Unhealthy, Some(health.error)),
             None => (
                 MemberState::Unhealthy,

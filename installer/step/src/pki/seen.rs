@@ -132,7 +132,10 @@ fn below(dir: &Utf8Path, text: &mut String) -> Result<(), StepError> {
     let Ok(entries) = dir.read_dir_utf8() else {
         return Ok(());
     };
-    let mut paths: Vec<Utf8PathBuf> = entries.flatten().map(|entry| entry.into_path()).collect();
+    let mut paths: Vec<Utf8PathBuf> = entries
+        .flatten()
+        .map(camino::Utf8DirEntry::into_path)
+        .collect();
     paths.sort_unstable();
     for path in paths {
         if path.is_dir() {

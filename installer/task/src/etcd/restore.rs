@@ -347,13 +347,13 @@ pub fn drill(
     drilled: &Slot<Drilled>,
 ) -> Option<Task> {
     let arch = std::env::consts::ARCH.parse().ok()?;
-    let [etcd, etcdctl, etcdutl] =
+    let [server, client, tool] =
         ["etcd", "etcdctl", "etcdutl"].map(|name| tools::program(site, name, arch));
     let mut steps = tools::unpack(site, &[arch]);
     steps.push(Arc::new(DrillSnapshot {
         snapshot: snapshot.path.clone(),
         seal: seal(snapshot),
-        programs: [etcd?, etcdctl?, etcdutl?],
+        programs: [server?, client?, tool?],
         scratch: site.tree.state().join("drill"),
         note,
         drilled: drilled.clone(),
