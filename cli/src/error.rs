@@ -118,7 +118,6 @@ impl Failure {
                 PipelineError::Missing(_)
                 | PipelineError::Unsupported(_)
                 | PipelineError::Retired(_)
-                | PipelineError::OtherVersion { .. }
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
                 | PipelineError::Server(_),

@@ -183,7 +183,7 @@ spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}
 fn a_small_cluster_goes_on(kind: &str) -> Result<()> {
     let site = Site::up(4, kind)?;
     let refused = site.kubexm(&["install", "upgrade.tar.zst", "-f", "config.yaml"])?;
-    let refused = refused.with(2)?;
+    let refused = refused.with(1)?;
     ensure!(
         refused.text.contains("kubexm upgrade cluster"),
         "{}",

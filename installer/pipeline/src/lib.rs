@@ -31,4 +31,4 @@ pub use module::{
 };
 pub use retire::left_out;
 pub use session::{Options, Session, dry_run};
-pub use upgrade::{Emptying, Living, Unavailable, Way, judge, look, other_version, upgrade};
+pub use upgrade::{Emptying, Living, Unavailable, Way, before_upgrade, judge, look, upgrade};
