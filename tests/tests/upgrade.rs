@@ -1,6 +1,7 @@
 //! From one real Kubernetes to a later one, in the lab. `KUBEXM_LAB_KUBE` names the folders of two, the older first.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -117,7 +118,6 @@ impl Site {
             told.display()
         );
         let mut command = self.lab.inside_shell(&script);
-        use std::os::unix::process::CommandExt;
         let child = command
             .process_group(0)
             .stdout(Stdio::null())

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Cx, Data, Retry, State, Step, StepError};
 
-use super::eviction::{Budget, guarded, leaves};
+use super::eviction::{Budget, Guarded, guarded, leaves};
 use super::kubectl::{ask_kubectl, get_json, kubectl};
 use super::objects::{Node, Pod};
 use crate::check::list;
@@ -57,8 +57,8 @@ async fn must(cx: &Cx, trying: &str, arguments: &[&str]) -> Result<(), StepError
 async fn uncordon(cx: &Cx, node: &str) -> Result<(), StepError> {
     let trying = format!("let {node} take pods again");
     must(cx, &trying, &["uncordon", node]).await?;
-    let note = format!("{CORDONED}-");
-    must(cx, &trying, &["annotate", "node", node, &note]).await
+    let unmark = format!("{CORDONED}-");
+    must(cx, &trying, &["annotate", "node", node, &unmark]).await
 }
 
 impl DrainNode {
@@ -109,7 +109,7 @@ impl DrainNode {
             .iter()
             .filter(|pod| !held.iter().any(|held| held.pod == pod.title()))
             .map(|pod| format!("pod {} has not ended", pod.title()));
-        let told: Vec<String> = held.iter().map(|held| held.told()).chain(others).collect();
+        let told: Vec<String> = held.iter().map(Guarded::told).chain(others).collect();
         Ok(if told.is_empty() {
             "all pods have gone by now".to_owned()
         } else {
