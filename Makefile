@@ -24,7 +24,7 @@ lint: ## Format, clippy, dependencies, shell scripts
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline check bans licenses sources
-	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/dist/*.sh tests/lab/lab tests/lab/apt.sh tests/lab/base.sh
+	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/dist/*.sh tests/lab/lab tests/lab/apt.sh tests/lab/base.sh installer/step/tests/draining.sh
 
 unit: ## Unit, property, golden and layer tests; real programs on loopback, no lab
 	$(CARGO) nextest run --workspace --locked
@@ -33,7 +33,9 @@ unit: ## Unit, property, golden and layer tests; real programs on loopback, no l
 # for a part of it cargo chooses other features, and builds the dependencies once more.
 e2e: ## The whole path in the lab; with real Kubernetes where KUBEXM_LAB_KUBE names a folder of its programs
 	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads 1 --no-capture \
-		-E '$(if $(KUBEXM_LAB_KUBE),not binary(trixie)$(if $(findstring :,$(KUBEXM_LAB_KUBE)),, and not binary(upgrade)),package(tests) and not binary(/^(etcd|kube|nodes|operators|upgrade)$$/))'
+		-E '$(if $(KUBEXM_LAB_KUBE),not binary(/^(trixie|draining)$$/)$(if $(findstring :,$(KUBEXM_LAB_KUBE)),, and not binary(upgrade)),package(tests) and not binary(/^(etcd|kube|nodes|operators|upgrade)$$/))'
+	@[ -z "$(KUBEXM_LAB_KUBE)" ] || \
+		installer/step/tests/draining.sh "$$(ls -t target/debug/deps/draining-* | grep -v '[.]d$$' | head -n 1)"
 	@[ -n "$(KUBEXM_LAB_KUBE)" ] || \
 		echo "left out: all tests that need real Kubernetes; KUBEXM_LAB_KUBE names no folder of its programs" >&2
 

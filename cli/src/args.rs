@@ -14,8 +14,8 @@ mod check;
 mod config;
 mod create;
 mod delete;
-mod etcd;
 mod drain;
+mod etcd;
 mod get;
 mod inspect;
 mod install;
@@ -41,11 +41,11 @@ pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
 pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand, DeleteNodeArgs, RoleArg};
+pub use drain::DrainArgs;
 pub use etcd::{
     EtcdAlarmsArgs, EtcdArgs, EtcdBackupArgs, EtcdCommand, EtcdDefragArgs, EtcdDrillArgs,
     EtcdRestoreArgs, EtcdSiteArgs, EtcdStatusArgs,
 };
-pub use drain::DrainArgs;
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;

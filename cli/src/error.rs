@@ -121,7 +121,6 @@ impl Failure {
                 | PipelineError::Parting(_)
                 | PipelineError::Changed(_)
                 | PipelineError::Restart(_)
-                | PipelineError::OtherVersion { .. }
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
                 | PipelineError::NotOurs

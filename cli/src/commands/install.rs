@@ -1,9 +1,7 @@
 use std::process;
 
 use artifact::Bundle;
-use pipeline::{InstallStage, Options, PipelineError, Session};
-
-use tokio_util::sync::CancellationToken;
+use pipeline::{InstallStage, Options, Session};
 
 use crate::args::InstallArgs;
 use crate::error::Failure;
@@ -45,13 +43,6 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
     let jobs = runtime::jobs(args.jobs);
-    // Nothing has begun yet: an interrupt ends the process.
-    let idle = CancellationToken::new();
-    let living = pipeline::other_version(&site, &inventory, &idle);
-    if let Some(living) = runtime.block_on(living) {
-        let asked = site.cluster.spec.kubernetes.version.clone();
-        return Err(PipelineError::OtherVersion { living, asked }.into());
-    }
     if args.dry_run {
         if let Some(text) = config.not_yet_acting() {
             printer.warning(text);

@@ -1,7 +1,7 @@
 use std::process;
 
 use artifact::Bundle;
-use pipeline::{Emptying, InstallStage, Options, Session, Stand, Way};
+use pipeline::{Emptying, Options, Session, Stand, Way};
 
 use tokio_util::sync::CancellationToken;
 
@@ -68,7 +68,7 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
         .ask(printer)?;
     }
     let session = Session::begin(&site.tree, &format!("upgrade, process {}", process::id()))?;
-    let looking = pipeline::install(&site, None, InstallStage::PREFLIGHT)?;
+    let looking = pipeline::before_upgrade(&site, &way, emptying)?;
     let leasing = claim::leasing("upgrade", &site, args.lease.stale())?;
     bundles::require_space(&bundle, &site.tree)?;
     let run = Run {

@@ -1,5 +1,4 @@
 use camino::Utf8PathBuf;
-use cluster::Version;
 
 use crate::AccessError;
 
@@ -20,8 +19,6 @@ pub enum PipelineError {
     Changed(Vec<String>),
     #[error("the cluster cannot be upgraded as it is:\n  {}", .0.join("\n  "))]
     NoUpgrade(Vec<String>),
-    #[error("the cluster is Kubernetes {living}, and the config asks for {asked}")]
-    OtherVersion { living: Version, asked: Version },
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
     #[error("the cluster does not answer: {0}")]
@@ -95,10 +92,6 @@ impl PipelineError {
             }
             Self::NoUpgrade(_) => {
                 "nothing was changed; mend it, and run the same command again: docs/upgrading.md tells of each"
-                    .to_owned()
-            }
-            Self::OtherVersion { .. } => {
-                "kubexm upgrade cluster BUNDLE -f CONFIG goes from one version to another; or write the cluster's version into the config"
                     .to_owned()
             }
             Self::Access(errors) => return hints(errors),

@@ -44,4 +44,4 @@ pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};
 pub use retire::{added, left_out};
 pub use session::{Options, Session, dry_run};
-pub use upgrade::{Emptying, Living, Unavailable, Way, judge, look, other_version, upgrade};
+pub use upgrade::{Emptying, Living, Unavailable, Way, before_upgrade, judge, look, upgrade};

@@ -120,16 +120,21 @@ pub async fn look(
     }
 }
 
-/// The version of a living cluster that a config is for, where it is another than the config's. None where no cluster answers.
-pub async fn other_version(
-    site: &Site,
-    inventory: &Inventory,
-    cancel: &CancellationToken,
-) -> Option<Version> {
-    let living = look(site, inventory, 1, cancel).await.ok()?;
-    let versions = living.apiservers.into_iter();
-    let mut versions = versions.filter_map(|(_, version)| version.ok());
-    versions.find(|version| *version != site.cluster.spec.kubernetes.version)
+/// Looks at the hosts as the first hop does, and does nothing else.
+pub fn before_upgrade(site: &Site, way: &Way, emptying: Emptying) -> Result<Graph, PipelineError> {
+    let first = way.hops.first().map(|hop| at(site, way, hop, emptying));
+    let stages = first.iter().map(module::preflight).collect();
+    Graph::of(Plan::new("upgrade", stages)).map_err(PipelineError::Plan)
+}
+
+fn at(site: &Site, way: &Way, (release, stand): &(Release, Stand), emptying: Emptying) -> Site {
+    let draining = HopDraining {
+        patience: emptying.patience,
+        batch: emptying.unavailable.batch(),
+        spared: way.spared.iter().cloned().collect(),
+    };
+    let stand = *stand;
+    site.at(release, Hop { draining, stand })
 }
 
 /// The plan of all hops, one behind the other.
@@ -141,18 +146,10 @@ pub fn upgrade(site: &Site, way: &Way, emptying: Emptying) -> Result<Graph, Pipe
     let mut missing = Vec::new();
     let mut plan = Plan::new("upgrade", Vec::new());
     let mut last = None;
-    for (release, stand) in &way.hops {
-        let hop = Hop {
-            draining: HopDraining {
-                patience: emptying.patience,
-                batch: emptying.unavailable.batch(),
-                spared: way.spared.iter().cloned().collect(),
-            },
-            stand: *stand,
-        };
-        let at = site.at(release, hop);
+    for hop in &way.hops {
+        let at = at(site, way, hop, emptying);
         missing.extend(at.missing());
-        let (major, minor) = release.kubernetes.minor();
+        let (major, minor) = at.release.kubernetes.minor();
         let stages = HOP.iter().map(|(_, of)| {
             let mut stage = of(&at);
             stage.wait(Order::AllHosts);

@@ -46,8 +46,9 @@ pub use pki::*;
 pub use preflight::{
     Activity, Bringer, Carried, CgroupV1, Component, Directory, Eviction, FOUNDATION, Finding,
     Held, HostSeen, Identity, JudgeSurveys, KeptAuthority, KernelSince, Leftover, LookAtHost,
-    MARKER, Memory, Neighbour, Observed, Port, Program, ProgramFeature, Requirements, Rival,
-    SelinuxBoolean, SharedAddress, SiteName, Socket, Space, Survey, SurveyHost, System,
+    MARKER, Memory, Neighbour, Observed, OtherKubernetes, Port, Program, ProgramFeature,
+    Requirements, Rival, SelinuxBoolean, SharedAddress, SiteName, Socket, Space, Survey,
+    SurveyHost, System,
 };
 pub use program::*;
 pub use registry::*;

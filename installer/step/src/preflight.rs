@@ -43,6 +43,15 @@ pub use others::{Rival, Socket};
 pub use shared::{Held, SharedAddress};
 pub use together::{Identity, JudgeSurveys};
 
+/// What is thought of a Kubernetes that runs already and is of another version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OtherKubernetes {
+    #[default]
+    Refused,
+    /// It is about to be upgraded.
+    Expected,
+}
+
 /// What a host must be and have.
 #[derive(Clone, Debug, Default)]
 pub struct Requirements {
@@ -54,6 +63,8 @@ pub struct Requirements {
     pub authorities: Vec<KeptAuthority>,
     /// The version of Kubernetes: `v1.34.2`.
     pub kubernetes: String,
+    /// What is thought of one that runs here already and is of another version.
+    pub other_kubernetes: OtherKubernetes,
     /// The machine type (`uname -m`) that the config names, and the bundle has programs for.
     pub machine: String,
     /// The operating systems that kubexm supports.

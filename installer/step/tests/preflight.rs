@@ -599,9 +599,9 @@ async fn what_runs_here_is_neither_upgraded_nor_made_another() {
       node1: its cluster was begun with spec.network.plugin: flannel, and the config says calico
           fix: put it back: a cluster that runs keeps it. For another, delete the cluster and install it anew
       node1: its kubelet is v1.35.9, and the config asks for v1.36.2
-          fix: install upgrades nothing: set spec.kubernetes.version to v1.35.9, and install from a bundle of it
+          fix: install upgrades nothing: kubexm upgrade cluster BUNDLE -f CONFIG does; or set spec.kubernetes.version to v1.35.9, and install from a bundle of it
       node1: its kube-apiserver is v1.35.9, and the config asks for v1.36.2
-          fix: install upgrades nothing: set spec.kubernetes.version to v1.35.9, and install from a bundle of it
+          fix: install upgrades nothing: kubexm upgrade cluster BUNDLE -f CONFIG does; or set spec.kubernetes.version to v1.35.9, and install from a bundle of it
     ");
     let broken = ours("", same);
     assert_eq!(judged(vec![broken]).await, "fit");

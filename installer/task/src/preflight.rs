@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use cluster::{EtcdType, Host};
 use engine::{Order, Slot, Step, Task};
-use step::{Identity, JudgeSurveys, Port, Requirements, SiteName, Survey, SurveyHost};
+use step::{
+    Identity, JudgeSurveys, OtherKubernetes, Port, Requirements, SiteName, Survey, SurveyHost,
+};
 
 use self::balancer::{balancer_ports, of_balancer};
 use self::etcd::{of_etcd, of_stacked_etcd};
@@ -107,6 +109,10 @@ fn requirements(site: &Site, host: &Host, groups: &Groups) -> Requirements {
         cluster: site.cluster.name().to_owned(),
         authorities: kept_authorities(site),
         kubernetes: site.kubernetes_version().with_v(),
+        other_kubernetes: match site.hop {
+            None => OtherKubernetes::Refused,
+            Some(_) => OtherKubernetes::Expected,
+        },
         machine: host.arch.uname().to_owned(),
         systems: SYSTEMS.to_vec(),
         accepted: site.cluster.spec.system.accept.clone(),

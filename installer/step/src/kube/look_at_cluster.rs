@@ -222,7 +222,7 @@ mod tests {
             living(serde_json::from_str(&text).unwrap())
         };
         let cordon = r#"{"effect": "NoSchedule"}"#;
-        let ours = r#", "annotations": {"kubexm.io/cordoned": "upgrade"}"#;
+        let ours = r#", "annotations": {"kubexm.io/cordoned-by-kubexm": "true"}"#;
         let theirs = node("", cordon);
         assert!(!theirs.takes_pods && !theirs.cordoned_by_us && theirs.unready.is_none());
         let ours = node(ours, cordon);

@@ -3,7 +3,7 @@
 use engine::{Cx, StepError};
 use host::Command;
 
-use super::{FOUNDATION, Finding, Requirements};
+use super::{FOUNDATION, Finding, OtherKubernetes, Requirements};
 use crate::service::run::NOTES;
 use crate::shell::ask;
 
@@ -34,6 +34,10 @@ pub(super) async fn find_other_version(
     cx: &Cx,
     wanted: &Requirements,
 ) -> Result<Vec<Finding>, StepError> {
+    if wanted.other_kubernetes == OtherKubernetes::Expected {
+        return Ok(Vec::new());
+    }
+    let asked = &wanted.kubernetes;
     let script = format!(
         "for program in kubelet kube-apiserver; do [ ! -e {NOTES}/$program.service ] || \
          echo \"$program $(/usr/local/bin/$program --version)\"; done"
@@ -44,13 +48,12 @@ pub(super) async fn find_other_version(
         Some((program, said.rsplit(' ').next()?))
     });
     let other = versions
-        .filter(|(_, version)| version.starts_with('v') && *version != wanted.kubernetes)
+        .filter(|(_, version)| version.starts_with('v') && version != asked)
         .map(|(program, version)| {
-            let asked = &wanted.kubernetes;
             Finding::new(
                 format!("its {program} is {version}, and the config asks for {asked}"),
                 format!(
-                    "install upgrades nothing: set spec.kubernetes.version to {version}, and install from a bundle of it"
+                    "install upgrades nothing: kubexm upgrade cluster BUNDLE -f CONFIG does; or set spec.kubernetes.version to {version}, and install from a bundle of it"
                 ),
             )
         });

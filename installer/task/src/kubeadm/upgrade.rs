@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster::{EtcdType, Host, KubeadmApi, KubernetesType};
+use cluster::{EtcdType, Host, KubeadmApi};
 use engine::{Order, Rolling, Step, Task, Turn};
 use step::{Content, KubeadmControlPlane, KubeadmEtcd, KubeadmUpgrade, UpgradeOf};
 use templates::KubeadmUpgradeConfig;
@@ -101,7 +101,6 @@ fn upgrade(site: &Site, of: UpgradeOf) -> KubeadmUpgrade {
 
 /// kubeadm itself, and what it is told.
 fn told_files(site: &Site) -> Vec<Arc<dyn Step>> {
-    debug_assert_eq!(site.cluster.spec.kubernetes.kind, KubernetesType::Kubeadm);
     let mut steps = vec![programs::install(site, "kubeadm", "/usr/local/bin")];
     if site.traits().kubeadm_api == KubeadmApi::V1Beta4 {
         let config = KubeadmUpgradeConfig {
