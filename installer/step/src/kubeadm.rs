@@ -27,7 +27,7 @@ pub use init::KubeadmInit;
 pub use join::{Joining, JoiningEtcd, KubeadmJoin, LookAtNode, Membership};
 pub use phase::{KubeadmPhase, RunKubeadmPhase};
 pub use revoke_tokens::RevokeTokens;
-pub use upgrade::{KubeadmUpgrade, UpgradeOf};
+pub use upgrade::{KubeadmUpgrade, Told, UpgradeOf};
 
 /// What kubeadm is told on a master.
 pub(crate) const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";

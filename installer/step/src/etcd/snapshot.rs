@@ -176,7 +176,10 @@ impl Step for TakeSnapshot {
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let (directory, script) = self.script();
         let taken = self.take(cx, &directory, &script).await;
-        let remove = format!("rm -f {}*", quote(directory.join(FILE).as_str()));
+        let remove = format!(
+            "rm -f {}*; rmdir {THERE} 2>/dev/null || true",
+            quote(directory.join(FILE).as_str())
+        );
         let removed = must(
             cx,
             "remove the snapshot from the host",
