@@ -32,7 +32,7 @@ pub use renew::{RenewKubeadmCertificates, RestartControlPlane};
 pub use restart_pods::RestartStaticPods;
 pub use revoke_tokens::RevokeTokens;
 pub(crate) use static_pods::{apiserver_is_ready, container, settled};
-pub use upgrade::{KubeadmUpgrade, UpgradeOf};
+pub use upgrade::{KubeadmUpgrade, UpgradeOf, UpgradeSettings};
 
 /// What kubeadm is told on a master.
 pub(crate) const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";

@@ -57,7 +57,7 @@ async fn a_node_is_emptied_as_its_budgets_allow_and_given_back_as_it_was() {
         seen.nodes.iter().all(|node| node.unready.is_none()),
         "{seen:?}"
     );
-    let held: Vec<String> = seen.guarded.iter().map(|held| held.told()).collect();
+    let held: Vec<String> = seen.guarded.iter().map(step::Guarded::told).collect();
     insta::assert_snapshot!(held.join("\n"), @"pod default/guarded-0 is held by budget default/guarded, which allows no eviction now (1 healthy, 1 wanted)");
     assert_eq!(seen.alone, []);
     let version = Slot::new("version");

@@ -17,6 +17,18 @@ pub enum UpgradeOf {
     Worker,
 }
 
+/// How kubeadm is told, by what its version understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpgradeSettings {
+    /// A file, which is there while it is read.
+    Config(String),
+    /// Words of its command line.
+    Flags(Vec<String>),
+}
+
+/// On the host, until it is started anew at the latest.
+const FILE: &str = "/run/kubexm-upgrade.yaml";
+
 /// Has kubeadm bring a node to the version of the kubeadm that is there. On masters that is the control plane; the kubelet
 /// is not kubeadm's to change.
 ///
@@ -25,8 +37,8 @@ pub struct KubeadmUpgrade {
     pub of: UpgradeOf,
     /// `v1.36.2`
     pub version: String,
-    /// What kubeadm is told, as words of its command line.
-    pub told: Vec<String>,
+    /// What kubeadm is told.
+    pub told: UpgradeSettings,
 }
 
 impl KubeadmUpgrade {
@@ -50,8 +62,14 @@ impl KubeadmUpgrade {
     /// What kubeadm learns from the cluster must say by then what the new version needs, the tag of coredns among it. Its own
     /// test needs an apiserver that has come to rest, and is made once more.
     fn script(&self) -> String {
-        let words: Vec<String> = self.told.iter().map(|word| host::quote(word)).collect();
-        let (told, version) = (words.join(" "), host::quote(&self.version));
+        let told = match &self.told {
+            UpgradeSettings::Config(_) => format!("--config {FILE}"),
+            UpgradeSettings::Flags(words) => {
+                let words: Vec<String> = words.iter().map(|word| host::quote(word)).collect();
+                words.join(" ")
+            }
+        };
+        let version = host::quote(&self.version);
         let upgrade = match self.of {
             UpgradeOf::Cluster => format!(
                 "quietly kubeadm init phase upload-config kubeadm --config {CONFIG}
@@ -62,7 +80,9 @@ upgrade() {{ quietly kubeadm upgrade apply {version} --yes {told}; }}"
             }
         };
         format!(
-            "missing=$({state})
+            "trap 'rm -f {FILE}' EXIT
+cat > {FILE}
+missing=$({state})
 [ -n \"$missing\" ] || exit 0
 : > {NOTES}/upgrade
 {upgrade}
@@ -90,7 +110,7 @@ impl Step for KubeadmUpgrade {
     }
 
     fn inputs(&self) -> String {
-        format!("{} {}", self.version, self.told.join(" "))
+        format!("{} {:?}", self.version, self.told)
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
@@ -109,7 +129,12 @@ impl Step for KubeadmUpgrade {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let trying = format!("upgrade to {} with kubeadm", self.version);
-        run(cx, &trying, exclusive(&self.script())).await.map(drop)
+        let config = match &self.told {
+            UpgradeSettings::Config(text) => text.clone(),
+            UpgradeSettings::Flags(_) => String::new(),
+        };
+        let command = exclusive(&self.script()).stdin(config.into_bytes());
+        run(cx, &trying, command).await.map(drop)
     }
 
     /// It goes with the node.
@@ -127,10 +152,7 @@ mod tests {
         KubeadmUpgrade {
             of,
             version: "v1.36.2".to_owned(),
-            told: vec![
-                "--config".to_owned(),
-                "/etc/kubernetes/kubeadm-upgrade.yaml".to_owned(),
-            ],
+            told: UpgradeSettings::Config("kind: UpgradeConfiguration\n".to_owned()),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cluster::{EtcdType, Host, KubeadmApi};
 use engine::{Order, Rolling, Step, Task, Turn};
-use step::{Content, KubeadmControlPlane, KubeadmEtcd, KubeadmUpgrade, UpgradeOf};
+use step::{Content, KubeadmControlPlane, KubeadmEtcd, KubeadmUpgrade, UpgradeOf, UpgradeSettings};
 use templates::KubeadmUpgradeConfig;
 
 use super::config::kubeadm;
@@ -15,8 +15,6 @@ use crate::files::upload;
 use crate::nodes::kubelet::{heartbeat, kubelet_files, kubelet_service};
 use crate::os::rendered;
 use crate::programs;
-
-const UPGRADE: &str = "/etc/kubernetes/kubeadm-upgrade.yaml";
 
 /// The masters one after the other. kube-proxy comes when all apiservers are new: it may be no newer than any of them.
 pub(super) fn masters(site: &Site, first: &Host, others: &[&Host]) -> Task {
@@ -36,7 +34,7 @@ pub(super) fn masters(site: &Site, first: &Host, others: &[&Host]) -> Task {
 fn master(site: &Site, host: &Host, of: UpgradeOf) -> Turn {
     let port = site.cluster.spec.control_plane_endpoint.port;
     let config = rendered(&kubeadm(site, host));
-    let mut files = told_files(site);
+    let mut files = kubeadm_itself(site);
     files.extend(pki_files(site));
     files.extend(store(site));
     files.push(upload(CONFIG, Content::Text(config), 0o600));
@@ -64,7 +62,7 @@ pub(super) fn workers(site: &Site, workers: &[&Host]) -> Task {
     let rolling = workers.iter().fold(rolling, |rolling, host| {
         let turn = Turn::new(Arc::new(upgrade(site, UpgradeOf::Worker)))
             .before(site.drain(host))
-            .with(told_files(site));
+            .with(kubeadm_itself(site));
         let kubelet = kubelet_files(site, host).into_iter();
         let kubelet = kubelet.filter(|step| !is_there_already(step.as_ref()));
         let turn = kubelet
@@ -84,12 +82,14 @@ fn is_there_already(step: &dyn Step) -> bool {
 fn upgrade(site: &Site, of: UpgradeOf) -> KubeadmUpgrade {
     let ignored = &site.cluster.spec.kubernetes.ignore_preflight_errors;
     let told = match site.traits().kubeadm_api {
-        KubeadmApi::V1Beta4 => vec!["--config".to_owned(), UPGRADE.to_owned()],
+        KubeadmApi::V1Beta4 => UpgradeSettings::Config(rendered(&KubeadmUpgradeConfig {
+            ignore_preflight_errors: ignored.clone(),
+        })),
         KubeadmApi::V1Beta3 => {
             let etcd = "--etcd-upgrade=false".to_owned();
             let ignored = (!ignored.is_empty())
                 .then(|| format!("--ignore-preflight-errors={}", ignored.join(",")));
-            [etcd].into_iter().chain(ignored).collect()
+            UpgradeSettings::Flags([etcd].into_iter().chain(ignored).collect())
         }
     };
     KubeadmUpgrade {
@@ -99,14 +99,6 @@ fn upgrade(site: &Site, of: UpgradeOf) -> KubeadmUpgrade {
     }
 }
 
-/// kubeadm itself, and what it is told.
-fn told_files(site: &Site) -> Vec<Arc<dyn Step>> {
-    let mut steps = vec![programs::install(site, "kubeadm", "/usr/local/bin")];
-    if site.traits().kubeadm_api == KubeadmApi::V1Beta4 {
-        let config = KubeadmUpgradeConfig {
-            ignore_preflight_errors: site.cluster.spec.kubernetes.ignore_preflight_errors.clone(),
-        };
-        steps.push(upload(UPGRADE, Content::Text(rendered(&config)), 0o600));
-    }
-    steps
+fn kubeadm_itself(site: &Site) -> Vec<Arc<dyn Step>> {
+    vec![programs::install(site, "kubeadm", "/usr/local/bin")]
 }
