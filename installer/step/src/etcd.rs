@@ -6,6 +6,7 @@ mod drill;
 mod enter;
 pub(crate) mod etcdctl;
 mod keep_authority;
+mod last_words;
 mod look;
 mod note_founded;
 mod promote;

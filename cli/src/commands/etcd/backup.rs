@@ -1,6 +1,6 @@
 use std::process;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use pipeline::{BackupNote, Options, Session, Slot};
 use serde::Serialize;
@@ -26,6 +26,11 @@ pub fn run(args: &EtcdBackupArgs, printer: &Printer) -> Result<(), Failure> {
         let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         site.tree.backups().join(format!("etcd-{time}.db"))
     });
+    // The directory of a bare name is this one.
+    let path = match path.parent() {
+        Some(dir) if dir.as_str().is_empty() => Utf8Path::new(".").join(&path),
+        _ => path,
+    };
     if path.exists() {
         return Err(Failure::Usage {
             message: format!("{path} is there already"),
