@@ -31,9 +31,9 @@ fn snapshot() -> SnapshotFile {
 fn restored(text: &str, phase: RestorePhase) -> String {
     let site = site(text);
     let mut plan = restore_plan(&site, snapshot()).unwrap();
-    plan.restore.id = "0123456789ab".to_owned();
+    "0123456789ab".clone_into(&mut plan.restore.id);
     plan.restore.phase = phase;
-    plan.aside = "20261130T120000Z".to_owned();
+    "20261130T120000Z".clone_into(&mut plan.aside);
     etcd_restore(&site, &plan).unwrap().tree()
 }
 

@@ -22,7 +22,7 @@ const HAPROXY_CA: &str = "/etc/haproxy/kubexm-ca.crt";
 const NGINX_CONFIG: &str = "/etc/nginx/nginx.conf";
 const NGINX_CA: &str = "/etc/nginx/kubexm-ca.crt";
 pub(crate) const KEEPALIVED_CONFIG: &str = "/etc/keepalived/keepalived.conf";
-/// Where the policy of SELinux lets keepalived run scripts.
+/// Where the policy of `SELinux` lets keepalived run scripts.
 const KEEPALIVED_SCRIPTS: &str = "/usr/libexec/keepalived";
 const KEEPALIVED_CHECK: &str = "/usr/libexec/keepalived/kubexm-check";
 
