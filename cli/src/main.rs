@@ -3,6 +3,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod access;
+mod act;
 mod args;
 mod bundles;
 mod claim;

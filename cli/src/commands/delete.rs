@@ -1,15 +1,13 @@
-use std::process;
-
 use artifact::WorkDir;
 use cluster::Cluster;
-use pipeline::{Data, Graph, Options, Session, Site};
+use pipeline::{Data, Graph, Site};
 
+use crate::act::{Act, Manner};
 use crate::args::DeleteClusterArgs;
 use crate::confirm::Question;
 use crate::error::Failure;
 use crate::output::{Printer, count};
-use crate::run::Run;
-use crate::{access, claim, config, dry, runtime, signals, site};
+use crate::{config, dry, site};
 
 const NO_MANIFEST: &str = "give the --work-dir that the cluster was installed from, or copy its .kubexm/<cluster>/bundle.json \
      there: it says what was installed; of the other files none is needed";
@@ -26,42 +24,27 @@ pub fn run(args: &DeleteClusterArgs, printer: &Printer) -> Result<(), Failure> {
     let site = Site::new(cluster, manifest, tree, None);
     let data = if args.purge { Data::Purge } else { Data::Keep };
     let graph = pipeline::delete(&site, data)?;
-    let access = if args.dry_run {
-        access::of(&args.access)
-    } else {
-        access::recorded(&args.access, &site.tree)
-    };
-    let inventory = pipeline::inventory(&site.cluster, &access)?;
-    let runtime = runtime::start()?;
-    let _inside = runtime.enter();
-    let jobs = runtime::jobs(args.jobs);
-    if args.dry_run {
-        let cancel = signals::watch(printer.work())?;
-        let nodes = runtime.block_on(pipeline::dry_run(&graph, &inventory, jobs, &cancel));
-        return dry::show(&nodes, printer);
-    }
-    if !args.yes {
-        confirm(&site.cluster, &graph, data, printer)?;
-    }
-    let session = Session::begin(&site.tree, &format!("delete, process {}", process::id()))?;
     let looking = pipeline::recognise(&site, data)?;
-    let leasing = claim::leasing("delete", &site, args.lease.stale())?;
-    let run = Run {
-        command: "delete",
-        cluster: site.cluster.name(),
-        units: graph.len(),
-        reports: site.tree.state(),
+    let act = Act {
+        verb: "delete",
+        site: &site,
+        reached: &site.cluster,
+        graph: &graph,
+        looking: &looking,
+        bundle: digest.to_string(),
     };
-    run.tell(printer, |events| {
-        let cancel = signals::watch(events.clone())?;
-        let options = Options {
-            bundle: digest.to_string(),
-            jobs,
-            inject_error: args.inject_error.clone(),
-        };
-        let graphs = (&graph, &looking);
-        let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);
-        Ok(runtime.block_on(ran)?.outcome)
+    let manner = Manner {
+        access: &args.access,
+        dry_run: args.dry_run,
+        jobs: args.jobs,
+        inject_error: args.inject_error.as_ref(),
+        stale: args.lease.stale(),
+    };
+    act.carry_out(&manner, printer, || {
+        if args.yes {
+            return Ok(());
+        }
+        confirm(&site.cluster, &graph, data, printer)
     })
 }
 

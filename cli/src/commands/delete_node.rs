@@ -1,15 +1,15 @@
-use std::{fs, process};
+use std::fs;
 
 use artifact::{Tree, WorkDir};
 use cluster::{Cluster, Role};
-use pipeline::{Data, Departure, Graph, Options, Parting, Reach, Session, Site, delete_nodes};
+use pipeline::{Data, Departure, Graph, Parting, Reach, Site, delete_nodes};
 
+use crate::act::{Act, Manner};
 use crate::args::{DeleteNodeArgs, RoleArg};
 use crate::confirm::Question;
 use crate::error::Failure;
 use crate::output::Printer;
-use crate::run::Run;
-use crate::{access, claim, config, dry, runtime, signals, site};
+use crate::{config, dry, site};
 
 const NO_MANIFEST: &str =
     "give the --work-dir that the cluster was installed from; kubexm adopt makes it again";
@@ -27,49 +27,31 @@ pub fn run(args: &DeleteNodeArgs, printer: &Printer) -> Result<(), Failure> {
     let before = Site::new(before, contents.clone(), tree, None);
     let after = site::site(after, contents, &args.work_dir)?;
     let graph = delete_nodes(&before, &after, &departure)?;
-    let access = if args.dry_run {
-        access::of(&args.access)
-    } else {
-        access::recorded(&args.access, &after.tree)
-    };
     let reached = match departure.reach {
         Reach::Alive => &before.cluster,
         Reach::Dead => &after.cluster,
     };
-    let inventory = pipeline::inventory_of(reached, &after.cluster, &access)?;
-    let runtime = runtime::start()?;
-    let _inside = runtime.enter();
-    let jobs = runtime::jobs(args.jobs);
-    if args.dry_run {
-        let cancel = signals::watch(printer.work())?;
-        let nodes = runtime.block_on(pipeline::dry_run(&graph, &inventory, jobs, &cancel));
-        return dry::show(&nodes, printer);
-    }
-    if !args.yes {
-        confirm(args, &graph, printer)?;
-    }
-    let session = Session::begin(
-        &after.tree,
-        &format!("delete node, process {}", process::id()),
-    )?;
     let looking = pipeline::recognise(&after, departure.data)?;
-    let leasing = claim::leasing("delete node", &after, args.lease.stale())?;
-    let run = Run {
-        command: "delete node",
-        cluster: after.cluster.name(),
-        units: graph.len(),
-        reports: after.tree.state(),
+    let act = Act {
+        verb: "delete node",
+        site: &after,
+        reached,
+        graph: &graph,
+        looking: &looking,
+        bundle: digest.to_string(),
     };
-    run.tell(printer, |events| {
-        let cancel = signals::watch(events.clone())?;
-        let options = Options {
-            bundle: digest.to_string(),
-            jobs,
-            inject_error: args.inject_error.clone(),
-        };
-        let graphs = (&graph, &looking);
-        let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);
-        Ok(runtime.block_on(ran)?.outcome)
+    let manner = Manner {
+        access: &args.access,
+        dry_run: args.dry_run,
+        jobs: args.jobs,
+        inject_error: args.inject_error.as_ref(),
+        stale: args.lease.stale(),
+    };
+    act.carry_out(&manner, printer, || {
+        if args.yes {
+            return Ok(());
+        }
+        confirm(args, &graph, printer)
     })?;
     if let Some(still) = still_there(args, &given) {
         printer.warning(format_args!(

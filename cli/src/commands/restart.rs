@@ -1,12 +1,10 @@
-use std::process;
+use pipeline::{Data, Draining, LocalData, Part, Restarting};
 
-use pipeline::{Data, Draining, LocalData, Options, Part, Restarting, Session};
-
+use crate::act::{Act, Manner};
 use crate::args::{PartArg, RestartArgs};
 use crate::error::Failure;
 use crate::output::Printer;
-use crate::run::Run;
-use crate::{access, claim, config, dry, runtime, signals, site};
+use crate::{config, site};
 
 const NO_BUNDLE: &str =
     "kubexm install unpacks a bundle; --work-dir names the directory that it was given";
@@ -21,40 +19,23 @@ pub fn run(args: &RestartArgs, printer: &Printer) -> Result<(), Failure> {
     let site = site::site(cluster, contents, &args.work_dir)?;
     let before = site::must_be_applied(&site, printer)?;
     let graph = pipeline::restart(&site, &before, part(args.part), &args.names, how(args))?;
-    let access = if args.dry_run {
-        access::of(&args.access)
-    } else {
-        access::recorded(&args.access, &site.tree)
-    };
-    let inventory = pipeline::inventory(&site.cluster, &access)?;
-    let runtime = runtime::start()?;
-    let _inside = runtime.enter();
-    let jobs = runtime::jobs(args.jobs);
-    if args.dry_run {
-        let cancel = signals::watch(printer.work())?;
-        let nodes = runtime.block_on(pipeline::dry_run(&graph, &inventory, jobs, &cancel));
-        return dry::show(&nodes, printer);
-    }
-    let session = Session::begin(&site.tree, &format!("restart, process {}", process::id()))?;
     let looking = pipeline::recognise(&site, Data::Keep)?;
-    let leasing = claim::leasing("restart", &site, args.lease.stale())?;
-    let run = Run {
-        command: "restart",
-        cluster: site.cluster.name(),
-        units: graph.len(),
-        reports: site.tree.state(),
+    let act = Act {
+        verb: "restart",
+        site: &site,
+        reached: &site.cluster,
+        graph: &graph,
+        looking: &looking,
+        bundle: digest.to_string(),
     };
-    run.tell(printer, |events| {
-        let cancel = signals::watch(events.clone())?;
-        let options = Options {
-            bundle: digest.to_string(),
-            jobs,
-            inject_error: args.inject_error.clone(),
-        };
-        let graphs = (&graph, &looking);
-        let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);
-        Ok(runtime.block_on(ran)?.outcome)
-    })
+    let manner = Manner {
+        access: &args.access,
+        dry_run: args.dry_run,
+        jobs: args.jobs,
+        inject_error: args.inject_error.as_ref(),
+        stale: args.lease.stale(),
+    };
+    act.carry_out(&manner, printer, || Ok(()))
 }
 
 fn part(arg: PartArg) -> Part {
