@@ -43,7 +43,7 @@ pub use packages::{
     BasePackage, Closure, PackageEntry, PackageFormat, PackageName, PackageNeed, PackageSet,
     host_packages,
 };
-pub use reference::{full_reference, runtime_reference};
+pub use reference::{full_reference, repository, runtime_reference, split_tag};
 pub use regular::{is_pipe, open_regular, open_regular_or_pipe};
 pub use release::Release;
 pub use replace::replace;

@@ -9,15 +9,24 @@ const TAG_MAX: usize = 128;
 pub fn runtime_reference(reference: &str) -> String {
     let full = full_reference(reference);
     match full.split_once('@') {
-        Some((name, digest)) => format!("{}@{digest}", without_tag(name)),
+        Some((name, digest)) => format!("{}@{digest}", repository(name)),
         None => full,
     }
 }
 
-fn without_tag(name: &str) -> &str {
+/// A reference without its tag and digest.
+#[must_use]
+pub fn repository(reference: &str) -> &str {
+    split_tag(reference).0
+}
+
+/// A name without its digest, and its tag: `registry.k8s.io/pause:3.10` is its repository and its tag.
+#[must_use]
+pub fn split_tag(reference: &str) -> (&str, Option<&str>) {
+    let name = reference.split('@').next().unwrap_or(reference);
     match name.rsplit_once(':') {
-        Some((untagged, tag)) if !tag.contains('/') => untagged,
-        _ => name,
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (name, None),
     }
 }
 

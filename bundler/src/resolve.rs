@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{ImageSet, Need, What, full_reference};
+use artifact::{ImageSet, Need, What, full_reference, repository};
 use catalogue::{
     Catalogue, Defaults, DefaultsError, HopsError, Minor, ResolveError, Resolved, Systems,
 };
@@ -365,17 +365,6 @@ impl Wanted {
 impl WantedImage {
     fn is_wanted_by(&self, whom: &str) -> bool {
         self.wanted_by.iter().any(|by| by == whom)
-    }
-}
-
-/// A reference without its tag and digest.
-fn repository(reference: &str) -> &str {
-    let name = reference
-        .split_once('@')
-        .map_or(reference, |(name, _)| name);
-    match name.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => name,
-        _ => name,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::process;
 
 use cluster::Cluster;
-use pipeline::{Graph, Options, Session, Site, StaleLease};
+use pipeline::{Graph, Options, Session, Site};
 
-use crate::args::AccessArgs;
+use crate::args::ActArgs;
 use crate::error::Failure;
 use crate::output::Printer;
 use crate::run::Run;
@@ -26,43 +26,34 @@ pub struct Act<'a> {
     pub bundle: String,
 }
 
-/// How it is done, as the arguments say.
-pub struct Manner<'a> {
-    pub access: &'a AccessArgs,
-    pub dry_run: bool,
-    pub jobs: Option<u16>,
-    pub inject_error: Option<&'a String>,
-    pub stale: StaleLease,
-}
-
 impl Act<'_> {
     /// Shows it, or does it when `confirmed` says so.
     pub fn carry_out(
         self,
-        manner: &Manner<'_>,
+        how: &ActArgs,
         printer: &Printer,
         confirmed: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let Self {
             verb, site, graph, ..
         } = self;
-        let access = if manner.dry_run {
-            access::of(manner.access)
+        let access = if how.dry_run {
+            access::of(&how.access)
         } else {
-            access::recorded(manner.access, &site.tree)
+            access::recorded(&how.access, &site.tree)
         };
         let inventory = pipeline::inventory_of(self.reached, &site.cluster, &access)?;
         let runtime = runtime::start()?;
         let _inside = runtime.enter();
-        let jobs = runtime::jobs(manner.jobs);
-        if manner.dry_run {
+        let jobs = runtime::jobs(how.jobs);
+        if how.dry_run {
             let cancel = signals::watch(printer.work())?;
             let nodes = runtime.block_on(pipeline::dry_run(graph, &inventory, jobs, &cancel));
             return dry::show(&nodes, printer);
         }
         confirmed()?;
         let session = Session::begin(&site.tree, &format!("{verb}, process {}", process::id()))?;
-        let leasing = claim::leasing(verb, site, manner.stale)?;
+        let leasing = claim::leasing(verb, site, how.lease.stale())?;
         let run = Run {
             command: verb,
             cluster: site.cluster.name(),
@@ -74,7 +65,7 @@ impl Act<'_> {
             let options = Options {
                 bundle: self.bundle,
                 jobs,
-                inject_error: manner.inject_error.cloned(),
+                inject_error: how.inject_error.clone(),
             };
             let graphs = (graph, self.looking);
             let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);

@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod act;
 mod add;
 mod adopt;
 mod bundle;
@@ -33,6 +34,7 @@ use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use access::AccessArgs;
+pub use act::ActArgs;
 pub use add::{AddArgs, AddCommand, AddNodesArgs};
 pub use adopt::AdoptArgs;
 pub use bundle::{BundleArgs, UpdateArg};

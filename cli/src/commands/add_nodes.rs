@@ -1,6 +1,6 @@
 use pipeline::InstallStage;
 
-use crate::act::{Act, Manner};
+use crate::act::Act;
 use crate::args::AddNodesArgs;
 use crate::error::Failure;
 use crate::output::Printer;
@@ -15,8 +15,8 @@ pub fn run(args: &AddNodesArgs, printer: &Printer) -> Result<(), Failure> {
     cluster
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
-    let (contents, digest) = site::described(&cluster, &args.work_dir, NO_BUNDLE)?;
-    let site = site::site(cluster, contents, &args.work_dir)?;
+    let (contents, digest) = site::described(&cluster, &args.act.work_dir, NO_BUNDLE)?;
+    let site = site::site(cluster, contents, &args.act.work_dir)?;
     let before = site::must_be_applied(&site, printer)?;
     let new = pipeline::added(&before.cluster, &site.cluster)?;
     if new.is_empty() {
@@ -37,12 +37,5 @@ pub fn run(args: &AddNodesArgs, printer: &Printer) -> Result<(), Failure> {
         looking: &looking,
         bundle: digest.to_string(),
     };
-    let manner = Manner {
-        access: &args.access,
-        dry_run: args.dry_run,
-        jobs: args.jobs,
-        inject_error: args.inject_error.as_ref(),
-        stale: args.lease.stale(),
-    };
-    act.carry_out(&manner, printer, || Ok(()))
+    act.carry_out(&args.act, printer, || Ok(()))
 }

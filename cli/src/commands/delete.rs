@@ -2,7 +2,7 @@ use artifact::WorkDir;
 use cluster::Cluster;
 use pipeline::{Data, Graph, Site};
 
-use crate::act::{Act, Manner};
+use crate::act::Act;
 use crate::args::DeleteClusterArgs;
 use crate::confirm::Question;
 use crate::error::Failure;
@@ -18,8 +18,8 @@ pub fn run(args: &DeleteClusterArgs, printer: &Printer) -> Result<(), Failure> {
     cluster
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
-    let (manifest, digest) = site::described(&cluster, &args.work_dir, NO_MANIFEST)?;
-    let tree = WorkDir::new(&args.work_dir).tree(cluster.name());
+    let (manifest, digest) = site::described(&cluster, &args.act.work_dir, NO_MANIFEST)?;
+    let tree = WorkDir::new(&args.act.work_dir).tree(cluster.name());
     // Nobody logs in to the registry to remove it.
     let site = Site::new(cluster, manifest, tree, None);
     let data = if args.purge { Data::Purge } else { Data::Keep };
@@ -33,14 +33,7 @@ pub fn run(args: &DeleteClusterArgs, printer: &Printer) -> Result<(), Failure> {
         looking: &looking,
         bundle: digest.to_string(),
     };
-    let manner = Manner {
-        access: &args.access,
-        dry_run: args.dry_run,
-        jobs: args.jobs,
-        inject_error: args.inject_error.as_ref(),
-        stale: args.lease.stale(),
-    };
-    act.carry_out(&manner, printer, || {
+    act.carry_out(&args.act, printer, || {
         if args.yes {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use artifact::{Tree, WorkDir};
 use cluster::{Cluster, Role};
 use pipeline::{Data, Departure, Graph, Parting, Reach, Site, delete_nodes};
 
-use crate::act::{Act, Manner};
+use crate::act::Act;
 use crate::args::{DeleteNodeArgs, RoleArg};
 use crate::confirm::Question;
 use crate::error::Failure;
@@ -17,15 +17,15 @@ const NO_MANIFEST: &str =
 pub fn run(args: &DeleteNodeArgs, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(&args.config, printer)?;
     let given = config.parsed.cluster;
-    let tree = WorkDir::new(&args.work_dir).tree(given.name());
-    let (contents, digest) = site::described(&given, &args.work_dir, NO_MANIFEST)?;
-    let known = site::site(given.clone(), contents.clone(), &args.work_dir)?;
+    let tree = WorkDir::new(&args.act.work_dir).tree(given.name());
+    let (contents, digest) = site::described(&given, &args.act.work_dir, NO_MANIFEST)?;
+    let known = site::site(given.clone(), contents.clone(), &args.act.work_dir)?;
     let applied = site::applied(&known, printer);
     let applied = applied.as_ref().map_or(&given, |site| &site.cluster);
     let departure = departure(args);
     let Parting { before, after } = departure.of(applied, &given, &taken_out(&tree, args))?;
     let before = Site::new(before, contents.clone(), tree, None);
-    let after = site::site(after, contents, &args.work_dir)?;
+    let after = site::site(after, contents, &args.act.work_dir)?;
     let graph = delete_nodes(&before, &after, &departure)?;
     let reached = match departure.reach {
         Reach::Alive => &before.cluster,
@@ -40,14 +40,7 @@ pub fn run(args: &DeleteNodeArgs, printer: &Printer) -> Result<(), Failure> {
         looking: &looking,
         bundle: digest.to_string(),
     };
-    let manner = Manner {
-        access: &args.access,
-        dry_run: args.dry_run,
-        jobs: args.jobs,
-        inject_error: args.inject_error.as_ref(),
-        stale: args.lease.stale(),
-    };
-    act.carry_out(&manner, printer, || {
+    act.carry_out(&args.act, printer, || {
         if args.yes {
             return Ok(());
         }

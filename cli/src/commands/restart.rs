@@ -1,6 +1,6 @@
 use pipeline::{Data, Draining, LocalData, Part, Restarting};
 
-use crate::act::{Act, Manner};
+use crate::act::Act;
 use crate::args::{PartArg, RestartArgs};
 use crate::error::Failure;
 use crate::output::Printer;
@@ -15,8 +15,8 @@ pub fn run(args: &RestartArgs, printer: &Printer) -> Result<(), Failure> {
     cluster
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
-    let (contents, digest) = site::described(&cluster, &args.work_dir, NO_BUNDLE)?;
-    let site = site::site(cluster, contents, &args.work_dir)?;
+    let (contents, digest) = site::described(&cluster, &args.act.work_dir, NO_BUNDLE)?;
+    let site = site::site(cluster, contents, &args.act.work_dir)?;
     let before = site::must_be_applied(&site, printer)?;
     let graph = pipeline::restart(&site, &before, part(args.part), &args.names, how(args))?;
     let looking = pipeline::recognise(&site, Data::Keep)?;
@@ -28,14 +28,7 @@ pub fn run(args: &RestartArgs, printer: &Printer) -> Result<(), Failure> {
         looking: &looking,
         bundle: digest.to_string(),
     };
-    let manner = Manner {
-        access: &args.access,
-        dry_run: args.dry_run,
-        jobs: args.jobs,
-        inject_error: args.inject_error.as_ref(),
-        stale: args.lease.stale(),
-    };
-    act.carry_out(&manner, printer, || Ok(()))
+    act.carry_out(&args.act, printer, || Ok(()))
 }
 
 fn part(arg: PartArg) -> Part {

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use artifact::{Contents, ImageEntry, ImageSet, Release, Tree};
+use artifact::{Contents, ImageEntry, ImageSet, Release, Tree, split_tag};
 use camino::Utf8PathBuf;
 use cluster::{Arch, Cluster, Host, Role, Tag};
 use engine::Slot;
@@ -253,15 +253,6 @@ impl Site {
 
     pub(crate) fn registry_dir(&self) -> Utf8PathBuf {
         self.tree.certs("registry")
-    }
-}
-
-/// `registry.k8s.io/pause:3.10` is its repository and its tag.
-pub(crate) fn split_tag(reference: &str) -> (&str, Option<&str>) {
-    let name = reference.split('@').next().unwrap_or(reference);
-    match name.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
-        _ => (name, None),
     }
 }
 

@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
-use crate::args::{AccessArgs, DrainArgs, LeaseArgs, work_dir};
+use crate::args::{ActArgs, DrainArgs};
 
 /// Take hosts out of a living cluster, and leave them as they were before
 ///
@@ -34,22 +34,8 @@ pub struct DeleteNodeArgs {
     /// Do not ask for the names
     #[arg(long)]
     pub yes: bool,
-    /// The directory that holds .kubexm/
-    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
-    pub work_dir: Utf8PathBuf,
-    /// Show every step and whether it is needed, and change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// How many steps at once, over all hosts
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
     #[command(flatten)]
-    pub access: AccessArgs,
-    #[command(flatten)]
-    pub lease: LeaseArgs,
-    /// Let this node of the plan fail, to see what happens then
-    #[arg(long, value_name = "NODE", hide = true)]
-    pub inject_error: Option<String>,
+    pub act: ActArgs,
 }
 
 /// What becomes of a host that goes.

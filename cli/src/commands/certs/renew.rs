@@ -1,11 +1,11 @@
-use crate::act::{Act, Manner};
+use crate::act::Act;
 use crate::args::CertsRenewArgs;
 use crate::error::Failure;
 use crate::output::Printer;
 use crate::site;
 
 pub fn run(args: &CertsRenewArgs, printer: &Printer) -> Result<(), Failure> {
-    let site = site::existing(&args.config, &args.work_dir, printer)?;
+    let site = site::existing(&args.config, &args.act.work_dir, printer)?;
     let (site, graph, since) = pipeline::renew(site)?;
     let looking = pipeline::certificates_look(&site)?;
     let act = Act {
@@ -16,12 +16,5 @@ pub fn run(args: &CertsRenewArgs, printer: &Printer) -> Result<(), Failure> {
         looking: &looking,
         bundle: since.to_string(),
     };
-    let manner = Manner {
-        access: &args.access,
-        dry_run: args.dry_run,
-        jobs: args.jobs,
-        inject_error: args.inject_error.as_ref(),
-        stale: args.lease.stale(),
-    };
-    act.carry_out(&manner, printer, || Ok(()))
+    act.carry_out(&args.act, printer, || Ok(()))
 }

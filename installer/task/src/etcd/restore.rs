@@ -85,7 +85,7 @@ pub fn revisions(site: &Site) -> Revisions {
     let version = match site.cluster.spec.etcd.kind {
         EtcdType::Kubeadm => site
             .first_of(artifact::ImageSet::Etcd)
-            .and_then(|image| crate::site::split_tag(&image.reference).1),
+            .and_then(|image| artifact::split_tag(&image.reference).1),
         EtcdType::Kubexm | EtcdType::External => site.release.version_of("etcd"),
     };
     let version = version.unwrap_or_default().trim_start_matches('v');

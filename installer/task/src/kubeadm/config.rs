@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use artifact::split_tag;
 use cluster::{Component, EtcdType, Host, KubeadmApi, PathType};
 use engine::{Slot, StepError};
 use secrecy::ExposeSecret;
@@ -19,7 +20,7 @@ use crate::control_plane::pki::CA;
 use crate::kube::PKI;
 use crate::nodes::kube_proxy::{forwarding, settings};
 use crate::os::rendered_late;
-use crate::site::{split_tag, url_address};
+use crate::site::url_address;
 
 /// Findings of kubeadm's preflight that every worker has: its files are there before it joins.
 const PREPARED: [&str; 2] = [
