@@ -15,6 +15,12 @@ pub fn snapshot(site: &Site) -> Stage {
     Stage::new("snapshot", vec![task::keep_snapshot(site)])
 }
 
+/// A worker with the programs of an older release.
+#[must_use]
+pub fn roll_back(site: &Site, worker: &str) -> Stage {
+    Stage::new("roll back", vec![task::roll_back(site, worker)]).after(Order::AllHosts)
+}
+
 /// Behind the last change of a hop.
 #[must_use]
 pub fn uncordon(_: &Site) -> Stage {
