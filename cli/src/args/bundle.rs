@@ -56,7 +56,7 @@ Examples:
   kubexm bundle -f config.yaml -o /media/usb/site.tar.zst --arch amd64,arm64
   kubexm bundle -f config.yaml --mirror docker.io=https://mirror.example.org
   kubexm bundle -f config.yaml --upgrade-from v1.33.4 -o upgrade.tar.zst
-  kubexm bundle -f config.yaml --upgrade-from hosts.json -o upgrade.tar.zst    as get hosts has told it in the site
+  kubexm bundle -f config.yaml --upgrade-from hosts.json -o upgrade.tar.zst
   kubexm bundle -f config.yaml --update systems
   kubexm bundle -f config.yaml --locked --sign ~/.ssh/id_ed25519")]
 pub struct BundleArgs {

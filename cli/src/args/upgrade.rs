@@ -35,9 +35,9 @@ Examples:
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml --dry-run          show hops and steps, and do nothing
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml --yes --drain-timeout 15m --max-unavailable 2
-  kubexm upgrade cluster upgrade.tar.zst -f config.yaml --only control-plane    the workers another day
+  kubexm upgrade cluster upgrade.tar.zst -f config.yaml --only control-plane
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml --only node4,node5
-  kubexm upgrade cluster before.tar.zst -f config.yaml --rollback node5    its kubelet as the bundle of before has it")]
+  kubexm upgrade cluster before.tar.zst -f config.yaml --rollback node5")]
 pub struct UpgradeClusterArgs {
     /// The bundle with every release on the way
     pub file: Utf8PathBuf,

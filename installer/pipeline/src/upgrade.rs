@@ -181,7 +181,8 @@ fn looks(hops: impl Iterator<Item = Site>) -> Plan {
         let mut preflight = module::preflight(&hop);
         preflight.wait(Order::AllHosts);
         let look = Plan::new("upgrade", vec![preflight]);
-        plan.then(Plan::within(name_of(&hop.release), look))
+        let look = Plan::within(name_of(&hop.release), look);
+        plan.then(Plan::within("ahead", look))
     })
 }
 

@@ -15,7 +15,7 @@ spec:
     - {name: w2, address: 10.0.0.4}
   roleGroups: {etcd: [m1], master: [m1, m2], worker: [w1, w2]}
   controlPlaneEndpoint: {externalLoadBalancer: external, lb_address: 10.0.0.100}
-  kubernetes: {version: v1.36.2}
+  kubernetes: {version: v1.36.2, proxyMode: iptables}
 ";
 
 fn site(releases: &[&str]) -> Site {
@@ -279,6 +279,7 @@ fn a_worker_goes_back_as_far_as_the_bundle_and_the_apiservers_allow() {
 #[test]
 fn a_default_that_changes_on_the_way_is_told() {
     let mut site = site(&[MID, NEW]);
+    site.cluster.spec.kubernetes.proxy_mode = None;
     let remarks = |site: &Site| {
         let way = judged(site, &living([OLD; 2], [OLD; 4]), Scope::Whole).unwrap();
         way.remarks.join("\n")
