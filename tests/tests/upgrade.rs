@@ -121,7 +121,10 @@ impl Site {
             .filter(|(at, _)| near.contains(at))
             .collect();
         lines.sort_unstable();
-        Ok(lines.iter().map(|(at, line)| format!("{at} {line}")).collect())
+        Ok(lines
+            .iter()
+            .map(|(at, line)| format!("{at} {line}"))
+            .collect())
     }
 
     /// A service of two pods with a budget.

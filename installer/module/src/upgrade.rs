@@ -1,6 +1,6 @@
 //! What only an upgrade has.
 
-use engine::{Order, Slot, Stage};
+use engine::{Slot, Stage};
 use task::{ClusterSeen, Site};
 
 /// The cluster as it is: asked, and nothing changed.
@@ -15,8 +15,8 @@ pub fn snapshot(site: &Site) -> Stage {
     Stage::new("snapshot", vec![task::keep_snapshot(site)])
 }
 
-/// Behind the last change of a hop.
+/// What an earlier run has left cordoned takes pods again before anything else: its turn comes again.
 #[must_use]
 pub fn uncordon(_: &Site) -> Stage {
-    Stage::new("uncordon", vec![task::uncordon_all()]).after(Order::Settled)
+    Stage::new("uncordon", vec![task::uncordon_all()])
 }

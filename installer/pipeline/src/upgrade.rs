@@ -20,6 +20,7 @@ type Named = (&'static str, fn(&Site) -> Stage);
 /// A hop, as people read it. Each stage begins when all hosts have ended the one before it well.
 const HOP: &[Named] = &[
     ("preflight", module::preflight),
+    ("uncordon", module::uncordon),
     ("prepare", module::prepare),
     ("snapshot", module::snapshot),
     ("os", module::os),
@@ -32,7 +33,6 @@ const HOP: &[Named] = &[
     ("network", module::network),
     ("workers", module::workers),
     ("node-network", module::node_network),
-    ("uncordon", module::uncordon),
     ("proof", |site| module::proof(site, Occasion::Install)),
 ];
 
