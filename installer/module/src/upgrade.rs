@@ -21,8 +21,8 @@ pub fn roll_back(site: &Site, worker: &str) -> Stage {
     Stage::new("roll back", vec![task::roll_back(site, worker)]).after(Order::AllHosts)
 }
 
-/// Behind the last change of a hop.
+/// What an earlier run has left cordoned takes pods again before anything else: its turn comes again.
 #[must_use]
 pub fn uncordon(_: &Site) -> Stage {
-    Stage::new("uncordon", vec![task::uncordon_all()]).after(Order::Settled)
+    Stage::new("uncordon", vec![task::uncordon_all()])
 }

@@ -37,6 +37,7 @@ enum Extent {
 /// A hop, as people read it. Each stage begins when all hosts have ended the one before it well.
 const HOP: &[Named] = &[
     ("preflight", module::preflight, Extent::All),
+    ("uncordon", module::uncordon, Extent::All),
     ("prepare", module::prepare, Extent::All),
     ("snapshot", module::snapshot, Extent::All),
     ("os", module::os, Extent::Hosts),
@@ -49,7 +50,6 @@ const HOP: &[Named] = &[
     ("network", module::network, Extent::Center),
     ("workers", module::workers, Extent::Hosts),
     ("node-network", module::node_network, Extent::Hosts),
-    ("uncordon", module::uncordon, Extent::All),
     (
         "proof",
         |site| module::proof(site, Occasion::Install),

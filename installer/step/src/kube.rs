@@ -4,7 +4,7 @@ mod apply_manifest;
 mod await_booted;
 mod await_heartbeat;
 mod await_node;
-mod cordon_node;
+pub(crate) mod cordon_node;
 mod delete_node;
 mod drain_node;
 mod empty_node;

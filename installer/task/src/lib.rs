@@ -67,7 +67,7 @@ pub use preflight::survey;
 pub use programs::unpack;
 pub use recognise::{recognise, recognise_these};
 pub use registry::{registry_pki, registry_service};
-pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods};
+pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods, spare};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{

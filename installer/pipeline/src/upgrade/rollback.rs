@@ -123,9 +123,9 @@ pub fn roll_back(site: &Site, back: &Return, emptying: Emptying) -> Result<Graph
         return Err(PipelineError::Missing(missing));
     }
     let stages = vec![
+        module::uncordon(&at),
         module::prepare(&at),
         module::roll_back(&at, &back.node),
-        module::uncordon(&at),
     ];
     Graph::of(Plan::new("roll back", stages)).map_err(PipelineError::Plan)
 }

@@ -14,7 +14,7 @@ mod nodes;
 mod pods;
 mod probe_corefiles;
 mod probe_namespace;
-mod probe_pods;
+pub(crate) mod probe_pods;
 mod reach;
 mod registry;
 mod time;

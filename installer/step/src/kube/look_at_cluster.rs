@@ -5,10 +5,10 @@ use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::Command;
 use serde::Deserialize;
 
-use super::cordon_node::is_marked;
+use super::cordon_node::{CORDON, is_marked};
 use super::eviction::{Budget, Guarded, guarded, is_alone, leaves};
 use super::kubectl::{ask_kubectl, line};
-use super::objects::{Node, Pod, ready};
+use super::objects::{Node, NodeTaint, Pod, ready};
 use crate::check::{WebhookSeen, guards_of_pods, list};
 use crate::shell::{ask, refused};
 
@@ -64,7 +64,7 @@ pub struct LookAtApiserver {
     pub version: Slot<String>,
 }
 
-fn living(node: Node) -> LivingNode {
+pub(super) fn living(node: Node) -> LivingNode {
     let condition = ready(&node.status.conditions);
     let unready = match condition {
         Some(condition) if condition.status == "True" => None,
@@ -75,7 +75,7 @@ fn living(node: Node) -> LivingNode {
     let ours = is_marked(&node);
     let cordoned = node.spec.unschedulable && !ours;
     LivingNode {
-        takes_pods: !cordoned && !taints.any(|taint| keeps_pods_away(&taint.effect, ours)),
+        takes_pods: !cordoned && !taints.any(|taint| keeps_pods_away(taint, ours)),
         cordoned_by_us: ours,
         name: node.metadata.name,
         kubelet: node.status.node_info.kubelet_version,
@@ -84,9 +84,13 @@ fn living(node: Node) -> LivingNode {
     }
 }
 
-/// A cordon is a taint as well.
-fn keeps_pods_away(effect: &str, ours: bool) -> bool {
-    effect == "NoExecute" || effect == "NoSchedule" && !ours
+/// A cordon is a taint as well, and our own ends with the upgrade.
+fn keeps_pods_away(taint: &NodeTaint, ours: bool) -> bool {
+    match taint.effect.as_str() {
+        "NoExecute" => true,
+        "NoSchedule" => !(ours && taint.key == CORDON),
+        _ => false,
+    }
 }
 
 /// Lines of the apiserver's metrics.
@@ -232,11 +236,14 @@ mod tests {
             );
             living(serde_json::from_str(&text).unwrap())
         };
-        let cordon = r#"{"effect": "NoSchedule"}"#;
+        let cordon = r#"{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}"#;
         let ours = r#", "annotations": {"kubexm.io/cordoned-by-kubexm": "true"}"#;
         let theirs = node("", cordon);
         assert!(!theirs.takes_pods && !theirs.cordoned_by_us && theirs.unready.is_none());
-        let ours = node(ours, cordon);
-        assert!(ours.takes_pods && ours.cordoned_by_us);
+        let free = node(ours, cordon);
+        assert!(free.takes_pods && free.cordoned_by_us);
+        let master = r#"{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}"#;
+        let master = node(ours, &format!("{cordon}, {master}"));
+        assert!(!master.takes_pods && master.cordoned_by_us);
     }
 }

@@ -59,6 +59,7 @@ pub struct NodeSpec {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct NodeTaint {
+    pub key: String,
     pub effect: String,
 }
 
@@ -101,7 +102,16 @@ pub struct PodSpec {
     pub node_name: String,
     pub containers: Vec<Container>,
     pub init_containers: Vec<Container>,
+    pub tolerations: Vec<Toleration>,
     pub volumes: Vec<Volume>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Toleration {
+    /// Empty where it tolerates every taint.
+    pub key: String,
+    pub effect: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
