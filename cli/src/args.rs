@@ -37,7 +37,7 @@ pub use access::AccessArgs;
 pub use act::ActArgs;
 pub use add::{AddArgs, AddCommand, AddNodesArgs};
 pub use adopt::AdoptArgs;
-pub use bundle::{BundleArgs, UpdateArg};
+pub use bundle::{BundleArgs, UpdateArg, UpgradeFrom};
 pub use certs::{CertsArgs, CertsCheckArgs, CertsCommand, CertsRenewArgs};
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};

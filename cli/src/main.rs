@@ -23,6 +23,7 @@ mod runtime;
 mod secrets;
 mod signals;
 mod site;
+mod told_versions;
 
 use std::io;
 use std::process::ExitCode;

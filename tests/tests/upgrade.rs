@@ -294,3 +294,75 @@ fn plain_binaries_are_upgraded_under_load() -> Result<()> {
 fn kubeadm_upgrades_under_load() -> Result<()> {
     a_small_cluster_goes_on("kubeadm")
 }
+
+/// Three nodes and the registry: the control plane, then a worker, which goes back and forth again; then the rest.
+fn a_part_at_a_time(kind: &str) -> Result<()> {
+    let site = Site::up(4, kind)?;
+    let (from, to) = (&site.from, &site.to);
+    let are = |wanted: [&str; 3]| -> Result<()> {
+        let nodes = site.nodes()?;
+        for (node, version) in ["node1", "node2", "node3"].iter().zip(wanted) {
+            let mut lines = nodes.lines();
+            let line = lines
+                .find(|line| line.starts_with(node))
+                .unwrap_or_default();
+            ensure!(
+                line.contains(version) && !line.ends_with("true"),
+                "{node} is not {version}:\n{nodes}"
+            );
+        }
+        Ok(())
+    };
+    let early = run(site.upgrading(&["--yes", "--only", "node2"]))?.with(1)?;
+    ensure!(
+        early.text.contains("--only control-plane comes first"),
+        "{}",
+        early.text
+    );
+    let plane = run(site.upgrading(&["--yes", "--only", "control-plane"]))?.ok()?;
+    are([to, from, from])?;
+    let again = run(site.upgrading(&["--yes", "--only", "control-plane"]))?.ok()?;
+    ensure!(
+        again.text.contains("everything is as it should be"),
+        "{}",
+        again.text
+    );
+    let worker = run(site.upgrading(&["--yes", "--only", "node2"]))?.ok()?;
+    are([to, to, from])?;
+    let back = [
+        "upgrade",
+        "cluster",
+        "old.tar.zst",
+        "-f",
+        "config.yaml",
+        "--yes",
+        "--rollback",
+    ];
+    let master = site.kubexm(&[&back[..], &["node1"]].concat())?.with(1)?;
+    ensure!(
+        master.text.contains("node1 cannot go back"),
+        "{}",
+        master.text
+    );
+    let back = site.kubexm(&[&back[..], &["node2"]].concat())?.ok()?;
+    are([to, from, from])?;
+    let rest = run(site.upgrading(&["--yes"]))?.ok()?;
+    site.is_new()?;
+    println!(
+        "{kind}: {from} -> {to}: the control plane took {:?}, a worker {:?}, back {:?}, the rest {:?}",
+        plane.took, worker.took, back.took, rest.took
+    );
+    site.lab.nobody_asked_for_the_world()
+}
+
+#[test]
+#[ignore = "needs the lab and two real versions of Kubernetes: make e2e"]
+fn plain_binaries_are_upgraded_a_part_at_a_time() -> Result<()> {
+    a_part_at_a_time("kubexm")
+}
+
+#[test]
+#[ignore = "needs the lab and two real versions of Kubernetes: make e2e"]
+fn kubeadm_upgrades_a_part_at_a_time() -> Result<()> {
+    a_part_at_a_time("kubeadm")
+}

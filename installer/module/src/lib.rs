@@ -45,6 +45,6 @@ pub use task::{
     CopiedStore, DeprecatedApi, Draining, Drilled, ETCD, EtcdAlarm, Guarded, Hop, HopDraining,
     HostSeen, LivingNode, LocalData, MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR,
     OffsetDateTime, Part, RegistryCredentials, Restore, RestorePhase, RestorePlan, Revisions, Site,
-    SnapshotFile, Stand, api_answers, etcd_of, renewal_note, restore_note, revisions,
+    SnapshotFile, Stand, WebhookSeen, api_answers, etcd_of, renewal_note, restore_note, revisions,
 };
-pub use upgrade::{look, snapshot, uncordon};
+pub use upgrade::{look, roll_back, snapshot, uncordon};

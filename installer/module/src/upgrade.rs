@@ -1,6 +1,6 @@
 //! What only an upgrade has.
 
-use engine::{Slot, Stage};
+use engine::{Order, Slot, Stage};
 use task::{ClusterSeen, Site};
 
 /// The cluster as it is: asked, and nothing changed.
@@ -13,6 +13,12 @@ pub fn look(site: &Site, seen: &Slot<ClusterSeen>, apiservers: &[(String, Slot<S
 #[must_use]
 pub fn snapshot(site: &Site) -> Stage {
     Stage::new("snapshot", vec![task::keep_snapshot(site)])
+}
+
+/// A worker with the programs of an older release.
+#[must_use]
+pub fn roll_back(site: &Site, worker: &str) -> Stage {
+    Stage::new("roll back", vec![task::roll_back(site, worker)]).after(Order::AllHosts)
 }
 
 /// What an earlier run has left cordoned takes pods again before anything else: its turn comes again.

@@ -19,6 +19,8 @@ pub enum PipelineError {
     Changed(Vec<String>),
     #[error("the cluster cannot be upgraded as it is:\n  {}", .0.join("\n  "))]
     NoUpgrade(Vec<String>),
+    #[error("{node} cannot go back:\n  {}", .why.join("\n  "))]
+    NoRollback { node: String, why: Vec<String> },
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
     #[error("the cluster does not answer: {0}")]
@@ -93,6 +95,9 @@ impl PipelineError {
             Self::NoUpgrade(_) => {
                 "nothing was changed; mend it, and run the same command again: docs/upgrading.md tells of each"
                     .to_owned()
+            }
+            Self::NoRollback { .. } => {
+                "nothing was changed; docs/upgrading.md tells what can go back, and how a snapshot restores a hop".to_owned()
             }
             Self::Access(errors) => return hints(errors),
             Self::Unanswered(_) => {

@@ -44,4 +44,7 @@ pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};
 pub use retire::{added, left_out};
 pub use session::{Options, Session, dry_run};
-pub use upgrade::{Emptying, Living, Unavailable, Way, before_upgrade, judge, look, upgrade};
+pub use upgrade::{
+    Emptying, Living, Return, Scope, Told, Unavailable, Way, before_upgrade, judge, look,
+    look_back, roll_back, upgrade, way_back,
+};

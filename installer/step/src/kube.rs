@@ -8,7 +8,7 @@ pub(crate) mod cordon_node;
 mod delete_node;
 mod drain_node;
 mod empty_node;
-mod eviction;
+pub(crate) mod eviction;
 mod grant_administrators;
 pub(crate) mod kubectl;
 mod look_at_cluster;

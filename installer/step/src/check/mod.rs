@@ -34,7 +34,8 @@ pub use probe_pods::{ProbePods, Probes, RemoveProbePods, SetUpProbePods};
 pub use reach::{Family, ProveReach};
 pub use registry::ProveRegistry;
 pub use time::ProveTime;
-pub use webhooks::ProveWebhooks;
+pub(crate) use webhooks::guards_of_pods;
+pub use webhooks::{ProveWebhooks, WebhookSeen};
 
 use engine::StepError;
 use serde::de::DeserializeOwned;

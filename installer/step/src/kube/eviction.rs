@@ -76,7 +76,7 @@ impl Guarded {
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
 impl Selector {
-    fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+    pub(crate) fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
         let all = self
             .match_labels
             .iter()
