@@ -11,6 +11,7 @@ use module::{ClusterSeen, Hop, HopDraining, Occasion, Site, Stand};
 use tokio_util::sync::CancellationToken;
 
 use crate::PipelineError;
+use crate::rotation::insist_on_none;
 
 pub use judge::judge;
 
@@ -139,6 +140,7 @@ fn at(site: &Site, way: &Way, (release, stand): &(Release, Stand), emptying: Emp
 
 /// The plan of all hops, one behind the other.
 pub fn upgrade(site: &Site, way: &Way, emptying: Emptying) -> Result<Graph, PipelineError> {
+    insist_on_none(site)?;
     let unsupported = site.unsupported();
     if !unsupported.is_empty() {
         return Err(PipelineError::Unsupported(unsupported));

@@ -4,6 +4,7 @@
 
 mod authority;
 mod authority_hash;
+mod bundle;
 mod certificate;
 mod certificate_authority;
 mod error;
@@ -14,10 +15,13 @@ mod seen;
 mod service_account_key;
 mod spec;
 mod split_kubeconfig;
+mod succession;
+mod trust;
 mod write_kubeconfig;
 
 pub(crate) use authority::{Authority, Found};
 pub use authority_hash::authority_hash;
+pub(crate) use bundle::{digest_of_trust, members, share, signer, signer_name};
 pub use certificate::Certificate;
 pub use certificate_authority::CertificateAuthority;
 pub(crate) use error::PkiError;
@@ -30,4 +34,6 @@ pub(crate) use seen::certificates_of;
 pub use seen::{CertificateSeen, CertificatesOf, LookAtCertificates};
 pub use service_account_key::ServiceAccountKey;
 pub use spec::{CertificateSpec, Usage};
+pub use succession::{ForgetPredecessor, Move, PrepareSuccessor, Succeed, Succession};
+pub use trust::TrustInKubeconfigs;
 pub use write_kubeconfig::WriteKubeconfig;

@@ -1,19 +1,25 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use camino::Utf8PathBuf;
 use engine::{Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 use secrecy::zeroize::Zeroizing;
 use time::OffsetDateTime;
 
-use super::{KeyPairFiles, certificates_of};
+use super::{KeyPairFiles, certificates_of, signer_name};
 use crate::local_file;
+use crate::service::mark_for_restart;
 use crate::shell::{ask, must};
 
 /// Gives a kubelet that kubeadm has joined another certificate where its own has ended, or is about to: such a one can no
-/// longer ask for a new one by itself.
+/// longer ask for a new one by itself. And where another authority has signed it than the one that signs now.
 pub struct MendKubeletClient {
     pub from: KeyPairFiles,
+    /// The certificates of the authorities, on the operator's machine.
+    pub authority: Utf8PathBuf,
+    /// The service that reads it.
+    pub kubelet: &'static str,
 }
 
 const DIR: &str = "/var/lib/kubelet/pki";
@@ -29,7 +35,7 @@ impl Step for MendKubeletClient {
     }
 
     fn describe(&self) -> String {
-        "renew the kubelet's own certificate, where it has ended".to_owned()
+        "renew the kubelet's own certificate, where it has ended or its authority is another".to_owned()
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
@@ -40,7 +46,12 @@ impl Step for MendKubeletClient {
         let now = OffsetDateTime::now_utc();
         let seen = certificates_of(cx).await?;
         let own = seen.iter().find(|seen| seen.path == CURRENT);
+        let authorities = local_file::read(&self.authority)?.unwrap_or_default();
+        let signer = signer_name(&authorities);
         Ok(match own {
+            Some(own) if signer.as_ref().is_some_and(|signer| own.authority != *signer) => {
+                State::needed(format!("{} has signed it", own.authority))
+            }
             Some(own) if own.days_left(now) >= AT_LEAST_DAYS => State::Satisfied,
             Some(own) if own.ends <= now => State::needed("it has ended"),
             Some(own) => State::needed(format!("it ends in {} days", own.days_left(now))),
@@ -56,6 +67,7 @@ impl Step for MendKubeletClient {
             };
             pem.extend(part);
         }
+        mark_for_restart(cx, self.kubelet).await?;
         // As the kubelet names its own.
         let time = jiff::Timestamp::now().strftime("%Y-%m-%d-%H-%M-%S");
         let file = format!("{DIR}/kubelet-client-{time}.pem");
