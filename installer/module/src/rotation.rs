@@ -53,8 +53,14 @@ fn stages(site: &Site, rotation: &Rotation, to: Move) -> Vec<Stage> {
         ("nodes", vec![task::restart_nodes(site)]),
         ("clients", vec![task::tell_clients(site, rotation)]),
     ];
+    // Those who were shut out by the last move would be told of too late.
+    let successors = (to == Move::Issue).then(|| {
+        let proven = task::prove_successors(site, rotation);
+        ("successors", vec![proven])
+    });
     let mut stages: Vec<Stage> = stages
         .into_iter()
+        .chain(successors)
         .map(|(name, tasks)| Stage::new(name, tasks).after(Order::AllHosts))
         .collect();
     stages.push(proof(site, Occasion::Changed));

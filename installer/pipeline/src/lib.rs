@@ -36,10 +36,10 @@ pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, Authority, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen, ClusterSeen,
-    CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, LivingNode, LocalData, MemberSeen,
-    MemberState, MemberTold, Move, NodeSeen, OPERATOR, OffsetDateTime, Part, RegistryCredentials,
-    RestorePhase, Revisions, Rotation, Site, SnapshotFile, Stand, revisions,
+    Activity, Authority, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen,
+    ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, LivingNode, LocalData,
+    MemberSeen, MemberState, MemberTold, Move, NodeSeen, OPERATOR, OffsetDateTime, Part,
+    RegistryCredentials, RestorePhase, Revisions, Rotation, Site, SnapshotFile, Stand, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};

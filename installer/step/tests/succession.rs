@@ -35,7 +35,11 @@ impl Pki {
 
     fn admin(&self) -> Certificate {
         let [authority, files] = ["ca", "admin"].map(|name| KeyPairFiles::at(self.path(name)));
-        Certificate::new(authority, files, CertificateSpec::new("admin", Usage::Client))
+        Certificate::new(
+            authority,
+            files,
+            CertificateSpec::new("admin", Usage::Client),
+        )
     }
 
     async fn go(&self, to: Move) -> Option<String> {
@@ -45,7 +49,14 @@ impl Pki {
 
     fn signed_by(&self) -> String {
         let admin = self.path("admin.crt");
-        said(["openssl", "x509", "-noout", "-issuer", "-in", admin.as_str()])
+        said([
+            "openssl",
+            "x509",
+            "-noout",
+            "-issuer",
+            "-in",
+            admin.as_str(),
+        ])
     }
 
     /// Whether somebody who trusts this file lets the administrator in.
@@ -71,7 +82,10 @@ async fn at_every_move_everybody_gets_on_with_those_of_the_move_before() {
     pki.keep("before.crt");
     assert_eq!(pki.succession().stand().unwrap(), None);
 
-    converge(&PrepareSuccessor(pki.succession())).await.unwrap().unwrap();
+    converge(&PrepareSuccessor(pki.succession()))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(pki.succession().stand().unwrap(), Some(Move::Trust));
     for file in ["old.crt", "old.key", "new.key"] {
         let meta = fs::metadata(pki.path("ca.rotation").join(file)).unwrap();
@@ -96,12 +110,18 @@ async fn at_every_move_everybody_gets_on_with_those_of_the_move_before() {
     assert_eq!(pki.succession().stand().unwrap(), Some(Move::Drop));
     assert_eq!(reason(&pki.admin()).await, "satisfied");
     assert!(pki.is_trusted_by("ca.crt"));
-    converge(&ForgetPredecessor(pki.succession())).await.unwrap().unwrap();
+    converge(&ForgetPredecessor(pki.succession()))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(pki.succession().stand().unwrap(), None);
     assert!(!pki.path("ca.rotation").exists());
 
     // And once more.
-    converge(&PrepareSuccessor(pki.succession())).await.unwrap().unwrap();
+    converge(&PrepareSuccessor(pki.succession()))
+        .await
+        .unwrap()
+        .unwrap();
     for to in Move::ALL {
         pki.go(to).await.unwrap();
         converge(&pki.admin()).await.unwrap();
@@ -118,7 +138,10 @@ async fn what_was_cut_short_between_two_files_is_written_again() {
     let key = fs::read(pki.path("ca.rotation/new.key")).unwrap();
     fs::write(pki.path("ca.key"), key).unwrap();
     assert_eq!(pki.succession().stand().unwrap(), Some(Move::Trust));
-    assert_eq!(pki.go(Move::Trust).await.unwrap(), "the new one is not trusted yet");
+    assert_eq!(
+        pki.go(Move::Trust).await.unwrap(),
+        "the new one is not trusted yet"
+    );
     converge(&pki.admin()).await.unwrap();
 
     fs::write(pki.path("ca.crt"), "of somebody else").unwrap();

@@ -6,8 +6,8 @@ use camino::Utf8PathBuf;
 use cluster::{EtcdType, Host, KubernetesType};
 use engine::{Order, Rolling, Slot, Step, Task, Turn};
 use step::{
-    Certificate, CertificateSeen, CertificateSpec, CertificatesOf, HealthyMembers, LocalNote,
-    LookAtCertificates, MendKubeletClient, Noted, OwnPods, RenewKubeadmCertificates,
+    Certificate, CertificateSeen, CertificateSpec, CertificatesOf, HealthyMembers, KubeletClient,
+    LocalNote, LookAtCertificates, MendKubeletClient, Noted, OwnPods, RenewKubeadmCertificates,
     Usage, VerifyEtcd,
 };
 
@@ -119,14 +119,21 @@ pub(crate) fn bring(site: &Site, mark: Option<&str>) -> Task {
     }
     for host in site.runtime_hosts() {
         let mut steps = kubelet_certificates(site, host);
-        match kubernetes {
-            KubernetesType::Kubexm => steps.push(kube_proxy::kubeconfig(site)),
-            KubernetesType::Kubeadm => steps.push(Arc::new(MendKubeletClient {
-                from: site.kubernetes_files(&format!("{}/kubelet-client", host.name)),
-                authority: site.kubernetes_files(CA).certificate(),
-                kubelet: kubelet::UNIT,
-            })),
-        }
+        let by = match kubernetes {
+            KubernetesType::Kubexm => {
+                steps.push(kube_proxy::kubeconfig(site));
+                KubeletClient::InKubeconfig
+            }
+            KubernetesType::Kubeadm => {
+                let from = format!("{}/kubelet-client", host.name);
+                KubeletClient::Given(site.kubernetes_files(&from))
+            }
+        };
+        steps.push(Arc::new(MendKubeletClient {
+            by,
+            authority: site.kubernetes_files(CA).certificate(),
+            kubelet: kubelet::UNIT,
+        }));
         task = task.on(&host.name, steps);
     }
     task

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use cluster::{EtcdType, KubernetesType};
 use engine::{Batch, Rolling, Slot, Step, StepError, Task, Turn};
 use step::{
-    Content, ForgetPredecessor, LocalNote, Move, Noted, OwnPods, PrepareSuccessor,
+    Content, ForgetPredecessor, LocalNote, Move, Noted, OwnPods, PrepareSuccessor, ProveSuccession,
     RestartControlPlane, RollClients, Succeed, Succession, TrustInCluster, TrustInKubeconfigs,
 };
 
@@ -203,8 +203,11 @@ pub fn bring_authorities(site: &Site) -> Task {
 /// And what they have signed. What kubeadm signs, it signs anew when the authority is another.
 #[must_use]
 pub fn bring_signed(site: &Site, rotation: &Rotation, to: Move) -> Task {
-    const BY_KUBEADM: &[Authority] =
-        &[Authority::Kubernetes, Authority::FrontProxy, Authority::Etcd];
+    const BY_KUBEADM: &[Authority] = &[
+        Authority::Kubernetes,
+        Authority::FrontProxy,
+        Authority::Etcd,
+    ];
     let anew = to == Move::Issue && rotation.has(BY_KUBEADM);
     let mark = anew.then(|| rotation.mark(to));
     let task = certificates::bring(site, mark.as_deref());
@@ -219,11 +222,12 @@ pub fn bring_signed(site: &Site, rotation: &Rotation, to: Move) -> Task {
     })
 }
 
-/// Members read at their start whom they trust: one after the other, while the others keep the majority.
+/// Members read at their start whom they trust: one after the other, while the others keep the majority. What they serve with
+/// they read again by themselves, so that the second move needs no start.
 #[must_use]
 pub fn restart_members(site: &Site, rotation: &Rotation, to: Move) -> Task {
     let task = Task::new("etcd");
-    if !rotation.has(&[Authority::Etcd]) {
+    if to == Move::Issue || !rotation.has(&[Authority::Etcd]) {
         return task;
     }
     match site.cluster.spec.etcd.kind {
@@ -281,6 +285,17 @@ pub fn tell_clients(site: &Site, rotation: &Rotation) -> Task {
         }));
     }
     task.on(CONTROL_PLANE, steps)
+}
+
+/// Nothing is signed by the old ones any more.
+#[must_use]
+pub fn prove_successors(site: &Site, rotation: &Rotation) -> Task {
+    Task::new("successors")
+        .apart()
+        .on_each(&site.host_names(), |_| {
+            let of = rotation.successions(site);
+            vec![Arc::new(ProveSuccession { of })]
+        })
 }
 
 /// Nobody needs the old ones any more.

@@ -58,7 +58,9 @@ impl Stale {
     }
 
     fn words(workloads: &BTreeSet<Workload>) -> String {
-        let names = workloads.iter().map(|of| format!("{}/{}", of.namespace, of.name));
+        let names = workloads
+            .iter()
+            .map(|of| format!("{}/{}", of.namespace, of.name));
         names.collect::<Vec<_>>().join(", ")
     }
 
@@ -123,7 +125,10 @@ impl Step for RollClients {
             due.extend(stale.others.iter().cloned());
         }
         if !due.is_empty() {
-            return Ok(State::needed(format!("started before: {}", Stale::words(&due))));
+            return Ok(State::needed(format!(
+                "started before: {}",
+                Stale::words(&due)
+            )));
         }
         if let Some(told) = stale.told() {
             cx.progress.seen("not all pods".to_owned(), Some(told));
@@ -197,7 +202,10 @@ mod tests {
     #[test]
     fn pods_that_trust_what_was_before_are_found_by_their_workloads() {
         let stale = Stale::of(&pods(), "now");
-        assert_eq!(Stale::words(&stale.system), "kube-system/daemonset/kube-proxy");
+        assert_eq!(
+            Stale::words(&stale.system),
+            "kube-system/daemonset/kube-proxy"
+        );
         insta::assert_snapshot!(stale.told().unwrap(), @r"
         these did not start anew, and may trust the authorities of before: shop/deployment/web
         no workload makes these pods again; if they ask the apiserver, start them anew by hand: shop/debug

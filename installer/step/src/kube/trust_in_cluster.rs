@@ -72,7 +72,8 @@ impl TrustInCluster {
             maps.extend(found);
         }
         let lacking = maps.iter().filter(|map| !wanted.is_in(map));
-        let lacking = lacking.map(|map| format!("{}/{}", map.metadata.namespace, map.metadata.name));
+        let lacking =
+            lacking.map(|map| format!("{}/{}", map.metadata.namespace, map.metadata.name));
         Ok((lacking.collect(), maps))
     }
 

@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use engine::{Cx, Data, State, Step, StepError};
 use secrecy::zeroize::Zeroizing;
 
-use super::{Authority, KeyPairFiles, PkiError, ServiceAccountKey};
+use super::{Authority, KeyPairFiles, PkiError, ServiceAccountKey, signer_name};
 use crate::local_file::{self, blocking};
 
 /// The moves of a rotation, in their order. Behind each of them everybody gets on with everybody.
@@ -124,15 +124,23 @@ impl Succession {
         )))
     }
 
+    /// The name of the one that goes, where one does and certificates name it.
+    pub(super) fn predecessor(&self) -> Result<Option<String>, PkiError> {
+        Ok(self
+            .both()?
+            .and_then(|both| signer_name(both.old.0.as_bytes())))
+    }
+
     /// The old and the new one, as soon as both are there.
     fn both(&self) -> Result<Option<Both>, PkiError> {
-        let read = |name: &str| -> Result<Option<(Zeroizing<String>, Zeroizing<Vec<u8>>)>, PkiError> {
-            let (public, key) = self.halves(&self.side(name));
-            let public = local_file::read(&public)?;
-            let key = local_file::read(&key)?.map(Zeroizing::new);
-            let text = public.map(|public| String::from_utf8_lossy(&public).into_owned());
-            Ok(text.map(Zeroizing::new).zip(key))
-        };
+        let read =
+            |name: &str| -> Result<Option<(Zeroizing<String>, Zeroizing<Vec<u8>>)>, PkiError> {
+                let (public, key) = self.halves(&self.side(name));
+                let public = local_file::read(&public)?;
+                let key = local_file::read(&key)?.map(Zeroizing::new);
+                let text = public.map(|public| String::from_utf8_lossy(&public).into_owned());
+                Ok(text.map(Zeroizing::new).zip(key))
+            };
         let (old, new) = (read("old")?, read("new")?);
         Ok(old.zip(new).map(|(old, new)| Both { old, new }))
     }
@@ -141,8 +149,10 @@ impl Succession {
         let (public, key) = self.halves(&self.stem);
         let (old_public, old_key) = self.halves(&self.side("old"));
         let missing = |path: &Utf8PathBuf| {
-            StepError::new(format!("{path} is missing: nothing can follow what is not whole"))
-                .with_hint("put it back from a backup, or from the machine that installed the site")
+            StepError::new(format!(
+                "{path} is missing: nothing can follow what is not whole"
+            ))
+            .with_hint("put it back from a backup, or from the machine that installed the site")
         };
         // The certificate comes last: where it is there, its key is.
         for (from, to) in [(&key, &old_key), (&public, &old_public)] {
@@ -291,7 +301,10 @@ impl Step for ForgetPredecessor {
     }
 
     fn describe(&self) -> String {
-        format!("remove the predecessor of {} from this machine", self.0.title())
+        format!(
+            "remove the predecessor of {} from this machine",
+            self.0.title()
+        )
     }
 
     async fn check(&self, _: &Cx) -> Result<State, StepError> {

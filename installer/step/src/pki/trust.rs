@@ -87,7 +87,11 @@ mod tests {
         let text = "clusters:\n- cluster:\n    certificate-authority-data: b2xk\n    server: https://a:6443\n";
         std::fs::write(dir.path().join("kubelet.conf"), text).unwrap();
         // One that names a file instead is left alone.
-        std::fs::write(dir.path().join("admin.conf"), "    certificate-authority: /ca.crt\n").unwrap();
+        std::fs::write(
+            dir.path().join("admin.conf"),
+            "    certificate-authority: /ca.crt\n",
+        )
+        .unwrap();
         let ca = dir.path().join("ca.crt");
         std::fs::write(&ca, "old and new").unwrap();
         let step = TrustInKubeconfigs {
@@ -100,9 +104,15 @@ mod tests {
         );
         reads(&script);
         let script = script.replace("/etc/kubernetes", dir.path().to_str().unwrap());
-        let ran = std::process::Command::new("sh").args(["-c", &script]).status().unwrap();
+        let ran = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .status()
+            .unwrap();
         assert!(ran.success());
         let found = std::fs::read_to_string(dir.path().join("kubelet.conf")).unwrap();
-        assert_eq!(found, text.replace("b2xk", &BASE64_STANDARD.encode("old and new")));
+        assert_eq!(
+            found,
+            text.replace("b2xk", &BASE64_STANDARD.encode("old and new"))
+        );
     }
 }
