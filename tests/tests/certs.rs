@@ -1,6 +1,7 @@
 //! Certificates of a real cluster in the lab: all of them ended, and renewed; all authorities replaced under a client's eyes.
 //! `KUBEXM_LAB_KUBE` gives the programs; without them `make e2e` leaves these tests out.
 
+use std::fmt::Write;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ fn lend_authorities(site: &Site, host: &str) -> Result<()> {
     ] {
         for suffix in ["crt", "key"] {
             let text = fs::read_to_string(certs(site).join(format!("{path}.{suffix}")))?;
-            script += &format!("cat > {name}.{suffix} <<'END'\n{text}END\n");
+            writeln!(script, "cat > {name}.{suffix} <<'END'\n{text}END")?;
         }
     }
     site.lab.on(host, &script).map(drop)
@@ -243,7 +244,7 @@ fn authorities_give_way_to_others(site: &Site, kind: &str) -> Result<()> {
     );
 
     let pods = Client::begin(
-        &site,
+        site,
         "pods.log",
         "http://172.30.0.11:30080/ http://172.30.0.12:30080/ http://172.30.0.13:30080/",
     )?;

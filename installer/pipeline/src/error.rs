@@ -119,7 +119,6 @@ impl PipelineError {
             Self::NoAuthority { name: "etcd", .. } => {
                 "an etcd that was there before is its owner's to look after".to_owned()
             }
-            Self::NoAuthority { .. } => return None,
             Self::NoKubeconfig { .. } => {
                 "it is made when the cluster is installed, in the work directory of that run"
                     .to_owned()

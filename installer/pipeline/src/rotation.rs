@@ -130,21 +130,21 @@ mod tests {
 
     const SINCE: &str = "2026-11-30T12:00:00Z";
 
-    fn noted(of: &[Authority]) -> Option<Note> {
-        Some((SINCE.to_owned(), of.to_vec()))
+    fn noted(of: &[Authority]) -> Note {
+        (SINCE.to_owned(), of.to_vec())
     }
 
     #[test]
     fn a_rotation_goes_on_where_the_first_of_it_is() {
         use Authority::{Etcd, Kubernetes};
-        assert_eq!(resumed(&[], noted(&[Kubernetes])), None);
-        let cut = resumed(&[(Etcd, Move::Trust)], noted(&[Kubernetes, Etcd])).unwrap();
+        assert_eq!(resumed(&[], Some(noted(&[Kubernetes]))), None);
+        let cut = resumed(&[(Etcd, Move::Trust)], Some(noted(&[Kubernetes, Etcd]))).unwrap();
         assert_eq!(told(&cut), "kubernetes, etcd: move 1 of 3 (trust)");
         let stands = [(Kubernetes, Move::Issue), (Etcd, Move::Trust)];
-        let cut = resumed(&stands, noted(&[Kubernetes, Etcd])).unwrap();
+        let cut = resumed(&stands, Some(noted(&[Kubernetes, Etcd]))).unwrap();
         assert_eq!(told(&cut), "kubernetes, etcd: move 2 of 3 (issue)");
         assert_eq!(cut.since, SINCE);
-        let cut = resumed(&[(Etcd, Move::Drop)], noted(&[Kubernetes, Etcd])).unwrap();
+        let cut = resumed(&[(Etcd, Move::Drop)], Some(noted(&[Kubernetes, Etcd]))).unwrap();
         assert_eq!(told(&cut), "etcd: move 3 of 3 (drop)");
         assert!(resumed(&stands, None).is_some());
     }

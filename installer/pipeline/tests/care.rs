@@ -153,3 +153,36 @@ fn a_rotation_of_every_topology_has_a_plan() {
     hint: an etcd that was there before is its owner's to look after
     ");
 }
+
+#[test]
+fn a_rotation_that_was_cut_short_goes_on_and_no_other_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = Tree::at(Utf8Path::from_path(dir.path()).unwrap());
+    let certs = tree.certs("etcd");
+    let both = certs.join("ca.rotation");
+    std::fs::create_dir_all(&both).unwrap();
+    for (name, text) in [
+        ("old.crt", "the old\n"),
+        ("old.key", "its key\n"),
+        ("new.crt", "the new\n"),
+        ("new.key", "its key\n"),
+    ] {
+        std::fs::write(both.join(name), text).unwrap();
+    }
+    std::fs::write(certs.join("ca.crt"), "the new\nthe old\n").unwrap();
+    let cluster = config(SERVICES);
+    let contents = complete(&cluster);
+    let site = Site::new(cluster, contents, tree, None);
+    let rotation = next_rotation(&site, &[]).unwrap();
+    assert_eq!(rotation.of, [Authority::Etcd]);
+    let tree = rotate(&site, &rotation).unwrap().tree();
+    assert!(
+        tree.starts_with("issue/sign\n") && tree.contains("drop/end\n"),
+        "{tree}"
+    );
+    let refused = next_rotation(&site, &[Authority::Kubernetes]).unwrap_err();
+    insta::assert_snapshot!(format!("{refused}\nhint: {}", refused.hint().unwrap()), @r"
+    a rotation of authorities is under way: etcd: move 2 of 3 (issue)
+    hint: end it first, it goes on where it was cut short: kubexm certs rotate-ca -f CONFIG
+    ");
+}

@@ -112,7 +112,7 @@ impl Succession {
         if let Some(stand) = Move::ALL.iter().find(|to| holds(to)) {
             return Ok(Some(*stand));
         }
-        if both.old.0.as_bytes() == found {
+        if both.old.public.as_bytes() == found {
             return Ok(Some(Move::Trust));
         }
         Err(StepError::new(format!(
@@ -128,19 +128,18 @@ impl Succession {
     pub(super) fn predecessor(&self) -> Result<Option<String>, PkiError> {
         Ok(self
             .both()?
-            .and_then(|both| signer_name(both.old.0.as_bytes())))
+            .and_then(|both| signer_name(both.old.public.as_bytes())))
     }
 
     /// The old and the new one, as soon as both are there.
     fn both(&self) -> Result<Option<Both>, PkiError> {
-        let read =
-            |name: &str| -> Result<Option<(Zeroizing<String>, Zeroizing<Vec<u8>>)>, PkiError> {
-                let (public, key) = self.halves(&self.side(name));
-                let public = local_file::read(&public)?;
-                let key = local_file::read(&key)?.map(Zeroizing::new);
-                let text = public.map(|public| String::from_utf8_lossy(&public).into_owned());
-                Ok(text.map(Zeroizing::new).zip(key))
-            };
+        let read = |name: &str| -> Result<Option<Whole>, PkiError> {
+            let (public, key) = self.halves(&self.side(name));
+            let public = local_file::read(&public)?;
+            let key = local_file::read(&key)?.map(Zeroizing::new);
+            let public = public.map(|public| String::from_utf8_lossy(&public).into_owned());
+            Ok(public.zip(key).map(|(public, key)| Whole { public, key }))
+        };
         let (old, new) = (read("old")?, read("new")?);
         Ok(old.zip(new).map(|(old, new)| Both { old, new }))
     }
@@ -191,7 +190,7 @@ impl Succession {
         let (wanted, signs) = both.wanted(to);
         let found = local_file::read(&public)?.unwrap_or_default();
         let found_key = Zeroizing::new(local_file::read(&key)?.unwrap_or_default());
-        Ok(if found != wanted.as_bytes() || *found_key != **signs {
+        Ok(if found != wanted.as_bytes() || *found_key != signs {
             State::needed(match to {
                 Move::Trust => "the new one is not trusted yet",
                 Move::Issue => "the old one still signs",
@@ -203,21 +202,26 @@ impl Succession {
     }
 }
 
-/// What may be known of each, and its key.
+/// What may be known, and its key.
+struct Whole {
+    public: String,
+    key: Zeroizing<Vec<u8>>,
+}
+
 struct Both {
-    old: (Zeroizing<String>, Zeroizing<Vec<u8>>),
-    new: (Zeroizing<String>, Zeroizing<Vec<u8>>),
+    old: Whole,
+    new: Whole,
 }
 
 impl Both {
     /// What is trusted, the one that signs first, and the key that signs.
-    fn wanted(&self, to: Move) -> (String, &Zeroizing<Vec<u8>>) {
+    fn wanted(&self, to: Move) -> (String, &[u8]) {
         let line = |text: &str| format!("{}\n", text.trim_end());
-        let (old, new) = (line(&self.old.0), line(&self.new.0));
+        let (old, new) = (line(&self.old.public), line(&self.new.public));
         match to {
-            Move::Trust => (old + &new, &self.old.1),
-            Move::Issue => (new + &old, &self.new.1),
-            Move::Drop => (new, &self.new.1),
+            Move::Trust => (old + &new, &self.old.key),
+            Move::Issue => (new + &old, &self.new.key),
+            Move::Drop => (new, &self.new.key),
         }
     }
 }
