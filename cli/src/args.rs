@@ -38,7 +38,9 @@ pub use act::ActArgs;
 pub use add::{AddArgs, AddCommand, AddNodesArgs};
 pub use adopt::AdoptArgs;
 pub use bundle::{BundleArgs, UpdateArg, UpgradeFrom};
-pub use certs::{CertsArgs, CertsCheckArgs, CertsCommand, CertsRenewArgs};
+pub use certs::{
+    AuthorityArg, CertsArgs, CertsCheckArgs, CertsCommand, CertsRenewArgs, CertsRotateCaArgs,
+};
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};

@@ -31,6 +31,12 @@ pub enum PipelineError {
     NoEtcd,
     #[error("{error}")]
     Snapshot { error: String, hint: Option<String> },
+    #[error("{error}")]
+    Rotation { error: String, hint: Option<String> },
+    #[error("a rotation of authorities is under way: {told}")]
+    Rotating { told: String },
+    #[error("this cluster has no authority '{name}' of its own; there are {all}")]
+    NoAuthority { name: &'static str, all: String },
     #[error("there is no kubeconfig of the administrator: {path}")]
     NoKubeconfig { path: Utf8PathBuf },
     #[error("{path} names no server")]
@@ -111,7 +117,13 @@ impl PipelineError {
                 "bundle again with --arch naming it as well, or drill on a machine like the members"
                     .to_owned()
             }
-            Self::Snapshot { hint, .. } => return hint.clone(),
+            Self::Snapshot { hint, .. } | Self::Rotation { hint, .. } => return hint.clone(),
+            Self::Rotating { .. } => {
+                "end it first, it goes on where it was cut short: kubexm certs rotate-ca -f CONFIG".to_owned()
+            }
+            Self::NoAuthority { name: "etcd", .. } => {
+                "an etcd that was there before is its owner's to look after".to_owned()
+            }
             Self::NoKubeconfig { .. } => {
                 "it is made when the cluster is installed, in the work directory of that run"
                     .to_owned()

@@ -13,6 +13,7 @@ use module::{CertificateSeen, ClusterSeen, Hop, HopDraining, MemberSeen, Occasio
 use tokio_util::sync::CancellationToken;
 
 use crate::PipelineError;
+use crate::rotation::insist_on_none;
 
 pub use judge::judge;
 pub use rollback::{Return, look_back, roll_back, way_back};
@@ -204,6 +205,7 @@ fn at(site: &Site, way: &Way, (release, stand): &(Release, Stand), emptying: Emp
 
 /// The plan of all hops, one behind the other.
 pub fn upgrade(site: &Site, way: &Way, emptying: Emptying) -> Result<Graph, PipelineError> {
+    insist_on_none(site)?;
     let unsupported = site.unsupported();
     if !unsupported.is_empty() {
         return Err(PipelineError::Unsupported(unsupported));

@@ -120,6 +120,26 @@ pub struct Volume {
     pub name: String,
     /// It is there as long as its pod, on its pod's node.
     pub empty_dir: Option<serde_json::Value>,
+    pub projected: Option<Projected>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Projected {
+    pub sources: Vec<ProjectedSource>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectedSource {
+    /// Without a name where it is none.
+    pub config_map: ConfigMapName,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ConfigMapName {
+    pub name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
