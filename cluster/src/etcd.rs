@@ -46,6 +46,10 @@ pub struct Etcd {
     /// WAL files to keep. 0 keeps all.
     pub max_wals: u32,
     pub log_level: EtcdLogLevel,
+    /// Snapshots that each member takes by itself, by a timer. Absent: none. `backup: {}` takes one every twelve hours.
+    /// When this key goes the timer goes, and the snapshots stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<EtcdBackup>,
 }
 
 impl Default for Etcd {
@@ -65,6 +69,34 @@ impl Default for Etcd {
             max_snapshots: 5,
             max_wals: 5,
             log_level: EtcdLogLevel::Info,
+            backup: None,
+        }
+    }
+}
+
+/// Snapshots that each member takes by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EtcdBackup {
+    /// When, as systemd's `OnCalendar` has it: `03:00`, `Mon..Fri 03:00`, `*-*-* 00/6:00:00`. Each member waits some minutes more,
+    /// so that they do not all read their stores at once.
+    #[schemars(extend("format" = "schedule"))]
+    pub schedule: String,
+    /// How many a member keeps. The oldest go, and only when a new one is there.
+    #[schemars(range(min = 1, max = 1000))]
+    pub keep: u32,
+    /// Where, on each member. Better another disk than that of `dataDir`; it may be one that all members share. The snapshots hold
+    /// every Secret of the cluster: they are for root alone.
+    #[schemars(with = "String", extend("format" = "data-directory"))]
+    pub dir: Utf8PathBuf,
+}
+
+impl Default for EtcdBackup {
+    fn default() -> Self {
+        Self {
+            schedule: "*-*-* 00/12:00:00".to_owned(),
+            keep: 5,
+            dir: "/var/backups/etcd".into(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The forms of text that the schema names with `format`.
 
+mod calendar;
 mod forms;
 
 use std::str::FromStr;
@@ -266,6 +267,15 @@ const RULES: &[(&str, Rule)] = &[
             holds: is_timezone,
             what: "a time zone",
             hint: "give a name of the tz database, e.g. Asia/Shanghai or UTC",
+        },
+    ),
+    (
+        "schedule",
+        Rule {
+            holds: calendar::is_schedule,
+            what: "a time that comes again and again",
+            hint: "write it as systemd's OnCalendar: 03:00 (each day), *-*-* 00/6:00:00 (every six hours), Mon..Fri 03:00 or \
+                   weekly; systemd-analyze calendar shows what one means",
         },
     ),
     (

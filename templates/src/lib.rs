@@ -4,6 +4,7 @@
 //! Undefined names are errors, nothing is escaped by itself: values go through the filter `quoted`.
 
 mod arguments;
+mod backup;
 mod balancer;
 mod containerd;
 mod control_plane;
@@ -21,6 +22,7 @@ mod time;
 mod yaml;
 
 pub use arguments::Arguments;
+pub use backup::{BackUpEtcd, BackUpEtcdTimer, BackUpEtcdUnit, MemberHome};
 pub use balancer::{
     Backend, Balancer, BalancerCheck, BalancerHome, BalancerPod, BalancerProgram, HaproxyConfig,
     KeepalivedConfig, KubeVipPod, KubeVipRole, NginxConfig,

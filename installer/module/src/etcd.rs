@@ -8,10 +8,13 @@ pub(crate) fn prepare(site: &Site) -> Task {
     task::etcd_pki(site)
 }
 
-/// Its members, where they are services of their own.
+/// Its members, where they are services of their own, with the snapshots that they take by themselves.
 #[must_use]
 pub fn etcd(site: &Site) -> Stage {
-    Stage::new("etcd", vec![task::etcd_members(site)])
+    Stage::new(
+        "etcd",
+        vec![task::etcd_members(site), task::backups_of_services(site)],
+    )
 }
 
 pub(crate) fn prove(site: &Site, patience: Retry) -> Task {

@@ -35,10 +35,10 @@ pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen, ClusterSeen,
-    CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, LivingNode, LocalData, MemberSeen,
-    MemberState, MemberTold, NodeSeen, OPERATOR, OffsetDateTime, Part, RegistryCredentials,
-    RestorePhase, Revisions, Site, SnapshotFile, Stand, revisions,
+    Activity, BackupNote, BackupSeen, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen,
+    ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, KeptSnapshot,
+    LivingNode, LocalData, MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR, OffsetDateTime,
+    Part, RegistryCredentials, RestorePhase, Revisions, Site, SnapshotFile, Stand, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};

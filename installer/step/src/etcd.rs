@@ -1,5 +1,6 @@
 //! Members of etcd, and what is asked of them.
 
+mod backup_directory;
 mod defrag;
 mod disarm;
 mod drill;
@@ -17,8 +18,10 @@ mod save;
 mod snapshot_file;
 mod start;
 mod status;
+mod timer;
 mod verify;
 
+pub use backup_directory::BackupDirectory;
 pub use defrag::DefragMember;
 pub use disarm::DisarmAlarms;
 pub use drill::{DrillSnapshot, Drilled};
@@ -39,4 +42,5 @@ pub use save::{BackupOf, SaveSnapshot};
 pub use snapshot_file::{BackupNote, CopiedStore, SnapshotFile};
 pub use start::{StartEtcd, Stopped};
 pub use status::{EtcdAlarm, LookAtMember, MemberSeen, MemberState, MemberTold};
+pub use timer::{BackupSeen, BackupTimer, KeptSnapshot};
 pub use verify::{HealthyMembers, VerifyEtcd};

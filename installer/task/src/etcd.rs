@@ -1,5 +1,6 @@
 mod care;
 mod restore;
+mod schedule;
 mod tools;
 
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub use restore::{
     RestorePlan, core_of, drill, end_restore, halt, prepare_restore, restore_note, revisions,
     start_control_plane, start_members, start_nodes, swap,
 };
+
+pub use schedule::{backups_of_pods, backups_of_services};
 
 const USER: &str = "etcd";
 const UNIT: &str = "etcd.service";
