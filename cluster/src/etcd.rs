@@ -34,6 +34,9 @@ pub struct Etcd {
     #[schemars(extend("x-unit" = "hours"))]
     pub auto_compaction_retention: u32,
     pub metrics: EtcdMetrics,
+    /// Who reaches the metrics of a member, on port 2381. They are served without TLS and to anybody who asks: with `network`,
+    /// let your firewall through nobody but Prometheus. With it `install` also writes alerts for Prometheus into the tree.
+    pub metrics_listen: MetricsListen,
     /// The space quota. 2 GiB is etcd's own default, 8 GiB the most it suggests: more gets a warning. Preflight asks for so
     /// much free space.
     #[schemars(extend("x-unit" = "bytes"))]
@@ -64,6 +67,7 @@ impl Default for Etcd {
             snapshot_count: 10_000,
             auto_compaction_retention: 8,
             metrics: EtcdMetrics::Basic,
+            metrics_listen: MetricsListen::Host,
             quota_backend_bytes: 2 << 30,
             max_request_bytes: 1_572_864,
             max_snapshots: 5,
@@ -144,6 +148,18 @@ pub enum EtcdMetrics {
     Basic,
     /// With histograms.
     Extensive,
+}
+
+/// Who reaches the metrics of a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsListen {
+    /// Its own host alone.
+    #[default]
+    Host,
+    /// Whoever reaches the host. A service listens on the host's first internal address beside the loopback, a static pod on
+    /// every address.
+    Network,
 }
 
 /// How much etcd logs.
