@@ -93,6 +93,11 @@ pub struct EtcdBackup {
     /// every Secret of the cluster: they are for root alone.
     #[schemars(with = "String", extend("format" = "data-directory"))]
     pub dir: Utf8PathBuf,
+    /// To whom `kubexm etcd backup` encrypts the cluster's authorities and keys, beside its snapshot: recipients of age
+    /// (`age1...`) or public keys of SSH (`ssh-ed25519 AAAA...`). Absent: no keys are written. The timer writes none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = { "type": "string", "format": "recipient" }))]
+    pub recipients: Vec<String>,
 }
 
 impl Default for EtcdBackup {
@@ -101,6 +106,7 @@ impl Default for EtcdBackup {
             schedule: "*-*-* 00/12:00:00".to_owned(),
             keep: 5,
             dir: "/var/backups/etcd".into(),
+            recipients: Vec::new(),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use self::forms::{
     LONGEST_LABEL, bracketed, is_absolute_path, is_host_key, is_hosts_line, is_http_url, is_image,
-    is_ip, is_label, is_label_key, is_label_word, is_login, is_name, is_path_part, is_taint,
-    is_timezone, looks_like_ip, with_port,
+    is_ip, is_label, is_label_key, is_label_word, is_login, is_name, is_path_part, is_recipient,
+    is_taint, is_timezone, looks_like_ip, with_port,
 };
 use crate::{Cidr, CidrPair, HostPattern, IpPair, Os, Tag, Version};
 
@@ -267,6 +267,15 @@ const RULES: &[(&str, Rule)] = &[
             holds: is_timezone,
             what: "a time zone",
             hint: "give a name of the tz database, e.g. Asia/Shanghai or UTC",
+        },
+    ),
+    (
+        "recipient",
+        Rule {
+            holds: is_recipient,
+            what: "a recipient of keys",
+            hint: "give a recipient of age (age1...) or a public key of SSH (ssh-ed25519 AAAA... or ssh-rsa AAAA...); never a private \
+                   key",
         },
     ),
     (

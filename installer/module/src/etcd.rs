@@ -2,7 +2,9 @@
 
 use camino::Utf8Path;
 use engine::{Order, Retry, Slot, Stage, Task};
-use task::{BackupNote, Drilled, MemberSeen, RestorePhase, RestorePlan, Site, SnapshotFile};
+use task::{
+    BackupNote, Drilled, MemberSeen, Recipients, RestorePhase, RestorePlan, Site, SnapshotFile,
+};
 
 pub(crate) fn prepare(site: &Site) -> Task {
     task::etcd_pki(site)
@@ -27,10 +29,19 @@ pub fn etcd_status(site: &Site, members: &[(String, Slot<MemberSeen>)]) -> Stage
     Stage::new("status", vec![task::look_at_members(site, members)])
 }
 
-/// A snapshot of a healthy member, on the operator's machine.
+/// A snapshot of a healthy member, on the operator's machine; and the cluster's keys beside it, for those who are named.
 #[must_use]
-pub fn etcd_backup(site: &Site, to: &Utf8Path, saved: &Slot<BackupNote>) -> Stage {
-    Stage::new("backup", vec![task::back_up(site, to, saved)])
+pub fn etcd_backup(
+    site: &Site,
+    to: &Utf8Path,
+    saved: &Slot<BackupNote>,
+    recipients: Option<&Recipients>,
+) -> Stage {
+    let mut tasks = vec![task::back_up(site, to, saved)];
+    if let Some(recipients) = recipients {
+        tasks.extend(task::seal_keys(site, to, recipients));
+    }
+    Stage::new("backup", tasks)
 }
 
 /// Members that give back what they no longer use, one after the other in this order.

@@ -44,8 +44,8 @@ pub use task::{
     Activity, BackupNote, BackupSeen, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen,
     ClusterSeen, CopiedStore, DeprecatedApi, Draining, Drilled, ETCD, EtcdAlarm, Guarded, Hop,
     HopDraining, HostSeen, KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState,
-    MemberTold, NodeSeen, OPERATOR, OffsetDateTime, Part, RegistryCredentials, Restore,
-    RestorePhase, RestorePlan, Revisions, Site, SnapshotFile, Stand, api_answers, etcd_of,
+    MemberTold, NodeSeen, OPERATOR, OffsetDateTime, Part, Recipients, RegistryCredentials, Restore,
+    RestorePhase, RestorePlan, Revisions, Site, SnapshotFile, Stand, api_answers, etcd_of, keys_of,
     renewal_note, restore_note, revisions,
 };
 pub use upgrade::{look, snapshot, uncordon};

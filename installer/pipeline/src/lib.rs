@@ -28,7 +28,7 @@ pub use engine::{
 pub use error::PipelineError;
 pub use etcd::{
     etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, judge_snapshot,
-    members, restore_plan,
+    members, recipients, restore_plan,
 };
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};
@@ -36,9 +36,10 @@ pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
     Activity, BackupNote, BackupSeen, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen,
-    ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, KeptSnapshot,
+    ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, keys_of, KeptSnapshot,
     LivingNode, LocalData, MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR, OffsetDateTime,
-    Part, RegistryCredentials, RestorePhase, Revisions, Site, SnapshotFile, Stand, revisions,
+    Part, Recipients, RegistryCredentials, RestorePhase, Revisions, Site, SnapshotFile, Stand,
+    revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};

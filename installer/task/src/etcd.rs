@@ -1,5 +1,6 @@
 mod alerts;
 mod care;
+mod keys;
 mod restore;
 mod schedule;
 mod tools;
@@ -28,6 +29,7 @@ use crate::{OPERATOR, Site, programs};
 
 pub use alerts::etcd_alerts;
 pub use care::{ETCD, back_up, defragment, disarm_alarms, look_at_members};
+pub use keys::{keys_of, seal_keys};
 pub use restore::{
     RestorePlan, core_of, drill, end_restore, halt, prepare_restore, restore_note, revisions,
     start_control_plane, start_members, start_nodes, swap,
