@@ -115,6 +115,9 @@ pub struct Unit {
     /// How many bytes will move, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// The unit whose end let this one begin, as the last of those that it waited for; none where it waited for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<UnitId>,
 }
 
 /// How a unit of work ended.

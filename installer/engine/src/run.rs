@@ -1,5 +1,5 @@
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use event::{Event, Events, Outcome, Progress, RunOutcome, UnitId};
@@ -8,7 +8,7 @@ use petgraph::graph::NodeIndex;
 use tokio_util::sync::CancellationToken;
 
 use crate::ahead::Ahead;
-use crate::drive::{Ended, Skipped, Visitor, drive};
+use crate::drive::{Ended, Ready, Skipped, Visitor, drive};
 use crate::graph::{Graph, Work};
 use crate::proofs::Proofs;
 use crate::rolls::Look;
@@ -76,6 +76,11 @@ pub async fn run(
         stop: cancel.child_token(),
         tally: Mutex::new(Tally::of(graph, proofs, turns)),
         ahead: Ahead::of(graph),
+        units: graph
+            .nodes
+            .node_indices()
+            .map(|_| OnceLock::new())
+            .collect(),
     };
     drive(graph, options.jobs, &runner.stop, &runner).await;
 
@@ -115,11 +120,14 @@ pub(crate) struct Runner<'a> {
     stop: CancellationToken,
     tally: Mutex<Tally>,
     ahead: Ahead<'a>,
+    /// As what each node is told of, by its index, once it has begun.
+    pub(crate) units: Vec<OnceLock<UnitId>>,
 }
 
 impl Visitor for Runner<'_> {
-    async fn visit(&self, index: NodeIndex, work: &Work) -> Ended {
-        self.unit_of(work, async |id| {
+    async fn visit(&self, ready: Ready<'_>) -> Ended {
+        let Ready { index, work, .. } = ready;
+        self.unit_of(ready, async |id| {
             if self.passes_over(work) {
                 let seen = "as an earlier run has proven it; nothing has changed since";
                 self.events.progress(id, None).seen(seen, None);
@@ -132,8 +140,8 @@ impl Visitor for Runner<'_> {
         .await
     }
 
-    async fn look(&self, first: &Work, asked: &[(NodeIndex, &Work)]) -> Look {
-        match self.looked(first, asked).await {
+    async fn look(&self, first: Ready<'_>, asked: &[(NodeIndex, &Work)]) -> Look {
+        match self.looked(first.work, asked).await {
             Ok(look) => look,
             Err(error) => {
                 let interrupted = error.is_interrupted();
@@ -147,8 +155,8 @@ impl Visitor for Runner<'_> {
         }
     }
 
-    fn pass(&self, _: NodeIndex, work: &Work) {
-        self.tell_passed(work);
+    fn pass(&self, ready: Ready<'_>) {
+        self.tell_passed(ready);
     }
 
     fn skip(&self, work: &Work, why: Skipped) {

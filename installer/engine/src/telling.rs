@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use event::{Event, Outcome, StageOutcome, Unit, UnitId};
 
 use crate::StepError;
-use crate::drive::{Ended, Skipped};
+use crate::drive::{Ended, Ready, Skipped};
 use crate::graph::{Graph, Work};
 use crate::run::{Failure, Runner};
 
@@ -12,12 +12,13 @@ impl Runner<'_> {
     /// Tells how a unit begins and ends, and what came of it.
     pub(crate) async fn unit_of(
         &self,
-        work: &Work,
+        ready: Ready<'_>,
         act: impl AsyncFnOnce(UnitId) -> Result<Outcome, StepError>,
     ) -> Ended {
+        let work = ready.work;
         self.begin_stage(work);
         let started = Instant::now();
-        let unit = self.unit(work);
+        let unit = self.begun(ready);
         let id = unit.id;
         self.events.emit(&Event::Started(unit));
         let outcome = match act(id).await {
@@ -49,9 +50,10 @@ impl Runner<'_> {
     }
 
     /// A unit that has nothing to do.
-    pub(crate) fn tell_passed(&self, work: &Work) {
+    pub(crate) fn tell_passed(&self, ready: Ready<'_>) {
+        let work = ready.work;
         self.begin_stage(work);
-        let unit = self.unit(work);
+        let unit = self.begun(ready);
         let id = unit.id;
         self.events.emit(&Event::Started(unit));
         self.events.emit(&Event::Finished {
@@ -71,6 +73,18 @@ impl Runner<'_> {
         self.close_in_stage(work, StageOutcome::Skipped);
     }
 
+    /// A unit that begins, and what it has waited for.
+    fn begun(&self, ready: Ready<'_>) -> Unit {
+        let ahead = ready.after.and_then(|at| self.units[at.index()].get());
+        let unit = Unit {
+            after: ahead.copied(),
+            ..self.unit(ready.work)
+        };
+        // It begins once.
+        let _ = self.units[ready.index.index()].set(unit.id);
+        unit
+    }
+
     fn unit(&self, work: &Work) -> Unit {
         Unit {
             id: self.events.next_id(),
@@ -79,6 +93,7 @@ impl Runner<'_> {
             host: Some(work.host.to_string()),
             title: work.step.describe(),
             bytes: work.step.bytes(),
+            after: None,
         }
     }
 
