@@ -23,6 +23,7 @@ mod runtime;
 mod secrets;
 mod signals;
 mod site;
+mod versions;
 
 use std::io;
 use std::process::ExitCode;

@@ -22,7 +22,7 @@ pub use certs::{certificates, certificates_look, renew};
 pub use check::{check, hosts, nodes};
 pub use delete::{delete, recognise};
 pub use engine::{
-    Claim, Data, DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, Slot,
+    Claim, Data, DryNode, DryState, Failure, Gate, Graph, Inventory, LinkedNode, NodeView, RunReport, Slot,
     StaleLease, tree,
 };
 pub use error::PipelineError;
