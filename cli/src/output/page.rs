@@ -13,6 +13,7 @@ mod path;
 mod plan;
 mod run;
 mod stages;
+mod waits;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

@@ -134,7 +134,7 @@ pub fn slowest(model: &Model) -> Markup {
             section #slowest {
                 h2 { "Slowest steps" }
                 table.slowest {
-                    thead { tr { th { "stage" } th.wide { "step" } th.n { "hosts" } th.n { "half took at most" } th.n { "longest" } th { "on" } } }
+                    thead { tr { th { "stage" } th.wide { "step" } th.n { "hosts" } th.n { "median" } th.n { "longest" } th { "on" } } }
                     tbody {
                         @for (longest, median, alike) in steps.iter().take(SLOWEST) {
                             tr {

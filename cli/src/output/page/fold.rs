@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::model::{Model, Tally};
+use super::model::{Model, State, Tally};
 use super::names;
 use crate::output::report::Ended;
 use crate::output::wording::of_any_host;
@@ -69,13 +69,19 @@ pub struct Row<'a> {
     pub longest: u64,
 }
 
+/// Hosts on which all went well are alike, whether or not there was something to do.
+fn fared(cell: &Tally) -> Option<State> {
+    let state = cell.state()?;
+    Some(state.max(State::Changed))
+}
+
 /// All hosts in few rows, those where something went wrong first. And how many hosts are in none.
 pub fn rows<'a>(model: &Model<'a>) -> (Vec<Row<'a>>, usize) {
     let mut rows: Vec<Row<'a>> = Vec::new();
     let mut known = HashMap::new();
     let is_many = model.hosts.len() > FEW;
     for (number, host) in model.hosts.iter().enumerate() {
-        let fared: Vec<_> = host.cells.iter().map(Tally::state).collect();
+        let fared: Vec<_> = host.cells.iter().map(fared).collect();
         let key = (fared, (!is_many).then_some(number));
         let at = *known.entry(key).or_insert_with(|| {
             rows.push(Row {
@@ -95,7 +101,8 @@ pub fn rows<'a>(model: &Model<'a>) -> (Vec<Row<'a>>, usize) {
         }
     }
     if is_many {
-        rows.sort_by_key(|row| std::cmp::Reverse(row.tally.state()));
+        let is_bad = |row: &Row<'_>| row.tally.state() > Some(State::Changed);
+        rows.sort_by_key(|row| !is_bad(row));
     }
     let left = rows.iter().skip(ROWS).map(|row| row.names.len()).sum();
     rows.truncate(ROWS);

@@ -71,7 +71,10 @@ fn crossing(cell: &Tally, stage: &str) -> Markup {
     let Some(worst) = cell.state() else {
         return html! { td.cell {} };
     };
-    let count = cell.count(worst);
+    let count = match worst {
+        State::Partly => cell.count(State::Skipped),
+        worst => cell.count(worst),
+    };
     let all: Vec<String> = State::ALL
         .into_iter()
         .filter(|state| cell.count(*state) > 0)

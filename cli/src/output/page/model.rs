@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use pipeline::{CONTROL_PLANE, ETCD, OPERATOR};
+
 use super::names::natural;
 use crate::output::report::{End, Ended, Run};
 
@@ -10,15 +12,18 @@ use crate::output::report::{End, Ended, Run};
 pub enum State {
     Satisfied,
     Changed,
+    /// Of several: some were not begun. No unit ends so.
+    Partly,
     Skipped,
     Interrupted,
     Failed,
 }
 
 impl State {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Changed,
         Self::Satisfied,
+        Self::Partly,
         Self::Failed,
         Self::Interrupted,
         Self::Skipped,
@@ -38,6 +43,7 @@ impl State {
         match self {
             Self::Satisfied => "as it should be",
             Self::Changed => "changed",
+            Self::Partly => "done in part",
             Self::Skipped => "skipped",
             Self::Interrupted => "interrupted",
             Self::Failed => "failed",
@@ -49,6 +55,7 @@ impl State {
         match self {
             Self::Satisfied => "ok",
             Self::Changed => "changed",
+            Self::Partly => "partly",
             Self::Skipped => "skipped",
             Self::Interrupted => "interrupted",
             Self::Failed => "failed",
@@ -58,8 +65,9 @@ impl State {
     /// What tells it where there is no colour.
     pub const fn sign(self) -> &'static str {
         match self {
-            Self::Satisfied => "\u{b7}",
+            Self::Satisfied => "\u{2713}",
             Self::Changed => "\u{25cf}",
+            Self::Partly => "\u{25d0}",
             Self::Skipped => "\u{2013}",
             Self::Interrupted => "!",
             Self::Failed => "\u{2717}",
@@ -122,14 +130,19 @@ impl Tally {
         self.counts[state as usize]
     }
 
-    /// How it went at worst; none where there was nothing.
+    /// How it went; none where there was nothing.
     pub fn state(&self) -> Option<State> {
-        let mut states = State::ALL;
-        states.sort_unstable();
-        states
-            .into_iter()
-            .rev()
-            .find(|state| self.count(*state) > 0)
+        use State::{Changed, Failed, Interrupted, Partly, Satisfied, Skipped};
+        let some = |state| self.count(state) > 0;
+        let done = some(Changed) || some(Satisfied);
+        match () {
+            () if some(Failed) => Some(Failed),
+            () if some(Interrupted) => Some(Interrupted),
+            () if some(Skipped) && done => Some(Partly),
+            () if some(Skipped) => Some(Skipped),
+            () if some(Changed) => Some(Changed),
+            () => some(Satisfied).then_some(Satisfied),
+        }
     }
 
     pub fn length(&self) -> u64 {
@@ -192,6 +205,12 @@ impl<'a> Model<'a> {
             stage.hosts = model.hosts.iter().filter(took_part).count();
         }
         model
+    }
+
+    /// How many machines took part, but for the operator's own.
+    pub fn machines(&self) -> u64 {
+        let named = |host: &&Host<'_>| ![OPERATOR, CONTROL_PLANE, ETCD].contains(&host.name);
+        self.hosts.iter().filter(named).count() as u64
     }
 
     /// When a unit was at work.

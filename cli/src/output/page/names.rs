@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// So many pieces are shown.
-const SHOWN: usize = 10;
+const SHOWN: usize = 5;
 
 /// Names in the order in which people count, runs of numbers folded. Only so many that it stays one line or two.
 pub fn folded<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
@@ -89,6 +89,6 @@ mod tests {
         let names: Vec<String> = (0..40).map(|n| format!("h{}", n * 2)).collect();
         let text = folded(names.iter().map(String::as_str));
         assert!(text.starts_with("h0, h2, h4"), "{text}");
-        assert!(text.ends_with(" and 30 more"), "{text}");
+        assert!(text.ends_with(" and 35 more"), "{text}");
     }
 }

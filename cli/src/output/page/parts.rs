@@ -70,7 +70,7 @@ pub fn axis(total: u64) -> Markup {
     html! {
         div.axis {
             @for at in (0..=total / step).map(|number| number * step) {
-                @let end = total - at < step / 3;
+                @let end = at > total - total / 14;
                 span.tick.end[end] style=(format!("left:{}", percent(at, total))) { (tick(at)) }
             }
         }
@@ -83,7 +83,8 @@ fn tick(millis: u64) -> String {
         0 => "0".to_owned(),
         1..1_000 => format!("{millis} ms"),
         1_000..60_000 => format!("{seconds} s"),
-        60_000..3_600_000 => format!("{} min", seconds / 60),
+        60_000..3_600_000 if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        60_000..3_600_000 => format!("{}:{:02}", seconds / 60, seconds % 60),
         _ if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
         _ => format!("{}:{:02} h", seconds / 3600, seconds / 60 % 60),
     }
@@ -136,8 +137,11 @@ mod tests {
             assert!(total / step <= MOST, "{total}");
         }
         assert_eq!((step(60_000), step(245_000)), (10_000, 60_000));
-        let labels = [0, 200, 15_000, 120_000, 3_600_000, 5_400_000].map(tick);
-        assert_eq!(labels, ["0", "200 ms", "15 s", "2 min", "1 h", "1:30 h"]);
+        let labels = [0, 200, 15_000, 75_000, 120_000, 3_600_000, 5_400_000].map(tick);
+        assert_eq!(
+            labels,
+            ["0", "200 ms", "15 s", "1:15", "2 min", "1 h", "1:30 h"]
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use event::UnitId;
 
-use super::model::{Model, Span};
+use super::model::{Model, Span, State, Tally};
 use crate::output::report::Ended;
 
 /// One link of the chain: units that follow each other in one stage on one host.
@@ -18,6 +18,15 @@ pub struct Link<'a> {
 impl<'a> Link<'a> {
     pub fn first(&self) -> &'a Ended {
         self.units[0]
+    }
+
+    /// How its units went.
+    pub fn state(&self) -> State {
+        let mut tally = Tally::default();
+        for unit in &self.units {
+            tally.add(State::of(&unit.end), None);
+        }
+        tally.state().unwrap_or(State::Skipped)
     }
 
     /// The unit that took longest.

@@ -1,12 +1,14 @@
 //! The page of a plan: stages in their order, what each does on whom, and what it waits for.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use maud::{Markup, html};
-use pipeline::{Gate, LinkedNode, NodeView};
+use pipeline::{LinkedNode, NodeView};
 
-use super::names::{folded, natural};
+use super::names::folded;
 use super::parts::{counted, grouped};
+use super::waits::Waits;
 use crate::output::wording::of_any_host;
 
 /// What is drawn.
@@ -32,9 +34,17 @@ struct Task<'a> {
 
 /// Hosts of a task that do the same.
 struct Group<'a> {
-    role: &'a str,
+    roles: Vec<&'a str>,
     hosts: Vec<&'a str>,
-    titles: Vec<&'a str>,
+    /// What the first of them does.
+    steps: Vec<(&'a NodeView, &'a [usize])>,
+}
+
+/// Steps of a host that are the same but for numbers.
+struct Step<'a> {
+    title: &'a str,
+    waits: Vec<String>,
+    others: usize,
 }
 
 pub fn body(plan: &Plan) -> Markup {
@@ -58,8 +68,7 @@ pub fn body(plan: &Plan) -> Markup {
         (overview(plan, &stages))
         section #stages {
             h2 { "Stages" }
-            @let mut told = HashSet::new();
-            @for stage in &stages { (drawn(plan, stage, &waits, &mut told)) }
+            @for stage in &stages { (drawn(plan, stage, &waits)) }
         }
         footer {
             p { "Hosts that do the same are shown once, with the steps of the first of them. On one host, steps follow each other in this order; a host waits for others only where a line says so." }
@@ -157,12 +166,7 @@ fn each(steps: usize, hosts: usize) -> usize {
     steps.div_ceil(hosts.max(1))
 }
 
-fn drawn<'a>(
-    plan: &'a Plan<'a>,
-    stage: &Stage<'a>,
-    waits: &Waits<'a>,
-    told: &mut HashSet<usize>,
-) -> Markup {
+fn drawn<'a>(plan: &'a Plan<'a>, stage: &Stage<'a>, waits: &Waits<'a>) -> Markup {
     let hosts: HashSet<&str> = stage
         .tasks
         .iter()
@@ -175,11 +179,9 @@ fn drawn<'a>(
                 span.dim { (counted(stage.steps() as u64, "step")) " on " (counted(hosts.len() as u64, "host")) }
             }
             @for task in &stage.tasks {
-                @let sentences = waits.ahead_of(task, told);
-                @for sentence in &sentences { p.gate { (sentence) } }
                 div.task {
                     h4 { (task.name) }
-                    @for group in groups(plan, task) { (group.drawn()) }
+                    @for group in groups(plan, task) { (group.drawn(waits)) }
                 }
             }
         }
@@ -189,137 +191,98 @@ fn drawn<'a>(
 /// So many steps of a group are in sight at once.
 const LONG: usize = 12;
 
-impl Group<'_> {
-    fn drawn(&self) -> Markup {
-        let steps = html! { ol { @for title in &self.titles { li { (title) } } } };
+impl<'a> Group<'a> {
+    fn drawn(&self, waits: &Waits) -> Markup {
+        let steps = self.folded(waits);
+        let list = html! {
+            ol {
+                @for step in &steps {
+                    @for wait in &step.waits { li.gate { (wait) } }
+                    li { (step.title) @if step.others > 0 { span.dim { " and " (grouped(step.others as u64)) " alike" } } }
+                }
+            }
+        };
+        let is_one = matches!((self.roles.as_slice(), self.hosts.as_slice()), ([role], [host]) if role == host);
         html! {
             div.group {
                 p.who {
-                    @if self.role != self.hosts[0] { b { (self.role) } " " }
+                    @if !is_one { b { (self.roles.join(", ")) } " " }
                     (folded(self.hosts.iter().copied()))
                     @if self.hosts.len() > 2 { span.dim { " (" (counted(self.hosts.len() as u64, "host")) ")" } }
                 }
-                @if self.titles.len() > LONG {
-                    details.long { summary { (counted(self.titles.len() as u64, "step")) } (steps) }
-                } @else { (steps) }
+                @if steps.len() > LONG {
+                    details.long { summary { (counted(self.steps.len() as u64, "step")) } (list) }
+                } @else { (list) }
             }
         }
+    }
+
+    /// Its steps; where they are many, those that differ by numbers alone once.
+    fn folded(&self, waits: &Waits) -> Vec<Step<'a>> {
+        let is_long = self.steps.len() > LONG * 3;
+        let mut folded: Vec<Step<'a>> = Vec::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        for (node, after) in &self.steps {
+            if is_long {
+                match known.entry(pattern(&node.title, &node.host)) {
+                    Entry::Occupied(at) => {
+                        folded[*at.get()].others += 1;
+                        continue;
+                    }
+                    Entry::Vacant(new) => new.insert(folded.len()),
+                };
+            }
+            folded.push(Step {
+                title: &node.title,
+                waits: waits.ahead(after),
+                others: 0,
+            });
+        }
+        folded
     }
 }
 
 fn groups<'a>(plan: &'a Plan<'a>, task: &Task<'a>) -> Vec<Group<'a>> {
-    let mut by_host: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut by_host: Vec<Vec<(&NodeView, &[usize])>> = Vec::new();
     let mut known: HashMap<&str, usize> = HashMap::new();
-    for (node, _) in &task.nodes {
+    for &(node, after) in &task.nodes {
         let at = *known.entry(&node.host).or_insert_with(|| {
-            by_host.push((&node.host, Vec::new()));
+            by_host.push(Vec::new());
             by_host.len() - 1
         });
-        by_host[at].1.push(&node.title);
+        by_host[at].push((node, after));
     }
     let mut groups: Vec<Group<'a>> = Vec::new();
-    let mut known: HashMap<(&str, Vec<String>), usize> = HashMap::new();
-    for (host, titles) in by_host {
-        let role = plan.role(host);
-        let alike = titles.iter().map(|title| pattern(title, host)).collect();
-        match known.entry((role, alike)) {
-            std::collections::hash_map::Entry::Occupied(at) => groups[*at.get()].hosts.push(host),
-            std::collections::hash_map::Entry::Vacant(new) => {
-                new.insert(groups.len());
-                groups.push(Group {
-                    role,
-                    hosts: vec![host],
-                    titles,
-                });
-            }
+    let mut known: HashMap<Vec<String>, usize> = HashMap::new();
+    for steps in by_host {
+        let host = steps[0].0.host.as_str();
+        let alike = steps.iter().map(|(node, _)| pattern(&node.title, host));
+        let at = *known.entry(alike.collect()).or_insert_with(|| {
+            groups.push(Group {
+                roles: Vec::new(),
+                hosts: Vec::new(),
+                steps,
+            });
+            groups.len() - 1
+        });
+        let (group, role) = (&mut groups[at], plan.role(host));
+        group.hosts.push(host);
+        if !group.roles.contains(&role) {
+            group.roles.push(role);
         }
-    }
-    for group in &mut groups {
-        group.hosts.sort_unstable_by(|a, b| natural(a, b));
     }
     groups
 }
 
 /// A title as any other host would have it: its name and all numbers are left open, such as those of an address.
 fn pattern(title: &str, host: &str) -> String {
-    let title = of_any_host(title, Some(host));
-    title
-        .chars()
-        .map(|c| if c.is_ascii_digit() { '0' } else { c })
-        .collect()
-}
-
-/// What stands ahead of gates.
-struct Waits<'a> {
-    nodes: HashMap<usize, &'a LinkedNode>,
-}
-
-impl<'a> Waits<'a> {
-    fn of(plan: &'a Plan<'a>) -> Self {
-        let id = |linked: &LinkedNode| match linked {
-            LinkedNode::Step { node, .. } => node.id,
-            LinkedNode::Gate { id, .. } => *id,
-        };
-        Self {
-            nodes: plan
-                .nodes
-                .iter()
-                .map(|linked| (id(linked), linked))
-                .collect(),
+    let mut pattern = String::with_capacity(title.len());
+    for c in of_any_host(title, Some(host)).chars() {
+        match c {
+            '0'..='9' if pattern.ends_with('0') => {}
+            '0'..='9' => pattern.push('0'),
+            other => pattern.push(other),
         }
     }
-
-    /// The gates in front of a task of which nothing was told yet, in words.
-    fn ahead_of(&self, task: &Task<'a>, told: &mut HashSet<usize>) -> Vec<String> {
-        let ahead = task.nodes.iter().flat_map(|(_, after)| after.iter());
-        let gates: Vec<usize> = ahead
-            .copied()
-            .filter(|id| matches!(self.nodes.get(id), Some(LinkedNode::Gate { .. })))
-            .filter(|id| told.insert(*id))
-            .collect();
-        gates
-            .into_iter()
-            .filter_map(|id| self.sentence(id))
-            .collect()
-    }
-
-    fn sentence(&self, gate: usize) -> Option<String> {
-        let LinkedNode::Gate { gate, after, .. } = self.nodes.get(&gate)? else {
-            return None;
-        };
-        let ahead: Vec<&NodeView> = after
-            .iter()
-            .filter_map(|id| match self.nodes.get(id)? {
-                LinkedNode::Step { node, .. } => Some(node),
-                LinkedNode::Gate { .. } => None,
-            })
-            .collect();
-        let hosts: HashSet<&str> = ahead.iter().map(|node| node.host.as_str()).collect();
-        let on = match hosts.len() {
-            1 | 2 => folded(hosts.iter().copied()),
-            many => format!("all {many} hosts"),
-        };
-        Some(match (gate, ahead.as_slice()) {
-            (Gate::Succeeded, [one]) => {
-                format!(
-                    "waits until \u{201c}{}\u{201d} has gone well on {}",
-                    one.title, one.host
-                )
-            }
-            (Gate::Succeeded, _) => format!("waits until everything before has gone well on {on}"),
-            (Gate::Ended, _) => {
-                format!("waits until everything before has ended on {on}, well or not")
-            }
-            (Gate::Enough(needed), _) => {
-                format!(
-                    "waits until everything before has ended on {on}, and well on {needed} of them"
-                )
-            }
-            (Gate::Rolled { .. }, _) => {
-                format!(
-                    "waits until the turns before are over on {on}, and nothing that was at work is down"
-                )
-            }
-        })
-    }
+    pattern
 }

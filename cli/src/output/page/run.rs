@@ -3,6 +3,7 @@
 use event::RunOutcome;
 use maud::{Markup, html};
 
+use super::fold::alike;
 use super::model::{Model, State};
 use super::parts::{Bar, axis, counted, grid, grouped, strip, time};
 use super::path::{self, Link};
@@ -71,27 +72,52 @@ fn head(model: &Model) -> Markup {
                 h1 { (run.command) " " b { (run.cluster) } }
                 p.verdict.(class) { span.sign aria-hidden="true" { (sign) } " " (word) }
             }
-            p.outcome { (outcome(model)) }
-            p.facts {
-                @if let Some(began) = began { span { (began) } }
-                span { "took " b { (time(run.took)) } }
-                span { (counted(model.hosts.len() as u64, "host")) }
-                span { "kubexm " (run.kubexm) }
-            }
-            ul.counts {
-                @for (state, count) in counts {
-                    li.(state.class()).none[count == 0] {
-                        span.sign aria-hidden="true" { (state.sign()) } " "
-                        b { (grouped(count)) } " " (state.word())
+            div.summary {
+                div {
+                    p.outcome { (outcome(model)) }
+                    p.facts {
+                        @if let Some(began) = began { span { (began) } }
+                        span { "took " b { (time(run.took)) } }
+                        span { (counted(model.machines(), "host")) }
+                        span { "kubexm " (run.kubexm) }
                     }
+                    ul.counts {
+                        @for (state, count) in counts {
+                            li.(state.class()).none[count == 0] {
+                                span.sign aria-hidden="true" { (state.sign()) } " "
+                                b { (grouped(count)) } " " (state.word())
+                            }
+                        }
+                    }
+                    (warnings(model))
                 }
+                (versions(model))
             }
-            (versions(model))
         }
-        @if !run.warnings.is_empty() {
-            section.warnings {
-                h2 { "Warnings" }
-                ul { @for warning in &run.warnings { li { (warning) } } }
+    }
+}
+
+/// So many warnings stand at the top.
+const WARNINGS: usize = 8;
+
+/// What will be trouble, though it was none.
+fn warnings(model: &Model) -> Markup {
+    let run = model.run;
+    let warned = run.units.iter().filter(|unit| unit.warning.is_some());
+    let doubts = alike(warned, |unit| unit.warning.as_deref().unwrap_or_default());
+    let doubts = doubts.iter().map(|doubt| {
+        let warning = doubt.first().warning.as_deref().unwrap_or_default();
+        match doubt.hosts() {
+            hosts if hosts.is_empty() => warning.to_owned(),
+            hosts => format!("{hosts}: {warning}"),
+        }
+    });
+    let all: Vec<String> = run.warnings.iter().cloned().chain(doubts).collect();
+    html! {
+        @if !all.is_empty() {
+            ul.warnings {
+                @for warning in all.iter().take(WARNINGS) { li { b { "warning: " } (warning) } }
+                @if all.len() > WARNINGS { li.dim { "and " (all.len() - WARNINGS) " more" } }
             }
         }
     }
@@ -106,11 +132,10 @@ fn versions(model: &Model) -> Markup {
     html! {
         @if !versions.is_empty() {
             table.versions {
-                caption { "Versions" }
                 thead { tr {
-                    th { "" } th { "recorded before" }
+                    th { "version of" } th { "before" }
                     @if holds { th { "in the bundle" } }
-                    th { "recorded after" }
+                    th { "after" }
                 } }
                 tbody {
                     @for of in versions {
@@ -189,7 +214,7 @@ fn row(link: &Link, total: u64) -> Markup {
     let others = link.units.len() as u64 - 1;
     let bar = Bar {
         span: link.span,
-        class: State::of(&longest.end).class(),
+        class: link.state().class(),
         title: format!("{}, {}", place(link), time(link.span.length())),
     };
     html! {
