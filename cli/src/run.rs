@@ -9,7 +9,7 @@ use event::{Event, Events, Outcome, RunOutcome, Sink};
 use jiff::Timestamp;
 
 use crate::error::{Exit, Failure};
-use crate::output::{Printer, Report};
+use crate::output::{Paint, Printer, Report};
 use crate::versions;
 
 /// What is known of a run when it begins.
@@ -70,6 +70,11 @@ impl Run<'_> {
         };
         if let Some(tree) = &tree {
             report.tell_versions(versions::compared(&before, tree));
+        }
+        if let Err(failure) = &result
+            && !matches!(failure, Failure::Told(_))
+        {
+            report.tell_error(failure.told(Paint::Plain));
         }
         let counts = tally.counts();
         events.emit(&Event::RunFinished {

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use artifact::Bundle;
 use pipeline::{Graph, Site};
 
@@ -50,18 +48,21 @@ pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
 /// As a page.
 fn drawn(site: &Site, graph: &Graph) -> String {
     let cluster = &site.cluster;
-    let roles: BTreeMap<&str, String> = (cluster.spec.hosts.iter())
-        .map(|host| {
-            let roles = cluster.roles_of(&host.name);
-            let roles: Vec<&str> = roles.into_iter().map(cluster::Role::key).collect();
-            (host.name.as_str(), roles.join(" + "))
-        })
-        .collect();
+    let hosts = cluster.spec.hosts.iter();
+    let roles = hosts.map(|host| {
+        let roles = cluster.roles_of(&host.name);
+        let roles: Vec<&str> = roles.into_iter().map(cluster::Role::key).collect();
+        let role = match roles.as_slice() {
+            [] => "no role".to_owned(),
+            roles => roles.join(" + "),
+        };
+        (host.name.clone(), role)
+    });
     page::of_plan(&page::Plan {
         command: "install",
         cluster: cluster.name(),
         aim: format!("Kubernetes {}", site.release.kubernetes.with_v()),
         nodes: graph.linked().collect(),
-        roles,
+        roles: roles.collect(),
     })
 }

@@ -13,6 +13,8 @@ mod path;
 mod plan;
 mod run;
 mod stages;
+#[cfg(test)]
+mod tests;
 mod waits;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -51,6 +51,11 @@ impl Report {
         self.state().run.versions = versions;
     }
 
+    /// Says why the run ended, where no unit tells it.
+    pub fn tell_error(&self, error: String) {
+        self.state().run.error = Some(error);
+    }
+
     /// Where the report was written; none before the run has ended.
     pub fn take_written(&self) -> Option<io::Result<Written>> {
         self.state().written.take()

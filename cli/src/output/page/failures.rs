@@ -18,10 +18,12 @@ pub fn section(model: &Model) -> Markup {
     let failed = failed.filter(|unit| State::of(&unit.end) == State::Failed);
     let failures = alike(failed, |unit| error(unit).0);
     let skipped = skipped(model);
+    let error = model.run.error.as_deref().filter(|_| failures.is_empty());
     html! {
-        @if !failures.is_empty() || !skipped.is_empty() {
+        @if !failures.is_empty() || !skipped.is_empty() || error.is_some() {
             section #failures {
-                @if !failures.is_empty() { h2 { "What failed" } }
+                @if !failures.is_empty() || error.is_some() { h2 { "What failed" } }
+                @if let Some(error) = error { article.failure { pre.error { (error) } } }
                 @for failure in failures.iter().take(TOLD) { (card(failure)) }
                 @if failures.len() > TOLD {
                     p.note { (counted((failures.len() - TOLD) as u64, "more failure")) " are in the report." }

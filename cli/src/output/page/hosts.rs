@@ -22,7 +22,7 @@ pub fn section(model: &Model) -> Markup {
                             tr {
                                 th { "host" }
                                 th.line { (axis(model.total)) }
-                                @for stage in &model.stages { th.cell { span { (stage.name) } } }
+                                @for stage in met(model) { th.cell { span { (model.stages[stage].name) } } }
                                 th.n title="how long its steps took together; of several hosts, the longest" { "at work" }
                             }
                         }
@@ -36,6 +36,11 @@ pub fn section(model: &Model) -> Markup {
             }
         }
     }
+}
+
+/// The stages in which hosts take part.
+fn met(model: &Model) -> impl Iterator<Item = usize> {
+    (0..model.stages.len()).filter(|stage| model.stages[*stage].hosts > 0)
 }
 
 fn drawn(model: &Model, row: &Row) -> Markup {
@@ -60,7 +65,7 @@ fn drawn(model: &Model, row: &Row) -> Markup {
                 @if row.names.len() > 1 { span.dim { " " (counted(row.names.len() as u64, "host")) } }
             }
             td.line { (strip(&bars, model.total)) }
-            @for (cell, stage) in row.cells.iter().zip(&model.stages) { (crossing(cell, stage.name)) }
+            @for stage in met(model) { (crossing(&row.cells[stage], model.stages[stage].name)) }
             td.n { (time(row.longest)) }
         }
     }

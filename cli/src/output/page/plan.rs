@@ -19,7 +19,7 @@ pub struct Plan<'a> {
     pub aim: String,
     pub nodes: Vec<LinkedNode>,
     /// The roles of each host.
-    pub roles: BTreeMap<&'a str, String>,
+    pub roles: BTreeMap<String, String>,
 }
 
 struct Stage<'a> {

@@ -42,7 +42,10 @@ fn outcome(model: &Model) -> String {
         Some(RunOutcome::Done) if run.changed == 0 => {
             "Everything was as it should be; nothing was changed.".to_owned()
         }
-        Some(RunOutcome::Done) => format!("{steps} changed something, all of them well."),
+        Some(RunOutcome::Done) => format!("{steps} changed something, and nothing failed."),
+        Some(RunOutcome::Failed) if run.failed == 0 => {
+            format!("The run ended early; {steps} changed something.")
+        }
         Some(RunOutcome::Failed) => format!(
             "{} failed, and {steps} changed something. Once that is mended, the same command goes on from here.",
             counted(run.failed, "step")

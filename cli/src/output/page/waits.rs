@@ -29,7 +29,13 @@ impl<'a> Waits<'a> {
 
     /// What is waited for here, in words: of what stands right ahead, the gates. Steps of the same host go without saying.
     pub fn ahead(&self, after: &[usize]) -> Vec<String> {
-        after.iter().filter_map(|id| self.sentence(*id)).collect()
+        let mut sentences: Vec<String> = Vec::new();
+        for sentence in after.iter().filter_map(|id| self.sentence(*id)) {
+            if !sentences.contains(&sentence) {
+                sentences.push(sentence);
+            }
+        }
+        sentences
     }
 
     fn sentence(&self, gate: usize) -> Option<String> {

@@ -15,6 +15,9 @@ pub struct Run {
     pub finished: Option<Timestamp>,
     pub outcome: Option<RunOutcome>,
     pub took: u64,
+    /// Why it ended so, where that is no failure of a unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     pub changed: u64,
     pub satisfied: u64,
     pub failed: u64,
