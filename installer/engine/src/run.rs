@@ -1,6 +1,4 @@
-use std::fmt::Debug;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use event::{Event, Events, Outcome, Progress, RunOutcome, UnitId};
 use jiff::Timestamp;
@@ -13,6 +11,7 @@ use crate::graph::{Graph, Work};
 use crate::proofs::Proofs;
 use crate::rolls::Look;
 use crate::tally::Tally;
+use crate::telling::{Units, timed};
 use crate::turns::Turns;
 use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError, Trace};
 
@@ -76,11 +75,7 @@ pub async fn run(
         stop: cancel.child_token(),
         tally: Mutex::new(Tally::of(graph, proofs, turns)),
         ahead: Ahead::of(graph),
-        units: graph
-            .nodes
-            .node_indices()
-            .map(|_| OnceLock::new())
-            .collect(),
+        units: Units::of(graph),
     };
     drive(graph, options.jobs, &runner.stop, &runner).await;
 
@@ -120,8 +115,7 @@ pub(crate) struct Runner<'a> {
     stop: CancellationToken,
     tally: Mutex<Tally>,
     ahead: Ahead<'a>,
-    /// As what each node is told of, by its index, once it has begun.
-    pub(crate) units: Vec<OnceLock<UnitId>>,
+    pub(crate) units: Units,
 }
 
 impl Visitor for Runner<'_> {
@@ -187,8 +181,7 @@ impl Runner<'_> {
             return Ok(if is_open { Look::Due } else { Look::Idle });
         }
         for (_, work) in asked.iter().filter(|(_, work)| work.is_act()) {
-            let cx = self.cx(work, Progress::unseen())?;
-            let path = self.graph.path(work);
+            let (cx, path) = (self.cx(work, Progress::unseen())?, self.graph.path(work));
             let at_work = async || {
                 let asked = cx.unless_stopped(work.step.at_work(&cx));
                 timed(&path, "look", asked).await
@@ -202,8 +195,7 @@ impl Runner<'_> {
     }
 
     async fn is_needed(&self, index: NodeIndex, work: &Work) -> Result<bool, StepError> {
-        let cx = self.cx(work, Progress::unseen())?;
-        let path = self.graph.path(work);
+        let (cx, path) = (self.cx(work, Progress::unseen())?, self.graph.path(work));
         let check = async || {
             let asked = cx.unless_stopped(self.ahead.check(index, work, &cx));
             timed(&path, "look", asked).await
@@ -382,18 +374,6 @@ impl Runner<'_> {
     pub(crate) fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Does a part of a node, and tells the diagnostics how long it took.
-async fn timed<T: Debug>(
-    node: &str,
-    part: &'static str,
-    work: impl Future<Output = Result<T, StepError>>,
-) -> Result<T, StepError> {
-    let began = Instant::now();
-    let result = work.await;
-    tracing::debug!(node, part, took = ?began.elapsed(), ?result);
-    result
 }
 
 fn filled(step: &dyn Step) -> Result<(), StepError> {

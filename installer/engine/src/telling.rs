@@ -1,11 +1,33 @@
+use std::fmt::Debug;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use event::{Event, Outcome, StageOutcome, Unit, UnitId};
+use petgraph::graph::NodeIndex;
 
 use crate::StepError;
 use crate::drive::{Ended, Ready, Skipped};
 use crate::graph::{Graph, Work};
 use crate::run::{Failure, Runner};
+
+/// As what each node is told of, once it has begun.
+pub(crate) struct Units(Vec<OnceLock<UnitId>>);
+
+impl Units {
+    pub(crate) fn of(graph: &Graph) -> Self {
+        let nodes = graph.nodes.node_indices();
+        Self(nodes.map(|_| OnceLock::new()).collect())
+    }
+
+    fn of_node(&self, index: NodeIndex) -> Option<UnitId> {
+        self.0[index.index()].get().copied()
+    }
+
+    fn begins(&self, index: NodeIndex, id: UnitId) {
+        // A node begins once.
+        let _ = self.0[index.index()].set(id);
+    }
+}
 
 /// What a run tells those who watch.
 impl Runner<'_> {
@@ -75,13 +97,11 @@ impl Runner<'_> {
 
     /// A unit that begins, and what it has waited for.
     fn begun(&self, ready: Ready<'_>) -> Unit {
-        let ahead = ready.after.and_then(|at| self.units[at.index()].get());
         let unit = Unit {
-            after: ahead.copied(),
+            after: ready.after.and_then(|ahead| self.units.of_node(ahead)),
             ..self.unit(ready.work)
         };
-        // It begins once.
-        let _ = self.units[ready.index.index()].set(unit.id);
+        self.units.begins(ready.index, unit.id);
         unit
     }
 
@@ -145,6 +165,18 @@ impl Runner<'_> {
             });
         }
     }
+}
+
+/// Does a part of a node, and tells the diagnostics how long it took.
+pub(crate) async fn timed<T: Debug>(
+    node: &str,
+    part: &'static str,
+    work: impl Future<Output = Result<T, StepError>>,
+) -> Result<T, StepError> {
+    let began = Instant::now();
+    let result = work.await;
+    tracing::debug!(node, part, took = ?began.elapsed(), ?result);
+    result
 }
 
 fn because(graph: &Graph, why: Skipped) -> String {

@@ -37,12 +37,12 @@ fn reason(unit: &Ended) -> &str {
 }
 
 fn of_stage(model: &Model, stage: &Stage) -> Markup {
-    let changed = model
+    let units = model
         .run
         .units
         .iter()
         .filter(|unit| unit.stage == stage.name && State::of(&unit.end) == State::Changed);
-    let changes = alike(changed, reason);
+    let changes = alike(units, reason);
     html! {
         details {
             summary {

@@ -83,9 +83,9 @@ fn tick(millis: u64) -> String {
         0 => "0".to_owned(),
         1..1_000 => format!("{millis} ms"),
         1_000..60_000 => format!("{seconds} s"),
-        60_000..3_600_000 if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        60_000..3_600_000 if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         60_000..3_600_000 => format!("{}:{:02}", seconds / 60, seconds % 60),
-        _ if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
+        _ if seconds.is_multiple_of(3600) => format!("{} h", seconds / 3600),
         _ => format!("{}:{:02} h", seconds / 3600, seconds / 60 % 60),
     }
 }
@@ -102,7 +102,7 @@ pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

@@ -11,7 +11,7 @@ use crate::output::report::Ended;
 pub struct Link<'a> {
     pub units: Vec<&'a Ended>,
     pub span: Span,
-    /// How long it could have begun before it did: all places of steps were taken.
+    /// How long after the link before it began: all places of steps were taken, or it was asked whether it is needed.
     pub waited: u64,
 }
 

@@ -230,7 +230,7 @@ fn row(link: &Link, total: u64) -> Markup {
                     span.dim { " (" (time(longest.took.unwrap_or_default())) "), and " (counted(others, "other")) }
                 }
                 @if link.waited > WAIT {
-                    span.dim { "; waited " (time(link.waited)) " for a free place" }
+                    span.dim { "; began " (time(link.waited)) " later" }
                 }
             }
             td.n { (time(link.span.from)) }

@@ -119,8 +119,8 @@ fn a_failure_has_the_last_lines_of_its_hosts_log() {
     let (_guard, dir) = scratch();
     let log = dir.join("hosts/node2/log");
     fs::create_dir_all(log.parent().unwrap()).unwrap();
-    let lines: String = (0..5_000).map(|n| format!("line {n}\n")).collect();
-    fs::write(&log, lines + &"x".repeat(600)).unwrap();
+    let lines: Vec<String> = (0..5_000).map(|n| format!("line {n}")).collect();
+    fs::write(&log, lines.join("\n") + "\n" + &"x".repeat(600)).unwrap();
     let report = Report::in_dir(&dir);
     for (at, event) in script::troubled() {
         report.on(at, &event);
