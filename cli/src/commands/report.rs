@@ -1,9 +1,12 @@
+mod unfinished;
+
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::time::Duration;
 
 use artifact::WorkDir;
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +21,9 @@ pub fn run(args: &ReportArgs, printer: &Printer) -> Result<(), Failure> {
     }
     let source = chosen(args, printer)?;
     let run: report::Run = read(&source)?;
+    if args.run.is_none() {
+        tell_unfinished(&source, run.started, printer);
+    }
     let page = args.out.clone().unwrap_or_else(|| report::page_of(&source));
     only_a_page(&page)?;
     report::write_page(&page, &run).map_err(|source| Failure::Write {
@@ -29,6 +35,16 @@ pub fn run(args: &ReportArgs, printer: &Printer) -> Result<(), Failure> {
         Format::Text => printer.result(page)?,
     }
     Ok(())
+}
+
+/// Says where the last run is none that this page could be of.
+fn tell_unfinished(source: &Utf8Path, began: Option<Timestamp>, printer: &Printer) {
+    let state = source.parent().unwrap_or(source);
+    match unfinished::told(state, began) {
+        Ok(None) => {}
+        Ok(Some(told)) => printer.warning(told),
+        Err(error) => printer.warning(error),
+    }
 }
 
 #[derive(Serialize)]

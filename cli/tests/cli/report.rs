@@ -50,6 +50,29 @@ fn the_last_run_is_the_one_unless_another_is_named() {
 }
 
 #[test]
+fn a_later_run_that_was_killed_is_told_of() {
+    let site = site();
+    put(site.path(), "20261121T080000Z", "done");
+    let journal = site.path().join(STATE).join("journal.jsonl");
+    let began = r#"{"record":"run-started","at":"2026-11-21T09:00:00Z","plan":"install","bundle":""}
+{"record":"began","at":"2026-11-21T09:00:01Z","key":"a","node":"os/kernel/node1/load modules","reason":"differs"}
+{"record":"ended","at":"2026-11-21T09:00:02Z","key":"a","node":"os/kernel/node1/load modules","result":"changed"}
+{"record":"began","at":"2026-11-21T09:00:03Z","key":"b","node":"etcd/members/node1/run etcd","reason":"differs"}
+"#;
+    fs::write(&journal, began).unwrap();
+    insta::assert_snapshot!(told(site.path(), &["report"]), @r"
+    exit 0
+    -- stdout
+    ./.kubexm/small/state/report-20261121T080000Z.html
+    -- stderr
+    warning: a later run has no report, for it was killed or goes on: install, begun 2026-11-21 09:00:00 UTC; begun and not ended: etcd/members/node1/run etcd
+    ");
+    let ended = r#"{"record":"run-ended","at":"2026-11-21T09:00:04Z","result":"Failed"}"#;
+    fs::write(&journal, format!("{began}{ended}\n")).unwrap();
+    assert!(!told(site.path(), &["report"]).contains("warning"));
+}
+
+#[test]
 fn the_runs_are_listed() {
     let site = site();
     put(site.path(), "20261121T080000Z", "failed");

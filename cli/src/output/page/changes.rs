@@ -86,7 +86,13 @@ fn said(unit: &Ended) -> &str {
 
 pub fn proofs(model: &Model) -> Markup {
     let seen = |unit: &&Ended| unit.seen.is_some() || unit.warning.is_some();
-    let proofs = alike(model.run.units.iter().filter(seen), said);
+    let mut proofs = alike(model.run.units.iter().filter(seen), said);
+    // What is trouble, or will be, first.
+    proofs.sort_by_key(|proof| {
+        let first = proof.first();
+        let failed = State::of(&first.end) == State::Failed;
+        (!failed, first.warning.is_none())
+    });
     html! {
         @if !proofs.is_empty() {
             section #proofs {
