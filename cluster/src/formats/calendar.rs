@@ -121,14 +121,14 @@ fn values(text: &str, least: u32, most: u32) -> Option<Vec<u32>> {
             Some((from, to)) => (number(from)?, Some(number(to)?)),
             None => (number(range)?, None),
         };
-        let last = to.unwrap_or(if step.is_some() { most } else { from });
+        let end = to.unwrap_or(if step.is_some() { most } else { from });
         let first_again = from.checked_add(step.unwrap_or(0))?;
-        let sound = from >= least && last <= most && step != Some(0) && first_again <= last;
+        let sound = from >= least && end <= most && step != Some(0) && first_again <= end;
         if !sound || to.is_some_and(|to| to <= from) {
             return None;
         }
         let step = usize::try_from(step.unwrap_or(1)).ok()?;
-        all.extend((from..=last).step_by(step));
+        all.extend((from..=end).step_by(step));
     }
     Some(all)
 }
