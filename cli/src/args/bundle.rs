@@ -27,15 +27,11 @@ pub enum UpgradeFrom {
 
 /// `v1.33.4`, or a file. What looks like a version is one.
 fn upgrade_from(text: &str) -> Result<UpgradeFrom, String> {
+    let is_of_version = |c: char| c.is_ascii_digit() || c == '.';
+    let number = text.strip_prefix('v').unwrap_or(text);
     match text.parse::<Version>() {
         Ok(version) => Ok(UpgradeFrom::Version(version)),
-        Err(error)
-            if text
-                .trim_start_matches('v')
-                .starts_with(|c: char| c.is_ascii_digit())
-                && !text.contains('/')
-                && !text.ends_with(".json") =>
-        {
+        Err(error) if number.chars().all(is_of_version) => {
             let hint = error
                 .hint()
                 .map_or_else(String::new, |hint| format!("; {hint}"));

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -278,7 +279,7 @@ async fn every_hop_has_its_transcript() {
         for minor in 25..36 {
             let after = transcript(text, minor).await;
             let differs = difference(&before, &after);
-            told.push_str(&format!("1.{minor} -> 1.{}\n{differs}\n", minor + 1));
+            writeln!(told, "1.{minor} -> 1.{}\n{differs}", minor + 1).unwrap();
             before = after;
         }
         insta::assert_snapshot!(format!("transcript-{name}-later"), told);
