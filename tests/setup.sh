@@ -10,9 +10,9 @@ command -v cargo >/dev/null || {
 
 packages=(build-essential cmake)
 # Programs that tests run on loopback or in a network of their own: sshd, sudo, ssh-keygen, containerd,
-# systemd-analyze, ip, iptables; and those that judge files: the balancers, and rpm's tools.
+# systemd-analyze, ip, iptables; and those that judge files: the balancers, rpm's tools, and a browser.
 testing=(openssh-server sudo containerd systemd iproute2 iptables haproxy keepalived nginx libnginx-mod-stream chrony zstd
-	tar shellcheck time strace rpm createrepo-c dnf gnupg)
+	tar shellcheck time strace rpm createrepo-c dnf gnupg chromium)
 purpose=${1:-test}
 case $purpose in
 build) ;;

@@ -83,6 +83,12 @@ impl Tree {
         self.0.join("images")
     }
 
+    /// What Kubernetes or a part of it is told of, by name.
+    #[must_use]
+    pub fn manifests(&self, name: &str) -> Utf8PathBuf {
+        self.0.join("manifests").join(name)
+    }
+
     /// Snapshots of etcd, each with its note. They hold every secret of the cluster.
     #[must_use]
     pub fn backups(&self) -> Utf8PathBuf {

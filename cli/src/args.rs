@@ -23,6 +23,7 @@ mod install;
 mod kubeconfig;
 mod lease;
 mod plan;
+mod report;
 mod restart;
 mod upgrade;
 mod verify;
@@ -56,6 +57,7 @@ pub use install::InstallArgs;
 pub use kubeconfig::KubeconfigArgs;
 pub use lease::LeaseArgs;
 pub use plan::{PlanArgs, PlanFormat};
+pub use report::ReportArgs;
 pub use restart::{PartArg, RestartArgs};
 pub use upgrade::{UpgradeArgs, UpgradeClusterArgs, UpgradeCommand};
 pub use verify::VerifyArgs;
@@ -131,6 +133,7 @@ pub enum Command {
     Etcd(EtcdArgs),
     Certs(CertsArgs),
     Adopt(AdoptArgs),
+    Report(ReportArgs),
     Get(GetArgs),
     Kubeconfig(KubeconfigArgs),
     Config(ConfigArgs),

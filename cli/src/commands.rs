@@ -20,6 +20,7 @@ mod install;
 mod kubeconfig;
 mod man;
 mod plan;
+mod report;
 mod restart;
 mod upgrade;
 mod verify;
@@ -55,6 +56,7 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args, printer),
         Command::Certs(args) => certs::run(&args.command, printer),
         Command::Etcd(args) => etcd::run(&args.command, printer),
+        Command::Report(args) => report::run(&args, printer),
         Command::Get(args) => get::run(&args.command, printer),
         Command::Kubeconfig(args) => kubeconfig::run(&args, printer),
         Command::Config(args) => config::run(&args.command, printer),

@@ -125,6 +125,8 @@ impl Failure {
                 | PipelineError::NoKubeconfig { .. }
                 | PipelineError::NotOurs
                 | PipelineError::NoEtcd
+                | PipelineError::NoKeys { .. }
+                | PipelineError::Recipient { .. }
                 | PipelineError::Server(_),
             )
             | Self::Signature {

@@ -24,6 +24,7 @@ mod secrets;
 mod signals;
 mod site;
 mod told_versions;
+mod versions;
 
 use std::io;
 use std::process::ExitCode;

@@ -5,10 +5,11 @@ mod findings;
 pub mod harmless;
 mod json;
 mod lines;
+pub mod page;
 mod paint;
 mod printer;
 mod repeats;
-mod report;
+pub mod report;
 mod summary;
 mod table;
 mod wording;
@@ -17,9 +18,9 @@ pub use findings::Findings;
 pub use lines::Detail;
 pub use paint::Paint;
 pub use printer::{Printer, ProgressStyle};
-pub use report::{Report, is_report};
+pub use report::Report;
 pub use table::{Column, paragraph, table};
-pub use wording::{bytes, count, problem};
+pub use wording::{bytes, count, problem, took};
 
 /// How the program talks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -34,6 +34,7 @@ impl Piece {
             host: None,
             title,
             bytes,
+            after: None,
         };
         events.emit(&Event::Started(unit));
         let result = work(&events.progress(id, bytes));

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use artifact::Tree;
 use camino::Utf8PathBuf;
 use event::{Event, Events, Outcome, RunOutcome, Sink};
 use jiff::Timestamp;
 
 use crate::error::{Exit, Failure};
-use crate::output::{Printer, Report};
+use crate::output::{Paint, Printer, Report};
+use crate::versions;
 
 /// What is known of a run when it begins.
 pub struct Run<'a> {
@@ -50,6 +52,8 @@ impl Run<'_> {
         work: impl FnOnce(&Events) -> Result<RunOutcome, Failure>,
     ) -> Result<(), Failure> {
         let report = Arc::new(Report::in_dir(self.reports.clone()));
+        let tree = self.reports.parent().map(Tree::at);
+        let before = tree.as_ref().map(versions::applied).unwrap_or_default();
         let tally = Arc::new(Tally::default());
         let events = events(vec![report.clone(), tally.clone()]);
         let began = Instant::now();
@@ -64,6 +68,14 @@ impl Run<'_> {
             Err(failure) if failure.exit() == Exit::Interrupted => RunOutcome::Interrupted,
             Err(_) => RunOutcome::Failed,
         };
+        if let Some(tree) = &tree {
+            report.tell_versions(versions::compared(&before, tree));
+        }
+        if let Err(failure) = &result
+            && !matches!(failure, Failure::Told(_))
+        {
+            report.tell_error(failure.told(Paint::Plain));
+        }
         let counts = tally.counts();
         events.emit(&Event::RunFinished {
             outcome,

@@ -34,6 +34,9 @@ pub struct Etcd {
     #[schemars(extend("x-unit" = "hours"))]
     pub auto_compaction_retention: u32,
     pub metrics: EtcdMetrics,
+    /// Who reaches the metrics of a member, on port 2381. They are served without TLS and to anybody who asks: with `network`,
+    /// let your firewall through nobody but Prometheus. With it `install` also writes alerts for Prometheus into the tree.
+    pub metrics_listen: MetricsListen,
     /// The space quota. 2 GiB is etcd's own default, 8 GiB the most it suggests: more gets a warning. Preflight asks for so
     /// much free space.
     #[schemars(extend("x-unit" = "bytes"))]
@@ -46,6 +49,10 @@ pub struct Etcd {
     /// WAL files to keep. 0 keeps all.
     pub max_wals: u32,
     pub log_level: EtcdLogLevel,
+    /// Snapshots that each member takes by itself, by a timer. Absent: none. `backup: {}` takes one every twelve hours.
+    /// When this key goes the timer goes, and the snapshots stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<EtcdBackup>,
 }
 
 impl Default for Etcd {
@@ -60,11 +67,46 @@ impl Default for Etcd {
             snapshot_count: 10_000,
             auto_compaction_retention: 8,
             metrics: EtcdMetrics::Basic,
+            metrics_listen: MetricsListen::Host,
             quota_backend_bytes: 2 << 30,
             max_request_bytes: 1_572_864,
             max_snapshots: 5,
             max_wals: 5,
             log_level: EtcdLogLevel::Info,
+            backup: None,
+        }
+    }
+}
+
+/// Snapshots that each member takes by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EtcdBackup {
+    /// When, as systemd's `OnCalendar` has it: `03:00`, `Mon..Fri 03:00`, `*-*-* 00/6:00:00`. Each member waits some minutes more,
+    /// so that they do not all read their stores at once.
+    #[schemars(extend("format" = "schedule"))]
+    pub schedule: String,
+    /// How many a member keeps. The oldest go, and only when a new one is there.
+    #[schemars(range(min = 1, max = 1000))]
+    pub keep: u32,
+    /// Where, on each member. Better another disk than that of `dataDir`; it may be one that all members share. The snapshots hold
+    /// every Secret of the cluster: they are for root alone.
+    #[schemars(with = "String", extend("format" = "data-directory"))]
+    pub dir: Utf8PathBuf,
+    /// To whom `kubexm etcd backup` encrypts the cluster's authorities and keys, beside its snapshot: recipients of age
+    /// (`age1...`) or public keys of SSH (`ssh-ed25519 AAAA...`). Absent: no keys are written. The timer writes none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = { "type": "string", "format": "recipient" }))]
+    pub recipients: Vec<String>,
+}
+
+impl Default for EtcdBackup {
+    fn default() -> Self {
+        Self {
+            schedule: "*-*-* 00/12:00:00".to_owned(),
+            keep: 5,
+            dir: "/var/backups/etcd".into(),
+            recipients: Vec::new(),
         }
     }
 }
@@ -112,6 +154,18 @@ pub enum EtcdMetrics {
     Basic,
     /// With histograms.
     Extensive,
+}
+
+/// Who reaches the metrics of a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsListen {
+    /// Its own host alone.
+    #[default]
+    Host,
+    /// Whoever reaches the host. A service listens on the host's first internal address beside the loopback, a static pod on
+    /// every address.
+    Network,
 }
 
 /// How much etcd logs.

@@ -1,13 +1,14 @@
 //! The forms of text that the schema names with `format`.
 
+mod calendar;
 mod forms;
 
 use std::str::FromStr;
 
 use self::forms::{
     LONGEST_LABEL, bracketed, is_absolute_path, is_host_key, is_hosts_line, is_http_url, is_image,
-    is_ip, is_label, is_label_key, is_label_word, is_login, is_name, is_path_part, is_taint,
-    is_timezone, looks_like_ip, with_port,
+    is_ip, is_label, is_label_key, is_label_word, is_login, is_name, is_path_part, is_recipient,
+    is_taint, is_timezone, looks_like_ip, with_port,
 };
 use crate::{Cidr, CidrPair, HostPattern, IpPair, Os, Tag, Version};
 
@@ -266,6 +267,24 @@ const RULES: &[(&str, Rule)] = &[
             holds: is_timezone,
             what: "a time zone",
             hint: "give a name of the tz database, e.g. Asia/Shanghai or UTC",
+        },
+    ),
+    (
+        "recipient",
+        Rule {
+            holds: is_recipient,
+            what: "a recipient of keys",
+            hint: "give a recipient of age (age1...) or a public key of SSH (ssh-ed25519 AAAA... or ssh-rsa AAAA...); never a private \
+                   key",
+        },
+    ),
+    (
+        "schedule",
+        Rule {
+            holds: calendar::is_schedule,
+            what: "a time that comes again and again",
+            hint: "write it as systemd's OnCalendar: 03:00 (each day), *-*-* 00/6:00:00 (every six hours), Mon..Fri 03:00 or \
+                   weekly; systemd-analyze calendar shows what one means",
         },
     ),
     (

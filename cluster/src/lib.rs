@@ -54,7 +54,9 @@ pub use arch::{Arch, UnknownArch};
 pub use dns::{Coredns, Dns, ExternalZone, NodeLocalDns};
 pub use documents::{NotDocuments, documents};
 pub use endpoint::{ControlPlaneEndpoint, ExternalLoadBalancer, InternalLoadBalancer};
-pub use etcd::{Etcd, EtcdLogLevel, EtcdMetrics, EtcdType, ExternalEtcd};
+pub use etcd::{
+    Etcd, EtcdBackup, EtcdLogLevel, EtcdMetrics, EtcdType, ExternalEtcd, MetricsListen,
+};
 pub use hosts::{Bastion, Host, Login};
 pub use keys::{Below, Choice, Key, KeyDefault, Shape, keys};
 pub use kubernetes::{Component, ExtraVolume, Feature, Kubernetes, KubernetesType, PathType};

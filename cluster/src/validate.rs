@@ -1,6 +1,7 @@
 //! What no type can say: how the parts of a config must go together.
 
 mod arguments;
+mod cgroups;
 mod directories;
 mod endpoint;
 mod etcd;
@@ -38,6 +39,7 @@ pub(crate) fn validate(cluster: &Cluster, places: &Places) -> Vec<Finding> {
     arguments::check(&mut check);
     files::check(&mut check);
     runtime::check(&mut check);
+    cgroups::check(&mut check);
     etcd::check(&mut check);
     network::check(&mut check);
     registry::check(&mut check);

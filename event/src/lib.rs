@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -94,7 +94,7 @@ pub enum Event {
 }
 
 /// Identifies a unit of work within one run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnitId(pub u64);
 
@@ -115,6 +115,9 @@ pub struct Unit {
     /// How many bytes will move, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// The unit whose end let this one begin, as the last of those that it waited for; none where it waited for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<UnitId>,
 }
 
 /// How a unit of work ended.
@@ -136,7 +139,7 @@ pub enum Outcome {
 }
 
 /// How a stage ended over all its units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageOutcome {
     Satisfied,
@@ -146,7 +149,7 @@ pub enum StageOutcome {
 }
 
 /// How a whole run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
     Done,

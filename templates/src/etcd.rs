@@ -20,9 +20,18 @@ pub struct EtcdEnvironment {
     pub max_snapshots: u32,
     pub max_wals: u32,
     pub metrics: String,
+    pub metrics_reach: MetricsReach,
     pub log_level: String,
     /// Which spelling of the start-up corruption check this version knows.
     pub corruption_check: CorruptionCheck,
+}
+
+/// Where a member serves its metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsReach {
+    Host,
+    Network,
 }
 
 /// The name changed in 3.6, and 3.7 refuses to start with the old one.

@@ -3,7 +3,9 @@
 //!
 //! Undefined names are errors, nothing is escaped by itself: values go through the filter `quoted`.
 
+mod alerts;
 mod arguments;
+mod backup;
 mod balancer;
 mod containerd;
 mod control_plane;
@@ -20,7 +22,9 @@ mod renewal;
 mod time;
 mod yaml;
 
+pub use alerts::EtcdAlerts;
 pub use arguments::Arguments;
+pub use backup::{BackUpEtcd, BackUpEtcdTimer, BackUpEtcdUnit, MemberHome};
 pub use balancer::{
     Backend, Balancer, BalancerCheck, BalancerHome, BalancerPod, BalancerProgram, HaproxyConfig,
     KeepalivedConfig, KubeVipPod, KubeVipRole, NginxConfig,
@@ -30,7 +34,9 @@ pub use control_plane::{
     ApiserverUnit, ClusterAdmins, ClusterRoles, ControllerManagerUnit, KubeProxyUnit, SchedulerUnit,
 };
 pub use dns::{CorednsConfig, CorednsManifest, Corefile, ForwardedZone};
-pub use etcd::{BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
+pub use etcd::{
+    BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit, MetricsReach,
+};
 pub use kube_proxy::{KubeProxy, KubeProxyMode};
 pub use kubeadm::{
     Kubeadm, KubeadmCluster, KubeadmComponent, KubeadmEndpoint, KubeadmEtcd, KubeadmEtcdClient,

@@ -21,6 +21,7 @@ fn etcd(corruption_check: CorruptionCheck) -> EtcdEnvironment {
         max_snapshots: 5,
         max_wals: 5,
         metrics: "basic".into(),
+        metrics_reach: MetricsReach::Host,
         log_level: "info".into(),
         corruption_check,
     }
@@ -32,6 +33,12 @@ fn etcd_files() {
     let old = text(&etcd(CorruptionCheck::Experimental));
     assert!(old.contains("ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK=\"true\""));
     assert!(!old.contains("FEATURE_GATES"));
+    let reached = text(&EtcdEnvironment {
+        metrics_reach: MetricsReach::Network,
+        ..etcd(CorruptionCheck::FeatureGate)
+    });
+    let urls = "ETCD_LISTEN_METRICS_URLS=\"http://127.0.0.1:2381,http://172.16.0.2:2381\"\n";
+    assert!(reached.contains(urls), "{reached}");
     let bootstrap = EtcdBootstrap {
         state: BootstrapState::Existing,
         token: "mycluster".into(),

@@ -23,7 +23,7 @@ use crate::acts::operator;
 use crate::measure::{Cost, measure};
 
 const HOSTS: [usize; 3] = [100, 1000, 5000];
-const FORMATS: [&str; 3] = ["tree", "json", "dot"];
+const FORMATS: [&str; 4] = ["tree", "json", "dot", "html"];
 /// How many steps the engine is given on each host.
 const STEPS: usize = 20;
 
@@ -121,8 +121,15 @@ fn complete(cluster: &Cluster) -> Contents {
             What::Package { .. } => {}
         }
     }
+    files.extend(images.iter().map(blob));
+    files.extend(
+        ["images/index.json", "images/oci-layout"]
+            .map(|path| FileEntry::new(path, 100, 0o644, Sha256::of(path.as_bytes()))),
+    );
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
+    images.sort_by(|a: &ImageEntry, b| a.reference.cmp(&b.reference));
+    images.dedup_by(|a, b| a.reference == b.reference);
     let releases = vec![Release {
         images: sets,
         ..Release::of(cluster.spec.kubernetes.version.clone(), &files)
@@ -155,6 +162,12 @@ fn component(cluster: &Cluster, name: &str, programs: &[&str]) -> FileEntry {
         programs: programs.iter().map(program).collect(),
         ..FileEntry::new(path, 1 << 20, 0o644, Sha256::of(name.as_bytes()))
     }
+}
+
+/// What an image begins with.
+fn blob(image: &ImageEntry) -> FileEntry {
+    let path = format!("images/blobs/sha256/{}", image.digest);
+    FileEntry::new(path, 1 << 20, 0o644, image.digest)
 }
 
 fn image(reference: String, wanted_by: &str) -> ImageEntry {

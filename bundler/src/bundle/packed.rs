@@ -28,6 +28,7 @@ impl Prepared {
             host: None,
             title: format!("pack {}", self.request.out),
             bytes: Some(total),
+            after: None,
         }));
         let began = Instant::now();
         let stop = Cancel::default();

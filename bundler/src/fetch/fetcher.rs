@@ -133,6 +133,7 @@ impl Fetcher {
             host: None,
             title: job.title.clone(),
             bytes: job.size,
+            after: None,
         };
         if cancel.is_cancelled() {
             events.emit(&Event::Skipped {

@@ -32,6 +32,7 @@ impl Reported {
             host: None,
             title: self.title,
             bytes: self.bytes,
+            after: None,
         };
         if cancel.is_cancelled() {
             events.emit(&Event::Skipped {

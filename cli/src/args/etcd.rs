@@ -63,12 +63,15 @@ pub struct EtcdStatusArgs {
 /// it holds every Secret of the cluster, and gets its name when it is whole. A small JSON file beside it has versions,
 /// members, revision and digest. The cluster goes on working.
 ///
-/// Keep with it what a restore on other hosts needs: config.yaml, the bundle, and .kubexm/<cluster>/certs.
+/// A restore on other hosts needs more: config.yaml, the bundle, and the cluster's authorities and keys. With --recipient, or
+/// etcd.backup.recipients of the config, those are written beside the snapshot as FILE.keys.age, encrypted to these public keys; and
+/// with them the file that Secrets are encrypted with, where there is one. Without a recipient no keys leave .kubexm/<cluster>/certs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   kubexm etcd backup -f config.yaml                     into .kubexm/<cluster>/backups/
   kubexm etcd backup -f config.yaml -o /mnt/etcd.db
+  kubexm etcd backup -f config.yaml --recipient age1... --recipient \"$(cat ~/.ssh/id_ed25519.pub)\"
   kubexm etcd drill /mnt/etcd.db -f config.yaml         prove that it can be restored")]
 pub struct EtcdBackupArgs {
     #[command(flatten)]
@@ -76,6 +79,10 @@ pub struct EtcdBackupArgs {
     /// Where it goes; nothing that is there is replaced [default: .kubexm/<cluster>/backups/etcd-<time>.db]
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
+    /// Write the cluster's keys as well, encrypted to this recipient of age or public key of SSH; may be given again [default:
+    /// etcd.backup.recipients]
+    #[arg(long, value_name = "age1...|ssh-ed25519 ...")]
+    pub recipient: Vec<String>,
 }
 
 /// Bring the store of the cluster back from a snapshot

@@ -15,6 +15,7 @@ use super::work_dir;
 Examples:
   kubexm plan mycluster.tar.zst
   kubexm plan -f site.yaml
+  kubexm plan mycluster.tar.zst --format html > plan.html
   kubexm plan mycluster.tar.zst --format dot | dot -Tsvg > plan.svg"
 )]
 pub struct PlanArgs {
@@ -42,5 +43,7 @@ pub enum PlanFormat {
     Tree,
     /// Graphviz
     Dot,
+    /// A page for a browser
+    Html,
     Json,
 }

@@ -112,6 +112,7 @@ fn unprepared(error: BundleError, cluster: String, took: Duration, events: &Even
         host: None,
         title: "work out what the bundle holds".to_owned(),
         bytes: None,
+        after: None,
     };
     let failed = u64::from(run == RunOutcome::Failed);
     let (command, outcome) = ("bundle".to_owned(), end);

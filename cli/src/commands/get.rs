@@ -1,4 +1,4 @@
-use std::{fs, io};
+use std::fs;
 
 use artifact::{ImageEntry, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::{GetCommand, NodesArgs, TreeArgs};
 use crate::commands::get_hosts;
 use crate::error::Failure;
-use crate::output::{Column, Format, Printer, bytes, count, harmless, is_report, table};
+use crate::output::{Column, Format, Printer, bytes, count, harmless, report, table};
 use crate::{access, runtime, signals, site};
 
 pub fn run(command: &GetCommand, printer: &Printer) -> Result<(), Failure> {
@@ -128,18 +128,13 @@ fn word(choice: &impl Serialize) -> String {
 /// The newest report that can be read; the names of reports sort by time. The others are told of.
 fn last_run(tree: &Tree, printer: &Printer) -> Option<LastRun> {
     let state = tree.state();
-    let entries = match fs::read_dir(&state) {
-        Ok(entries) => entries,
+    let reports = match report::reports(&state) {
+        Ok(reports) => reports,
         Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                printer.warning(format_args!("cannot read {state}: {error}"));
-            }
+            printer.warning(format_args!("cannot read {state}: {error}"));
             return None;
         }
     };
-    let paths = entries.filter_map(|entry| Utf8PathBuf::try_from(entry.ok()?.path()).ok());
-    let mut reports: Vec<Utf8PathBuf> = paths.filter(|path| is_report(path)).collect();
-    reports.sort();
     reports.into_iter().rev().find_map(|report| {
         let bytes = fs::read(&report);
         match bytes.and_then(|bytes| Ok(serde_json::from_slice::<LastRun>(&bytes)?)) {

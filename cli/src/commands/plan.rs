@@ -1,8 +1,9 @@
 use artifact::Bundle;
+use pipeline::{Graph, Site};
 
 use crate::args::{PlanArgs, PlanFormat};
 use crate::error::Failure;
-use crate::output::{Format, Printer};
+use crate::output::{Format, Printer, page};
 use crate::{config, dry, site};
 
 pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
@@ -39,6 +40,29 @@ pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
         (Format::Json, _) | (_, PlanFormat::Json) => printer.file(&graph)?,
         (Format::Text, PlanFormat::Tree) => printer.text(dry::tree(&graph))?,
         (Format::Text, PlanFormat::Dot) => printer.text(graph.dot())?,
+        (Format::Text, PlanFormat::Html) => printer.result(drawn(&site, &graph))?,
     }
     Ok(())
+}
+
+/// As a page.
+fn drawn(site: &Site, graph: &Graph) -> String {
+    let cluster = &site.cluster;
+    let hosts = cluster.spec.hosts.iter();
+    let roles = hosts.map(|host| {
+        let roles = cluster.roles_of(&host.name);
+        let roles: Vec<&str> = roles.into_iter().map(cluster::Role::key).collect();
+        let role = match roles.as_slice() {
+            [] => "no role".to_owned(),
+            roles => roles.join(" + "),
+        };
+        (host.name.clone(), role)
+    });
+    page::of_plan(&page::Plan {
+        command: "install",
+        cluster: cluster.name(),
+        aim: format!("Kubernetes {}", site.release.kubernetes.with_v()),
+        nodes: graph.linked().collect(),
+        roles: roles.collect(),
+    })
 }

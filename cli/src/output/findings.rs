@@ -200,6 +200,7 @@ mod tests {
             host: Some(host.into()),
             title: title.into(),
             bytes: None,
+            after: None,
         }
     }
 

@@ -297,6 +297,7 @@ mod tests {
             host: Some(text()),
             title: text(),
             bytes: None,
+            after: None,
         };
         let finished = |outcome| Event::Finished {
             id: UnitId(0),

@@ -11,6 +11,7 @@ use super::bars::{self, Bars};
 use super::harmless::{self, Harmless};
 use super::json::Json;
 use super::lines::{Detail, Lines};
+use super::report::Written;
 use super::summary::Summary;
 use super::{Format, Paint, Report, wording};
 use crate::error::{ErrorEvent, Failure};
@@ -205,7 +206,14 @@ impl Printer {
     /// Says where the report lies, or why there is none.
     pub fn reported(&self, report: &Report) {
         match report.take_written() {
-            Some(Ok(path)) => self.remark(format_args!("report: {path}")),
+            Some(Ok(Written { page: Ok(page), .. })) => self.remark(format_args!("report: {page}")),
+            Some(Ok(Written {
+                data,
+                page: Err(error),
+            })) => {
+                self.remark(format_args!("report: {data}"));
+                self.warning(format_args!("the report's page was not written: {error}"));
+            }
             Some(Err(error)) => {
                 self.warning(format_args!("the run's report was not written: {error}"));
             }

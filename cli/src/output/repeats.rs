@@ -116,6 +116,7 @@ mod tests {
             task: None,
             title: "all system pods are Ready".into(),
             bytes: None,
+            after: None,
         }
     }
 

@@ -1,15 +1,22 @@
+mod files;
+mod record;
+mod tail;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
-use std::fs;
-use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use event::{Event, Outcome, RunOutcome, Sink, StageOutcome, Unit, UnitId};
+use event::{Event, Outcome, Sink, Unit, UnitId};
 use jiff::Timestamp;
-use serde::Serialize;
 
-/// Writes `report-<timestamp>.json` when the run ends: all of it, as data.
+pub use files::{Written, name_of, named, page_of, reports, write_page};
+pub use record::{End, Ended, EndedStage, Run, Versions};
+
+/// Writes `report-<timestamp>.json` and its page when the run ends: all of it, as data and for people.
 pub struct Report {
     dir: Utf8PathBuf,
     state: Mutex<State>,
@@ -18,74 +25,16 @@ pub struct Report {
 #[derive(Default)]
 struct State {
     run: Run,
-    running: HashMap<UnitId, (Timestamp, Unit)>,
-    seen: HashMap<UnitId, Seen>,
-    written: Option<io::Result<Utf8PathBuf>>,
+    running: HashMap<UnitId, Running>,
+    written: Option<io::Result<Written>>,
 }
 
-/// The report's content. Times are in milliseconds.
-#[derive(Default, Serialize)]
-struct Run {
-    kubexm: &'static str,
-    command: String,
-    cluster: String,
-    started: Option<Timestamp>,
-    finished: Option<Timestamp>,
-    outcome: Option<RunOutcome>,
-    took: u64,
-    changed: u64,
-    satisfied: u64,
-    failed: u64,
-    skipped: u64,
-    stages: Vec<EndedStage>,
-    units: Vec<Ended>,
-    warnings: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct EndedStage {
-    stage: String,
-    outcome: StageOutcome,
-    took: u64,
-}
-
-#[derive(Serialize)]
-struct Ended {
-    stage: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<String>,
-    title: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    started: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    took: Option<u64>,
-    #[serde(flatten)]
-    seen: Option<Seen>,
-    #[serde(flatten)]
-    end: End,
-}
-
-/// What a unit that proves something has seen.
-#[derive(Serialize)]
-struct Seen {
-    #[serde(rename = "seen")]
-    what: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warning: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum End {
-    Ran(Outcome),
-    Skipped {
-        outcome: &'static str,
-        because: String,
-    },
+/// A unit that has not ended.
+struct Running {
+    started: Timestamp,
+    unit: Unit,
+    tries: Option<u32>,
+    seen: Option<(String, Option<String>)>,
 }
 
 impl Report {
@@ -97,34 +46,44 @@ impl Report {
         }
     }
 
+    /// Says what the run has to do with which versions, before it ends.
+    pub fn tell_versions(&self, versions: Vec<Versions>) {
+        self.state().run.versions = versions;
+    }
+
+    /// Says why the run ended, where no unit tells it.
+    pub fn tell_error(&self, error: String) {
+        self.state().run.error = Some(error);
+    }
+
     /// Where the report was written; none before the run has ended.
-    pub fn take_written(&self) -> Option<io::Result<Utf8PathBuf>> {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .written
-            .take()
+    pub fn take_written(&self) -> Option<io::Result<Written>> {
+        self.state().written.take()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sink for Report {
     fn on(&self, at: Timestamp, event: &Event) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.record(at, event);
+        let mut state = self.state();
+        state.record(at, event, &self.dir);
         if matches!(event, Event::RunFinished { .. }) {
-            state.written = Some(write(&self.dir, &state.run));
+            state.written = Some(files::write(&self.dir, &state.run));
         }
     }
 }
 
 impl State {
-    fn record(&mut self, at: Timestamp, event: &Event) {
+    fn record(&mut self, at: Timestamp, event: &Event, dir: &Utf8Path) {
         let run = &mut self.run;
         match event {
             Event::RunStarted {
                 command, cluster, ..
             } => {
-                run.kubexm = env!("CARGO_PKG_VERSION");
+                env!("CARGO_PKG_VERSION").clone_into(&mut run.kubexm);
                 run.command.clone_from(command);
                 run.cluster.clone_from(cluster);
                 run.started = Some(at);
@@ -141,29 +100,33 @@ impl State {
                 });
             }
             Event::Started(unit) => {
-                self.running.insert(unit.id, (at, unit.clone()));
+                let running = Running {
+                    started: at,
+                    unit: unit.clone(),
+                    tries: None,
+                    seen: None,
+                };
+                self.running.insert(unit.id, running);
             }
             Event::Seen { id, what, warning } => {
-                let seen = Seen {
-                    what: what.clone(),
-                    warning: warning.clone(),
-                };
-                self.seen.insert(*id, seen);
+                if let Some(running) = self.running.get_mut(id) {
+                    running.seen = Some((what.clone(), warning.clone()));
+                }
+            }
+            Event::Retrying { id, attempt, .. } => {
+                if let Some(running) = self.running.get_mut(id) {
+                    running.tries = Some(attempt + 1);
+                }
             }
             Event::Finished { id, outcome, took } => {
-                if let Some((started, unit)) = self.running.remove(id) {
-                    let end = End::Ran(outcome.clone());
-                    let seen = self.seen.remove(id);
-                    run.units
-                        .push(Ended::of(unit, Some(started), Some(*took), end).having(seen));
+                if let Some(running) = self.running.remove(id) {
+                    run.units.push(running.ended(outcome, *took, dir));
                 }
             }
             Event::Skipped { unit, because } => {
-                let end = End::Skipped {
-                    outcome: "skipped",
-                    because: because.clone(),
-                };
-                run.units.push(Ended::of(unit.clone(), None, None, end));
+                let because = because.clone();
+                run.units
+                    .push(Ended::of(unit.clone(), End::Skipped { because }));
             }
             Event::Warning { message, .. } => run.warnings.push(message.clone()),
             Event::RunFinished {
@@ -183,170 +146,71 @@ impl State {
             Event::StageStarted { .. }
             | Event::Progress { .. }
             | Event::Waiting { .. }
-            | Event::Retrying { .. }
             | Event::Note { .. } => {}
         }
     }
 }
 
-impl Ended {
-    fn of(unit: Unit, started: Option<Timestamp>, took: Option<Duration>, end: End) -> Self {
-        let Unit {
-            stage,
-            task,
-            host,
-            title,
-            bytes,
-            ..
-        } = unit;
-        Self {
-            stage,
-            task,
-            host,
-            title,
-            bytes,
-            started,
-            took: took.map(millis),
-            seen: None,
-            end,
+impl Running {
+    fn ended(self, outcome: &Outcome, took: Duration, dir: &Utf8Path) -> Ended {
+        let log = match (outcome, &self.unit.host) {
+            (Outcome::Failed { .. }, Some(host)) => tail::of_host(dir, host),
+            _ => Vec::new(),
+        };
+        let (seen, warning) = self.seen.unzip();
+        Ended {
+            started: Some(self.started),
+            took: Some(millis(took)),
+            tries: self.tries,
+            seen,
+            warning: warning.flatten(),
+            log,
+            ..Ended::of(self.unit, outcome.clone().into())
         }
     }
+}
 
-    fn having(self, seen: Option<Seen>) -> Self {
-        Self { seen, ..self }
+impl Ended {
+    fn of(unit: Unit, end: End) -> Self {
+        let Unit {
+            id,
+            stage,
+            task,
+            host,
+            title,
+            bytes,
+            after,
+        } = unit;
+        Self {
+            id: Some(id),
+            after,
+            stage,
+            task,
+            host,
+            title,
+            bytes,
+            started: None,
+            took: None,
+            tries: None,
+            seen: None,
+            warning: None,
+            end,
+            log: Vec::new(),
+        }
+    }
+}
+
+impl From<Outcome> for End {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Satisfied => Self::Satisfied,
+            Outcome::Changed { reason } => Self::Changed { reason },
+            Outcome::Failed { error, hint } => Self::Failed { error, hint },
+            Outcome::Interrupted => Self::Interrupted,
+        }
     }
 }
 
 fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// So many reports are kept; the journal tells of what was before.
-const KEPT: usize = 50;
-
-/// Beside its final name first, so that a report is there whole or not at all. One that began in the same second as
-/// another has a number, so that names still sort by time.
-fn write(dir: &Utf8Path, run: &Run) -> io::Result<Utf8PathBuf> {
-    fs::create_dir_all(dir)?;
-    let stamp = run
-        .started
-        .unwrap_or_default()
-        .strftime("%Y%m%dT%H%M%SZ")
-        .to_string();
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    serde_json::to_writer_pretty(&mut file, run)?;
-    file.write_all(b"\n")?;
-    file.as_file().sync_all()?;
-    let mut path = dir.join(format!("report-{stamp}.json"));
-    let mut number = 1;
-    while let Err(failed) = file.persist_noclobber(&path) {
-        if failed.error.kind() != io::ErrorKind::AlreadyExists {
-            return Err(failed.error);
-        }
-        file = failed.file;
-        number += 1;
-        path = dir.join(format!("report-{stamp}_{number}.json"));
-    }
-    prune(dir)?;
-    Ok(path)
-}
-
-/// Whether a file of the state is a report.
-pub fn is_report(path: &Utf8Path) -> bool {
-    let name = path.file_name().unwrap_or_default();
-    name.starts_with("report-") && path.extension() == Some("json")
-}
-
-/// Removes all reports but the newest.
-fn prune(dir: &Utf8Path) -> io::Result<()> {
-    let entries = dir.read_dir_utf8()?;
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.into_path()));
-    let mut reports: Vec<Utf8PathBuf> = paths.filter(|path| is_report(path)).collect();
-    reports.sort();
-    let old = reports.len().saturating_sub(KEPT);
-    reports[..old].iter().try_for_each(fs::remove_file)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::script;
-    use super::*;
-
-    fn scratch() -> (tempfile::TempDir, Utf8PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::try_from(dir.path().to_owned()).unwrap();
-        (dir, path)
-    }
-
-    #[test]
-    fn the_report_holds_the_whole_run_and_is_there_only_at_its_end() {
-        let (_guard, dir) = scratch();
-        let report = Report::in_dir(dir.join("state"));
-        let mut script = script::troubled();
-        let (at, end) = script.pop().unwrap();
-        for (at, event) in script {
-            report.on(at, &event);
-        }
-        assert!(report.take_written().is_none());
-        assert!(!dir.join("state").exists());
-        report.on(at, &end);
-        let path = report.take_written().unwrap().unwrap();
-        assert_eq!(path, dir.join("state/report-20261121T080000Z.json"));
-        let names: Vec<_> = fs::read_dir(dir.join("state")).unwrap().collect();
-        assert_eq!(
-            names.len(),
-            1,
-            "something is left beside the report: {names:?}"
-        );
-        let text = fs::read_to_string(path).unwrap();
-        insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
-    }
-
-    fn written(dir: &Utf8Path) -> String {
-        let report = Report::in_dir(dir);
-        for (at, event) in script::untroubled() {
-            report.on(at, &event);
-        }
-        let path = report.take_written().unwrap().unwrap();
-        path.file_name().unwrap().to_owned()
-    }
-
-    #[test]
-    fn reports_of_one_second_stand_beside_each_other_and_sort_by_time() {
-        let (_guard, dir) = scratch();
-        let names = [written(&dir), written(&dir), written(&dir)];
-        assert_eq!(
-            names,
-            [
-                "report-20261121T080000Z.json",
-                "report-20261121T080000Z_2.json",
-                "report-20261121T080000Z_3.json"
-            ]
-        );
-        assert!(names.is_sorted());
-    }
-
-    #[test]
-    fn only_the_newest_reports_are_kept() {
-        let (_guard, dir) = scratch();
-        for year in 1900..1900 + KEPT {
-            fs::write(dir.join(format!("report-{year}.json")), "{}").unwrap();
-        }
-        fs::write(dir.join("journal.jsonl"), "").unwrap();
-        let newest = written(&dir);
-        let there = |name: &str| dir.join(name).exists();
-        assert!(there(&newest) && there("journal.jsonl"));
-        assert!(!there("report-1900.json") && there("report-1901.json"));
-    }
-
-    #[test]
-    fn a_report_that_cannot_be_written_is_an_error_that_the_caller_sees() {
-        let (_guard, dir) = scratch();
-        fs::write(dir.join("state"), "in the way").unwrap();
-        let report = Report::in_dir(dir.join("state"));
-        for (at, event) in script::untroubled() {
-            report.on(at, &event);
-        }
-        assert!(report.take_written().unwrap().is_err());
-    }
 }

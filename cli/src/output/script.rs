@@ -15,6 +15,7 @@ fn unit(id: u64, stage: &str, host: &str, title: &str, bytes: Option<u64>) -> Un
         host: Some(host.into()),
         title: title.into(),
         bytes,
+        after: None,
     }
 }
 
@@ -278,6 +279,7 @@ pub fn hostless() -> Script {
         host: None,
         title: "etcd-v3.5.24-linux-amd64.tar.gz".into(),
         bytes: Some(20 << 20),
+        after: None,
     };
     timed(vec![
         Event::RunStarted {

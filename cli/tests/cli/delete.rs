@@ -94,7 +94,7 @@ fn a_host_that_is_down_is_named_and_what_waits_for_it_is_left_alone() {
         let name = entry.as_ref().unwrap().file_name();
         name.to_string_lossy().starts_with("report-")
     });
-    assert_eq!(reports.count(), 1);
+    assert_eq!(reports.count(), 2, "as data and as a page");
 }
 
 #[test]

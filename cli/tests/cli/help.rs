@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 43] = [
+pub const VERBS: [&[&str]; 44] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -35,6 +35,7 @@ pub const VERBS: [&[&str]; 43] = [
     &["get", "hosts"],
     &["get", "images"],
     &["adopt"],
+    &["report"],
     &["upgrade"],
     &["upgrade", "cluster"],
     &["kubeconfig"],

@@ -10,6 +10,7 @@ mod install;
 mod kubeconfig;
 mod layout;
 mod nodes;
+mod report;
 mod tools;
 
 use std::path::Path;

@@ -172,6 +172,24 @@ pub(super) fn is_http_url(text: &str) -> bool {
     is_name(host) || with_port(host, is_name) || bracketed(host)
 }
 
+/// As age writes it; or a public key of SSH, perhaps with whose it is.
+pub(super) fn is_recipient(text: &str) -> bool {
+    if let Some(rest) = text.strip_prefix("age1") {
+        return rest.len() == 58
+            && rest
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    }
+    let mut words = text.split(' ');
+    let known = matches!(words.next(), Some("ssh-ed25519" | "ssh-rsa"));
+    let key = words.next().unwrap_or_default();
+    known
+        && key.starts_with("AAAA")
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+}
+
 pub(super) fn is_timezone(text: &str) -> bool {
     let part = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -1,4 +1,5 @@
-//! Where data is kept: in directories that nobody else has anything in, since `delete --purge` empties them.
+//! Where data is kept: in directories that nobody else has anything in, since kubexm gives them owner and mode, and `delete
+//! --purge` empties those of programs.
 
 use camino::{Utf8Component, Utf8Path};
 
@@ -12,6 +13,7 @@ const FOREIGN: &[&str] = &[
 ];
 /// Directories that the system keeps much in; one of their own below them is fine.
 const SHARED: &[&str] = &[
+    "/var/backups",
     "/var/cache",
     "/var/db",
     "/var/lib",
@@ -40,6 +42,8 @@ struct Directory<'c> {
     path: &'c Utf8Path,
     /// Trees that its program does not get to see.
     hidden: &'static [&'static str],
+    /// What would become of files that others keep there.
+    danger: &'static str,
 }
 
 pub(super) fn check(check: &mut Check<'_>) {
@@ -81,6 +85,7 @@ fn directories<'c>(check: &Check<'c>) -> Vec<Directory<'c>> {
         name,
         path,
         hidden,
+        danger: "'delete --purge' removes them",
     };
     let etcd = match spec.etcd.kind {
         // Its unit has ProtectHome, and its user may not enter /root.
@@ -112,8 +117,16 @@ fn directories<'c>(check: &Check<'c>) -> Vec<Directory<'c>> {
             &[],
         )
     });
+    let backup = spec.etcd.backup.as_ref().map(|backup| {
+        let path = backup.dir.as_path();
+        let key = "spec.etcd.backup.dir";
+        Directory {
+            danger: "root alone may read it from then on",
+            ..of(key, "snapshots of etcd", "etcd-backups", path, &[])
+        }
+    });
     let all = etcd.into_iter().chain(runtime).chain([images]);
-    all.chain(volumes).collect()
+    all.chain(volumes).chain(backup).collect()
 }
 
 /// Why nothing can be kept there, with what to do.
@@ -141,7 +154,7 @@ fn unfit(one: &Directory<'_>) -> Option<(String, String)> {
             .any(|tree| Utf8Path::new(tree).starts_with(path))
     };
     if names.count() < 2 || SHARED.iter().any(|shared| path == *shared) || holds(TAKEN) {
-        let why = "others keep files there, and 'delete --purge' removes them".to_owned();
+        let why = format!("others keep files there, and {}", one.danger);
         return Some((why, own()));
     }
     None

@@ -53,6 +53,13 @@ pub(super) fn check(check: &mut Check<'_>) {
             ),
         );
     }
+    if etcd.kind == EtcdType::External && etcd.backup.is_some() {
+        check.warn(
+            path("backup"),
+            "an external etcd is in the care of whoever runs it: no snapshots are taken".to_owned(),
+            None,
+        );
+    }
     if etcd.quota_backend_bytes > LARGEST_QUOTA {
         check.warn(
             path("quotaBackendBytes"),

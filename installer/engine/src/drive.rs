@@ -31,16 +31,25 @@ pub(crate) enum Skipped {
     Interrupted,
 }
 
+/// A node of which nothing ahead is left.
+#[derive(Clone, Copy)]
+pub(crate) struct Ready<'g> {
+    pub index: NodeIndex,
+    pub work: &'g Work,
+    /// The node that it waited for last.
+    pub after: Option<NodeIndex>,
+}
+
 /// What becomes of the nodes of a graph.
 pub(crate) trait Visitor {
-    fn visit(&self, index: NodeIndex, work: &Work) -> impl Future<Output = Ended>;
+    fn visit(&self, ready: Ready<'_>) -> impl Future<Output = Ended>;
 
     /// Asks, before the first node of a turn, whether anything of it is needed. A host that cannot say has failed at that
     /// node.
-    fn look(&self, first: &Work, asked: &[(NodeIndex, &Work)]) -> impl Future<Output = Look>;
+    fn look(&self, first: Ready<'_>, asked: &[(NodeIndex, &Work)]) -> impl Future<Output = Look>;
 
     /// The node need not be visited: its turn has nothing to do.
-    fn pass(&self, index: NodeIndex, work: &Work);
+    fn pass(&self, ready: Ready<'_>);
 
     /// The node cannot be visited any more.
     fn skip(&self, work: &Work, why: Skipped);
@@ -63,9 +72,9 @@ pub(crate) async fn drive(
             };
             running.push(async move {
                 match job {
-                    Job::Visit(index, work) => Done::Visit(index, visitor.visit(index, work).await),
-                    Job::Look(index, first, asked) => {
-                        Done::Look(index, visitor.look(first, &asked).await)
+                    Job::Visit(ready) => Done::Visit(ready.index, visitor.visit(ready).await),
+                    Job::Look(first, asked) => {
+                        Done::Look(first.index, visitor.look(first, &asked).await)
                     }
                 }
             });
@@ -80,9 +89,9 @@ pub(crate) async fn drive(
 }
 
 enum Job<'g> {
-    Visit(NodeIndex, &'g Work),
+    Visit(Ready<'g>),
     /// Before the first node of a turn, about what of it is asked.
-    Look(NodeIndex, &'g Work, Vec<(NodeIndex, &'g Work)>),
+    Look(Ready<'g>, Vec<(NodeIndex, &'g Work)>),
 }
 
 enum Done {
@@ -101,6 +110,10 @@ struct Queue<'g, V> {
     /// How many nodes ahead have succeeded.
     succeeded: Vec<usize>,
     ended: Vec<bool>,
+    /// What a node waited for last.
+    after: Vec<Option<NodeIndex>>,
+    /// What ended last of all: it is what gave a turn to the next host.
+    latest: Option<NodeIndex>,
     ready: VecDeque<NodeIndex>,
     rolls: Rolls,
 }
@@ -125,6 +138,8 @@ impl<'g, V: Visitor> Queue<'g, V> {
             blocked: vec![None; count],
             succeeded: vec![0; count],
             ended: vec![false; count],
+            after: vec![None; count],
+            latest: None,
             ready,
             rolls: Rolls::of(graph),
         }
@@ -140,7 +155,10 @@ impl<'g, V: Visitor> Queue<'g, V> {
                 }
             }
             match self.rolls.next(idle)? {
-                Next::Turn(first) => self.ready.push_back(first),
+                Next::Turn(first) => {
+                    self.after[first.index()] = self.latest;
+                    self.ready.push_back(first);
+                }
                 Next::Skip(first, why, cause) => {
                     if let Some(work) = self.graph.work_at(first) {
                         self.visitor.skip(work, why);
@@ -155,14 +173,16 @@ impl<'g, V: Visitor> Queue<'g, V> {
     fn begin(&mut self, index: NodeIndex) -> Option<Job<'g>> {
         // Gates are never ready: they end with what is ahead of them.
         let work = self.graph.work_at(index)?;
+        let after = self.after[index.index()];
+        let ready = Ready { index, work, after };
         let Some(place) = work.place else {
-            return Some(Job::Visit(index, work));
+            return Some(Job::Visit(ready));
         };
         match self.rolls.mode(place) {
             Mode::Absent => {
                 let asked = self.rolls.asked(place).iter();
                 let asked = asked.filter_map(|&node| Some((node, self.graph.work_at(node)?)));
-                let look = Job::Look(index, work, asked.collect());
+                let look = Job::Look(ready, asked.collect());
                 self.rolls.set(place, Mode::Looking);
                 Some(look)
             }
@@ -170,10 +190,10 @@ impl<'g, V: Visitor> Queue<'g, V> {
                 self.rolls.set(place, Mode::WaitingFresh);
                 None
             }
-            Mode::Fresh | Mode::TurnFresh if place.what.is_asked() => Some(Job::Visit(index, work)),
-            Mode::Turn | Mode::Open => Some(Job::Visit(index, work)),
+            Mode::Fresh | Mode::TurnFresh if place.what.is_asked() => Some(Job::Visit(ready)),
+            Mode::Turn | Mode::Open => Some(Job::Visit(ready)),
             Mode::Idle | Mode::Fresh | Mode::TurnFresh => {
-                self.visitor.pass(index, work);
+                self.visitor.pass(ready);
                 self.end(index, None);
                 None
             }
@@ -187,6 +207,7 @@ impl<'g, V: Visitor> Queue<'g, V> {
     }
 
     fn visited(&mut self, index: NodeIndex, ended: Ended) {
+        self.latest = Some(index);
         match ended {
             Ended::Succeeded => self.end(index, None),
             Ended::Failed => self.end(index, Some(index)),
@@ -215,6 +236,7 @@ impl<'g, V: Visitor> Queue<'g, V> {
 
     /// A node ended, well or blocked by a failure; so do the gates and the unreachable nodes behind it.
     fn end(&mut self, index: NodeIndex, failure: Option<NodeIndex>) {
+        let cause = index;
         let mut open = vec![(index, failure)];
         while let Some((index, failure)) = open.pop() {
             self.ended[index.index()] = true;
@@ -240,11 +262,14 @@ impl<'g, V: Visitor> Queue<'g, V> {
                     (Node::Gate(Gate::Succeeded | Gate::Enough(_)), blocked) => {
                         open.push((behind, blocked));
                     }
-                    (Node::Work(work), Some(cause)) => {
-                        self.visitor.skip(work, Skipped::Behind(cause));
-                        open.push((behind, Some(cause)));
+                    (Node::Work(work), Some(failed)) => {
+                        self.visitor.skip(work, Skipped::Behind(failed));
+                        open.push((behind, Some(failed)));
                     }
-                    (Node::Work(_), None) => self.ready.push_back(behind),
+                    (Node::Work(_), None) => {
+                        self.after[at] = Some(cause);
+                        self.ready.push_back(behind);
+                    }
                 }
             }
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::ahead::Ahead;
-use crate::drive::{Ended, Skipped, Visitor, drive};
+use crate::drive::{Ended, Ready, Skipped, Visitor, drive};
 use crate::graph::{Graph, Work};
 use crate::rolls::Look;
 use crate::{Cx, Inventory, NodeView, State};
@@ -75,14 +75,14 @@ struct Asker<'a> {
 }
 
 impl Visitor for Asker<'_> {
-    async fn visit(&self, index: NodeIndex, work: &Work) -> Ended {
-        let state = self.ask(index, work).await;
+    async fn visit(&self, ready: Ready<'_>) -> Ended {
+        let state = self.ask(ready.index, ready.work).await;
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(index, state);
+        states.insert(ready.index, state);
         Ended::Succeeded
     }
 
-    async fn look(&self, _: &Work, asked: &[(NodeIndex, &Work)]) -> Look {
+    async fn look(&self, _: Ready<'_>, asked: &[(NodeIndex, &Work)]) -> Look {
         for &(index, work) in asked {
             if self.ask(index, work).await != DryState::Satisfied {
                 return Look::Open;
@@ -91,9 +91,9 @@ impl Visitor for Asker<'_> {
         Look::Idle
     }
 
-    fn pass(&self, index: NodeIndex, _: &Work) {
+    fn pass(&self, ready: Ready<'_>) {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(index, DryState::Satisfied);
+        states.insert(ready.index, DryState::Satisfied);
     }
 
     fn skip(&self, _: &Work, _: Skipped) {}

@@ -3,7 +3,7 @@ use std::sync::{Mutex, PoisonError};
 use petgraph::graph::NodeIndex;
 use tokio_util::sync::CancellationToken;
 
-use crate::drive::{Ended, Skipped, Visitor, drive};
+use crate::drive::{Ended, Ready, Skipped, Visitor, drive};
 use crate::graph::Work;
 use crate::rolls::Look;
 use crate::{Graph, NodeView};
@@ -61,25 +61,25 @@ impl Outage<'_> {
 }
 
 impl Visitor for Outage<'_> {
-    async fn visit(&self, index: NodeIndex, work: &Work) -> Ended {
-        if self.fails(work) {
+    async fn visit(&self, ready: Ready<'_>) -> Ended {
+        if self.fails(ready.work) {
             return Ended::Failed;
         }
-        self.pass(index, work);
+        self.pass(ready);
         Ended::Succeeded
     }
 
-    async fn look(&self, first: &Work, _: &[(NodeIndex, &Work)]) -> Look {
-        if self.is_down(first) {
+    async fn look(&self, first: Ready<'_>, _: &[(NodeIndex, &Work)]) -> Look {
+        if self.is_down(first.work) {
             Look::Lost
         } else {
             Look::Due
         }
     }
 
-    fn pass(&self, index: NodeIndex, work: &Work) {
+    fn pass(&self, ready: Ready<'_>) {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        done.push(self.graph.viewed(index, work));
+        done.push(self.graph.viewed(ready.index, ready.work));
     }
 
     fn skip(&self, _: &Work, _: Skipped) {}

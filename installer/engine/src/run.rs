@@ -1,6 +1,4 @@
-use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use event::{Event, Events, Outcome, Progress, RunOutcome, UnitId};
 use jiff::Timestamp;
@@ -8,11 +6,12 @@ use petgraph::graph::NodeIndex;
 use tokio_util::sync::CancellationToken;
 
 use crate::ahead::Ahead;
-use crate::drive::{Ended, Skipped, Visitor, drive};
+use crate::drive::{Ended, Ready, Skipped, Visitor, drive};
 use crate::graph::{Graph, Work};
 use crate::proofs::Proofs;
 use crate::rolls::Look;
 use crate::tally::Tally;
+use crate::telling::{Units, timed};
 use crate::turns::Turns;
 use crate::{Cx, Inventory, Journal, JournalError, Record, State, Step, StepError, Trace};
 
@@ -76,6 +75,7 @@ pub async fn run(
         stop: cancel.child_token(),
         tally: Mutex::new(Tally::of(graph, proofs, turns)),
         ahead: Ahead::of(graph),
+        units: Units::of(graph),
     };
     drive(graph, options.jobs, &runner.stop, &runner).await;
 
@@ -115,11 +115,13 @@ pub(crate) struct Runner<'a> {
     stop: CancellationToken,
     tally: Mutex<Tally>,
     ahead: Ahead<'a>,
+    pub(crate) units: Units,
 }
 
 impl Visitor for Runner<'_> {
-    async fn visit(&self, index: NodeIndex, work: &Work) -> Ended {
-        self.unit_of(work, async |id| {
+    async fn visit(&self, ready: Ready<'_>) -> Ended {
+        let Ready { index, work, .. } = ready;
+        self.unit_of(ready, async |id| {
             if self.passes_over(work) {
                 let seen = "as an earlier run has proven it; nothing has changed since";
                 self.events.progress(id, None).seen(seen, None);
@@ -132,8 +134,8 @@ impl Visitor for Runner<'_> {
         .await
     }
 
-    async fn look(&self, first: &Work, asked: &[(NodeIndex, &Work)]) -> Look {
-        match self.looked(first, asked).await {
+    async fn look(&self, first: Ready<'_>, asked: &[(NodeIndex, &Work)]) -> Look {
+        match self.looked(first.work, asked).await {
             Ok(look) => look,
             Err(error) => {
                 let interrupted = error.is_interrupted();
@@ -147,8 +149,8 @@ impl Visitor for Runner<'_> {
         }
     }
 
-    fn pass(&self, _: NodeIndex, work: &Work) {
-        self.tell_passed(work);
+    fn pass(&self, ready: Ready<'_>) {
+        self.tell_passed(ready);
     }
 
     fn skip(&self, work: &Work, why: Skipped) {
@@ -179,8 +181,7 @@ impl Runner<'_> {
             return Ok(if is_open { Look::Due } else { Look::Idle });
         }
         for (_, work) in asked.iter().filter(|(_, work)| work.is_act()) {
-            let cx = self.cx(work, Progress::unseen())?;
-            let path = self.graph.path(work);
+            let (cx, path) = (self.cx(work, Progress::unseen())?, self.graph.path(work));
             let at_work = async || {
                 let asked = cx.unless_stopped(work.step.at_work(&cx));
                 timed(&path, "look", asked).await
@@ -194,8 +195,7 @@ impl Runner<'_> {
     }
 
     async fn is_needed(&self, index: NodeIndex, work: &Work) -> Result<bool, StepError> {
-        let cx = self.cx(work, Progress::unseen())?;
-        let path = self.graph.path(work);
+        let (cx, path) = (self.cx(work, Progress::unseen())?, self.graph.path(work));
         let check = async || {
             let asked = cx.unless_stopped(self.ahead.check(index, work, &cx));
             timed(&path, "look", asked).await
@@ -374,18 +374,6 @@ impl Runner<'_> {
     pub(crate) fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Does a part of a node, and tells the diagnostics how long it took.
-async fn timed<T: Debug>(
-    node: &str,
-    part: &'static str,
-    work: impl Future<Output = Result<T, StepError>>,
-) -> Result<T, StepError> {
-    let began = Instant::now();
-    let result = work.await;
-    tracing::debug!(node, part, took = ?began.elapsed(), ?result);
-    result
 }
 
 fn filled(step: &dyn Step) -> Result<(), StepError> {

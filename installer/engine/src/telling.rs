@@ -1,23 +1,46 @@
+use std::fmt::Debug;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use event::{Event, Outcome, StageOutcome, Unit, UnitId};
+use petgraph::graph::NodeIndex;
 
 use crate::StepError;
-use crate::drive::{Ended, Skipped};
+use crate::drive::{Ended, Ready, Skipped};
 use crate::graph::{Graph, Work};
 use crate::run::{Failure, Runner};
+
+/// As what each node is told of, once it has begun.
+pub(crate) struct Units(Vec<OnceLock<UnitId>>);
+
+impl Units {
+    pub(crate) fn of(graph: &Graph) -> Self {
+        let nodes = graph.nodes.node_indices();
+        Self(nodes.map(|_| OnceLock::new()).collect())
+    }
+
+    fn of_node(&self, index: NodeIndex) -> Option<UnitId> {
+        self.0[index.index()].get().copied()
+    }
+
+    fn begins(&self, index: NodeIndex, id: UnitId) {
+        // A node begins once.
+        let _ = self.0[index.index()].set(id);
+    }
+}
 
 /// What a run tells those who watch.
 impl Runner<'_> {
     /// Tells how a unit begins and ends, and what came of it.
     pub(crate) async fn unit_of(
         &self,
-        work: &Work,
+        ready: Ready<'_>,
         act: impl AsyncFnOnce(UnitId) -> Result<Outcome, StepError>,
     ) -> Ended {
+        let work = ready.work;
         self.begin_stage(work);
         let started = Instant::now();
-        let unit = self.unit(work);
+        let unit = self.begun(ready);
         let id = unit.id;
         self.events.emit(&Event::Started(unit));
         let outcome = match act(id).await {
@@ -49,9 +72,10 @@ impl Runner<'_> {
     }
 
     /// A unit that has nothing to do.
-    pub(crate) fn tell_passed(&self, work: &Work) {
+    pub(crate) fn tell_passed(&self, ready: Ready<'_>) {
+        let work = ready.work;
         self.begin_stage(work);
-        let unit = self.unit(work);
+        let unit = self.begun(ready);
         let id = unit.id;
         self.events.emit(&Event::Started(unit));
         self.events.emit(&Event::Finished {
@@ -71,6 +95,16 @@ impl Runner<'_> {
         self.close_in_stage(work, StageOutcome::Skipped);
     }
 
+    /// A unit that begins, and what it has waited for.
+    fn begun(&self, ready: Ready<'_>) -> Unit {
+        let unit = Unit {
+            after: ready.after.and_then(|ahead| self.units.of_node(ahead)),
+            ..self.unit(ready.work)
+        };
+        self.units.begins(ready.index, unit.id);
+        unit
+    }
+
     fn unit(&self, work: &Work) -> Unit {
         Unit {
             id: self.events.next_id(),
@@ -79,6 +113,7 @@ impl Runner<'_> {
             host: Some(work.host.to_string()),
             title: work.step.describe(),
             bytes: work.step.bytes(),
+            after: None,
         }
     }
 
@@ -130,6 +165,18 @@ impl Runner<'_> {
             });
         }
     }
+}
+
+/// Does a part of a node, and tells the diagnostics how long it took.
+pub(crate) async fn timed<T: Debug>(
+    node: &str,
+    part: &'static str,
+    work: impl Future<Output = Result<T, StepError>>,
+) -> Result<T, StepError> {
+    let began = Instant::now();
+    let result = work.await;
+    tracing::debug!(node, part, took = ?began.elapsed(), ?result);
+    result
 }
 
 fn because(graph: &Graph, why: Skipped) -> String {

@@ -21,6 +21,7 @@ pub fn control_plane(site: &Site) -> Stage {
             task::kube_vip(site),
             task::kube_vip_role(site),
             task::renew_certificates(site),
+            task::backups_of_pods(site),
             // Where a change has brought something down on a master, no worker is touched.
             task::cluster_dns(site).after(Order::Rolled),
         ],

@@ -2,16 +2,21 @@
 
 use camino::Utf8Path;
 use engine::{Order, Retry, Slot, Stage, Task};
-use task::{BackupNote, Drilled, MemberSeen, RestorePhase, RestorePlan, Site, SnapshotFile};
+use task::{
+    BackupNote, Drilled, MemberSeen, Recipients, RestorePhase, RestorePlan, Site, SnapshotFile,
+};
 
 pub(crate) fn prepare(site: &Site) -> Task {
     task::etcd_pki(site)
 }
 
-/// Its members, where they are services of their own.
+/// Its members, where they are services of their own, with the snapshots that they take by themselves.
 #[must_use]
 pub fn etcd(site: &Site) -> Stage {
-    Stage::new("etcd", vec![task::etcd_members(site)])
+    Stage::new(
+        "etcd",
+        vec![task::etcd_members(site), task::backups_of_services(site)],
+    )
 }
 
 pub(crate) fn prove(site: &Site, patience: Retry) -> Task {
@@ -24,10 +29,19 @@ pub fn etcd_status(site: &Site, members: &[(String, Slot<MemberSeen>)]) -> Stage
     Stage::new("status", vec![task::look_at_members(site, members)])
 }
 
-/// A snapshot of a healthy member, on the operator's machine.
+/// A snapshot of a healthy member, on the operator's machine; and the cluster's keys beside it, for those who are named.
 #[must_use]
-pub fn etcd_backup(site: &Site, to: &Utf8Path, saved: &Slot<BackupNote>) -> Stage {
-    Stage::new("backup", vec![task::back_up(site, to, saved)])
+pub fn etcd_backup(
+    site: &Site,
+    to: &Utf8Path,
+    saved: &Slot<BackupNote>,
+    recipients: Option<&Recipients>,
+) -> Stage {
+    let mut tasks = vec![task::back_up(site, to, saved)];
+    if let Some(recipients) = recipients {
+        tasks.extend(task::seal_keys(site, to, recipients));
+    }
+    Stage::new("backup", tasks)
 }
 
 /// Members that give back what they no longer use, one after the other in this order.

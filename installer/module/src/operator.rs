@@ -10,6 +10,7 @@ use crate::{balancer, control_plane, etcd, registry};
 pub fn prepare(site: &Site) -> Stage {
     let mut tasks = vec![task::unpack(site)];
     tasks.extend(secrets(site));
+    tasks.push(task::etcd_alerts(site));
     Stage::new("prepare", tasks)
 }
 

@@ -37,6 +37,16 @@ pub enum PipelineError {
     Rotating { told: String },
     #[error("this cluster has no authority '{name}' of its own; there are {all}")]
     NoAuthority { name: &'static str, all: String },
+    #[error("{error}")]
+    Recipient { error: String, hint: Option<String> },
+    #[error(
+        "the keys of this cluster are not in {certs}: a store that comes back would have to trust others"
+    )]
+    NoKeys {
+        certs: Utf8PathBuf,
+        /// Beside the snapshot, where its backup had recipients.
+        keys: Utf8PathBuf,
+    },
     #[error("there is no kubeconfig of the administrator: {path}")]
     NoKubeconfig { path: Utf8PathBuf },
     #[error("{path} names no server")]
@@ -117,12 +127,19 @@ impl PipelineError {
                 "bundle again with --arch naming it as well, or drill on a machine like the members"
                     .to_owned()
             }
-            Self::Snapshot { hint, .. } | Self::Rotation { hint, .. } => return hint.clone(),
+            Self::Snapshot { hint, .. } | Self::Rotation { hint, .. } | Self::Recipient { hint, .. } => return hint.clone(),
             Self::Rotating { .. } => {
                 "end it first, it goes on where it was cut short: kubexm certs rotate-ca -f CONFIG".to_owned()
             }
             Self::NoAuthority { name: "etcd", .. } => {
                 "an etcd that was there before is its owner's to look after".to_owned()
+            }
+            Self::NoKeys { certs, keys } => {
+                let tree = certs.parent().unwrap_or(certs);
+                format!(
+                    "from hosts that are there still: kubexm adopt -f CONFIG; from the backup: age --decrypt -i YOUR_KEY \
+                     {keys} | tar x -C {tree}"
+                )
             }
             Self::NoKubeconfig { .. } => {
                 "it is made when the cluster is installed, in the work directory of that run"

@@ -2,7 +2,8 @@ use camino::Utf8Path;
 use cluster::EtcdType;
 use engine::{DryState, Graph, Inventory, Plan, Slot};
 use module::{
-    BackupNote, CopiedStore, Drilled, MemberSeen, Restore, RestorePlan, Site, SnapshotFile,
+    BackupNote, CopiedStore, Drilled, MemberSeen, Recipients, Restore, RestorePlan, Site,
+    SnapshotFile,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -45,14 +46,27 @@ pub fn etcd_look(site: &Site) -> Result<Graph, PipelineError> {
     Ok(Graph::of(Plan::new("etcd status", stages))?)
 }
 
-/// Takes a snapshot to this file of the operator's machine; what it holds is told by the slot.
+/// To whom the keys of a backup are encrypted: to those who are named, or to those whom the config names.
+pub fn recipients(site: &Site, named: &[String]) -> Result<Option<Recipients>, PipelineError> {
+    let backup = site.cluster.spec.etcd.backup.as_ref();
+    let of_config = backup.map_or(&[][..], |backup| &backup.recipients);
+    let texts = if named.is_empty() { of_config } else { named };
+    Recipients::of(texts).map_err(|error| PipelineError::Recipient {
+        error: error.to_string(),
+        hint: error.hint().map(str::to_owned),
+    })
+}
+
+/// Takes a snapshot to this file of the operator's machine; what it holds is told by the slot. The cluster's keys go beside it
+/// where there are recipients.
 pub fn etcd_backup(
     site: &Site,
     to: &Utf8Path,
     saved: &Slot<BackupNote>,
+    recipients: Option<&Recipients>,
 ) -> Result<Graph, PipelineError> {
     insist(site)?;
-    let stages = vec![module::etcd_backup(site, to, saved)];
+    let stages = vec![module::etcd_backup(site, to, saved, recipients)];
     Ok(Graph::of(Plan::new("etcd backup", stages))?)
 }
 
@@ -93,6 +107,12 @@ pub fn restore_plan(site: &Site, snapshot: SnapshotFile) -> Result<RestorePlan, 
     let missing = site.missing();
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));
+    }
+    if !site.tree.certs("etcd").join("ca.key").exists() {
+        return Err(PipelineError::NoKeys {
+            certs: site.tree.root().join("certs"),
+            keys: module::keys_of(&snapshot.path),
+        });
     }
     let restore = Restore::of(&module::restore_note(site), snapshot.sha256)
         .map_err(|error| refused(&error))?;

@@ -23,23 +23,24 @@ pub use certs::{certificates, certificates_look, renew};
 pub use check::{check, hosts, nodes};
 pub use delete::{delete, recognise};
 pub use engine::{
-    Claim, Data, DryNode, DryState, Failure, Graph, Inventory, NodeView, RunReport, Slot,
-    StaleLease, tree,
+    Claim, Data, DryNode, DryState, Failure, Gate, Graph, Inventory, Journal, JournalError,
+    LinkedNode, NodeView, Record, RunReport, Slot, StaleLease, tree,
 };
 pub use error::PipelineError;
 pub use etcd::{
     etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, judge_snapshot,
-    members, restore_plan,
+    members, recipients, restore_plan,
 };
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, Authority, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen,
-    ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, LivingNode, LocalData,
-    MemberSeen, MemberState, MemberTold, Move, NodeSeen, OPERATOR, OffsetDateTime, Part,
-    RegistryCredentials, RestorePhase, Revisions, Rotation, Site, SnapshotFile, Stand, revisions,
+    Activity, Authority, BackupNote, BackupSeen, CONTROL_PLANE, Carried, CertificatePlace,
+    CertificateSeen, ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen,
+    KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState, MemberTold, Move, NodeSeen,
+    OPERATOR, OffsetDateTime, Part, Recipients, RegistryCredentials, RestorePhase, Revisions,
+    Rotation, Site, SnapshotFile, Stand, keys_of, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};

@@ -1,11 +1,13 @@
 //! Members of etcd, and what is asked of them.
 
+mod backup_directory;
 mod defrag;
 mod disarm;
 mod drill;
 mod enter;
 pub(crate) mod etcdctl;
 mod keep_authority;
+mod keys;
 mod last_words;
 mod look;
 mod note_founded;
@@ -17,14 +19,17 @@ mod save;
 mod snapshot_file;
 mod start;
 mod status;
+mod timer;
 mod verify;
 
+pub use backup_directory::BackupDirectory;
 pub use defrag::DefragMember;
 pub use disarm::DisarmAlarms;
 pub use drill::{DrillSnapshot, Drilled};
 pub use enter::{EnterEtcd, Entry};
 pub use etcdctl::{EtcdCluster, EtcdPeer, EtcdRuns};
 pub use keep_authority::KeepEtcdAuthority;
+pub use keys::{HostSecret, ReadSecret, Recipients, SealKeys};
 pub use look::{EtcdTrace, LookAtEtcd};
 pub use note_founded::NoteEtcdFounded;
 pub use promote::PromoteEtcdMember;
@@ -39,4 +44,5 @@ pub use save::{BackupOf, SaveSnapshot};
 pub use snapshot_file::{BackupNote, CopiedStore, SnapshotFile};
 pub use start::{StartEtcd, Stopped};
 pub use status::{EtcdAlarm, LookAtMember, MemberSeen, MemberState, MemberTold};
+pub use timer::{BackupSeen, BackupTimer, KeptSnapshot};
 pub use verify::{HealthyMembers, VerifyEtcd};

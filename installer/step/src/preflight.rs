@@ -13,6 +13,7 @@ mod network;
 mod observed;
 mod others;
 mod packages;
+mod ports;
 mod routes;
 mod running;
 mod shared;
@@ -297,7 +298,7 @@ impl Question for SurveyHost {
             None => {
                 // On a cluster that works it does let them through.
                 guards::warn(cx, &guards);
-                findings.extend(judge::judge_ports(&self.requirements, &facts));
+                findings.extend(ports::judge(cx, &self.requirements, &facts).await?);
                 findings.extend(network::judge_datagram_ports(&self.requirements, &seen));
                 findings.extend(disks::judge_space(&self.requirements, &facts, &seen));
                 findings.extend(others::judge_rivals(&self.requirements, &seen));

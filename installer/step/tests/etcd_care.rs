@@ -88,6 +88,7 @@ async fn look(host: FakeHost) -> MemberSeen {
         cluster: cluster(3, service()),
         data_dir: "/var/lib/etcd".into(),
         quota: 2 << 30,
+        backup: None,
         seen: seen.clone(),
     };
     step.check(&cx(&Arc::new(host))).await.unwrap();

@@ -182,6 +182,7 @@ async fn seen() -> MemberSeen {
         cluster: cluster(),
         data_dir: DATA.into(),
         quota: 2 << 30,
+        backup: None,
         seen: seen.clone(),
     };
     step.check(&operator()).await.unwrap();

@@ -276,6 +276,17 @@ async fn ports_that_are_taken() {
 }
 
 #[tokio::test]
+async fn ports_whose_holder_is_known() {
+    let change = |facts: &mut Facts| facts.listening = vec![22, 6443];
+    let host = host("node1", change).on("who-listens", 0, "6443\tkube-apiserver (process 812)\n");
+    insta::assert_snapshot!(judged(vec![host]).await, @r"
+    1 finding; nothing was touched
+      node1: port 6443 is in use by kube-apiserver (process 812), and kube-apiserver needs it
+          fix: stop it, or give it another port; where it is left over from an older cluster, remove that with its own tool
+    ");
+}
+
+#[tokio::test]
 async fn a_disk_that_is_too_full() {
     let change = |facts: &mut Facts| facts.disks.get_mut("/").unwrap().free = 3000 << 20;
     insta::assert_snapshot!(finding(change).await, @r"

@@ -1,11 +1,14 @@
+mod alerts;
 mod care;
+mod keys;
 mod restore;
+mod schedule;
 mod tools;
 
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use cluster::{Cluster, EtcdType, Host, Role};
+use cluster::{Cluster, EtcdType, Host, MetricsListen, Role};
 use engine::{Order, Rolling, Slot, Step, Task, Turn};
 
 use step::{
@@ -15,18 +18,24 @@ use step::{
     PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, StartEtcd, Stopped, UploadFile,
     UploadKeyPair, Usage, VerifyEtcd,
 };
-use templates::{BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
+use templates::{
+    BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit, MetricsReach,
+};
 
 use crate::files::text;
 use crate::os::rendered;
 use crate::site::{minor, names, url_address};
 use crate::{OPERATOR, Site, programs};
 
+pub use alerts::etcd_alerts;
 pub use care::{ETCD, back_up, defragment, disarm_alarms, look_at_members};
+pub use keys::{keys_of, seal_keys};
 pub use restore::{
     RestorePlan, core_of, drill, end_restore, halt, prepare_restore, restore_note, revisions,
     start_control_plane, start_members, start_nodes, swap,
 };
+
+pub use schedule::{backups_of_pods, backups_of_services};
 
 const USER: &str = "etcd";
 const UNIT: &str = "etcd.service";
@@ -212,6 +221,10 @@ fn environment(site: &Site, host: &Host) -> String {
         max_snapshots: etcd.max_snapshots,
         max_wals: etcd.max_wals,
         metrics: etcd.metrics.name().to_owned(),
+        metrics_reach: match etcd.metrics_listen {
+            MetricsListen::Host => MetricsReach::Host,
+            MetricsListen::Network => MetricsReach::Network,
+        },
         log_level: etcd.log_level.name().to_owned(),
         corruption_check: corruption_check(site.release.version_of("etcd").unwrap_or_default()),
     })

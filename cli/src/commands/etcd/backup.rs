@@ -15,6 +15,9 @@ use crate::{access, runtime, signals, site};
 #[derive(Serialize)]
 struct Saved {
     path: Utf8PathBuf,
+    /// Where the cluster's keys are, encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Utf8PathBuf>,
     #[serde(flatten)]
     note: BackupNote,
 }
@@ -31,14 +34,17 @@ pub fn run(args: &EtcdBackupArgs, printer: &Printer) -> Result<(), Failure> {
         Some(dir) if dir.as_str().is_empty() => Utf8Path::new(".").join(&path),
         _ => path,
     };
-    if path.exists() {
+    let keys = pipeline::keys_of(&path);
+    if let Some(there) = [&path, &keys].into_iter().find(|path| path.exists()) {
         return Err(Failure::Usage {
-            message: format!("{path} is there already"),
+            message: format!("{there} is there already"),
             hint: Some("no backup replaces another: name another file".to_owned()),
         });
     }
+    let recipients = pipeline::recipients(&site, &args.recipient)?;
+    let keys = recipients.is_some().then_some(keys);
     let saved = Slot::new("the snapshot");
-    let graph = pipeline::etcd_backup(&site, &path, &saved)?;
+    let graph = pipeline::etcd_backup(&site, &path, &saved, recipients.as_ref())?;
     let inventory = pipeline::inventory(&site.cluster, &access::recorded(&of.access, &site.tree))?;
     let runtime = runtime::start()?;
     let _inside = runtime.enter();
@@ -66,14 +72,23 @@ pub fn run(args: &EtcdBackupArgs, printer: &Printer) -> Result<(), Failure> {
         return Ok(());
     };
     match printer.format() {
-        Format::Json => printer.document(&Saved { path, note })?,
+        Format::Json => printer.document(&Saved { path, keys, note })?,
         Format::Text => printer.result(format_args!(
-            "{path}: {}, {} keys, revision {}, from {}",
+            "{path}: {}, {} keys, revision {}, from {}{}",
             bytes(note.bytes),
             note.keys,
             note.revision,
-            note.from
+            note.from,
+            keys.as_ref().map_or_else(String::new, |keys| format!(
+                "\n{keys}: the cluster's authorities and keys, encrypted"
+            ))
         ))?,
+    }
+    if recipients.is_none() {
+        printer.remark(
+            "no authorities and keys are with it, and on other hosts it is of no use without them: keep .kubexm/<cluster>/certs \
+             too, or name a --recipient",
+        );
     }
     Ok(())
 }

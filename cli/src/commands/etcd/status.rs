@@ -1,4 +1,5 @@
-use pipeline::{MemberSeen, MemberState};
+use jiff::Timestamp;
+use pipeline::{BackupSeen, MemberSeen, MemberState};
 use serde::Serialize;
 
 use super::{Members, members};
@@ -33,12 +34,12 @@ pub fn run(args: &EtcdStatusArgs, printer: &Printer) -> Result<(), Failure> {
     let status = status(site.cluster.name(), seen);
     match printer.format() {
         Format::Json => printer.document(&status)?,
-        Format::Text => printer.result(drawn(&status))?,
+        Format::Text => printer.result(drawn(&status, Timestamp::now()))?,
     }
     for line in troubles(&status) {
         printer.warning(line);
     }
-    if status.healthy {
+    if status.healthy && status.backed_up() {
         Ok(())
     } else {
         Err(Failure::Told(Exit::Failed))
@@ -86,6 +87,20 @@ fn status(cluster: &str, members: Members) -> Status {
     }
 }
 
+impl Status {
+    fn backups(&self) -> impl Iterator<Item = &BackupSeen> {
+        self.members.iter().filter_map(|row| match row {
+            Row::Seen(seen) => seen.backup.as_ref(),
+            Row::Silent { .. } => None,
+        })
+    }
+
+    /// No timer has anything to complain of.
+    fn backed_up(&self) -> bool {
+        self.backups().all(|backup| backup.trouble.is_none())
+    }
+}
+
 impl Row {
     fn name(&self) -> &str {
         match self {
@@ -105,44 +120,39 @@ fn state(state: MemberState) -> &'static str {
     }
 }
 
-fn drawn(status: &Status) -> String {
+/// "3 h ago"
+fn age(taken: Timestamp, now: Timestamp) -> String {
+    let minutes = (now.as_second() - taken.as_second()) / 60;
+    match minutes {
+        ..0 => "in the future".to_owned(),
+        0..120 => format!("{minutes} min ago"),
+        120..2880 => format!("{} h ago", minutes / 60),
+        _ => format!("{} days ago", minutes / 1440),
+    }
+}
+
+fn last_backup(backup: Option<&BackupSeen>, now: Timestamp) -> String {
+    match backup.map(|backup| &backup.newest) {
+        None => "-".to_owned(),
+        Some(None) => "none yet".to_owned(),
+        Some(Some(newest)) => age(newest.taken, now),
+    }
+}
+
+fn drawn(status: &Status, now: Timestamp) -> String {
+    let timers = status.backups().next().is_some();
     let rows = status.members.iter().map(|row| {
-        let seen = match row {
-            Row::Seen(seen) => seen,
-            Row::Silent { name, state, .. } => {
-                let mut cells = vec![name.clone(), (*state).to_owned()];
-                cells.extend((0..8).map(|_| "-".to_owned()));
-                return cells;
-            }
-        };
-        let mut cells = vec![seen.name.clone(), state(seen.state).to_owned()];
-        let alarms: Vec<&str> = seen.alarms.iter().map(|alarm| alarm.name()).collect();
-        match &seen.told {
-            None => cells.extend((0..8).map(|_| "-".to_owned())),
-            Some(told) => cells.extend([
-                match (told.leader, told.learner) {
-                    (true, _) => "leader",
-                    (_, true) => "learner",
-                    _ => "follower",
-                }
-                .to_owned(),
-                told.version.clone(),
-                bytes(told.db_bytes),
-                bytes(told.in_use_bytes),
-                bytes(told.quota_bytes),
-                told.read_ms
-                    .map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms")),
-                told.raft_index.to_string(),
-                if alarms.is_empty() {
-                    "none".to_owned()
-                } else {
-                    alarms.join(",")
-                },
-            ]),
+        let mut cells = cells(row);
+        if timers {
+            let backup = match row {
+                Row::Seen(seen) => seen.backup.as_ref(),
+                Row::Silent { .. } => None,
+            };
+            cells.push(last_backup(backup, now));
         }
         cells
     });
-    let columns = [
+    let mut columns = vec![
         Column::Text("member"),
         Column::Text("state"),
         Column::Text("role"),
@@ -154,7 +164,47 @@ fn drawn(status: &Status) -> String {
         Column::Number("raft index"),
         Column::Text("alarms"),
     ];
+    if timers {
+        columns.push(Column::Text("last backup"));
+    }
     table(&columns, rows)
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    let seen = match row {
+        Row::Seen(seen) => seen,
+        Row::Silent { name, state, .. } => {
+            let mut cells = vec![name.clone(), (*state).to_owned()];
+            cells.extend((0..8).map(|_| "-".to_owned()));
+            return cells;
+        }
+    };
+    let mut cells = vec![seen.name.clone(), state(seen.state).to_owned()];
+    let alarms: Vec<&str> = seen.alarms.iter().map(|alarm| alarm.name()).collect();
+    match &seen.told {
+        None => cells.extend((0..8).map(|_| "-".to_owned())),
+        Some(told) => cells.extend([
+            match (told.leader, told.learner) {
+                (true, _) => "leader",
+                (_, true) => "learner",
+                _ => "follower",
+            }
+            .to_owned(),
+            told.version.clone(),
+            bytes(told.db_bytes),
+            bytes(told.in_use_bytes),
+            bytes(told.quota_bytes),
+            told.read_ms
+                .map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms")),
+            told.raft_index.to_string(),
+            if alarms.is_empty() {
+                "none".to_owned()
+            } else {
+                alarms.join(",")
+            },
+        ]),
+    }
+    cells
 }
 
 /// What is wrong, member by member.
@@ -175,6 +225,15 @@ fn troubles(status: &Status) -> Vec<String> {
                         alarm.cause()
                     ));
                 }
+                if let Some(backup) = &seen.backup
+                    && let Some(trouble) = &backup.trouble
+                {
+                    let last = match &backup.newest {
+                        Some(newest) => format!("the newest is {}/{}", backup.dir, newest.file),
+                        None => format!("{} holds none", backup.dir),
+                    };
+                    lines.push(format!("{}: {trouble}; {last}", seen.name));
+                }
                 if seen.told.as_ref().is_some_and(|told| told.learner) {
                     lines.push(format!("{} is still a learner and has no vote", seen.name));
                 }
@@ -191,7 +250,7 @@ fn troubles(status: &Status) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use pipeline::{EtcdAlarm, MemberTold};
+    use pipeline::{EtcdAlarm, KeptSnapshot, MemberTold};
 
     use super::*;
 
@@ -221,6 +280,7 @@ mod tests {
             trouble: None,
             told,
             alarms: Vec::new(),
+            backup: None,
             knows: vec!["e1".into(), "e2".into(), "e3".into()],
         }
     }
@@ -238,7 +298,7 @@ mod tests {
         ];
         let status = status("c", members);
         assert!(!status.healthy);
-        insta::assert_snapshot!(drawn(&status));
+        insta::assert_snapshot!(drawn(&status, Timestamp::UNIX_EPOCH));
         insta::assert_snapshot!(troubles(&status).join("\n"), @r"
         e1: alarm NOSPACE: a member's store has reached its quota: etcd refuses every write of the cluster
         e2: damaged log: wal: crc mismatch
@@ -258,5 +318,35 @@ mod tests {
         });
         let status = status("c", members.into());
         assert!(status.healthy && troubles(&status).is_empty());
+    }
+
+    #[test]
+    fn a_timer_that_failed_is_no_good_news() {
+        let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        let backup = |newest: &str, trouble: Option<&str>| BackupSeen {
+            dir: "/b".into(),
+            kept: 1,
+            newest: Some(KeptSnapshot {
+                file: "etcd-e-1.db".into(),
+                bytes: 1,
+                taken: newest.parse().unwrap(),
+            }),
+            trouble: trouble.map(str::to_owned),
+        };
+        let mut members = ["e1", "e2", "e3"]
+            .map(|name| seen(name, MemberState::Healthy, Some(told(name == "e1"))));
+        members[0].backup = Some(backup("2026-11-30T11:15:00Z", None));
+        members[1].backup = Some(backup("2026-11-28T11:00:00Z", Some("no room in /b")));
+        members[2].backup = Some(BackupSeen {
+            newest: None,
+            ..backup("2026-11-28T11:00:00Z", None)
+        });
+        let status = status(
+            "c",
+            members.map(|seen| (seen.name.clone(), Ok(seen))).into(),
+        );
+        assert!(status.healthy && !status.backed_up());
+        insta::assert_snapshot!(drawn(&status, now));
+        insta::assert_snapshot!(troubles(&status).join("\n"), @"e2: no room in /b; the newest is /b/etcd-e-1.db");
     }
 }

@@ -23,6 +23,10 @@ complain() {
 	exit 1
 }
 
+# What was unpacked for hosts is not there to be run here.
+for program in "$etcd" "$etcdctl" "$etcdutl"; do
+	[ -x "$program" ] || chmod u+x "$program"
+done
 status=$("$etcdutl" snapshot status "$snapshot" --write-out=json 2>"$scratch/log") || complain "$scratch/log"
 revision=$(echo "$status" | field revision)
 [ -n "$revision" ] || {

@@ -163,7 +163,8 @@ impl EtcdCluster {
     }
 
     /// Where a member answers on its own host, whatever address it had when it was started.
-    pub(crate) fn here(&self) -> String {
+    #[must_use]
+    pub fn here(&self) -> String {
         let v6 = self.peers.iter().all(|peer| peer.address.starts_with('['));
         format!("https://{}:2379", if v6 { "[::1]" } else { "127.0.0.1" })
     }

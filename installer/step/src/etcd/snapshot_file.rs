@@ -18,6 +18,8 @@ pub struct BackupNote {
     pub cluster: String,
     pub kubernetes: String,
     pub etcd: String,
+    /// The timer's script does not tell it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cluster_id: String,
     pub members: Vec<String>,
     /// The member's host.

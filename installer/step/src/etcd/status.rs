@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::etcd::etcdctl::{Answer, EtcdCluster, EtcdPeer, EtcdRuns};
 use crate::etcd::last_words::{damage, last_complaint};
+use crate::etcd::timer::{BackupSeen, BackupTimer};
 use crate::kubeadm::container;
 use crate::shell::ask;
 
@@ -26,6 +27,9 @@ pub struct MemberSeen {
     #[serde(flatten)]
     pub told: Option<MemberTold>,
     pub alarms: Vec<EtcdAlarm>,
+    /// What its timer keeps, where the config asks for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupSeen>,
     /// Everybody whom it knows as a member.
     #[serde(skip)]
     pub knows: Vec<String>,
@@ -141,6 +145,7 @@ pub struct LookAtMember {
     pub data_dir: Utf8PathBuf,
     /// As the config has it, for members that do not tell theirs.
     pub quota: u64,
+    pub backup: Option<BackupTimer>,
     pub seen: Slot<MemberSeen>,
 }
 
@@ -251,6 +256,10 @@ impl LookAtMember {
             trouble: None,
             told: None,
             alarms: Vec::new(),
+            backup: match &self.backup {
+                Some(timer) => Some(timer.look(cx, &self.me.name).await?),
+                None => None,
+            },
             knows: Vec::new(),
         };
         let here = [endpoint.clone()];

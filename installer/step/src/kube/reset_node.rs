@@ -169,6 +169,50 @@ mod tests {
         assert_eq!(std::fs::read_dir(at("link")).unwrap().count(), 0);
     }
 
+    /// Its head is functions alone, up to what is done.
+    fn asked(question: &str) -> String {
+        let end = SCRIPT.find("\nwhat=$1").unwrap();
+        let script = format!("{}\n{question}", &SCRIPT[..end]);
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_unmounted_is_told_with_who_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_str().unwrap();
+        assert_eq!(asked(&format!("holders {path}")), "");
+        let file = std::fs::File::create(dir.path().join("held")).unwrap();
+        let told = asked(&format!("holders {path}"));
+        let me = format!("(process {})", std::process::id());
+        assert!(
+            told.starts_with(": it is held by ") && told.contains(&me),
+            "{told}"
+        );
+        drop(file);
+    }
+
+    #[test]
+    fn an_umount_that_hangs_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_str().unwrap();
+        let umount = dir.path().join("umount");
+        std::fs::write(
+            &umount,
+            "#!/bin/sh\n[ \"$1\" = -l ] && echo lazily && exit\nexec sleep 60\n",
+        )
+        .unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&umount, mode).unwrap();
+        // The shell's own timeout is shorter here, by a program of that name.
+        let timeout = format!(
+            "timeout() {{ shift 3; command timeout 0.2 \"$@\"; }}; PATH={path}:$PATH; unmount /x && echo done"
+        );
+        assert_eq!(asked(&timeout), "lazily\ndone\n");
+    }
+
     /// The part of the script that turns a saved table into commands.
     #[test]
     fn only_chains_of_kubernetes_and_rules_that_lead_there_are_removed() {

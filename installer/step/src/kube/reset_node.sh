@@ -8,6 +8,21 @@ complain() { echo "$*" >&2; failed=yes; }
 # Where a path leads to: somebody may have put a link there, to where there is room.
 place() { readlink -f "$1" || echo "$1"; }
 
+# holders PATH: the processes that have something open there, or stand there. Nothing is asked of the file system itself, which
+# may not answer.
+holders() {
+	pids=$(find /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/fd -maxdepth 1 \
+		\( -lname "$1" -o -lname "$1/*" \) 2>/dev/null | cut -d/ -f3 | sort -un | head -n 5)
+	told=
+	for pid in $pids; do
+		told="$told, $(cat "/proc/$pid/comm" 2>/dev/null) (process $pid)"
+	done
+	[ -z "$told" ] || echo ": it is held by ${told#, }"
+}
+
+# A server that is gone never answers: the second takes the mount off the tree, and asks nobody.
+unmount() { timeout -k 5 20 umount "$1" 2>/dev/null || timeout -k 5 20 umount -l "$1" 2>/dev/null; }
+
 # What is still mounted is somebody's data: it is not walked into. A link stays, with the directory that it leads to.
 empty() {
 	emptied=$(place "$1")
@@ -30,13 +45,13 @@ root=${root:-/var/lib/kubelet}
 
 systemctl disable --now kubelet 2>/dev/null
 
-if crictl info >/dev/null 2>&1; then
-	for pod in $(crictl pods --quiet); do
+if timeout 30 crictl info >/dev/null 2>&1; then
+	for pod in $(timeout 30 crictl pods --quiet); do
 		timeout 60 crictl stopp "$pod" >/dev/null 2>&1
 		timeout 60 crictl rmp --force "$pod" >/dev/null 2>&1
 	done
 	# One that has ended may stay for want of a network that its plugin could take back. It goes with the runtime.
-	running=$(crictl pods --quiet --state Ready | wc -l)
+	running=$(timeout 30 crictl pods --quiet --state Ready | wc -l)
 	[ "$running" = 0 ] || complain "pods do not go away: $running"
 fi
 systemctl stop kubepods.slice 2>/dev/null
@@ -48,8 +63,13 @@ done
 kubelet=$(place "$root")
 cut -d' ' -f2 /proc/self/mounts | LC_ALL=C sort -r | while IFS= read -r mount; do
 	mount=$(printf '%b' "$mount")
-	case $mount in "$kubelet"/*) umount "$mount" 2>/dev/null || umount -l "$mount" ;; esac
+	case $mount in "$kubelet"/*) unmount "$mount" ;; esac
 done
+stuck=$(cut -d' ' -f2 /proc/self/mounts | awk -v below="$kubelet/" 'index($0, below) == 1' | head -n 1)
+if [ -n "$stuck" ]; then
+	complain "$stuck is mounted and cannot be unmounted$(holders "$stuck"); what is below $kubelet is left as it is"
+	exit 1
+fi
 # Somebody may have named a directory that holds more than the kubelet's.
 if [ "$root" != /var/lib/kubelet ]; then
 	for name in actuated_pods_state allocated_pods_state checkpoints cpu_manager_state device-plugins \

@@ -68,20 +68,6 @@ fn judge_memory(wanted: &Requirements, facts: &Facts) -> Option<Finding> {
     })
 }
 
-/// What holds only before the first run: later the ports are in use by us.
-pub(super) fn judge_ports(wanted: &Requirements, facts: &Facts) -> Vec<Finding> {
-    let ports = wanted.ports.iter();
-    ports
-        .filter(|port| facts.listening.contains(&port.number))
-        .map(|port| {
-            Finding::new(
-                format!("port {} is in use, which {} needs", port.number, port.of),
-                format!("find out by whom: ss -ltnp 'sport = :{}'", port.number),
-            )
-        })
-        .collect()
-}
-
 fn ids(systems: &[System]) -> String {
     let ids: Vec<&str> = systems.iter().map(|system| system.id).collect();
     ids.join(", ")

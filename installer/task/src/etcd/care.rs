@@ -29,6 +29,7 @@ pub fn look_at_members(site: &Site, members: &[(String, Slot<MemberSeen>)]) -> T
                 cluster: site.etcd(),
                 data_dir: etcd.data_dir.clone(),
                 quota: etcd.quota_backend_bytes,
+                backup: super::schedule::timer(site),
                 seen: seen.clone(),
             };
             task.on(name, vec![Arc::new(look)])

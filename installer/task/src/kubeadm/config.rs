@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use artifact::split_tag;
-use cluster::{Component, EtcdType, Host, KubeadmApi, PathType};
+use cluster::{Component, EtcdType, Host, KubeadmApi, MetricsListen, PathType};
 use engine::{Slot, StepError};
 use secrecy::ExposeSecret;
 use step::{Content, Invitation, KeyPairFiles, authority_hash};
@@ -227,6 +227,15 @@ fn etcd(site: &Site) -> KubeadmEtcd {
 /// What the config says of etcd, to a member that kubeadm runs.
 fn stacked(site: &Site) -> Arguments {
     let etcd = &site.cluster.spec.etcd;
+    // All masters have one list of arguments, and each another address. kubeadm asks the loopback address then.
+    let everywhere = match (etcd.metrics_listen, &site.masters()[..]) {
+        (MetricsListen::Network, [first, ..]) if url_address(first).starts_with('[') => {
+            Some("http://[::]:2381")
+        }
+        (MetricsListen::Network, _) => Some("http://0.0.0.0:2381"),
+        (MetricsListen::Host, _) => None,
+    };
+    let metrics = everywhere.map(|urls| ("listen-metrics-urls", urls.to_owned()));
     [
         ("heartbeat-interval", etcd.heartbeat_interval.to_string()),
         ("election-timeout", etcd.election_timeout.to_string()),
@@ -243,6 +252,7 @@ fn stacked(site: &Site) -> Arguments {
         ("log-level", etcd.log_level.name().to_owned()),
     ]
     .into_iter()
+    .chain(metrics)
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
 }

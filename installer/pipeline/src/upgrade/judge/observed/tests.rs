@@ -8,6 +8,7 @@ fn member(name: &str, version: &str) -> (String, Result<MemberSeen, String>) {
         endpoint: format!("https://{name}:2379"),
         state: MemberState::Healthy,
         trouble: None,
+        backup: None,
         told: Some(MemberTold {
             id: "1".to_owned(),
             cluster_id: "2".to_owned(),
