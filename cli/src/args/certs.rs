@@ -3,7 +3,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{AccessArgs, ActArgs, work_dir};
 
-/// Look after certificates: when they end, how they are made anew, and how authorities are replaced
+/// Look after certificates: their ends, their renewal, new authorities
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

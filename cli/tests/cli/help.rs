@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 43] = [
+pub const VERBS: [&[&str]; 44] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -22,6 +22,7 @@ pub const VERBS: [&[&str]; 43] = [
     &["certs"],
     &["certs", "check"],
     &["certs", "renew"],
+    &["certs", "rotate-ca"],
     &["etcd"],
     &["etcd", "status"],
     &["etcd", "backup"],
