@@ -3,7 +3,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{AccessArgs, ActArgs, work_dir};
 
-/// Look after certificates: when they end, and how they are made anew
+/// Look after certificates: their ends, their renewal, new authorities
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

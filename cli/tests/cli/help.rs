@@ -22,6 +22,7 @@ pub const VERBS: [&[&str]; 44] = [
     &["certs"],
     &["certs", "check"],
     &["certs", "renew"],
+    &["certs", "rotate-ca"],
     &["etcd"],
     &["etcd", "status"],
     &["etcd", "backup"],

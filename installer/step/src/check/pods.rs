@@ -5,7 +5,7 @@ use engine::{Cx, Data, Retry, State, Step, StepError, Trace};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{count, list};
-use crate::kube::objects::{ContainerStatus, Pod};
+use crate::kube::objects::{ContainerStatus, Pod, Terminated};
 use crate::kube::pods::{Pace, Seen, Waited, told, wait_for};
 
 /// Every pod of the system is Ready, and none of them is restarted over and over.
@@ -14,9 +14,11 @@ pub struct ProveSystemPods {
 }
 
 const NAMESPACE: &str = "kube-system";
-/// So many restarts, the last of them this short ago, are no accident.
+/// So many restarts, the last of them this short ago and of one that did not live longer than this, are no accident. Who
+/// starts a master's pods anew, as for other certificates, does so when they have come up.
 const STORM: u32 = 5;
 const LATELY: SignedDuration = SignedDuration::from_mins(10);
+const SHORT: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is wrong with the pods, and how they are if nothing is.
 async fn look(cx: &Cx, since: Timestamp) -> Result<(Seen, String), StepError> {
@@ -96,8 +98,14 @@ fn trouble(pod: &Pod, now: Timestamp) -> Option<String> {
     }
     let storm = |status: &&ContainerStatus| {
         let ended = status.last_state.terminated.as_ref();
-        let lately = ended.and_then(|ended| ended.finished_at);
-        status.restart_count >= STORM && lately.is_some_and(|at| now.duration_since(at) < LATELY)
+        let is_one = |ended: &Terminated| {
+            let Some(end) = ended.finished_at else {
+                return false;
+            };
+            let lived = ended.started_at.map(|start| end.duration_since(start));
+            now.duration_since(end) < LATELY && lived.is_none_or(|lived| lived < SHORT)
+        };
+        status.restart_count >= STORM && ended.is_some_and(is_one)
     };
     let status = pod.status.container_statuses.iter().find(storm)?;
     Some(format!(

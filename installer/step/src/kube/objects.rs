@@ -197,6 +197,7 @@ pub struct Reason {
 pub struct Terminated {
     pub reason: String,
     pub exit_code: i32,
+    pub started_at: Option<jiff::Timestamp>,
     pub finished_at: Option<jiff::Timestamp>,
 }
 

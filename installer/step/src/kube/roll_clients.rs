@@ -108,6 +108,23 @@ impl RollClients {
     }
 }
 
+async fn start_anew(cx: &Cx, of: &Workload, patch: &str) -> Result<(), StepError> {
+    let Workload { namespace, name } = of;
+    let arguments = [
+        "patch",
+        name,
+        "--namespace",
+        namespace,
+        "--type=merge",
+        "--patch-file=/dev/stdin",
+    ];
+    let trying = format!("start {name} anew");
+    let patch = patch.to_owned().into();
+    must_kubectl_with(cx, &trying, &arguments, patch)
+        .await
+        .map(drop)
+}
+
 #[async_trait]
 impl Step for RollClients {
     fn id(&self) -> String {
@@ -140,30 +157,21 @@ impl Step for RollClients {
         let stale = self.stale(cx).await?;
         let note: BTreeMap<&str, String> = [(NOTE, self.digest()?)].into();
         let patch = json!({"spec": {"template": {"metadata": {"annotations": note}}}}).to_string();
-        let all = stale.system.iter().map(|of| (of, true));
-        let all = all.chain(stale.others.iter().map(|of| (of, false)));
-        let mut rolling = Vec::new();
-        for (of, must_come) in all {
-            let Workload { namespace, name } = of;
-            let arguments = [
-                "patch",
-                name,
-                "--namespace",
-                namespace,
-                "--type=merge",
-                "--patch-file=/dev/stdin",
-            ];
-            let trying = format!("start {name} anew");
-            match must_kubectl_with(cx, &trying, &arguments, patch.clone().into()).await {
-                Ok(_) => rolling.push((of, must_come)),
-                Err(error) if must_come => return Err(error),
-                Err(_) => {}
+        // Those of the system first: while what forwards to services is away, nobody else shall move.
+        for (workloads, must_come) in [(&stale.system, true), (&stale.others, false)] {
+            let mut rolling = Vec::new();
+            for of in workloads {
+                match start_anew(cx, of, &patch).await {
+                    Ok(()) => rolling.push(of),
+                    Err(error) if must_come => return Err(error),
+                    Err(_) => {}
+                }
             }
-        }
-        for (of, must_come) in rolling {
-            match of.rolled(cx).await {
-                Err(error) if must_come => return Err(error),
-                _ => {}
+            for of in rolling {
+                match of.rolled(cx).await {
+                    Err(error) if must_come => return Err(error),
+                    _ => {}
+                }
             }
         }
         self.tried.fill(());
