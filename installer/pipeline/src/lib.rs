@@ -27,8 +27,8 @@ pub use engine::{
 };
 pub use error::PipelineError;
 pub use etcd::{
-    etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, judge_snapshot,
-    members, recipients, restore_plan,
+    etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, insist_on_keys,
+    judge_snapshot, members, recipients, restore_plan,
 };
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};
@@ -36,10 +36,10 @@ pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
     Activity, BackupNote, BackupSeen, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen,
-    ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, keys_of, KeptSnapshot,
+    ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, KeptSnapshot,
     LivingNode, LocalData, MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR, OffsetDateTime,
     Part, Recipients, RegistryCredentials, RestorePhase, Revisions, Site, SnapshotFile, Stand,
-    revisions,
+    keys_of, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};

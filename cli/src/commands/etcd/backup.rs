@@ -79,8 +79,9 @@ pub fn run(args: &EtcdBackupArgs, printer: &Printer) -> Result<(), Failure> {
             note.keys,
             note.revision,
             note.from,
-            keys.as_ref()
-                .map_or_else(String::new, |keys| format!("\n{keys}: the cluster's authorities and keys, encrypted"))
+            keys.as_ref().map_or_else(String::new, |keys| format!(
+                "\n{keys}: the cluster's authorities and keys, encrypted"
+            ))
         ))?,
     }
     if recipients.is_none() {
