@@ -158,7 +158,9 @@ fn the_oldest_of_this_host_go_when_a_new_one_is_there() {
         "etcd-m2-20200101T000000Z.db",
         "mine.db",
     ];
-    others.iter().for_each(|name| host.has(name));
+    for name in others {
+        host.has(name);
+    }
     for year in 2020..2024 {
         host.has(&format!("etcd-m1-{year}0101T000000Z.db"));
         host.has(&format!("etcd-m1-{year}0101T000000Z.db.json"));
@@ -240,7 +242,9 @@ fn what_a_killed_run_left_goes_with_the_next() {
             ".etcd-m1.part.json",
             "etcd-m1-20200101T000000Z.db.json",
         ];
-        left.iter().for_each(|name| host.has(name));
+        for name in left {
+            host.has(name);
+        }
         fs::write(host.path("data/kubexm-timer.db.part"), "x").unwrap();
         let ended = host.back_up();
         assert!(ended.well, "{}", ended.said);

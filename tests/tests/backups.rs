@@ -76,7 +76,10 @@ impl Site {
 }
 
 fn snapshots(names: &[String]) -> Vec<&String> {
-    names.iter().filter(|name| name.ends_with(".db")).collect()
+    names
+        .iter()
+        .filter(|name| name.strip_suffix(".json").is_none())
+        .collect()
 }
 
 #[test]
@@ -157,11 +160,9 @@ fn the_newest_are_kept_and_can_be_restored(site: &Site) -> Result<()> {
     );
     println!("{}", status.text);
     // On the operator's machine it is as any other, with its note.
-    let newest = snapshots(&site.kept("node2", DIR)?)
-        .last()
-        .context("a snapshot")?
-        .to_string();
-    for name in [newest.clone(), format!("{newest}.json")] {
+    let kept = site.kept("node2", DIR)?;
+    let newest = snapshots(&kept).last().context("a snapshot")?.as_str();
+    for name in [newest.to_owned(), format!("{newest}.json")] {
         let text = site.lab.on("node2", &format!("base64 -w 0 {DIR}/{name}"))?;
         fs::write(site.dir.join(format!("{name}.b64")), text.trim())?;
         let decode = format!("base64 -d {name}.b64 > {name}");
@@ -170,7 +171,7 @@ fn the_newest_are_kept_and_can_be_restored(site: &Site) -> Result<()> {
         run(sh)?.ok()?;
     }
     let drill = site
-        .kubexm(&["etcd", "drill", &newest, "-f", "config.yaml"])?
+        .kubexm(&["etcd", "drill", newest, "-f", "config.yaml"])?
         .ok()?;
     println!("{}", drill.text);
     Ok(())

@@ -107,9 +107,9 @@ fn is_time(word: &str) -> bool {
 }
 
 /// What `*`, `3`, `1,15`, `8..18`, `0/15` and `8..18/2` stand for; none where it is none of these, or not within the limits.
-fn values(text: &str, least: u32, most: u32) -> Option<Vec<u32>> {
+fn values(text: &str, lowest: u32, highest: u32) -> Option<Vec<u32>> {
     if text == "*" {
-        return Some((least..=most).collect());
+        return Some((lowest..=highest).collect());
     }
     let mut all = Vec::new();
     for item in text.split(',') {
@@ -121,14 +121,14 @@ fn values(text: &str, least: u32, most: u32) -> Option<Vec<u32>> {
             Some((from, to)) => (number(from)?, Some(number(to)?)),
             None => (number(range)?, None),
         };
-        let end = to.unwrap_or(if step.is_some() { most } else { from });
+        let last = to.unwrap_or(if step.is_some() { highest } else { from });
         let first_again = from.checked_add(step.unwrap_or(0))?;
-        let sound = from >= least && end <= most && step != Some(0) && first_again <= end;
+        let sound = from >= lowest && last <= highest && step != Some(0) && first_again <= last;
         if !sound || to.is_some_and(|to| to <= from) {
             return None;
         }
         let step = usize::try_from(step.unwrap_or(1)).ok()?;
-        all.extend((from..=end).step_by(step));
+        all.extend((from..=last).step_by(step));
     }
     Some(all)
 }

@@ -101,18 +101,23 @@ fn refused(error: &engine::StepError) -> PipelineError {
     }
 }
 
+/// A store that comes back is of use only to a cluster with the keys of before: they must be in the work directory.
+pub fn insist_on_keys(site: &Site, snapshot: &Utf8Path) -> Result<(), PipelineError> {
+    if site.tree.certs("etcd").join("ca.key").exists() {
+        return Ok(());
+    }
+    Err(PipelineError::NoKeys {
+        certs: site.tree.root().join("certs"),
+        keys: module::keys_of(snapshot),
+    })
+}
+
 /// The restore of this snapshot, or what a run that was cut short has left of it to do.
 pub fn restore_plan(site: &Site, snapshot: SnapshotFile) -> Result<RestorePlan, PipelineError> {
     insist(site)?;
     let missing = site.missing();
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));
-    }
-    if !site.tree.certs("etcd").join("ca.key").exists() {
-        return Err(PipelineError::NoKeys {
-            certs: site.tree.root().join("certs"),
-            keys: module::keys_of(&snapshot.path),
-        });
     }
     let restore = Restore::of(&module::restore_note(site), snapshot.sha256)
         .map_err(|error| refused(&error))?;

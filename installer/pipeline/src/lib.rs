@@ -28,8 +28,8 @@ pub use engine::{
 };
 pub use error::PipelineError;
 pub use etcd::{
-    etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, judge_snapshot,
-    members, recipients, restore_plan,
+    etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, insist_on_keys,
+    judge_snapshot, members, recipients, restore_plan,
 };
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};

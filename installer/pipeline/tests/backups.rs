@@ -129,3 +129,43 @@ fn a_deleted_cluster_leaves_its_snapshots_also_without_its_data() {
         assert!(!told.contains("remove all data in /var/backups"), "{told}");
     }
 }
+
+/// What `adopt` or the backup's own keys bring.
+#[test]
+fn a_restore_without_the_cluster_s_keys_is_refused_and_says_where_they_are() {
+    let error = pipeline::insist_on_keys(&site(SERVICES), "/backups/etcd.db".into()).unwrap_err();
+    insta::assert_snapshot!(error, @"the keys of this cluster are not in /srv/.kubexm/single/certs: a store that comes back would have to trust others");
+    insta::assert_snapshot!(error.hint().unwrap(), @"from hosts that are there still: kubexm adopt -f CONFIG; from the backup: age --decrypt -i YOUR_KEY /backups/etcd.db.keys.age | tar x -C /srv/.kubexm/single");
+}
+
+#[test]
+fn keys_are_sealed_for_those_who_are_named_and_else_for_nobody() {
+    let of_config = of_services(
+        "{recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]}",
+    );
+    let encrypted = format!(
+        "{of_config}  kubernetes: {{apiServer: {{extraArgs: {{encryption-provider-config: /etc/kubernetes/pki/enc.yaml}}}}}}\n"
+    );
+    let plan = |text: &str, named: &[String]| {
+        let site = site(text);
+        let recipients = pipeline::recipients(&site, named).unwrap();
+        let saved = pipeline::Slot::new("the snapshot");
+        let to = "/backups/etcd.db".into();
+        let graph = pipeline::etcd_backup(&site, to, &saved, recipients.as_ref());
+        graph.unwrap().tree()
+    };
+    assert!(!plan(SERVICES, &[]).contains("keys"));
+    assert!(
+        plan(&of_config, &[])
+            .contains("write the cluster's keys, encrypted, to /backups/etcd.db.keys.age")
+    );
+    let read = plan(&encrypted, &[]);
+    assert!(
+        read.contains("read /etc/kubernetes/pki/enc.yaml of a master"),
+        "{read}"
+    );
+    let refused = pipeline::recipients(&site(SERVICES), &["alice".to_owned()])
+        .err()
+        .unwrap();
+    assert!(refused.to_string().contains("'alice'"), "{refused}");
+}

@@ -14,6 +14,7 @@ pub fn run(args: &EtcdRestoreArgs, printer: &Printer) -> Result<(), Failure> {
     let site = site::existing(&of.config, &of.work_dir, printer)?;
     let copied = copied(args.copied_store);
     let (snapshot, note) = pipeline::judge_snapshot(&args.file, copied)?;
+    pipeline::insist_on_keys(&site, &args.file)?;
     let plan = pipeline::restore_plan(&site, snapshot)?;
     let graph = pipeline::etcd_restore(&site, &plan)?;
     let inventory = pipeline::inventory(&site.cluster, &access::recorded(&of.access, &site.tree))?;
