@@ -23,9 +23,9 @@ pub enum BundleError {
     Space(#[from] SpaceError),
     #[error(transparent)]
     Client(#[from] FetchError),
-    #[error("{}", lines(Fate::NotFetched, .0))]
+    #[error("{}", lines(Heading::NotFetched, .0))]
     Fetch(Vec<Failed>),
-    #[error("{}", lines(Fate::Unusable, .0))]
+    #[error("{}", lines(Heading::Unusable, .0))]
     Content(Vec<Failed>),
     #[error("the bundle would not be complete:\n{}", missing(.0))]
     Incomplete(Vec<Missing>),
@@ -100,22 +100,22 @@ impl From<ImageFailures> for BundleError {
     }
 }
 
-fn lines(what: Fate, failed: &[Failed]) -> String {
+fn lines(what: Heading, failed: &[Failed]) -> String {
     let all: Vec<String> = failed
         .iter()
         .map(|f| format!("  {}: {}", f.title, f.error))
         .collect();
     let head = match (what, failed.len()) {
-        (Fate::NotFetched, 1) => "one thing could not be fetched".to_owned(),
-        (Fate::NotFetched, n) => format!("{n} things could not be fetched"),
-        (Fate::Unusable, 1) => "one file is not what it should be".to_owned(),
-        (Fate::Unusable, n) => format!("{n} files are not what they should be"),
+        (Heading::NotFetched, 1) => "one thing could not be fetched".to_owned(),
+        (Heading::NotFetched, n) => format!("{n} things could not be fetched"),
+        (Heading::Unusable, 1) => "one file is not what it should be".to_owned(),
+        (Heading::Unusable, n) => format!("{n} files are not what they should be"),
     };
     format!("{head}:\n{}", all.join("\n"))
 }
 
 #[derive(Clone, Copy)]
-enum Fate {
+enum Heading {
     NotFetched,
     Unusable,
 }

@@ -13,7 +13,7 @@ use camino::Utf8Path;
 use cluster::Arch;
 use serde::{Deserialize, Serialize};
 
-use crate::packages::Asked;
+use crate::packages::PackageRequest;
 use crate::resolve::{Wanted, title};
 
 pub use difference::Difference;
@@ -152,12 +152,12 @@ impl Lock {
     /// The packages of systems that are wanted, but not for this architecture now.
     pub(crate) fn resting_systems<'a>(
         &'a self,
-        asked: &'a [Asked],
+        requests: &'a [PackageRequest],
         arches: &'a BTreeSet<Arch>,
     ) -> impl Iterator<Item = (&'a String, &'a LockedSystem)> {
         self.systems.iter().filter(move |(_, locked)| {
             !arches.contains(&locked.set.arch)
-                && asked.iter().any(|asked| asked.os == locked.set.os)
+                && requests.iter().any(|request| request.os == locked.set.os)
         })
     }
 

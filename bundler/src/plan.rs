@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::hops::Hop;
 use crate::lock::{Lock, LockedSystem};
-use crate::packages::Asked;
+use crate::packages::PackageRequest;
 use crate::resolve::Wanted;
 
 /// What a bundle will hold.
@@ -85,12 +85,12 @@ impl Plan {
     /// With the packages of systems, in the order of what was asked for.
     pub(crate) fn with_packages(
         mut self,
-        asked: &[Asked],
+        requests: &[PackageRequest],
         systems: &[LockedSystem],
         lock: &Lock,
     ) -> Self {
-        for (asked, system) in asked.iter().zip(systems) {
-            let pin = match lock.systems.get(&asked.key()) {
+        for (request, system) in requests.iter().zip(systems) {
+            let pin = match lock.systems.get(&request.key()) {
                 Some(locked) if locked == system => Pin::Locked,
                 _ => Pin::Published,
             };
@@ -104,7 +104,7 @@ impl Plan {
                         version: package.version.clone(),
                         arches: vec![system.set.arch],
                         size: Some(file.size),
-                        wanted_by: asked.wanted_by(&package.name).to_vec(),
+                        wanted_by: request.wanted_by(&package.name).to_vec(),
                         releases: Vec::new(),
                         origin: file.url.clone(),
                         pin,

@@ -38,8 +38,10 @@ pub use access::AccessArgs;
 pub use act::ActArgs;
 pub use add::{AddArgs, AddCommand, AddNodesArgs};
 pub use adopt::AdoptArgs;
-pub use bundle::{BundleArgs, UpdateArg};
-pub use certs::{CertsArgs, CertsCheckArgs, CertsCommand, CertsRenewArgs};
+pub use bundle::{BundleArgs, UpdateArg, UpgradeFrom};
+pub use certs::{
+    AuthorityArg, CertsArgs, CertsCheckArgs, CertsCommand, CertsRenewArgs, CertsRotateCaArgs,
+};
 pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};

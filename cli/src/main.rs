@@ -18,12 +18,13 @@ mod input;
 mod misuse;
 mod output;
 mod piece;
+mod recorded;
 mod run;
 mod runtime;
 mod secrets;
 mod signals;
 mod site;
-mod versions;
+mod told_versions;
 
 use std::io;
 use std::process::ExitCode;

@@ -229,6 +229,18 @@ pub fn doubts(
     doubts
 }
 
+/// An authority that is about to give way to another: what an install brings goes with the move that it has come to.
+pub fn rotation(site: &Site) -> Result<Option<(String, &'static str)>, Failure> {
+    let rotation = pipeline::under_way(site)?;
+    Ok(rotation.map(|rotation| {
+        let told = pipeline::told_of_rotation(&rotation);
+        (
+            format!("a rotation of authorities is under way: {told}"),
+            "it is left there; kubexm certs rotate-ca goes on with it",
+        )
+    }))
+}
+
 fn registry_login(cluster: &Cluster) -> Result<Option<RegistryCredentials>, Failure> {
     let Some(auth) = cluster.registry_auth() else {
         return Ok(None);

@@ -96,52 +96,171 @@ const REMOVED: &[(u64, &str)] = &[
          InTreePluginPortworxUnregister MemoryManager ServiceTrafficDistribution \
          StructuredAuthorizationConfiguration TopologyAwareHints WatchFromStorageWithoutResourceVersion",
     ),
+    // As announced.
+    (
+        37,
+        "AnyVolumeDataSource DeclarativeValidationTakeover GangScheduling PreventStaticPodAPIReferences \
+         WorkloadAwarePreemption",
+    ),
 ];
 
-/// The minor of Kubernetes from which on this version's line no longer knows the gate.
-pub(crate) fn gone_since(gate: &str, version: &Version) -> Option<u64> {
-    let (since, _) = REMOVED
-        .iter()
-        .find(|(_, gates)| gates.split(' ').any(|known| known == gate))?;
-    (version.minor() >= (1, *since)).then_some(*since)
+/// Feature gates of the newest minor known, by the minor that was the first to know them; those of the first row by any that
+/// can be installed. From Kubernetes' own list of them (`versioned_feature_list.yaml` of 1.36).
+const KNOWN: &[(u64, &str)] = &[
+    (
+        24,
+        "APIResponseCompression APIServerIdentity APIServerTracing AllAlpha AllBeta AnyVolumeDataSource \
+         CPUCFSQuotaPeriod CPUManagerPolicyAlphaOptions CPUManagerPolicyBetaOptions CPUManagerPolicyOptions \
+         CSIVolumeHealth ContextualLogging ExecProbeTimeout GracefulNodeShutdown \
+         GracefulNodeShutdownBasedOnPodPriority HPAScaleToZero KubeletInUserNamespace \
+         LocalStorageCapacityIsolationFSQuotaMonitoring LogarithmicScaleDown LoggingAlphaOptions \
+         LoggingBetaOptions MaxUnavailableStatefulSet MemoryQoS NodeSwap OpenAPIEnums \
+         PodAndContainerStatsFromCRI PodDeletionCost ProcMountType QOSReserved RecoverVolumeExpansionFailure \
+         RotateKubeletServerCertificate StorageVersionAPI StorageVersionHash WinDSR WinOverlay",
+    ),
+    (
+        25,
+        "ContainerCheckpoint KubeletTracing MatchLabelKeysInPodTopologySpread \
+         NodeInclusionPolicyInPodTopologySpread SELinuxMountReadWriteOncePod \
+         UnauthenticatedHTTP2DOSMitigation UserNamespacesSupport",
+    ),
+    (
+        26,
+        "CrossNamespaceVolumeDataSource DynamicResourceAllocation EventedPLEG PodSchedulingReadiness \
+         TopologyManagerPolicyAlphaOptions TopologyManagerPolicyBetaOptions TopologyManagerPolicyOptions \
+         WindowsHostNetwork",
+    ),
+    (
+        27,
+        "CloudControllerManagerWebhook ClusterTrustBundle InPlacePodVerticalScaling \
+         KubeletPodResourcesDynamicResources KubeletPodResourcesGet MultiCIDRServiceAllocator NodeLogQuery \
+         WatchList",
+    ),
+    (
+        28,
+        "CRDValidationRatcheting ConsistentListFromCache JobBackoffLimitPerIndex JobPodReplacementPolicy \
+         KMSv1 KubeletCgroupDriverFromCRI PodReadyToStartContainersCondition SchedulerQueueingHints \
+         SeparateCacheWatchRPC SidecarContainers UnknownVersionInteroperabilityProxy",
+    ),
+    (
+        29,
+        "ClusterTrustBundleProjection DisableNodeKubeProxyVersion ImageMaximumGCAge KubeletSeparateDiskGC \
+         MatchLabelKeysInPodAffinity NFTablesProxyMode PodLifecycleSleepAction RuntimeClassInImageCriApi \
+         SeparateTaintEvictionController ServiceAccountTokenJTI ServiceAccountTokenNodeBinding \
+         ServiceAccountTokenNodeBindingValidation ServiceAccountTokenPodNodeInfo \
+         StructuredAuthenticationConfiguration TranslateStreamCloseWebsocketRequests VolumeAttributesClass",
+    ),
+    (
+        30,
+        "APIServingWithRoutine CustomResourceFieldSelectors JobManagedBy JobSuccessPolicy \
+         OrderedNamespaceDeletion PortForwardWebsockets RecursiveReadOnlyMounts \
+         RelaxedEnvironmentVariableValidation RetryGenerateName SELinuxMount StorageNamespaceIndex \
+         StorageVersionMigrator",
+    ),
+    (
+        31,
+        "AllowDNSOnlyNodeCSR AllowInsecureKubeletCertificateSigningRequests \
+         AnonymousAuthConfigurableEndpoints AuthorizeNodeWithSelectors AuthorizeWithSelectors \
+         ConcurrentWatchObjectDecode CoordinatedLeaderElection DisableAllocatorDualWrite ImageVolume \
+         ReloadKubeletServerCertificateFile ResilientWatchCacheInitialization ResourceHealthStatus \
+         SupplementalGroupsPolicy WatchCacheInitializationPostStartHook",
+    ),
+    (
+        32,
+        "AllowOverwriteTerminationGracePeriodSeconds AllowUnsafeMalformedObjectDeletion BtreeWatchCache \
+         CBORServingAndStorage ComponentFlagz ComponentStatusz DRAAdminAccess DRAResourceClaimDeviceStatus \
+         ExternalServiceAccountTokenSigner InPlacePodVerticalScalingExclusiveCPUs KubeletCrashLoopBackOffMax \
+         KubeletFineGrainedAuthz KubeletRegistrationGetOnExistsOnly MutatingAdmissionPolicy PodLevelResources \
+         PodLifecycleSleepActionAllowZero PodLogsQuerySplitStreams RelaxedDNSSearchValidation \
+         RemoteRequestHeaderUID SELinuxChangePolicy SchedulerAsyncPreemption \
+         ServiceAccountNodeAudienceRestriction SystemdWatchdog WindowsCPUAndMemoryAffinity \
+         WindowsGracefulNodeShutdown",
+    ),
+    (
+        33,
+        "AggregatedDiscoveryRemoveBetaType AllowParsingUserUIDFromCertAuth ContainerStopSignals \
+         DRADeviceTaints DRAPartitionableDevices DRAPrioritizedList DeclarativeValidation \
+         DeclarativeValidationTakeover DeploymentReplicaSetTerminatingReplicas \
+         DisableCPUQuotaWithExclusiveCPUs GitRepoVolumeDriver HPAConfigurableTolerance \
+         KubeletEnsureSecretPulledImages KubeletPSI KubeletServiceAccountTokenForCredentialProviders \
+         ListFromCacheSnapshot MutableCSINodeAllocatableCount PodObservedGenerationTracking \
+         PodTopologyLabelsAdmission PreferSameTrafficDistribution ReduceDefaultCrashLoopBackOffDecay \
+         SchedulerPopFromBackoffQ StorageCapacityScoring StreamingCollectionEncodingToJSON \
+         StreamingCollectionEncodingToProtobuf StrictIPCIDRValidation",
+    ),
+    (
+        34,
+        "ClearingNominatedNodeNameAfterBinding ContainerRestartRules DRAConsumableCapacity \
+         DRADeviceBindingConditions DRAExtendedResource DRASchedulerFilterTimeout DetectCacheInconsistency \
+         EnvFiles HostnameOverride InPlacePodVerticalScalingExclusiveMemory \
+         KubeletPodResourcesListUseActivePods MatchLabelKeysInPodTopologySpreadSelectorMerge \
+         NominatedNodeNameForExpectation PodCertificateRequest PreventStaticPodAPIReferences \
+         RelaxedServiceNameValidation SchedulerAsyncAPICalls SizeBasedListCostEstimate \
+         StructuredAuthenticationConfigurationEgressSelector TokenRequestServiceAccountUIDValidation",
+    ),
+    (
+        35,
+        "AuthorizePodWebsocketUpgradeCreatePermission CRDObservedGenerationTracking \
+         CSIServiceAccountTokenSecrets ChangeContainerStatusOnKubeletRestart \
+         CloudControllerManagerWatchBasedRoutesReconciliation ConstrainedImpersonation DRADeviceTaintRules \
+         GangScheduling GenericWorkload ImageVolumeWithDigest InPlacePodLevelResourcesVerticalScaling \
+         MutablePVNodeAffinity MutablePodResourcesForSuspendedJobs \
+         MutableSchedulingDirectivesForSuspendedJobs NodeDeclaredFeatures OpportunisticBatching \
+         RestartAllContainersOnContainerExits StructuredAuthenticationConfigurationJWKSMetrics \
+         TaintTolerationComparisonOperators UserNamespacesHostNetworkSupport VolumeLimitScaling",
+    ),
+    (
+        36,
+        "AllowServiceExternalIPs CRIListStreaming ControllerManagerReleaseLeaderElectionLockOnExit \
+         DRAListTypeAttributes DRANodeAllocatableResources DRAResourceClaimGranularStatusAuthorization \
+         DRAResourcePoolStatus DRAWorkloadResourceClaims DeclarativeValidationBeta ExtendWebSocketsToKubelet \
+         InPlacePodVerticalScalingInitContainers ManifestBasedAdmissionControlConfig NativeHistograms \
+         PLEGOnDemandRelist PersistentVolumeClaimUnusedSinceTime PodLevelResourceManagers PodsAPI \
+         ReloadKubeletClientCAFile ResourceHealthStatusMessage ServiceCIDRStatusFieldWiping \
+         ShardedListAndWatch StaleControllerConsistencyDaemonSet StaleControllerConsistencyJob \
+         StaleControllerConsistencyReplicaSet StaleControllerConsistencyStatefulSet \
+         StatefulSetSemanticRevisionComparison TopologyAwareWorkloadScheduling WorkloadAwarePreemption \
+         WorkloadWithJob",
+    ),
+];
+
+/// Gates of the library that all components call apiservers with, of which no list says since when.
+const OF_CLIENTS: &str = "AtomicFIFO ClientsAllowCARotation ClientsAllowCBOR ClientsAllowTLSCacheGC ClientsPreferCBOR \
+                          InOrderInformers InOrderInformersBatchProcess InformerResourceVersion \
+                          UnlockWhileProcessingFIFO WatchListClient";
+
+/// What a version makes of a gate that it is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Known,
+    /// It came with this minor.
+    NotYet(u64),
+    /// This minor has removed it.
+    Gone(u64),
+    /// No release that this kubexm knows has it. A newer one may.
+    Unheard,
 }
+
+/// What this version makes of a gate.
+pub(crate) fn gate(name: &str, version: &Version) -> Gate {
+    let row = |table: &[(u64, &str)]| {
+        let mut rows = table.iter();
+        let named = |gates: &str| gates.split(' ').any(|known| known == name);
+        rows.find(|(_, gates)| named(gates))
+            .map(|(minor, _)| *minor)
+    };
+    let (_, minor) = version.minor();
+    let since = row(KNOWN);
+    match (row(REMOVED), since) {
+        (Some(gone), _) if minor >= gone => Gate::Gone(gone),
+        (_, Some(since)) if minor < since => Gate::NotYet(since),
+        (None, None) if !OF_CLIENTS.split(' ').any(|known| known == name) => Gate::Unheard,
+        _ => Gate::Known,
+    }
+}
+
+/// The newest minor of which all gates are known.
+pub(crate) const NEWEST: u64 = 36;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gate_is_known_until_the_minor_that_removed_it() {
-        for (gate, since) in [
-            ("RuntimeClass", 24),
-            ("TTLAfterFinished", 25),
-            ("ExpandCSIVolumes", 27),
-            ("CSIStorageCapacity", 28),
-            ("SeccompDefault", 29),
-            ("MemoryManager", 36),
-        ] {
-            let gone = |minor| gone_since(gate, &Version::new(1, minor, 0));
-            assert_eq!(
-                (gone(since - 1), gone(since), gone(40)),
-                (None, Some(since), Some(since)),
-                "{gate}"
-            );
-        }
-        assert_eq!(
-            gone_since("RotateKubeletServerCertificate", &Version::new(1, 36, 0)),
-            None
-        );
-    }
-
-    #[test]
-    fn the_list_is_in_order_and_names_each_gate_once() {
-        assert!(REMOVED.is_sorted_by_key(|(since, _)| *since));
-        let mut seen = std::collections::BTreeSet::new();
-        for (_, gates) in REMOVED {
-            assert!(gates.split(' ').is_sorted());
-            for gate in gates.split(' ') {
-                assert!(!gate.is_empty() && seen.insert(gate), "{gate}");
-            }
-        }
-    }
-}
+mod tests;

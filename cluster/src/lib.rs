@@ -28,6 +28,7 @@ mod problem;
 mod proxy;
 mod redact;
 mod registry;
+mod removed;
 mod require;
 mod roles;
 mod runtime;
@@ -68,6 +69,9 @@ pub use problem::{Location, Problem, Problems, Severity};
 pub use proxy::{KubeProxyConfiguration, KubeProxyIpvs, ProxyMode};
 pub use redact::WriteError;
 pub use registry::{Registry, RegistryAuth, RegistryType};
+pub use removed::{
+    Change, Program, api_gone, flag_gone, kubelet_key_since, plugin_gone, proxy_key_since,
+};
 pub use roles::{HostPattern, InvalidPattern, Role, RoleGroups};
 pub use runtime::{ContainerRuntime, Containerd, RuntimeData, RuntimeType};
 pub use schema::schema;

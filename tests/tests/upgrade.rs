@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
 use tests::lab::{Ended, Lab, kill_after, run};
 
 /// A site with a cluster of the older version, and a bundle that leads to the later one.
@@ -94,6 +95,38 @@ impl Site {
         self.kubexm(&["check", "-f", "config.yaml"])?.ok().map(drop)
     }
 
+    /// What the journal and the cluster tell of the moments at which requests failed.
+    fn around(&self, failed: &[String]) -> Result<Vec<String>> {
+        let times = failed.iter().filter_map(|line| line.get(3..22));
+        let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
+            return Ok(Vec::new());
+        };
+        let first: Timestamp = format!("{first}Z").parse()?;
+        let last: Timestamp = format!("{last}Z").parse()?;
+        let near = first - SignedDuration::from_secs(15)..last + SignedDuration::from_secs(5);
+        let journal = fs::read_to_string(self.dir.join(".kubexm/lab/state/journal.jsonl"))?;
+        let events = self.kubectl(
+            "get events --all-namespaces --no-headers --output custom-columns=\
+             T:.metadata.creationTimestamp,K:.involvedObject.kind,N:.involvedObject.name,M:.message",
+        )?;
+        let at = |line: &str| {
+            let time = line.split_once("\"at\":\"").map_or(line, |(_, rest)| rest);
+            let end = time.find('Z')?;
+            time[..=end].parse::<Timestamp>().ok()
+        };
+        let mut lines: Vec<(Timestamp, &str)> = journal
+            .lines()
+            .chain(events.lines())
+            .filter_map(|line| Some((at(line)?, line)))
+            .filter(|(at, _)| near.contains(at))
+            .collect();
+        lines.sort_unstable();
+        Ok(lines
+            .iter()
+            .map(|(at, line)| format!("{at} {line}"))
+            .collect())
+    }
+
     /// A service of two pods with a budget.
     fn serve(&self) -> Result<()> {
         fs::write(self.dir.join("web.yaml"), WEB)?;
@@ -114,7 +147,7 @@ impl Site {
         let told = self.dir.join("client.log");
         let script = format!(
             "while :; do for node in 11 12 13; do curl -s -o /dev/null -m 2 -w '%{{http_code}} %{{errormsg}}\\n' \
-             http://172.30.0.$node:30080/ || echo \"at $(date +%T) by node $node\"; sleep 0.1; done; done > {}",
+             http://172.30.0.$node:30080/ || echo \"at $(date -u +%FT%T) by node $node\"; sleep 0.1; done; done > {}",
             told.display()
         );
         let mut command = self.lab.inside_shell(&script);
@@ -210,6 +243,9 @@ fn a_small_cluster_goes_on(kind: &str) -> Result<()> {
     let ended = run(site.upgrading(&["--yes"]))?.ok()?;
     let took = began.elapsed();
     let (asked, failed) = client.end()?;
+    for line in site.around(&failed)? {
+        println!("{line}");
+    }
     println!(
         "{kind}: {} -> {} took {took:?} with a kill, the second run {:?}; {} of {asked} requests failed: {failed:?}",
         site.from,
@@ -227,8 +263,8 @@ fn a_small_cluster_goes_on(kind: &str) -> Result<()> {
         cordoned.len() == 1 && cordoned[0].starts_with("node3"),
         "{nodes}"
     );
-    let snapshots = fs::read_dir(site.dir.join(".kubexm/lab/state/etcd"))?;
-    ensure!(snapshots.count() >= 3, "no snapshot was kept");
+    let snapshots = fs::read_dir(site.dir.join(".kubexm/lab/backups"))?;
+    ensure!(snapshots.count() == 2, "one snapshot and its note");
     let again = run(site.upgrading(&["--yes"]))?.ok()?;
     println!("{kind}: a run with nothing to do took {:?}", again.took);
     ensure!(
@@ -257,4 +293,76 @@ fn plain_binaries_are_upgraded_under_load() -> Result<()> {
 #[ignore = "needs the lab and two real versions of Kubernetes: make e2e"]
 fn kubeadm_upgrades_under_load() -> Result<()> {
     a_small_cluster_goes_on("kubeadm")
+}
+
+/// Three nodes and the registry: the control plane, then a worker, which goes back and forth again; then the rest.
+fn a_part_at_a_time(kind: &str) -> Result<()> {
+    let site = Site::up(4, kind)?;
+    let (from, to) = (&site.from, &site.to);
+    let are = |wanted: [&str; 3]| -> Result<()> {
+        let nodes = site.nodes()?;
+        for (node, version) in ["node1", "node2", "node3"].iter().zip(wanted) {
+            let mut lines = nodes.lines();
+            let line = lines
+                .find(|line| line.starts_with(node))
+                .unwrap_or_default();
+            ensure!(
+                line.contains(version) && !line.ends_with("true"),
+                "{node} is not {version}:\n{nodes}"
+            );
+        }
+        Ok(())
+    };
+    let early = run(site.upgrading(&["--yes", "--only", "node2"]))?.with(1)?;
+    ensure!(
+        early.text.contains("--only control-plane comes first"),
+        "{}",
+        early.text
+    );
+    let plane = run(site.upgrading(&["--yes", "--only", "control-plane"]))?.ok()?;
+    are([to, from, from])?;
+    let again = run(site.upgrading(&["--yes", "--only", "control-plane"]))?.ok()?;
+    ensure!(
+        again.text.contains("everything is as it should be"),
+        "{}",
+        again.text
+    );
+    let worker = run(site.upgrading(&["--yes", "--only", "node2"]))?.ok()?;
+    are([to, to, from])?;
+    let back = [
+        "upgrade",
+        "cluster",
+        "old.tar.zst",
+        "-f",
+        "config.yaml",
+        "--yes",
+        "--rollback",
+    ];
+    let master = site.kubexm(&[&back[..], &["node1"]].concat())?.with(1)?;
+    ensure!(
+        master.text.contains("node1 cannot go back"),
+        "{}",
+        master.text
+    );
+    let back = site.kubexm(&[&back[..], &["node2"]].concat())?.ok()?;
+    are([to, from, from])?;
+    let rest = run(site.upgrading(&["--yes"]))?.ok()?;
+    site.is_new()?;
+    println!(
+        "{kind}: {from} -> {to}: the control plane took {:?}, a worker {:?}, back {:?}, the rest {:?}",
+        plane.took, worker.took, back.took, rest.took
+    );
+    site.lab.nobody_asked_for_the_world()
+}
+
+#[test]
+#[ignore = "needs the lab and two real versions of Kubernetes: make e2e"]
+fn plain_binaries_are_upgraded_a_part_at_a_time() -> Result<()> {
+    a_part_at_a_time("kubexm")
+}
+
+#[test]
+#[ignore = "needs the lab and two real versions of Kubernetes: make e2e"]
+fn kubeadm_upgrades_a_part_at_a_time() -> Result<()> {
+    a_part_at_a_time("kubeadm")
 }

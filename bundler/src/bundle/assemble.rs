@@ -8,12 +8,12 @@ use camino::Utf8Path;
 use catalogue::Systems;
 use event::Events;
 
+use super::collect::Collected;
 use super::run::on_thread;
-use super::stock::Stock;
 use super::{Prepared, inspected, layout, prove, write};
 use crate::error::BundleError;
 use crate::hops::Hop;
-use crate::packages::Carrier;
+use crate::packages::RepositoryBuilder;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -35,12 +35,16 @@ fn release(hop: &Hop, files: &[FileEntry], config: &Utf8Path) -> Release {
 impl Prepared {
     pub(super) async fn assemble(
         self: &Arc<Self>,
-        stock: Stock,
+        collected: Collected,
         events: &Events,
     ) -> Result<Contents, BundleError> {
-        let serial = stock.lock.serial;
-        let images: Vec<ImageEntry> = stock.images.into_iter().map(|image| image.entry).collect();
-        let files = inspected::entries(&self.tree, stock.files).await?;
+        let serial = collected.lock.serial;
+        let images: Vec<ImageEntry> = collected
+            .images
+            .into_iter()
+            .map(|image| image.entry)
+            .collect();
+        let files = inspected::entries(&self.tree, collected.files).await?;
         let (this, events) = (Arc::clone(self), events.clone());
         let contents = on_thread(move || this.contents(files, images, serial, &events));
         contents.await
@@ -69,14 +73,19 @@ impl Prepared {
         if missing.is_empty() {
             files.extend(layout::documents(&self.tree)?);
         }
-        let carrier = Carrier {
+        let builder = RepositoryBuilder {
             systems: &Systems::builtin(),
             keyrings: &self.request.keyrings,
             claims: &self.details.claims,
             tree: &self.tree,
         };
-        for (asked, system) in self.details.asked.iter().zip(&self.details.systems) {
-            files.extend(carrier.entries(asked, system)?);
+        for (request, system) in self
+            .details
+            .package_requests
+            .iter()
+            .zip(&self.details.systems)
+        {
+            files.extend(builder.entries(request, system)?);
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let systems = self.details.systems.iter();

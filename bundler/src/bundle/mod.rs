@@ -4,6 +4,7 @@
 
 mod assemble;
 mod before;
+mod collect;
 mod guard;
 mod inspected;
 mod layout;
@@ -12,7 +13,6 @@ mod packed;
 mod prepare;
 mod prove;
 mod run;
-mod stock;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;

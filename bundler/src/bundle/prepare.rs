@@ -1,27 +1,28 @@
 //! Works out every detail before anything is fetched, but for kubeadm, which is asked for its images.
 
+mod kubeadm;
+mod sizes;
+
 use std::collections::HashMap;
-use std::os::unix::fs::PermissionsExt;
 
 use artifact::Tree;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use catalogue::{Carries, Catalogue, Systems};
-use cluster::{Arch, KubernetesType};
+use cluster::Arch;
 use event::Events;
-use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
+use self::kubeadm::Kubeadm;
 use super::guard::Guard;
 use super::{Prepared, Request, Update, output};
-use crate::error::{BundleError, Failed};
+use crate::error::BundleError;
 use crate::fetch::{
     Checksum, DOCUMENT_LIMIT, FILE_LIMIT, FetchError, FetchOptions, Fetcher, FileJob, address,
 };
 use crate::hops::{Hop, hops, together};
 use crate::images::{ImageJob, ImageOptions, Images, ResolvedImage};
-use crate::kubeadm;
 use crate::lock::{Lock, LockError, LockMode, LockedSystem};
-use crate::packages::{Asked, Chooser, Claims, asked};
+use crate::packages::{Chooser, Claims, PackageRequest, requests};
 use crate::plan::Plan;
 use crate::resolve::{Wanted, WantedFile};
 
@@ -34,7 +35,7 @@ pub async fn plan(
     let scratch = tempfile::tempdir().map_err(|e| BundleError::io("create", "a directory", &e))?;
     let layout = Utf8Path::from_path(scratch.path()).unwrap_or(Utf8Path::new("."));
     let tree = request.work_dir.tree(request.cluster.name());
-    let desk = Desk {
+    let preparation = Preparation {
         request,
         tree: &tree,
         layout,
@@ -42,7 +43,7 @@ pub async fn plan(
         events,
         cancel,
     };
-    Ok(Box::pin(desk.work_out()).await?.plan)
+    Ok(Box::pin(preparation.work_out()).await?.plan)
 }
 
 /// Works out every detail, and keeps every other kubexm off the cluster's tree until the bundle is made.
@@ -73,7 +74,7 @@ async fn worked_out(
     let tree = request.work_dir.tree(request.cluster.name());
     let held = Guard::take(&tree)?;
     let layout = tree.images();
-    let desk = Desk {
+    let preparation = Preparation {
         request: &request,
         tree: &tree,
         layout: &layout,
@@ -82,7 +83,7 @@ async fn worked_out(
         cancel,
     };
     // It is large, and every caller would hold it.
-    let details = Box::pin(desk.work_out()).await?;
+    let details = Box::pin(preparation.work_out()).await?;
     Ok(Prepared {
         request,
         tree,
@@ -101,7 +102,7 @@ pub(crate) struct Details {
     pub hops: Vec<Hop>,
     pub wanted: Wanted,
     /// What is asked of each operating system's archives, and beside it the packages that are taken.
-    pub asked: Vec<Asked>,
+    pub package_requests: Vec<PackageRequest>,
     pub systems: Vec<LockedSystem>,
     pub claims: Claims,
     /// Of files, by address.
@@ -142,14 +143,7 @@ pub(crate) fn job(
     })
 }
 
-/// Where kubeadm's own list of images may come from.
-#[derive(Clone, Copy)]
-enum Kubeadm {
-    Fetch,
-    IfPresent,
-}
-
-struct Desk<'a> {
+struct Preparation<'a> {
     request: &'a Request,
     tree: &'a Tree,
     /// Where manifests of images are kept.
@@ -159,7 +153,7 @@ struct Desk<'a> {
     cancel: &'a CancellationToken,
 }
 
-impl Desk<'_> {
+impl Preparation<'_> {
     async fn work_out(&self) -> Result<Details, BundleError> {
         let request = self.request;
         let lock = Lock::read(&request.lock)?;
@@ -184,14 +178,14 @@ impl Desk<'_> {
         )?;
         let known = Systems::builtin();
         let wanted = together(&hops);
-        let asked = asked(&request.cluster, &wanted.needs, &wanted.arches, &known)?;
+        let package_requests = requests(&request.cluster, &wanted.needs, &wanted.arches, &known)?;
         self.tell_of_nearest(&wanted);
         self.tell_of_arches(&wanted);
         for hop in &mut hops {
             self.ask_kubeadm(hop, &lock, &fetcher).await?;
         }
         let wanted = together(&hops);
-        self.hold_to_lock(&wanted, &asked, &lock)?;
+        self.hold_to_lock(&wanted, &package_requests, &lock)?;
         let chooser = Chooser {
             systems: &known,
             keyrings: &request.keyrings,
@@ -200,7 +194,7 @@ impl Desk<'_> {
             events: self.events,
             cancel: self.cancel,
         };
-        let (systems, claims) = chooser.choose(&asked, &lock).await?;
+        let (systems, claims) = chooser.choose(&package_requests, &lock).await?;
         let images = Images::new(
             self.layout,
             ImageOptions {
@@ -223,9 +217,9 @@ impl Desk<'_> {
             (&hops, &wanted),
             &lock,
             |url| sizes.get(url).copied(),
-            |reference| size_of(&resolved, reference),
+            |reference| sizes::of_image(&resolved, reference),
         )
-        .with_packages(&asked, &systems, &lock);
+        .with_packages(&package_requests, &systems, &lock);
         Ok(Details {
             lock,
             fetcher,
@@ -233,7 +227,7 @@ impl Desk<'_> {
             resolved,
             hops,
             wanted,
-            asked,
+            package_requests,
             systems,
             claims,
             sizes,
@@ -284,87 +278,16 @@ impl Desk<'_> {
         resolved.map_err(BundleError::from)
     }
 
-    /// Replaces the catalogue's images of Kubernetes by kubeadm's own list, where it can be had, or by the one that it
-    /// gave when the lock was written.
-    async fn ask_kubeadm(
-        &self,
-        hop: &mut Hop,
-        lock: &Lock,
-        fetcher: &Fetcher,
-    ) -> Result<(), BundleError> {
-        let Hop { cluster, wanted } = hop;
-        let kubernetes = &cluster.spec.kubernetes;
-        if kubernetes.kind != KubernetesType::Kubeadm {
-            return Ok(());
-        }
-        let listed = match self.runnable(wanted, lock, fetcher).await? {
-            Ok(path) => kubeadm::images(&path, &kubernetes.version)
-                .await
-                .map_err(|error| format!("kubeadm gave no list: {error}")),
-            Err(why) => Err(why.to_owned()),
-        };
-        match listed {
-            Ok(listed) => wanted.believe_kubeadm(&listed),
-            Err(why) => match wanted.listed_before(lock, &kubernetes.version) {
-                Some(listed) => wanted.believe_kubeadm(&listed),
-                None => self.doubt(&why),
-            },
-        }
-        Ok(())
-    }
-
-    /// A kubeadm that is what upstream published or the lock pins, and that this machine can run; or why there is none.
-    async fn runnable(
-        &self,
-        wanted: &Wanted,
-        lock: &Lock,
-        fetcher: &Fetcher,
-    ) -> Result<Result<Utf8PathBuf, &'static str>, BundleError> {
-        let here: Option<Arch> = std::env::consts::ARCH.parse().ok();
-        let Some(kubeadm) = wanted
-            .files
-            .iter()
-            .find(|w| w.file.component == "kubeadm" && w.file.arch == here)
-        else {
-            return Ok(Err("no kubeadm of the bundle runs on this machine"));
-        };
-        let job = job(kubeadm, self.tree, lock, None)?;
-        let path = job.dest.clone();
-        match self.kubeadm {
-            Kubeadm::IfPresent => {
-                if !fetcher.has(&job).await? {
-                    return Ok(Err("kubeadm is not fetched yet"));
-                }
-            }
-            Kubeadm::Fetch => {
-                fetcher
-                    .fetch_all(vec![job], self.events, self.cancel)
-                    .await?;
-                let executable = std::fs::Permissions::from_mode(0o755);
-                std::fs::set_permissions(&path, executable)
-                    .map_err(|e| BundleError::io("make executable", &path, &e))?;
-            }
-        }
-        Ok(Ok(path))
-    }
-
-    fn doubt(&self, why: &str) {
-        self.events.warn(
-            format!("the images of Kubernetes are taken from the catalogue: {why}"),
-            Some("the authority is `kubeadm config images list`; missing ones can be added under spec.images"),
-        );
-    }
-
     fn hold_to_lock(
         &self,
         wanted: &Wanted,
-        asked: &[Asked],
+        package_requests: &[PackageRequest],
         lock: &Lock,
     ) -> Result<(), BundleError> {
         if self.request.lock_mode == LockMode::Pin {
             return Ok(());
         }
-        let differences = lock.differences(wanted, asked);
+        let differences = lock.differences(wanted, package_requests);
         if differences.is_empty() {
             return Ok(());
         }
@@ -374,70 +297,4 @@ impl Desk<'_> {
         }
         .into())
     }
-
-    /// The size of each file, by address: from the lock, from what lies in the tree, or as the server says.
-    async fn sizes(
-        &self,
-        wanted: &Wanted,
-        lock: &Lock,
-        fetcher: &Fetcher,
-    ) -> Result<HashMap<String, u64>, BundleError> {
-        let asked = futures::stream::iter(&wanted.files)
-            .map(|wanted| async move { (wanted, self.size(wanted, lock, fetcher).await) })
-            .buffered(self.request.jobs.get())
-            .collect::<Vec<_>>();
-        let asked = tokio::select! {
-            asked = asked => asked,
-            () = self.cancel.cancelled() => return Err(BundleError::Interrupted),
-        };
-        let mut sizes = HashMap::new();
-        let mut failed = Vec::new();
-        for (wanted, size) in asked {
-            match size {
-                Ok(Some(size)) => {
-                    sizes.insert(wanted.file.url.clone(), size);
-                }
-                Ok(None) => {}
-                Err(error) => failed.push(Failed {
-                    title: wanted.title(),
-                    hint: error.hint(),
-                    fault: error.fault(),
-                    error: error.to_string(),
-                }),
-            }
-        }
-        if failed.is_empty() {
-            Ok(sizes)
-        } else {
-            Err(BundleError::Fetch(failed))
-        }
-    }
-
-    async fn size(
-        &self,
-        wanted: &WantedFile,
-        lock: &Lock,
-        fetcher: &Fetcher,
-    ) -> Result<Option<u64>, FetchError> {
-        if let Some(locked) = lock.files.get(&wanted.file.url) {
-            return Ok(Some(locked.size));
-        }
-        let path = self.tree.path(Utf8Path::new(&wanted.file.path));
-        if let Ok(meta) = std::fs::metadata(&path) {
-            return Ok(Some(meta.len()));
-        }
-        let job = job(wanted, self.tree, lock, None)?;
-        match fetcher.head_size(&job.url).await {
-            // Some servers refuse a HEAD and serve the file all the same.
-            Err(FetchError::Refused { .. } | FetchError::Status { .. }) => Ok(None),
-            size => size,
-        }
-    }
-}
-
-fn size_of(resolved: &[ResolvedImage], reference: &str) -> Option<u64> {
-    let image = resolved
-        .iter()
-        .find(|image| image.reference() == reference)?;
-    Some(image.platforms().iter().map(|platform| platform.size).sum())
 }

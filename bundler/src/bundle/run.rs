@@ -141,9 +141,9 @@ impl Prepared {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<(Contents, usize), BundleError> {
-        let stock = self.fetch(events, cancel).await?;
-        let (lock, fetched) = (stock.lock.clone(), stock.fetched);
-        let contents = self.assemble(stock, events).await?;
+        let collected = self.fetch(events, cancel).await?;
+        let (lock, fetched) = (collected.lock.clone(), collected.fetched);
+        let contents = self.assemble(collected, events).await?;
         // Not before it is known to be good: the next run is held to it.
         lock.write(&self.request.lock)?;
         if cancel.is_cancelled() {

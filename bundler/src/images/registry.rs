@@ -34,7 +34,7 @@ pub enum Transport {
 
 /// Clients keep tokens by host, so that two logins need two clients.
 #[derive(PartialEq, Eq, Hash)]
-struct Door {
+struct ClientKey {
     registry: String,
     transport: Transport,
     /// The registry that is mirrored: each mirror has its own login.
@@ -46,7 +46,7 @@ pub(crate) struct Registries {
     mirrors: Mirrors,
     http: HttpOptions,
     access: BTreeMap<String, RegistryAccess>,
-    clients: Mutex<HashMap<Door, Client>>,
+    clients: Mutex<HashMap<ClientKey, Client>>,
 }
 
 impl Registries {
@@ -85,12 +85,12 @@ impl Registries {
             (Scheme::Https, true) if access.transport == Transport::Http => Transport::Https,
             (Scheme::Https, _) => access.transport,
         };
-        let door = Door {
+        let key = ClientKey {
             registry: endpoint.registry.clone(),
             transport,
             upstream: image.registry().to_owned(),
         };
-        let client = self.client(door, &access).await?;
+        let client = self.client(key, &access).await?;
         let login = endpoint.login.or(access.login);
         let auth = login.map_or(RegistryAuth::Anonymous, |login| {
             RegistryAuth::Basic(login.user, login.password.expose_secret().to_owned())
@@ -104,10 +104,10 @@ impl Registries {
         })
     }
 
-    async fn client(&self, door: Door, access: &RegistryAccess) -> Result<Client, ImageError> {
+    async fn client(&self, key: ClientKey, access: &RegistryAccess) -> Result<Client, ImageError> {
         let mut clients = self.clients.lock().await;
-        let transport = door.transport;
-        if let Some(client) = clients.get(&door) {
+        let transport = key.transport;
+        if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
         let certificates = self
@@ -133,7 +133,7 @@ impl Registries {
             user_agent: concat!("kubexm/", env!("CARGO_PKG_VERSION")),
             ..ClientConfig::default()
         };
-        let here = format!("http://{}", door.registry).parse::<Address>();
+        let here = format!("http://{}", key.registry).parse::<Address>();
         if here.is_ok_and(|address| address.is_loopback()) {
             // The one way to tell this client not to take the environment's proxy: another, that is for no host.
             config.http_proxy = Some("http://localhost".to_owned());
@@ -143,7 +143,7 @@ impl Registries {
         }
         let client =
             Client::try_from(config).map_err(|e| ImageError::Client { why: causes(&e) })?;
-        clients.insert(door, client.clone());
+        clients.insert(key, client.clone());
         Ok(client)
     }
 }

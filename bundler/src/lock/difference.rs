@@ -6,7 +6,7 @@ use std::fmt;
 use cluster::Arch;
 
 use super::{Lock, Outdated};
-use crate::packages::Asked;
+use crate::packages::PackageRequest;
 use crate::resolve::{Wanted, WantedFile};
 
 /// One point where lock file and config part.
@@ -95,8 +95,12 @@ impl fmt::Display for Difference {
 impl Lock {
     /// Every point where this lock and what is wanted part, sorted.
     #[must_use]
-    pub(crate) fn differences(&self, wanted: &Wanted, asked: &[Asked]) -> Vec<Difference> {
-        let mut differences = self.differences_of_systems(wanted, asked);
+    pub(crate) fn differences(
+        &self,
+        wanted: &Wanted,
+        requests: &[PackageRequest],
+    ) -> Vec<Difference> {
+        let mut differences = self.differences_of_systems(wanted, requests);
         let files: BTreeMap<&str, &WantedFile> = wanted
             .files
             .iter()
@@ -151,25 +155,29 @@ impl Lock {
         differences
     }
 
-    fn differences_of_systems(&self, wanted: &Wanted, asked: &[Asked]) -> Vec<Difference> {
+    fn differences_of_systems(
+        &self,
+        wanted: &Wanted,
+        requests: &[PackageRequest],
+    ) -> Vec<Difference> {
         let mut differences = Vec::new();
-        for asked in asked {
-            let system = asked.key();
+        for request in requests {
+            let system = request.key();
             match self.systems.get(&system) {
                 None => differences.push(Difference::SystemNotLocked { system }),
                 Some(locked) => {
-                    let outdated = locked.outdated(asked);
+                    let outdated = locked.outdated(request);
                     let outdated = outdated.map(|why| Difference::SystemOutdated { system, why });
                     differences.extend(outdated);
                 }
             }
         }
         let resting: BTreeSet<&String> = self
-            .resting_systems(asked, &wanted.arches)
+            .resting_systems(requests, &wanted.arches)
             .map(|(system, _)| system)
             .collect();
         let kept = |system: &String| {
-            resting.contains(system) || asked.iter().any(|asked| asked.key() == *system)
+            resting.contains(system) || requests.iter().any(|request| request.key() == *system)
         };
         let dropped = self.systems.keys().filter(|system| !kept(system));
         differences.extend(dropped.map(|system| Difference::SystemNotWanted {

@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::packages::{Asked, Wishes};
+use crate::packages::{PackageRequest, Wishes};
 
 /// The packages of a system for one architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,18 +114,18 @@ impl LockedSystem {
 
     /// Why it cannot be taken for what is asked now, if so. An address beyond the system's archives is vouched for by
     /// nothing but this file: their signed indexes are to say once more what is right.
-    pub(crate) fn outdated(&self, asked: &Asked) -> Option<Outdated> {
-        if self.wanted != asked.wishes {
+    pub(crate) fn outdated(&self, request: &PackageRequest) -> Option<Outdated> {
+        if self.wanted != request.wishes {
             return Some(Outdated::Wishes);
         }
-        if self.known != Some(asked.known.digest) {
+        if self.known != Some(request.known.digest) {
             return Some(Outdated::Known);
         }
         let addresses = self
             .files
             .values()
             .flat_map(|file| [&file.url, &file.index]);
-        let mut elsewhere = addresses.filter(|url| !asked.known.has(url));
+        let mut elsewhere = addresses.filter(|url| !request.known.has(url));
         elsewhere.next().map(|url| Outdated::Elsewhere {
             url: crate::fetch::redact(url),
         })

@@ -57,7 +57,7 @@ pub(super) async fn choose(
         .listed(listed.iter().map(|index| &index.listed))
         .await?;
 
-    let mut universe = Universe::new(indexes.asked.arch.go());
+    let mut universe = Universe::new(indexes.request.arch.go());
     for (source, (index, stored)) in listed.iter().zip(stored).enumerate() {
         let file = index.file.clone();
         let read = on_thread(move || {
@@ -82,7 +82,7 @@ pub(super) async fn choose(
     });
     let answer = solved
         .await
-        .map_err(|error| indexes.asked.fails(error.into()))?;
+        .map_err(|error| indexes.request.fails(error.into()))?;
     let places: Vec<Place> = listed.iter().map(Index::place).collect();
     Ok(Answer {
         dates,
@@ -115,7 +115,7 @@ impl<'a> Suite<'a> {
         signed: &Signed,
     ) -> Result<Vec<Index<'a>>, BundleError> {
         let Signed { url, release } = signed;
-        let arch = indexes.asked.arch.go();
+        let arch = indexes.request.arch.go();
         let components = self.archive.components.iter();
         components
             .map(|component| {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use packages::solve::Wish;
 use tempfile::TempDir;
 
-use super::{Asked, Chooser, PackageError};
+use super::{Chooser, PackageError, PackageRequest};
 use crate::error::BundleError;
 use crate::fetch::{
     Checksum, DOCUMENT_LIMIT, FetchError, FetchFailures, FileFailure, FileJob, INDEX_LIMIT, address,
@@ -16,7 +16,7 @@ use crate::lock::LockedSystem;
 /// Indexes of one system's archives, fetched as any other file is, and kept for as long as this lives.
 pub(super) struct Indexes<'a> {
     chooser: &'a Chooser<'a>,
-    pub(super) asked: &'a Asked,
+    pub(super) request: &'a PackageRequest,
     /// What was locked before.
     before: Option<&'a LockedSystem>,
     dir: TempDir,
@@ -35,13 +35,13 @@ pub(super) struct Listed {
 impl<'a> Indexes<'a> {
     pub(super) fn new(
         chooser: &'a Chooser<'a>,
-        asked: &'a Asked,
+        request: &'a PackageRequest,
         before: Option<&'a LockedSystem>,
     ) -> Result<Self, BundleError> {
         let dir = tempfile::tempdir().map_err(|e| BundleError::io("create", "a directory", &e))?;
         Ok(Self {
             chooser,
-            asked,
+            request,
             before,
             dir,
             next: AtomicUsize::new(0),
@@ -53,7 +53,7 @@ impl<'a> Indexes<'a> {
     pub(super) fn not_older(&self, at: &str, date: Timestamp) -> Result<(), BundleError> {
         let locked = self.before.and_then(|before| before.dates.get(at));
         match locked.filter(|locked| date < **locked) {
-            Some(locked) => Err(self.asked.fails(PackageError::Older {
+            Some(locked) => Err(self.request.fails(PackageError::Older {
                 at: at.to_owned(),
                 date,
                 locked: *locked,
@@ -65,7 +65,7 @@ impl<'a> Indexes<'a> {
     /// Those of the wishes that the config names itself: they travel, whatever a bare system has.
     pub(super) fn named(&self, names: &[String], wishes: &[Wish]) -> Vec<Wish> {
         let own = names.iter().zip(wishes);
-        let own = own.filter(|(name, _)| self.asked.wishes.named.contains(*name));
+        let own = own.filter(|(name, _)| self.request.wishes.named.contains(*name));
         own.map(|(_, wish)| wish.clone()).collect()
     }
 
@@ -81,8 +81,8 @@ impl<'a> Indexes<'a> {
             fetcher, cancel, ..
         } = self.chooser;
         let address = address(url)?;
-        let asked = cancel.run_until_cancelled(fetcher.fetch_text(&address));
-        match asked.await.unwrap_or(Err(FetchError::Interrupted)) {
+        let answer = cancel.run_until_cancelled(fetcher.fetch_text(&address));
+        match answer.await.unwrap_or(Err(FetchError::Interrupted)) {
             Ok(text) => Ok(Some(text)),
             Err(FetchError::NotFound { .. }) => Ok(None),
             Err(error) => {
@@ -146,7 +146,7 @@ impl<'a> Indexes<'a> {
     }
 
     fn title(&self, url: &str) -> String {
-        let Asked { os, arch, .. } = self.asked;
+        let PackageRequest { os, arch, .. } = self.request;
         format!("index {url} of {os} for {arch}")
     }
 
@@ -155,11 +155,11 @@ impl<'a> Indexes<'a> {
         &self,
         wish: impl Fn(&str, &str) -> Result<Wish, E>,
     ) -> Result<(Vec<String>, Vec<Wish>), BundleError> {
-        let names: Vec<String> = self.asked.names().map(str::to_owned).collect();
+        let names: Vec<String> = self.request.names().map(str::to_owned).collect();
         let wishes = names.iter().map(|name| {
-            let by = self.asked.wanted_by(name).join(", ");
+            let by = self.request.wanted_by(name).join(", ");
             wish(name, &by).map_err(|error| {
-                self.asked.fails(PackageError::Name {
+                self.request.fails(PackageError::Name {
                     name: name.clone(),
                     by,
                     cause: error.to_string(),
@@ -177,7 +177,7 @@ impl<'a> Indexes<'a> {
         cause: &impl ToString,
         hint: Option<&str>,
     ) -> BundleError {
-        self.asked.fails(PackageError::Untrusted {
+        self.request.fails(PackageError::Untrusted {
             at: at.to_owned(),
             cause: cause.to_string(),
             hint: hint.map(str::to_owned),
@@ -191,7 +191,7 @@ impl<'a> Indexes<'a> {
         cause: &impl ToString,
         hint: Option<&str>,
     ) -> BundleError {
-        self.asked.fails(PackageError::Unusable {
+        self.request.fails(PackageError::Unusable {
             at: at.to_owned(),
             cause: cause.to_string(),
             hint: hint.map(str::to_owned),

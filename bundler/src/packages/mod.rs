@@ -1,12 +1,12 @@
 //! Packages of operating systems: what the config asks of each system, chosen out of its archives' signed indexes, or
 //! taken from the lock.
 
-mod asked;
-mod carry;
 mod deb;
 mod error;
 mod index;
 mod release;
+mod repository;
+mod request;
 mod rpm;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,11 +25,11 @@ use crate::error::BundleError;
 use crate::fetch::Fetcher;
 use crate::lock::{Lock, LockedPackage, LockedSystem, Outdated};
 
-pub use asked::Wishes;
-pub(crate) use asked::{Asked, asked, unknown};
-pub(crate) use carry::Carrier;
 pub use error::PackageError;
 use index::Indexes;
+pub(crate) use repository::RepositoryBuilder;
+pub use request::Wishes;
+pub(crate) use request::{PackageRequest, requests, unknown};
 
 /// What an archive answers.
 struct Answer {
@@ -115,22 +115,22 @@ impl Chooser<'_> {
     /// The packages of every system: as locked, where the same was asked for then; otherwise what the archives have now.
     pub(crate) async fn choose(
         &self,
-        all: &[Asked],
+        all: &[PackageRequest],
         lock: &Lock,
     ) -> Result<(Vec<LockedSystem>, Claims), BundleError> {
         let (mut chosen, mut claims) = (Vec::new(), Claims::new());
-        for asked in all {
-            let before = lock.systems.get(&asked.key());
-            let outdated = before.and_then(|locked| locked.outdated(asked));
+        for request in all {
+            let before = lock.systems.get(&request.key());
+            let outdated = before.and_then(|locked| locked.outdated(request));
             let system = match (before, &outdated) {
                 (Some(locked), None) if !self.update.contains(&Update::Systems) => locked.clone(),
                 _ => {
                     if let Some(why) = outdated.filter(|why| *why != Outdated::Wishes) {
-                        let system = asked.key();
+                        let system = request.key();
                         self.events
                             .note(format!("packages of {system} are chosen anew: {why}"));
                     }
-                    let (system, claimed) = self.solve(asked, before).await?;
+                    let (system, claimed) = self.solve(request, before).await?;
                     claims.extend(claimed);
                     system
                 }
@@ -142,17 +142,17 @@ impl Chooser<'_> {
 
     async fn solve(
         &self,
-        asked: &Asked,
+        request: &PackageRequest,
         before: Option<&LockedSystem>,
     ) -> Result<(LockedSystem, Claims), BundleError> {
         let system = self
             .systems
-            .system(&asked.os)
+            .system(&request.os)
             .expect("what is asked for is known");
-        let keyring = keyring(system, self.keyrings, asked)?;
-        let indexes = Indexes::new(self, asked, before)?;
+        let keyring = keyring(system, self.keyrings, request)?;
+        let indexes = Indexes::new(self, request, before)?;
         let now = Timestamp::now();
-        let (format, mut answer) = match system.source(asked.arch) {
+        let (format, mut answer) = match system.source(request.arch) {
             Source::Deb { archives, base } => (
                 PackageFormat::Deb,
                 deb::choose(&indexes, &archives, base, keyring, now).await?,
@@ -167,16 +167,16 @@ impl Chooser<'_> {
             ),
         };
         let claims = std::mem::take(&mut answer.claims);
-        let system = locked(asked, format, answer);
+        let system = locked(request, format, answer);
         // Names of files are the archive's.
-        system.check(&asked.key()).map_err(|error| {
-            asked.fails(PackageError::Unusable {
+        system.check(&request.key()).map_err(|error| {
+            request.fails(PackageError::Unusable {
                 at: "the archive".to_owned(),
                 cause: error.to_string(),
                 hint: None,
             })
         })?;
-        let directory = PackageSet::directory(&asked.os, asked.arch);
+        let directory = PackageSet::directory(&request.os, request.arch);
         let placed = claims.into_iter();
         let claims = placed.map(|(name, claim)| (directory.join(name), claim));
         Ok((system, claims.collect()))
@@ -187,14 +187,14 @@ impl Chooser<'_> {
 fn keyring<'a>(
     system: System<'a>,
     more: &'a [String],
-    asked: &Asked,
+    request: &PackageRequest,
 ) -> Result<Keyring, BundleError> {
     let keys = more.iter().map(String::as_str).chain(system.keys());
     Keyring::from_armored(keys)
-        .map_err(|error| asked.fails(PackageError::Keyring(error.to_string())))
+        .map_err(|error| request.fails(PackageError::Keyring(error.to_string())))
 }
 
-fn locked(asked: &Asked, format: PackageFormat, answer: Answer) -> LockedSystem {
+fn locked(request: &PackageRequest, format: PackageFormat, answer: Answer) -> LockedSystem {
     let Answer {
         packages,
         base,
@@ -202,7 +202,7 @@ fn locked(asked: &Asked, format: PackageFormat, answer: Answer) -> LockedSystem 
         dates,
         claims: _,
     } = answer;
-    let directory = PackageSet::directory(&asked.os, asked.arch);
+    let directory = PackageSet::directory(&request.os, request.arch);
     let mut files = BTreeMap::new();
     let mut entries = Vec::new();
     for package in packages {
@@ -227,15 +227,15 @@ fn locked(asked: &Asked, format: PackageFormat, answer: Answer) -> LockedSystem 
         let met: BTreeSet<&String> = names.iter().filter_map(|name| met.get(name)).collect();
         met.into_iter().cloned().collect()
     };
-    let known = asked.wishes.names.iter();
-    let own = asked.wishes.named.iter();
+    let known = request.wishes.names.iter();
+    let own = request.wishes.named.iter();
     LockedSystem {
-        wanted: asked.wishes.clone(),
-        known: Some(asked.known.digest),
+        wanted: request.wishes.clone(),
+        known: Some(request.known.digest),
         dates,
         set: PackageSet {
-            os: asked.os.clone(),
-            arch: asked.arch,
+            os: request.os.clone(),
+            arch: request.arch,
             format,
             names: known
                 .map(|(package, names)| (*package, meet(names)))

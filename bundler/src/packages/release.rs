@@ -50,7 +50,7 @@ async fn pair(
     keyring: &Keyring,
     now: Timestamp,
 ) -> Result<(String, String), BundleError> {
-    let fails = |error| indexes.asked.fails(error);
+    let fails = |error| indexes.request.fails(error);
     let url = format!("{at}/Release");
     let Some(document) = indexes.present(&url).await? else {
         return Err(fails(PackageError::NoRelease { at: at.to_owned() }));

@@ -60,7 +60,7 @@ pub(super) async fn choose(
     );
     let (answer, claimed) = solved
         .await
-        .map_err(|error| indexes.asked.fails(error.into()))?;
+        .map_err(|error| indexes.request.fails(error.into()))?;
     let places: Vec<Place> = repositories.iter().map(Repository::place).collect();
     let answer = answered(indexes, &places, names, answer)?;
     let dates = repositories.iter().filter_map(|repository| {
@@ -113,7 +113,7 @@ async fn repository(
 }
 
 async fn read(indexes: &Indexes<'_>, repositories: &[Repository]) -> Result<Universe, BundleError> {
-    let arch = indexes.asked.arch.uname();
+    let arch = indexes.request.arch.uname();
     let (mut all, mut modular) = (Vec::new(), Vec::new());
     for repository in repositories {
         let part = repository

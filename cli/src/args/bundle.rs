@@ -17,6 +17,34 @@ pub enum UpdateArg {
     All,
 }
 
+/// Which version a cluster has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpgradeFrom {
+    Version(Version),
+    /// What its hosts have told.
+    File(Utf8PathBuf),
+}
+
+/// `v1.33.4`, or a file. What looks like a version is one.
+fn upgrade_from(text: &str) -> Result<UpgradeFrom, String> {
+    match text.parse::<Version>() {
+        Ok(version) => Ok(UpgradeFrom::Version(version)),
+        Err(error)
+            if text
+                .trim_start_matches('v')
+                .starts_with(|c: char| c.is_ascii_digit())
+                && !text.contains('/')
+                && !text.ends_with(".json") =>
+        {
+            let hint = error
+                .hint()
+                .map_or_else(String::new, |hint| format!("; {hint}"));
+            Err(format!("{error}{hint}"))
+        }
+        Err(_) => Ok(UpgradeFrom::File(text.into())),
+    }
+}
+
 /// Fetch everything a cluster needs and pack it into one file
 ///
 /// Resolves every version for every architecture, fetches and checks binaries and images, proves that nothing is missing
@@ -28,6 +56,7 @@ Examples:
   kubexm bundle -f config.yaml -o /media/usb/site.tar.zst --arch amd64,arm64
   kubexm bundle -f config.yaml --mirror docker.io=https://mirror.example.org
   kubexm bundle -f config.yaml --upgrade-from v1.33.4 -o upgrade.tar.zst
+  kubexm bundle -f config.yaml --upgrade-from hosts.json -o upgrade.tar.zst
   kubexm bundle -f config.yaml --update systems
   kubexm bundle -f config.yaml --locked --sign ~/.ssh/id_ed25519")]
 pub struct BundleArgs {
@@ -37,9 +66,10 @@ pub struct BundleArgs {
     /// Where the bundle goes [default: <cluster>.tar.zst in the current directory]
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
-    /// Pack every release that leads from this version of Kubernetes to the config's, for `kubexm upgrade cluster`
-    #[arg(long, value_name = "VERSION")]
-    pub upgrade_from: Option<Version>,
+    /// Pack every release that leads from this version of Kubernetes to the config's, for `kubexm upgrade cluster`. FILE is
+    /// what `kubexm get hosts --output json` has written in the site
+    #[arg(long, value_name = "VERSION|FILE", value_parser = upgrade_from)]
+    pub upgrade_from: Option<UpgradeFrom>,
     /// Pack for these architectures instead of those of the config
     #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     pub arch: Vec<Arch>,
@@ -68,4 +98,24 @@ pub struct BundleArgs {
     /// Show what would be fetched, and stop
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_has_a_version_or_hosts_that_tell_it() {
+        let version = Version::new(1, 33, 4);
+        assert_eq!(upgrade_from("1.33.4"), Ok(UpgradeFrom::Version(version)));
+        for file in ["hosts.json", "/tmp/hosts", "2026-11-30.json", "./1.33"] {
+            assert_eq!(
+                upgrade_from(file),
+                Ok(UpgradeFrom::File(file.into())),
+                "{file}"
+            );
+        }
+        let error = upgrade_from("v1.33").unwrap_err();
+        assert!(error.contains("v1.33.0"), "{error}");
+    }
 }

@@ -1,14 +1,15 @@
 use camino::Utf8PathBuf;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{AccessArgs, ActArgs, work_dir};
 
-/// Look after certificates: when they end, and how they are made anew
+/// Look after certificates: when they end, how they are made anew, and how authorities are replaced
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   kubexm certs check -f config.yaml
-  kubexm certs renew -f config.yaml")]
+  kubexm certs renew -f config.yaml
+  kubexm certs rotate-ca -f config.yaml --dry-run")]
 pub struct CertsArgs {
     #[command(subcommand)]
     pub command: CertsCommand,
@@ -19,6 +20,7 @@ pub struct CertsArgs {
 pub enum CertsCommand {
     Check(CertsCheckArgs),
     Renew(CertsRenewArgs),
+    RotateCa(CertsRotateCaArgs),
 }
 
 /// Tell every certificate of a cluster, and when it ends
@@ -65,6 +67,51 @@ pub struct CertsRenewArgs {
     pub config: Utf8PathBuf,
     #[command(flatten)]
     pub act: ActArgs,
+}
+
+/// Replace certificate authorities, and the key of service accounts, while the cluster is at work
+///
+/// In three moves: the new authority is trusted everywhere beside the old one; everything is signed by the new one; the old
+/// one is trusted no more. Each move goes host by host, and the cluster is checked before the next one begins. Workloads
+/// whose pods may ask the apiservers are started anew, each by its own strategy, because most programs read the authority
+/// once.
+///
+/// A run that was cut short, at whatever move, is taken up by the same command. Until then the old authority stays on this
+/// machine. kubexm install, check and certs renew work between moves; kubexm upgrade waits for the end.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm certs rotate-ca -f config.yaml --dry-run
+  kubexm certs rotate-ca -f config.yaml
+  kubexm certs rotate-ca -f config.yaml --authority etcd --authority service-accounts
+  kubexm kubeconfig -f config.yaml -o admin.conf")]
+pub struct CertsRotateCaArgs {
+    /// The site's config; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Utf8PathBuf,
+    /// Which authority; may be given several times. All of this cluster where none is named
+    #[arg(long, value_name = "NAME")]
+    pub authority: Vec<AuthorityArg>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub act: ActArgs,
+}
+
+/// What is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuthorityArg {
+    /// Of apiservers, kubelets and all their clients
+    Kubernetes,
+    /// Of the apiservers to the servers of further APIs
+    FrontProxy,
+    /// The key that signs the tokens of service accounts
+    ServiceAccounts,
+    /// Of etcd's members and their clients
+    Etcd,
+    /// Of the site's registry
+    Registry,
 }
 
 /// A time in days.

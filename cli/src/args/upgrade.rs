@@ -34,7 +34,10 @@ Examples:
   kubexm bundle -f config.yaml --upgrade-from v1.34.2 -o upgrade.tar.zst    make the bundle, on a connected machine
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml --dry-run          show hops and steps, and do nothing
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml
-  kubexm upgrade cluster upgrade.tar.zst -f config.yaml --yes --drain-timeout 15m --max-unavailable 2")]
+  kubexm upgrade cluster upgrade.tar.zst -f config.yaml --yes --drain-timeout 15m --max-unavailable 2
+  kubexm upgrade cluster upgrade.tar.zst -f config.yaml --only control-plane
+  kubexm upgrade cluster upgrade.tar.zst -f config.yaml --only node4,node5
+  kubexm upgrade cluster before.tar.zst -f config.yaml --rollback node5")]
 pub struct UpgradeClusterArgs {
     /// The bundle with every release on the way
     pub file: Utf8PathBuf,
@@ -47,6 +50,12 @@ pub struct UpgradeClusterArgs {
     /// How long the pods of a node may take to leave it
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     pub drain_timeout: Duration,
+    /// Upgrade a part: `control-plane`, or these workers behind it. The same command without it ends the upgrade
+    #[arg(long, value_name = "control-plane|NODE,...", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Put one worker back to the newest release of the bundle that is older than what it has. FILE is the bundle of before
+    #[arg(long, value_name = "NODE", conflicts_with = "only")]
+    pub rollback: Option<String>,
     /// How many workers may be away at once, behind the first: a number, or a part of them
     #[arg(long, value_name = "N|P%", default_value = "1", value_parser = unavailable)]
     pub max_unavailable: Unavailable,

@@ -17,11 +17,12 @@ use secrecy::SecretString;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{BundleArgs, UpdateArg};
+use crate::args::{BundleArgs, UpdateArg, UpgradeFrom};
 use crate::config::{self, Config};
 use crate::error::{Exit, Failure};
 use crate::output::{Column, Format, Printer, Report, bytes, count, table};
 use crate::secrets::LocalSecrets;
+use crate::told_versions::{self, ToldVersions};
 use crate::{home, input, runtime, signals};
 
 /// Enough to fill a line, few enough for upstream's patience.
@@ -31,7 +32,14 @@ pub fn run(args: &BundleArgs, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(&args.config, printer)?;
     config.require_bundle(&args.arch)?;
     let warning = config.not_yet_acting();
-    let request = request(args, config)?;
+    let from = args.upgrade_from.as_ref().map(told_versions).transpose()?;
+    for mixed in from.iter().flat_map(|from| &from.notes) {
+        printer.warning(mixed);
+    }
+    let request = Request {
+        upgrade_from: from.map(|from| from.kubernetes),
+        ..request(args, config)?
+    };
     let tree = request.work_dir.tree(request.cluster.name());
     let report = Arc::new(Report::in_dir(tree.state()));
     let runtime = runtime::start()?;
@@ -53,6 +61,16 @@ pub fn run(args: &BundleArgs, printer: &Printer) -> Result<(), Failure> {
     let made = runtime.block_on(make(request, &events, &cancel, printer));
     printer.reported(&report);
     tell(&made?, printer)
+}
+
+fn told_versions(from: &UpgradeFrom) -> Result<ToldVersions, Failure> {
+    match from {
+        UpgradeFrom::Version(version) => Ok(ToldVersions {
+            kubernetes: version.clone(),
+            notes: Vec::new(),
+        }),
+        UpgradeFrom::File(path) => told_versions::read(path, &input::read_to_string(path)?),
+    }
 }
 
 async fn make(
@@ -150,7 +168,7 @@ pub(super) fn request(args: &BundleArgs, config: Config) -> Result<Request, Fail
     };
     Ok(Request {
         arches: args.arch.iter().copied().collect(),
-        upgrade_from: args.upgrade_from.clone(),
+        upgrade_from: None,
         work_dir: WorkDir::new(args.work_dir.clone()),
         lock: config.name.with_file_name("kubexm.lock"),
         lock_mode,

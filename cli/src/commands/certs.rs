@@ -2,6 +2,7 @@
 
 mod check;
 mod renew;
+mod rotate_ca;
 
 use crate::args::CertsCommand;
 use crate::error::Failure;
@@ -11,5 +12,6 @@ pub fn run(command: &CertsCommand, printer: &Printer) -> Result<(), Failure> {
     match command {
         CertsCommand::Check(args) => check::run(args, printer),
         CertsCommand::Renew(args) => renew::run(args, printer),
+        CertsCommand::RotateCa(args) => rotate_ca::run(args, printer),
     }
 }

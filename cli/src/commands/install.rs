@@ -25,8 +25,9 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     cluster
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
-    let doubts = site::doubts(bundle.contents(), cluster.name(), &args.work_dir);
+    let mut doubts = site::doubts(bundle.contents(), cluster.name(), &args.work_dir);
     let site = site::site(cluster, bundle.contents().clone(), &args.work_dir)?;
+    doubts.extend(site::rotation(&site)?);
     let before = site::applied(&site, printer);
     site::tell_left_out(before.as_ref(), &site, printer);
     let graph = pipeline::install(&site, before.as_ref(), args.until)?;

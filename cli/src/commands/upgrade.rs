@@ -1,7 +1,10 @@
 use std::process;
 
-use artifact::Bundle;
-use pipeline::{Emptying, Options, Session, Stand, Way};
+use artifact::{Bundle, SpaceNeed};
+use pipeline::{
+    Emptying, Graph, Living, OffsetDateTime, Options, PipelineError, Return, Scope, Session, Site,
+    Stand, Way,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +14,21 @@ use crate::error::Failure;
 use crate::output::{Format, Printer};
 use crate::run::Run;
 use crate::{access, bundles, claim, config, dry, runtime, signals, site};
+
+/// The word of --only that is no node.
+const CONTROL_PLANE: &str = "control-plane";
+
+/// What will be done, and what is to be known of it.
+struct Course {
+    graph: Graph,
+    /// Only asks the hosts what it needs of them.
+    looking: Graph,
+    told: String,
+    /// What shall happen, as the question has it.
+    what: String,
+    remarks: Vec<String>,
+    snapshots: Option<SpaceNeed>,
+}
 
 pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> {
     let bundle = Bundle::open(&args.file)?;
@@ -36,50 +54,45 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
     // Nothing has begun yet: an interrupt ends the process.
     let idle = CancellationToken::new();
     let living = runtime.block_on(pipeline::look(&site, &inventory, jobs, &idle))?;
-    let way = pipeline::judge(&site, &living)?;
-    let emptying = Emptying {
-        patience: args.drain_timeout,
-        unavailable: args.max_unavailable,
-    };
-    let graph = pipeline::upgrade(&site, &way, emptying)?;
+    let course = course(args, &site, &living)?;
     for (doubt, _) in &doubts {
         printer.warning(doubt);
     }
-    for remark in &way.remarks {
+    for remark in &course.remarks {
         printer.warning(remark);
     }
     if args.dry_run {
         if printer.format() == Format::Text {
-            printer.result(told(&way))?;
+            printer.result(&course.told)?;
         }
         let cancel = signals::watch(printer.work())?;
-        let nodes = runtime.block_on(pipeline::dry_run(&graph, &inventory, jobs, &cancel));
-        return dry::show(&nodes, printer);
+        let nodes = pipeline::dry_run(&course.graph, &inventory, jobs, &cancel);
+        return dry::show(&runtime.block_on(nodes), printer);
     }
     if !args.yes {
         let name = site.cluster.name();
-        let what = format!("{name} shall be upgraded");
         Question {
-            what,
-            told: format!("{}\nType the cluster's name to go on:", told(&way)),
+            what: course.what.clone(),
+            told: format!("{}\nType the cluster's name to go on:", course.told),
             word: name,
             of: "the cluster's name",
         }
         .ask(printer)?;
     }
     let session = Session::begin(&site.tree, &format!("upgrade, process {}", process::id()))?;
-    let looking = pipeline::before_upgrade(&site, &way, emptying)?;
     let leasing = claim::leasing("upgrade", &site, args.lease.stale())?;
-    bundles::require_space(&bundle, &site.tree)?;
+    let unpacked = SpaceNeed::to_unpack(bundle.contents(), &site.tree);
+    let needs: Vec<SpaceNeed> = [unpacked].into_iter().chain(course.snapshots).collect();
+    artifact::check_space(&needs)?;
     let run = Run {
         command: "upgrade",
         cluster: site.cluster.name(),
-        units: graph.len() + 1,
+        units: course.graph.len() + 1,
         reports: site.tree.state(),
     };
     run.tell(printer, |events| {
         if args.yes {
-            events.note(told(&way));
+            events.note(course.told.clone());
         }
         let cancel = signals::watch(events.clone())?;
         let flag = signals::flag(&cancel);
@@ -90,10 +103,50 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
             jobs,
             inject_error: args.inject_error.clone(),
         };
-        let graphs = (&graph, &looking);
+        let graphs = (&course.graph, &course.looking);
         let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);
         Ok(runtime.block_on(ran)?.outcome)
     })
+}
+
+fn course(
+    args: &UpgradeClusterArgs,
+    site: &Site,
+    living: &Living,
+) -> Result<Course, PipelineError> {
+    let emptying = Emptying {
+        patience: args.drain_timeout,
+        unavailable: args.max_unavailable,
+    };
+    let name = site.cluster.name();
+    if let Some(node) = &args.rollback {
+        let back = pipeline::way_back(site, living, node)?;
+        return Ok(Course {
+            graph: pipeline::roll_back(site, &back, emptying)?,
+            looking: pipeline::look_back(site, &back, emptying)?,
+            told: told_back(&back),
+            what: format!("{node} of {name} shall go back to an older release"),
+            remarks: Vec::new(),
+            snapshots: None,
+        });
+    }
+    let way = pipeline::judge(site, living, scope(&args.only), OffsetDateTime::now_utc())?;
+    Ok(Course {
+        graph: pipeline::upgrade(site, &way, emptying)?,
+        looking: pipeline::before_upgrade(site, &way, emptying)?,
+        told: told(&way),
+        what: format!("{name} shall be upgraded"),
+        snapshots: Some(way.snapshot_space(site)),
+        remarks: way.remarks,
+    })
+}
+
+fn scope(only: &[String]) -> Scope {
+    match only {
+        [] => Scope::Whole,
+        [word] if word == CONTROL_PLANE => Scope::ControlPlane,
+        nodes => Scope::Nodes(nodes.to_vec()),
+    }
 }
 
 /// The hops, and what each of them does.
@@ -106,10 +159,50 @@ fn told(way: &Way) -> String {
         };
         lines.push(format!("  -> {}{begun}", release.kubernetes));
     }
-    lines.push(
-        "Each hop: a snapshot of etcd is kept here; images; etcd, the control plane and the kubelets of the masters, one \
-         master at a time; the workers: drained, changed, heard of again, given back."
-            .to_owned(),
-    );
+    lines.push(match &way.scope {
+        Scope::Whole => {
+            "Each hop: a snapshot of etcd is kept here; images; etcd, the control plane and the kubelets of the masters, one \
+             master at a time; the workers: drained, changed, heard of again, given back."
+                .to_owned()
+        }
+        Scope::ControlPlane => {
+            "Each hop: a snapshot of etcd is kept here; images; etcd, the control plane and the kubelets of the masters, one \
+             master at a time. The workers stay as they are: run it without --only to end the upgrade."
+                .to_owned()
+        }
+        Scope::Nodes(nodes) => format!(
+            "Of {} alone: drained, changed, heard of again, given back. Run it without --only to end the upgrade.",
+            nodes.join(", ")
+        ),
+    });
     lines.join("\n")
+}
+
+fn told_back(back: &Return) -> String {
+    let emptied = if back.keeps_pods {
+        "it is not drained, since it is not Ready or no other node takes its pods"
+    } else {
+        "drained first"
+    };
+    format!(
+        "{} {}\n  -> {}\nIts kubelet and what belongs to it alone, {emptied}. All else stays as it is.",
+        back.node, back.from, back.release.kubernetes
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_the_control_plane_or_nodes() {
+        let of = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            scope(&words)
+        };
+        assert_eq!(of(&[]), Scope::Whole);
+        assert_eq!(of(&["control-plane"]), Scope::ControlPlane);
+        let nodes = vec!["w1".to_owned(), "w2".to_owned()];
+        assert_eq!(of(&["w1", "w2"]), Scope::Nodes(nodes));
+    }
 }

@@ -1,7 +1,7 @@
 //! Start arguments that kubexm writes itself.
 
 use super::Check;
-use crate::{Component, KeyPath, KubernetesType};
+use crate::{Component, KeyPath, KubernetesType, Program, flag_gone, plugin_gone};
 
 const KUBELET_ARGS: &str = "spec.kubernetes.kubeletArgs";
 
@@ -114,6 +114,16 @@ pub(super) fn check(check: &mut Check<'_>) {
     let manager = &kubernetes.controller_manager;
     component(check, "controllerManager", manager, CONTROLLER_MANAGER);
     component(check, "scheduler", &kubernetes.scheduler, SCHEDULER);
+    for (key, program, component) in [
+        ("apiServer", Program::Apiserver, &kubernetes.api_server),
+        ("controllerManager", Program::ControllerManager, manager),
+        ("scheduler", Program::Scheduler, &kubernetes.scheduler),
+    ] {
+        for flag in component.extra_args.keys() {
+            gone(check, program, extra_args(key).key(flag), flag);
+        }
+    }
+    plugins(check);
     anonymous(check);
 }
 
@@ -134,6 +144,47 @@ fn anonymous(check: &mut Check<'_>) {
     }
 }
 
+fn extra_args(component: &str) -> KeyPath {
+    KeyPath::of("spec.kubernetes")
+        .key(component)
+        .key("extraArgs")
+}
+
+/// A program that is started with a flag that it does not know ends at once.
+fn gone(check: &mut Check<'_>, program: Program, path: KeyPath, flag: &str) {
+    let version = &check.cluster.spec.kubernetes.version;
+    let Some(gone) = flag_gone(program, flag, version) else {
+        return;
+    };
+    let name = program.name();
+    check.error(
+        path,
+        format!("{name} {version} does not know --{flag}, and does not start with it"),
+        format!(
+            "it no longer exists since 1.{}: {}",
+            gone.minor, gone.instead
+        ),
+    );
+}
+
+fn plugins(check: &mut Check<'_>) {
+    let kubernetes = &check.cluster.spec.kubernetes;
+    for flag in ["enable-admission-plugins", "disable-admission-plugins"] {
+        let names = kubernetes.api_server.extra_args.get(flag);
+        for name in names.into_iter().flat_map(|names| names.split(',')) {
+            let version = &kubernetes.version;
+            let Some(gone) = plugin_gone(name, version) else {
+                continue;
+            };
+            check.error(
+                extra_args("apiServer").key(flag),
+                format!("kube-apiserver {version} does not know the admission plugin {name}, and does not start with it"),
+                format!("it no longer exists since 1.{}: {}", gone.minor, gone.instead),
+            );
+        }
+    }
+}
+
 fn kubelet(check: &mut Check<'_>) {
     let args = &check.cluster.spec.kubernetes.kubelet_args;
     for (at, arg) in args.iter().enumerate() {
@@ -145,6 +196,13 @@ fn kubelet(check: &mut Check<'_>) {
                 KeyPath::of(KUBELET_ARGS).index(at),
                 format!("--{name} of the kubelet is kubexm's to give"),
                 (*instead).to_owned(),
+            );
+        } else {
+            gone(
+                check,
+                Program::Kubelet,
+                KeyPath::of(KUBELET_ARGS).index(at),
+                name,
             );
         }
     }
@@ -161,10 +219,7 @@ fn component(
             continue;
         };
         check.warn(
-            KeyPath::of("spec.kubernetes")
-                .key(key)
-                .key("extraArgs")
-                .key(name),
+            extra_args(key).key(name),
             format!("'{name}' takes the place of what kubexm gives, which the rest of the cluster goes by"),
             instead.map_or_else(
                 || "remove it unless you know why it must be so".to_owned(),

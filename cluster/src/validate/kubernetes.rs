@@ -1,8 +1,9 @@
 use serde_json::Value;
 
 use super::Check;
+use crate::gates::{self, Gate};
 use crate::traits::first_minor;
-use crate::{KeyPath, Kubernetes, ModeSupport, ProxyMode, Traits, Version, gates};
+use crate::{KeyPath, Kubernetes, ModeSupport, ProxyMode, Traits, Version, removed};
 
 const VERSION: &str = "spec.kubernetes.version";
 const PROXY: &str = "spec.kubernetes.proxyMode";
@@ -45,7 +46,8 @@ pub(super) fn check(check: &mut Check<'_>) {
         );
     }
     same_release(check, version);
-    removed_gates(check, kubernetes);
+    written_gates(check, kubernetes);
+    unread_keys(check, kubernetes);
     proxy_mode(check, kubernetes);
 }
 
@@ -66,7 +68,7 @@ fn same_release(check: &mut Check<'_>, version: &Version) {
     }
 }
 
-fn removed_gates(check: &mut Check<'_>, kubernetes: &Kubernetes) {
+fn written_gates(check: &mut Check<'_>, kubernetes: &Kubernetes) {
     let of = |settings: Option<&Value>| -> Vec<String> {
         let gates = settings.and_then(Value::as_object);
         gates
@@ -91,17 +93,52 @@ fn removed_gates(check: &mut Check<'_>, kubernetes: &Kubernetes) {
     ];
     for (path, gates) in written {
         for gate in gates {
-            if let Some(since) = gates::gone_since(&gate, &kubernetes.version) {
-                check.error(
-                    path.key(&gate),
-                    format!(
-                        "Kubernetes {} does not know the feature gate {gate}, and does not start with it",
-                        kubernetes.version
-                    ),
-                    format!("it no longer exists since 1.{since}: remove it"),
-                );
-            }
+            judge_gate(check, path.key(&gate), &gate, &kubernetes.version);
         }
+    }
+}
+
+fn judge_gate(check: &mut Check<'_>, path: KeyPath, gate: &str, version: &Version) {
+    let hint = match gates::gate(gate, version) {
+        Gate::Known => return,
+        Gate::Gone(since) => format!("it no longer exists since 1.{since}: remove it"),
+        Gate::NotYet(since) => {
+            format!("it came with 1.{since}: remove it, or take a later version")
+        }
+        // What is newer than the lists may have gates that they do not name.
+        Gate::Unheard if version.minor() > (1, gates::NEWEST) => return,
+        Gate::Unheard => {
+            return check.warn(
+                path,
+                format!("no Kubernetes that kubexm knows has the feature gate {gate}: with an unknown one it does not start"),
+                "look at the spelling".to_owned(),
+            );
+        }
+    };
+    check.error(
+        path,
+        format!(
+            "Kubernetes {version} does not know the feature gate {gate}, and does not start with it"
+        ),
+        hint,
+    );
+}
+
+/// Keys that the kubelet or kube-proxy of this version does not read: it says so in its log and goes on.
+fn unread_keys(check: &mut Check<'_>, kubernetes: &Kubernetes) {
+    let version = &kubernetes.version;
+    let proxy = kubernetes.kube_proxy_configuration.as_ref();
+    let kubelet = kubernetes.kubelet_configuration.keys();
+    let kubelet = kubelet.map(|key| (KUBELET, key, removed::kubelet_key_since(key, version)));
+    let proxy = proxy.into_iter().flat_map(|proxy| proxy.other.keys());
+    let proxy = proxy.map(|key| (KUBE_PROXY, key, removed::proxy_key_since(key, version)));
+    for (path, key, since) in kubelet.chain(proxy) {
+        let Some(since) = since else { continue };
+        check.warn(
+            KeyPath::of(path).key(key),
+            format!("Kubernetes {version} does not read '{key}': it came with 1.{since}"),
+            "remove it, or take a later version".to_owned(),
+        );
     }
 }
 

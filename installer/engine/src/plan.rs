@@ -123,6 +123,23 @@ impl Stage {
     pub fn wait(&mut self, order: Order) {
         self.order = order;
     }
+
+    /// Without what is done on these hosts.
+    #[must_use]
+    pub fn sparing(mut self, hosts: &[String]) -> Self {
+        let stays = |host: &Name| !hosts.iter().any(|spared| *spared == **host);
+        for task in &mut self.tasks {
+            task.parts.retain_mut(|part| match part {
+                Part::Chain { host, .. } => stays(host),
+                Part::Roll(rolling) => {
+                    rolling.turns.retain(|(host, _)| stays(host));
+                    !rolling.turns.is_empty()
+                }
+                Part::Wait(_) => true,
+            });
+        }
+        self
+    }
 }
 
 impl Stage {

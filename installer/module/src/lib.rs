@@ -17,6 +17,7 @@ mod os;
 mod proof;
 mod registry;
 mod restart;
+mod rotation;
 mod runtime;
 mod upgrade;
 
@@ -39,12 +40,14 @@ pub use os::os;
 pub use proof::{Occasion, proof};
 pub use registry::registry;
 pub use restart::{ask_restarts, reboots, restart_static_pods};
+pub use rotation::rotation;
 pub use runtime::runtime;
 pub use task::{
-    Activity, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen, ClusterSeen,
-    CopiedStore, DeprecatedApi, Draining, Drilled, ETCD, EtcdAlarm, Guarded, Hop, HopDraining,
-    HostSeen, LivingNode, LocalData, MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR,
-    OffsetDateTime, Part, RegistryCredentials, Restore, RestorePhase, RestorePlan, Revisions, Site,
-    SnapshotFile, Stand, api_answers, etcd_of, renewal_note, restore_note, revisions,
+    Activity, Authority, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen,
+    ClusterSeen, CopiedStore, DeprecatedApi, Draining, Drilled, ETCD, EtcdAlarm, Guarded, Hop,
+    HopDraining, HostSeen, LivingNode, LocalData, MemberSeen, MemberState, MemberTold, Move,
+    NodeSeen, OPERATOR, OffsetDateTime, Part, RegistryCredentials, Restore, RestorePhase,
+    RestorePlan, Revisions, Rotation, Site, SnapshotFile, Stand, WebhookSeen, api_answers,
+    authorities, etcd_of, renewal_note, restore_note, revisions, rotation_note, under_way,
 };
-pub use upgrade::{look, snapshot, uncordon};
+pub use upgrade::{look, roll_back, snapshot, uncordon};

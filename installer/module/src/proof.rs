@@ -12,6 +12,8 @@ use crate::{control_plane, etcd, network, registry};
 pub enum Occasion {
     /// Somebody asks. It should be well by now, and all is asked.
     Check,
+    /// It is at work, and has just been changed: it may take its time to settle, and all is asked.
+    Changed,
     /// It has just been set up, and may take its time to settle. What takes long to prove is not asked again before
     /// something changes.
     Install,
@@ -22,7 +24,7 @@ impl Occasion {
         Retry {
             attempts: match self {
                 Self::Check => 3,
-                Self::Install => 30,
+                Self::Changed | Self::Install => 30,
             },
             first_delay: Duration::from_secs(1),
         }
@@ -40,7 +42,7 @@ pub fn proof(site: &Site, occasion: Occasion) -> Stage {
         task::prove_hosts(site),
     ];
     // An install has looked at all of it before and after it pushed.
-    if occasion == Occasion::Check {
+    if occasion != Occasion::Install {
         tasks.push(registry::prove(site, patience));
     }
     tasks.extend([
@@ -53,7 +55,7 @@ pub fn proof(site: &Site, occasion: Occasion) -> Stage {
 /// A proof that takes its time: pods come and go, and clocks find a source when their servers answer.
 fn of(occasion: Occasion, slow: Task) -> Task {
     match occasion {
-        Occasion::Check => slow,
+        Occasion::Check | Occasion::Changed => slow,
         Occasion::Install => slow.after_changes(),
     }
 }

@@ -23,9 +23,12 @@ pub fn restart_static_pods(site: &Site, part: Part, hosts: &[String]) -> Stage {
 #[must_use]
 pub fn reboots(site: &Site, hosts: &[String], draining: Draining) -> Vec<Stage> {
     let hosts = hosts.iter().filter_map(|name| site.cluster.host(name));
-    let stages = hosts.map(|host| {
-        let name = format!("reboot {}", host.name);
-        Stage::new(name, vec![task::reboot(site, host, draining)]).after(Order::AllHosts)
+    let stages = hosts.flat_map(|host| {
+        let stage = |verb: &str, task| Stage::new(format!("{verb} {}", host.name), vec![task]);
+        [
+            stage("spare", task::spare(site, host)),
+            stage("reboot", task::reboot(site, host, draining)),
+        ]
     });
-    stages.collect()
+    stages.map(|stage| stage.after(Order::AllHosts)).collect()
 }

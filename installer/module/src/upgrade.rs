@@ -15,8 +15,14 @@ pub fn snapshot(site: &Site) -> Stage {
     Stage::new("snapshot", vec![task::keep_snapshot(site)])
 }
 
-/// Behind the last change of a hop.
+/// A worker with the programs of an older release.
+#[must_use]
+pub fn roll_back(site: &Site, worker: &str) -> Stage {
+    Stage::new("roll back", vec![task::roll_back(site, worker)]).after(Order::AllHosts)
+}
+
+/// What an earlier run has left cordoned takes pods again before anything else: its turn comes again.
 #[must_use]
 pub fn uncordon(_: &Site) -> Stage {
-    Stage::new("uncordon", vec![task::uncordon_all()]).after(Order::Settled)
+    Stage::new("uncordon", vec![task::uncordon_all()])
 }

@@ -19,6 +19,8 @@ pub enum PipelineError {
     Changed(Vec<String>),
     #[error("the cluster cannot be upgraded as it is:\n  {}", .0.join("\n  "))]
     NoUpgrade(Vec<String>),
+    #[error("{node} cannot go back:\n  {}", .why.join("\n  "))]
+    NoRollback { node: String, why: Vec<String> },
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
     #[error("the cluster does not answer: {0}")]
@@ -29,6 +31,12 @@ pub enum PipelineError {
     NoEtcd,
     #[error("{error}")]
     Snapshot { error: String, hint: Option<String> },
+    #[error("{error}")]
+    Rotation { error: String, hint: Option<String> },
+    #[error("a rotation of authorities is under way: {told}")]
+    Rotating { told: String },
+    #[error("this cluster has no authority '{name}' of its own; there are {all}")]
+    NoAuthority { name: &'static str, all: String },
     #[error("there is no kubeconfig of the administrator: {path}")]
     NoKubeconfig { path: Utf8PathBuf },
     #[error("{path} names no server")]
@@ -94,6 +102,9 @@ impl PipelineError {
                 "nothing was changed; mend it, and run the same command again: docs/upgrading.md tells of each"
                     .to_owned()
             }
+            Self::NoRollback { .. } => {
+                "nothing was changed; docs/upgrading.md tells what can go back, and how a snapshot restores a hop".to_owned()
+            }
             Self::Access(errors) => return hints(errors),
             Self::Unanswered(_) => {
                 "kubexm check tells what is wrong with it; kubexm get cluster needs no host"
@@ -106,7 +117,13 @@ impl PipelineError {
                 "bundle again with --arch naming it as well, or drill on a machine like the members"
                     .to_owned()
             }
-            Self::Snapshot { hint, .. } => return hint.clone(),
+            Self::Snapshot { hint, .. } | Self::Rotation { hint, .. } => return hint.clone(),
+            Self::Rotating { .. } => {
+                "end it first, it goes on where it was cut short: kubexm certs rotate-ca -f CONFIG".to_owned()
+            }
+            Self::NoAuthority { name: "etcd", .. } => {
+                "an etcd that was there before is its owner's to look after".to_owned()
+            }
             Self::NoKubeconfig { .. } => {
                 "it is made when the cluster is installed, in the work directory of that run"
                     .to_owned()

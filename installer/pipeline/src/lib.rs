@@ -13,6 +13,7 @@ mod lease;
 mod nodes;
 mod restart;
 mod retire;
+mod rotation;
 mod session;
 mod upgrade;
 
@@ -35,13 +36,17 @@ pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen, ClusterSeen,
-    CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, LivingNode, LocalData, MemberSeen,
-    MemberState, MemberTold, NodeSeen, OPERATOR, OffsetDateTime, Part, RegistryCredentials,
-    RestorePhase, Revisions, Site, SnapshotFile, Stand, revisions,
+    Activity, Authority, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen,
+    ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, LivingNode, LocalData,
+    MemberSeen, MemberState, MemberTold, Move, NodeSeen, OPERATOR, OffsetDateTime, Part,
+    RegistryCredentials, RestorePhase, Revisions, Rotation, Site, SnapshotFile, Stand, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};
 pub use retire::{added, left_out};
+pub use rotation::{next_rotation, rotate, told as told_of_rotation, under_way};
 pub use session::{Options, Session, dry_run};
-pub use upgrade::{Emptying, Living, Unavailable, Way, before_upgrade, judge, look, upgrade};
+pub use upgrade::{
+    Emptying, Living, Return, Scope, Told, Unavailable, Way, before_upgrade, judge, look,
+    look_back, roll_back, upgrade, way_back,
+};

@@ -6,7 +6,8 @@ use artifact::{Sha256, Tree};
 use camino::Utf8Path;
 use common::{complete, config};
 use pipeline::{
-    PipelineError, RestorePhase, Site, SnapshotFile, etcd_defrag, etcd_restore, renew, restore_plan,
+    Authority, PipelineError, RestorePhase, Rotation, Site, SnapshotFile, etcd_defrag,
+    etcd_restore, next_rotation, renew, restore_plan, rotate,
 };
 
 const STACKED: &str = include_str!("../../../examples/stacked-etcd.yaml");
@@ -88,4 +89,100 @@ fn an_etcd_of_somebody_else_is_left_to_them() {
     let refused = restore_plan(&site, snapshot()).map(drop).unwrap_err();
     assert!(matches!(refused, PipelineError::NotOurs));
     insta::assert_snapshot!(refused, @"etcd.type is external: this etcd is not kubexm's");
+}
+
+#[test]
+fn authorities_are_replaced_in_three_moves() {
+    for (name, text) in [("rotate-binaries", SERVICES), ("rotate-kubeadm", STACKED)] {
+        let site = site(text);
+        let rotation = Rotation {
+            since: "2026-11-30T12:00:00Z".to_owned(),
+            ..next_rotation(&site, &[]).unwrap()
+        };
+        insta::assert_snapshot!(name, rotate(&site, &rotation).unwrap().tree());
+    }
+}
+
+#[test]
+fn each_authority_takes_with_it_what_reads_it_and_no_more() {
+    let site = site(STACKED);
+    let tree = |of: Authority| {
+        let rotation = next_rotation(&site, &[of]).unwrap();
+        rotate(&site, &rotation).unwrap().tree()
+    };
+    let touched = |of| {
+        let tree = tree(of);
+        [
+            "member of etcd anew",
+            "control plane anew",
+            "tell its clients",
+            "start pods anew",
+        ]
+        .map(|act| tree.contains(act))
+    };
+    assert_eq!(touched(Authority::Registry), [false; 4]);
+    assert_eq!(touched(Authority::Etcd), [true, true, false, false]);
+    assert_eq!(touched(Authority::FrontProxy), [false, true, true, false]);
+    assert_eq!(
+        touched(Authority::ServiceAccounts),
+        [false, true, true, true]
+    );
+    assert_eq!(touched(Authority::Kubernetes), [false, true, true, true]);
+}
+
+#[test]
+fn a_rotation_of_every_topology_has_a_plan() {
+    for text in [
+        SERVICES,
+        STACKED,
+        EXTERNAL,
+        include_str!("../../../examples/ha-haproxy.yaml"),
+        include_str!("../../../examples/ha-nginx.yaml"),
+        include_str!("../../../examples/ha-kube-vip.yaml"),
+        include_str!("../../../examples/ha-internal.yaml"),
+        include_str!("../../../examples/no-registry.yaml"),
+        include_str!("../../../examples/single-node.yaml"),
+    ] {
+        let site = site(text);
+        let rotation = next_rotation(&site, &[]).unwrap();
+        rotate(&site, &rotation).unwrap();
+    }
+    let refused = next_rotation(&site(EXTERNAL), &[Authority::Etcd]).unwrap_err();
+    insta::assert_snapshot!(format!("{refused}\nhint: {}", refused.hint().unwrap()), @r"
+    this cluster has no authority 'etcd' of its own; there are kubernetes, front-proxy, service-accounts, registry
+    hint: an etcd that was there before is its owner's to look after
+    ");
+}
+
+#[test]
+fn a_rotation_that_was_cut_short_goes_on_and_no_other_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = Tree::at(Utf8Path::from_path(dir.path()).unwrap());
+    let certs = tree.certs("etcd");
+    let both = certs.join("ca.rotation");
+    std::fs::create_dir_all(&both).unwrap();
+    for (name, text) in [
+        ("old.crt", "the old\n"),
+        ("old.key", "its key\n"),
+        ("new.crt", "the new\n"),
+        ("new.key", "its key\n"),
+    ] {
+        std::fs::write(both.join(name), text).unwrap();
+    }
+    std::fs::write(certs.join("ca.crt"), "the new\nthe old\n").unwrap();
+    let cluster = config(SERVICES);
+    let contents = complete(&cluster);
+    let site = Site::new(cluster, contents, tree, None);
+    let rotation = next_rotation(&site, &[]).unwrap();
+    assert_eq!(rotation.of, [Authority::Etcd]);
+    let tree = rotate(&site, &rotation).unwrap().tree();
+    assert!(
+        tree.starts_with("issue/sign\n") && tree.contains("drop/end\n"),
+        "{tree}"
+    );
+    let refused = next_rotation(&site, &[Authority::Kubernetes]).unwrap_err();
+    insta::assert_snapshot!(format!("{refused}\nhint: {}", refused.hint().unwrap()), @r"
+    a rotation of authorities is under way: etcd: move 2 of 3 (issue)
+    hint: end it first, it goes on where it was cut short: kubexm certs rotate-ca -f CONFIG
+    ");
 }

@@ -2,17 +2,26 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use artifact::{Contents, Tree};
 use cluster::Version;
 use common::{complete, config};
-use engine::Graph;
-use pipeline::{ClusterSeen, Emptying, Living, LivingNode, Site, Unavailable, judge, upgrade};
+use engine::{Graph, Inventory};
+use host::Host;
+use host::fake::FakeHost;
+use pipeline::{
+    CONTROL_PLANE, ClusterSeen, DryState, Emptying, Living, LivingNode, OPERATOR, OffsetDateTime,
+    Scope, Site, Unavailable, dry_run, judge, roll_back, tree, upgrade, way_back,
+};
+use tokio_util::sync::CancellationToken;
 
 /// A bundle with these releases, the last of which is the config's.
 fn releases(text: &str, versions: &[&str]) -> (Contents, cluster::Cluster) {
-    let last = config(text);
+    let mut last = config(text);
+    let version = versions.last().unwrap();
+    last.spec.kubernetes.version = version.parse().unwrap();
     let mut contents: Option<Contents> = None;
     for version in versions {
         let mut cluster = last.clone();
@@ -56,20 +65,26 @@ fn living(cluster: &cluster::Cluster, version: &str) -> Living {
             nodes,
             ..ClusterSeen::default()
         },
+        ..Living::default()
     }
 }
 
+const EMPTYING: Emptying = Emptying {
+    patience: Duration::from_mins(5),
+    unavailable: Unavailable::Nodes(1),
+};
+
 fn graph(text: &str, from: &str, versions: &[&str]) -> Graph {
+    part(text, from, versions, Scope::Whole)
+}
+
+fn part(text: &str, from: &str, versions: &[&str], scope: Scope) -> Graph {
     let (contents, cluster) = releases(text, versions);
     let living = living(&cluster, from);
     let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
     let site = Site::new(cluster, contents, tree, None);
-    let way = judge(&site, &living).unwrap();
-    let emptying = Emptying {
-        patience: Duration::from_mins(5),
-        unavailable: Unavailable::Nodes(1),
-    };
-    upgrade(&site, &way, emptying).unwrap()
+    let way = judge(&site, &living, scope, OffsetDateTime::UNIX_EPOCH).unwrap();
+    upgrade(&site, &way, EMPTYING).unwrap()
 }
 
 fn lines(graph: &Graph, wanted: impl Fn(&str, &str) -> bool) -> Vec<String> {
@@ -142,11 +157,130 @@ fn a_bundle_that_lacks_a_part_of_a_hop_is_refused() {
     });
     let living = living(&cluster, "v1.32.4");
     let site = Site::new(cluster, contents, Tree::at("/srv/.kubexm/c"), None);
-    let way = judge(&site, &living).unwrap();
-    let emptying = Emptying {
-        patience: Duration::from_mins(5),
-        unavailable: Unavailable::Nodes(1),
-    };
-    let error = upgrade(&site, &way, emptying).err().unwrap().to_string();
+    let way = judge(&site, &living, Scope::Whole, OffsetDateTime::UNIX_EPOCH).unwrap();
+    let error = upgrade(&site, &way, EMPTYING).err().unwrap().to_string();
     assert!(error.contains("kubelet v1.33.6 for amd64"), "{error}");
+}
+
+/// Where something is done, by stage.
+fn places(graph: &Graph) -> String {
+    let mut places: Vec<(String, Vec<String>)> = Vec::new();
+    for node in graph.view() {
+        if places.last().is_none_or(|(stage, _)| *stage != node.stage) {
+            places.push((node.stage.clone(), Vec::new()));
+        }
+        if let Some((_, hosts)) = places.last_mut()
+            && !hosts.contains(&node.host)
+        {
+            hosts.push(node.host);
+        }
+    }
+    let told = places.into_iter().map(|(stage, mut hosts)| {
+        hosts.sort();
+        format!("{stage}: {}", hosts.join(" "))
+    });
+    told.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_part_is_upgraded_on_its_own_hosts() {
+    for (name, text) in [("kubexm", BINARIES), ("kubeadm", KUBEADM)] {
+        let plane = part(text, "v1.33.6", &["v1.34.2"], Scope::ControlPlane);
+        let worker = config(text);
+        let workers = worker.hosts_in(cluster::Role::Worker);
+        let worker = workers.last().unwrap().name.clone();
+        let (contents, cluster) = releases(text, &["v1.34.2"]);
+        let mut living = living(&cluster, "v1.34.2");
+        for node in &mut living.cluster.nodes {
+            if node.name == worker {
+                node.kubelet = "v1.33.6".to_owned();
+            }
+        }
+        let site = Site::new(cluster, contents, Tree::at("/srv/.kubexm/c"), None);
+        let scope = Scope::Nodes(vec![worker]);
+        let way = judge(&site, &living, scope, OffsetDateTime::UNIX_EPOCH).unwrap();
+        let node = upgrade(&site, &way, EMPTYING).unwrap();
+        let told = format!(
+            "--only control-plane\n{}\n\n--only NODE\n{}",
+            places(&plane),
+            places(&node)
+        );
+        insta::assert_snapshot!(format!("parts-{name}"), told);
+    }
+}
+
+#[test]
+fn a_worker_goes_back_alone() {
+    for (name, text) in [("kubexm", BINARIES), ("kubeadm", KUBEADM)] {
+        let (contents, cluster) = releases(text, &["v1.33.6", "v1.34.2"]);
+        let living = living(&cluster, "v1.34.2");
+        let workers = cluster.hosts_in(cluster::Role::Worker);
+        let worker = workers.last().unwrap().name.clone();
+        let site = Site::new(cluster, contents, Tree::at("/srv/.kubexm/c"), None);
+        let back = way_back(&site, &living, &worker).unwrap();
+        let graph = roll_back(&site, &back, EMPTYING).unwrap();
+        insta::assert_snapshot!(format!("back-{name}"), graph.tree());
+    }
+}
+
+/// What is said of a hop by a dry run, with hosts that have nothing of what is looked for.
+async fn transcript(text: &str, minor: u64) -> String {
+    let (from, to) = (format!("v1.{minor}.0"), format!("v1.{}.0", minor + 1));
+    let graph = graph(text, &from, &[&to]);
+    let cluster = config(text);
+    let names = cluster.spec.hosts.iter().map(|host| host.name.as_str());
+    let inventory: Inventory = names
+        .chain([OPERATOR, CONTROL_PLANE])
+        .map(|name| {
+            let host: Arc<dyn Host> = Arc::new(FakeHost::new(name));
+            (name.to_owned(), host)
+        })
+        .collect();
+    let nodes = dry_run(&graph, &inventory, 16, &CancellationToken::new()).await;
+    let views: Vec<_> = nodes.iter().map(|dry| dry.node.clone()).collect();
+    let told = tree(&views, |view| {
+        let of = nodes.iter().find(|dry| dry.node.id == view.id);
+        match of.map(|dry| &dry.state) {
+            None | Some(DryState::Satisfied) => ": ok".to_owned(),
+            Some(DryState::Needed { reason }) => format!(": needed ({reason})"),
+            Some(DryState::Unknown { .. }) => ": cannot tell".to_owned(),
+        }
+    });
+    let hop = format!("v1.{}/", minor + 1);
+    told.replace(&to, "TO")
+        .replace(&from, "FROM")
+        .replace(&hop, "HOP/")
+}
+
+/// The lines that one text alone has.
+fn difference(before: &str, after: &str) -> String {
+    let only = |sign: char, of: &str, not: &str| -> Vec<String> {
+        let others: std::collections::BTreeSet<&str> = not.lines().collect();
+        let own = of.lines().filter(|line| !others.contains(line));
+        own.map(|line| format!("{sign} {line}")).collect()
+    };
+    [only('-', before, after), only('+', after, before)]
+        .concat()
+        .join("\n")
+}
+
+/// The oldest hop as a whole, and each later one by what it does otherwise than the one before.
+#[tokio::test]
+async fn every_hop_has_its_transcript() {
+    for (name, text) in [
+        ("kubexm", BINARIES),
+        ("kubeadm", KUBEADM),
+        ("stacked", STACKED),
+    ] {
+        let mut before = transcript(text, 24).await;
+        insta::assert_snapshot!(format!("transcript-{name}-1.25"), before);
+        let mut told = String::new();
+        for minor in 25..36 {
+            let after = transcript(text, minor).await;
+            let differs = difference(&before, &after);
+            told.push_str(&format!("1.{minor} -> 1.{}\n{differs}\n", minor + 1));
+            before = after;
+        }
+        insta::assert_snapshot!(format!("transcript-{name}-later"), told);
+    }
 }

@@ -28,7 +28,7 @@ pub use etcd::{KubeadmEtcd, SpareStackedEtcd};
 pub use init::KubeadmInit;
 pub use join::{Joining, JoiningEtcd, KubeadmJoin, LookAtNode, Membership};
 pub use phase::{KubeadmPhase, RunKubeadmPhase};
-pub use renew::{RenewKubeadmCertificates, RestartControlPlane};
+pub use renew::{OwnPods, RenewKubeadmCertificates, RestartControlPlane};
 pub use restart_pods::RestartStaticPods;
 pub use revoke_tokens::RevokeTokens;
 pub(crate) use static_pods::{apiserver_is_ready, container, settled};

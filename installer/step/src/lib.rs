@@ -31,7 +31,7 @@ pub use check::{
     Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, Probes, ProveApiServices, ProveApiserver,
     ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,
     ProveReach, ProveRegistry, ProveSystemPods, ProveTime, ProveWebhooks, RemoveProbePods,
-    SetUpProbePods, api_answers,
+    SetUpProbePods, WebhookSeen, api_answers,
 };
 pub use container::*;
 pub use etcd::*;

@@ -31,7 +31,6 @@ use crate::before;
 use crate::packages::SystemPackages;
 
 pub use authorities::KeptAuthority;
-pub(crate) use authorities::is_same;
 pub use disks::Eviction;
 pub use guards::SelinuxBoolean;
 pub use kernel::{CgroupV1, KernelSince};

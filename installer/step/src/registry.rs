@@ -116,7 +116,7 @@ impl Registry {
         let parse = |url: &str| Url::parse(url).map_err(|error| unusable(error.to_string()));
         let mut base = parse(&site.url)?;
         let mut name = authority(&base);
-        let certificate = Certificate::from_pem(ca)
+        let certificates = Certificate::from_pem_bundle(ca)
             .map_err(|error| unusable(format!("{}: {}", site.ca, error::innermost(&error))))?;
         let mut client = Client::builder();
         if let Way::Through(forward) = way {
@@ -129,7 +129,7 @@ impl Registry {
             client = client.resolve(base.host_str().unwrap_or_default(), here);
         }
         let client = client
-            .tls_certs_only([certificate])
+            .tls_certs_only(certificates)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())

@@ -7,6 +7,7 @@ mod stays_up;
 mod stop;
 
 pub use ask_restart::AskRestart;
+pub(crate) use ask_restart::mark_for_restart;
 pub use reload::ReloadService;
 pub use run::RunService;
 pub use stays_up::StaysUp;

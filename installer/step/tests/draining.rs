@@ -105,7 +105,7 @@ async fn a_node_is_emptied_as_its_budgets_allow_and_given_back_as_it_was() {
     sh("kubectl annotate node w3 kubexm.io/cordoned-by-kubexm=true; kubectl cordon w3").await;
     assert_eq!(
         UncordonAll.check(&cx).await.unwrap(),
-        State::needed("w3 take none")
+        State::needed("kubexm has cordoned w3")
     );
     UncordonAll.apply(&cx).await.unwrap();
     assert_eq!(UncordonAll.check(&cx).await.unwrap(), State::Satisfied);

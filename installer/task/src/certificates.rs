@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use cluster::{EtcdType, Host, KubernetesType};
-use engine::{Batch, Order, Rolling, Slot, Step, Task, Turn};
+use engine::{Order, Rolling, Slot, Step, Task, Turn};
 use step::{
-    Certificate, CertificateSeen, CertificateSpec, CertificatesOf, HealthyMembers, LocalNote,
-    LookAtCertificates, MendKubeletClient, Noted, RenewKubeadmCertificates, RestartControlPlane,
+    Certificate, CertificateSeen, CertificateSpec, CertificatesOf, HealthyMembers, KubeletClient,
+    LocalNote, LookAtCertificates, MendKubeletClient, Noted, OwnPods, RenewKubeadmCertificates,
     Usage, VerifyEtcd,
 };
 
 use crate::control_plane::pki::{CA, NODES, node_user};
 use crate::control_plane::{self, etcd_client};
 use crate::nodes::kubelet::{heartbeat, kubelet_certificates, kubelet_service};
-use crate::nodes::{ROLL, kube_proxy};
+use crate::nodes::{ROLL, kube_proxy, kubelet};
+use crate::rotation::own_pods;
 use crate::site::names;
 use crate::{OPERATOR, Site, etcd};
 
@@ -86,6 +87,11 @@ pub fn sign_kubelet_clients(site: &Site) -> Task {
 /// itself. What has ended is mended with it before anybody has to answer.
 #[must_use]
 pub fn bring_certificates(site: &Site, since: &str) -> Task {
+    bring(site, Some(since))
+}
+
+/// The same; what kubeadm has signed is left as it is where no mark says since when it is made anew.
+pub(crate) fn bring(site: &Site, mark: Option<&str>) -> Task {
     let kubernetes = site.cluster.spec.kubernetes.kind;
     let mut task = Task::new("files");
     for host in site.etcd_hosts() {
@@ -101,8 +107,10 @@ pub fn bring_certificates(site: &Site, since: &str) -> Task {
                     EtcdType::Kubexm | EtcdType::External => etcd_client(site),
                     EtcdType::Kubeadm => Vec::new(),
                 };
-                steps.push(Arc::new(RenewKubeadmCertificates {
-                    renewal: since.to_owned(),
+                steps.extend(mark.map(|mark| -> Arc<dyn Step> {
+                    Arc::new(RenewKubeadmCertificates {
+                        renewal: mark.to_owned(),
+                    })
                 }));
                 steps
             }
@@ -111,12 +119,21 @@ pub fn bring_certificates(site: &Site, since: &str) -> Task {
     }
     for host in site.runtime_hosts() {
         let mut steps = kubelet_certificates(site, host);
-        match kubernetes {
-            KubernetesType::Kubexm => steps.push(kube_proxy::kubeconfig(site)),
-            KubernetesType::Kubeadm => steps.push(Arc::new(MendKubeletClient {
-                from: site.kubernetes_files(&format!("{}/kubelet-client", host.name)),
-            })),
-        }
+        let by = match kubernetes {
+            KubernetesType::Kubexm => {
+                steps.push(kube_proxy::kubeconfig(site));
+                KubeletClient::InKubeconfig
+            }
+            KubernetesType::Kubeadm => {
+                let from = format!("{}/kubelet-client", host.name);
+                KubeletClient::Given(site.kubernetes_files(&from))
+            }
+        };
+        steps.push(Arc::new(MendKubeletClient {
+            by,
+            authority: site.kubernetes_files(CA).certificate(),
+            kubelet: kubelet::UNIT,
+        }));
         task = task.on(&host.name, steps);
     }
     task
@@ -141,18 +158,7 @@ pub fn restart_control_plane(site: &Site, since: &str) -> Task {
     if site.cluster.spec.kubernetes.kind == KubernetesType::Kubexm {
         return control_plane::restart_services(site);
     }
-    let port = site.cluster.spec.control_plane_endpoint.port;
-    let roll = site
-        .masters()
-        .into_iter()
-        .fold(Rolling::new(Batch::One), |rolling, host| {
-            let restart = RestartControlPlane {
-                renewal: since.to_owned(),
-                port,
-            };
-            rolling.on(&host.name, Turn::new(Arc::new(restart)))
-        });
-    Task::new("control plane").roll(roll)
+    Task::new("control plane").roll(own_pods(site, OwnPods::ControlPlane, since))
 }
 
 /// Kubelets, and kube-proxies where they are services, start anew where what they read has changed.

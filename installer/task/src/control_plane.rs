@@ -22,6 +22,7 @@ use crate::etcd::majority;
 use crate::files::{directory, key_pair, upload};
 use crate::kube::{KUBERNETES, PKI};
 use crate::os::rendered;
+use crate::rotation::signing_file;
 use crate::site::names;
 use crate::{Site, programs};
 
@@ -185,6 +186,7 @@ fn pki(site: &Site) -> Vec<Arc<dyn Step>> {
         .iter()
         .map(|name| key_pair(site.kubernetes_files(name), name))
         .collect();
+    steps.push(signing_file(site));
     let front_proxy = site.kubernetes_files(FRONT_PROXY_CA).certificate();
     let accounts = site.service_account_key();
     for (name, from, mode) in [

@@ -33,6 +33,7 @@ const UNIT: &str = "etcd.service";
 const UNIT_FILE: &str = "/etc/systemd/system/etcd.service";
 const DIR: &str = "/etc/etcd";
 pub(crate) const PKI: &str = "/etc/etcd/pki";
+const AUTHORITY: &str = "/etc/etcd/pki/ca.crt";
 const ENVIRONMENT: &str = "/etc/etcd/etcd.env";
 const BOOTSTRAP: &str = "/etc/etcd/bootstrap.env";
 
@@ -154,17 +155,22 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         }),
     ];
     steps.extend(member_pairs(site, host));
-    steps.push(Arc::new(UploadFile {
-        path: format!("{PKI}/ca.crt").into(),
+    steps.push(authority_file(site));
+    steps.push(text(ENVIRONMENT, environment(site, host)));
+    steps.push(text(UNIT_FILE, unit(site)));
+    steps
+}
+
+/// Whom a member trusts.
+pub(crate) fn authority_file(site: &Site) -> Arc<dyn Step> {
+    Arc::new(UploadFile {
+        path: AUTHORITY.into(),
         content: Content::Local(files(site, "ca").certificate()),
         attrs: FileAttrs {
             mode: 0o644,
             owner: owner(),
         },
-    }));
-    steps.push(text(ENVIRONMENT, environment(site, host)));
-    steps.push(text(UNIT_FILE, unit(site)));
-    steps
+    })
 }
 
 fn owner() -> Owner {
@@ -290,7 +296,7 @@ impl Members<'_> {
         vec![
             Arc::new(KeepEtcdAuthority {
                 local: files(self.site, "ca").certificate(),
-                path: format!("{PKI}/ca.crt").into(),
+                path: AUTHORITY.into(),
                 data_dir: self.data_dir(),
             }),
             Arc::new(LookAtEtcd {
@@ -382,11 +388,34 @@ impl Members<'_> {
 }
 
 pub(crate) fn service() -> RunService {
-    let reads = [ENVIRONMENT, UNIT_FILE, "/usr/local/bin/etcd"].map(Utf8PathBuf::from);
+    let reads = [ENVIRONMENT, UNIT_FILE, AUTHORITY, "/usr/local/bin/etcd"].map(Utf8PathBuf::from);
     RunService {
         unit: UNIT,
         reads: reads.into(),
     }
+}
+
+/// The members with what is on their hosts, one after the other.
+pub(crate) fn restarts(site: &Site) -> Rolling {
+    let cluster = site.etcd();
+    let hosts = site.etcd_hosts().into_iter();
+    hosts.fold(Rolling::one_by_one(), |rolling, host| {
+        let me = Site::peer(host);
+        let spare = SpareEtcd {
+            service: service(),
+            me: me.clone(),
+            cluster: cluster.clone(),
+        };
+        let run = RunEtcd {
+            service: service(),
+            me,
+            cluster: cluster.clone(),
+        };
+        rolling.on(
+            &host.name,
+            Turn::new(Arc::new(run)).before(vec![Arc::new(spare)]),
+        )
+    })
 }
 
 /// How this etcd spells its start-up corruption check.

@@ -24,6 +24,7 @@ use crate::kubeadm::config::{join, kube_proxy, kubeadm};
 use crate::nodes::ROLL;
 use crate::nodes::kubelet::{heartbeat, kubelet_files, kubelet_service};
 use crate::os::rendered;
+use crate::rotation::signing_file;
 use crate::site::names;
 
 const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";
@@ -196,12 +197,18 @@ fn master_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     steps
 }
 
+/// What of a master's files follows from the authorities alone.
+pub(crate) fn authorities(site: &Site) -> Vec<Arc<dyn Step>> {
+    [pki_files(site), store(site)].concat()
+}
+
 /// With what kubeadm signs.
 fn pki_files(site: &Site) -> Vec<Arc<dyn Step>> {
     let mut steps = Vec::new();
     for name in [CA, FRONT_PROXY_CA] {
         steps.push(key_pair(site.kubernetes_files(name), name));
     }
+    steps.push(signing_file(site));
     let accounts = site.service_account_key();
     for (name, from, mode) in [
         ("sa.pub", accounts.public(), 0o644),

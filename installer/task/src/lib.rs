@@ -23,6 +23,7 @@ mod programs;
 mod recognise;
 mod registry;
 mod restart;
+mod rotation;
 mod runtime;
 mod site;
 #[cfg(test)]
@@ -67,13 +68,20 @@ pub use preflight::survey;
 pub use programs::unpack;
 pub use recognise::{recognise, recognise_these};
 pub use registry::{registry_pki, registry_service};
-pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods};
+pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods, spare};
+pub use rotation::{
+    Authority, Rotation, authorities, begin_rotation, bring_authorities, bring_signed,
+    end_rotation, noted, prove_successors, restart_masters, restart_members, rotation_note,
+    take_move, tell_clients, under_way,
+};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{
     Activity, BackupNote, Carried, CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore,
     DeprecatedApi, Drilled, EtcdAlarm, Guarded, HostSeen, LivingNode, LocalData, MemberSeen,
-    MemberState, MemberTold, NodeSeen, OffsetDateTime, RegistryCredentials, Restore, RestorePhase,
-    Revisions, SnapshotFile, api_answers,
+    MemberState, MemberTold, Move, NodeSeen, OffsetDateTime, RegistryCredentials, Restore,
+    RestorePhase, Revisions, SnapshotFile, WebhookSeen, api_answers,
 };
-pub use upgrade::{Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, uncordon_all};
+pub use upgrade::{
+    Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, roll_back, uncordon_all,
+};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cluster::{EtcdType, Host, KubernetesType, Role};
 use engine::{Order, Retry, Rolling, Slot, Step, Task, Turn};
 use step::{
-    AskRestart, AwaitBooted, CordonNode, DrainNode, HealthyMembers, KubeadmControlPlane, LocalData,
+    AskRestart, AwaitBooted, DrainNode, EmptyNode, HealthyMembers, KubeadmControlPlane, LocalData,
     LookAtPods, ProveApiserver, RebootHost, RestartStaticPods, RunService, SpareEtcd,
     SpareStackedEtcd, UncordonNode, VerifyEtcd,
 };
@@ -124,8 +124,14 @@ pub fn restart_static_pods(site: &Site, part: Part, hosts: &[String]) -> Task {
     task.roll(rolling)
 }
 
+/// Whether the others bear that this host is away: asked before any of its pods has to go.
+#[must_use]
+pub fn spare(site: &Site, host: &Host) -> Task {
+    Task::new("spare").on(&host.name, gates(site, host).spare)
+}
+
 /// Restarts a host: its pods go elsewhere before, where there is an elsewhere, and it takes pods again as before when it is back
-/// and well. A member of etcd goes only if the others bear it.
+/// and well. A member of etcd goes only if the others bear it, which may have changed while its pods went.
 #[must_use]
 pub fn reboot(site: &Site, host: &Host, draining: Draining) -> Task {
     let Draining { timeout, local } = draining;
@@ -139,11 +145,13 @@ pub fn reboot(site: &Site, host: &Host, draining: Draining) -> Task {
             node: node(),
             local,
         }));
-        drain.push(Arc::new(CordonNode { node: node() }));
-        drain.push(Arc::new(DrainNode {
-            node: node(),
-            timeout,
-            local,
+        drain.push(Arc::new(EmptyNode {
+            drain: DrainNode {
+                node: node(),
+                timeout,
+                local,
+            },
+            by: CONTROL_PLANE,
         }));
     }
     let Gates { spare, well } = gates(site, host);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use artifact::Release;
-use cluster::{EtcdType, Host, Role};
-use engine::{Batch, Slot, Step, Task};
+use cluster::{EtcdType, Host, KubernetesType, Role};
+use engine::{Batch, Rolling, Slot, Step, Task, Turn};
 use step::{
     ClusterSeen, DrainNode, EmptyNode, LocalData, LookAtApiserver, LookAtCluster, RefillNode,
     UncordonAll, UncordonNode,
@@ -17,6 +17,8 @@ use crate::Site;
 use crate::check::CONTROL_PLANE;
 use crate::etcd::back_up;
 use crate::nodes::ROLL;
+use crate::nodes::kube_proxy::kube_proxies;
+use crate::nodes::kubelet::{heartbeat, kubelet_files, kubelet_service};
 use crate::site::url_address;
 
 /// One release of an upgrade, on the way to the last.
@@ -150,6 +152,25 @@ pub fn keep_snapshot(site: &Site) -> Task {
     let name = format!("before-{}.db", site.release.kubernetes.with_v());
     let saved = Slot::new("the snapshot of etcd");
     back_up(site, &site.tree.backups().join(name), &saved)
+}
+
+/// A worker's own programs and files as this release has them. What kubeadm keeps in the cluster is newer, and stays.
+#[must_use]
+pub fn roll_back(site: &Site, worker: &str) -> Task {
+    let task = Task::new("node");
+    let Some(host) = site.cluster.host(worker) else {
+        return task;
+    };
+    let turn = Turn::new(Arc::new(kubelet_service(site)))
+        .before(site.drain(host))
+        .with(kubelet_files(site, host))
+        .healthy(vec![heartbeat(host)])
+        .healthy(site.uncordon(host));
+    let task = task.roll(Rolling::new(Batch::One).on(&host.name, turn));
+    match site.cluster.spec.kubernetes.kind {
+        KubernetesType::Kubexm => task.roll(kube_proxies(site, &[host])),
+        KubernetesType::Kubeadm => task,
+    }
 }
 
 /// Every node takes pods again that kubexm has kept from it.

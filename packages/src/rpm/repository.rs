@@ -1,14 +1,14 @@
 //! The repository that travels along: `repodata/` made from the headers of the packages in it, for dnf to install from.
 //! The same packages give the same bytes.
-use std::fmt::{Display, Write as _};
-use std::io::Write as _;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+mod compressed;
+
+use std::fmt::Write as _;
+
 use quick_xml::escape::escape;
 use rpm::{Dependency, DependencyFlags, FileFlags, IndexTag, PackageMetadata};
 
-use super::checksum::Sha256;
+use self::compressed::Compressed;
 use super::header::{HeaderError, PackageFile};
 use super::primary::{is_rpm_feature, lists};
 use super::relation::{Capability, Relation};
@@ -72,56 +72,6 @@ pub fn index(packages: &[PackageFile]) -> Result<Vec<File>, HeaderError> {
 }
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-
-struct Compressed {
-    kind: &'static str,
-    open: Sha256,
-    open_size: usize,
-    file: File,
-}
-
-impl Compressed {
-    fn new(kind: &'static str, path: &'static str, content: &str) -> Self {
-        // No name and no time in its header, so that equal contents are equal files.
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        let written = encoder
-            .write_all(content.as_bytes())
-            .and_then(|()| encoder.finish());
-        Self {
-            kind,
-            open: Sha256::of(content.as_bytes()),
-            open_size: content.len(),
-            file: File {
-                path,
-                bytes: written.expect("a vector takes all bytes"),
-            },
-        }
-    }
-
-    fn describe(&self, out: &mut String, time: u64) {
-        let kind = self.kind;
-        let mut line =
-            |indent: &str, text: &dyn Display| put(out, format_args!("{indent}{text}\n"));
-        line("  ", &format_args!("<data type=\"{kind}\">"));
-        for text in [
-            format!(
-                "<checksum type=\"sha256\">{}</checksum>",
-                Sha256::of(&self.file.bytes)
-            ),
-            format!(
-                "<open-checksum type=\"sha256\">{}</open-checksum>",
-                self.open
-            ),
-            format!("<location href=\"{}\"/>", self.file.path),
-            format!("<timestamp>{time}</timestamp>"),
-            format!("<size>{}</size>", self.file.bytes.len()),
-            format!("<open-size>{}</open-size>", self.open_size),
-        ] {
-            line("    ", &text);
-        }
-        line("  ", &"</data>");
-    }
-}
 
 /// What a header says, checked and ready to be written.
 pub(super) struct Described<'a> {

@@ -3,11 +3,14 @@
 //! What is preferred is what dnf prefers: the newest version of a name, no package that another one replaces, and among
 //! different names that answer alike the one that provides more in higher versions, or the first of the alphabet. Weak
 //! dependencies are not followed.
+
+mod question;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::answer::Carried;
-use crate::solve::{self, Conflict, PackageId, Requirement, Unsatisfiable, Wish};
+use crate::solve::{self, PackageId, Requirement, Unsatisfiable, Wish};
 
 use super::checksum::Sha256;
 use super::primary::Package;
@@ -371,85 +374,4 @@ fn beats(one: &HashMap<&str, &Evr>, other: &HashMap<&str, &Evr>) -> bool {
         .filter_map(|(name, version)| Some(version.cmp(other.get(name)?) as i32))
         .sum();
     score > 0
-}
-
-impl solve::Universe for Universe {
-    fn len(&self) -> usize {
-        self.packages.len()
-    }
-
-    fn label(&self, package: PackageId) -> String {
-        let Package {
-            name, evr, arch, ..
-        } = self.package(package);
-        format!("{name}-{evr}.{arch}")
-    }
-
-    fn same_name(&self, package: PackageId) -> &[PackageId] {
-        self.of_name(&self.package(package).name)
-    }
-
-    fn requirements(&self, package: PackageId) -> Vec<Requirement> {
-        let Package {
-            requires,
-            conflicts,
-            ..
-        } = self.package(package);
-        let mut requirements = Vec::new();
-        let required = requires
-            .iter()
-            .map(|relation| (relation.to_string(), relation.holds()));
-        // A conflict with more than a set of packages is something to be kept true, as a requirement is.
-        let rich = conflicts
-            .iter()
-            .filter(|relation| !matches!(relation, Relation::One(_)));
-        let avoided = rich.map(|relation| (format!("not {relation}"), relation.fails()));
-        for (text, clauses) in required.chain(avoided) {
-            match clauses {
-                Some(clauses) => {
-                    let lowered = clauses
-                        .iter()
-                        .filter_map(|clause| self.lower(package, &text, clause));
-                    requirements.extend(lowered);
-                }
-                // Beyond measure: nothing satisfies it.
-                None => requirements.push(Requirement {
-                    text,
-                    ..Requirement::default()
-                }),
-            }
-        }
-        requirements
-    }
-
-    fn conflicts(&self, package: PackageId) -> Vec<Conflict> {
-        let Package {
-            conflicts,
-            obsoletes,
-            ..
-        } = self.package(package);
-        let plain = conflicts.iter().filter_map(|relation| match relation {
-            Relation::One(capability) => Some(Conflict {
-                text: format!("conflicts with {capability}"),
-                with: self
-                    .answering(capability)
-                    .into_iter()
-                    .filter(|id| *id != package)
-                    .collect(),
-            }),
-            _ => None,
-        });
-        let replaced = obsoletes.iter().map(|obsolete| Conflict {
-            text: format!("replaces {obsolete}"),
-            with: self
-                .named(obsolete)
-                .into_iter()
-                .filter(|id| self.replaces(package, *id))
-                .collect(),
-        });
-        plain
-            .chain(replaced)
-            .filter(|conflict| !conflict.with.is_empty())
-            .collect()
-    }
 }

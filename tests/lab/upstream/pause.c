@@ -1,5 +1,7 @@
 /* Holds a pod's namespaces open: waits for a signal to leave, and reaps what is left behind to it as PID 1. */
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,7 +16,12 @@ static void reap(int signal) {
 	}
 }
 
-int main(void) {
+int main(int count, char **words) {
+	/* kubeadm starts it so, to see whether the cluster runs pods at all. */
+	if (count > 1 && !strcmp(words[1], "-v")) {
+		puts("pause.c of the lab");
+		return 0;
+	}
 	struct sigaction act = {.sa_handler = leave};
 	sigaction(SIGINT, &act, 0);
 	sigaction(SIGTERM, &act, 0);

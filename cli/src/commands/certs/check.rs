@@ -41,6 +41,9 @@ pub fn run(args: &CertsCheckArgs, printer: &Printer) -> Result<(), Failure> {
         Format::Text if rows.is_empty() => printer.result("no certificate was found")?,
         Format::Text => printer.result(drawn(&rows))?,
     }
+    if let Some((told, hint)) = site::rotation(&site)? {
+        printer.warning(format_args!("{told}: {hint}"));
+    }
     for line in &silent {
         printer.warning(line);
     }

@@ -1,16 +1,33 @@
 //! Whether a cluster can be upgraded, and by which hops. Everything that is in the way is told at once.
 
 use artifact::Release;
-use cluster::{Cluster, Version};
-use module::{LivingNode, Site, Stand};
+use cluster::{Cluster, Version, api_gone};
+use module::{LivingNode, OffsetDateTime, Site, Stand};
 
-use super::{Living, Way};
+use self::observed::{Noted, certificates, etcd, runtimes, snapshots, webhooks};
+use super::{Living, Scope, Way};
 use crate::PipelineError;
+
+mod observed;
 
 /// So many minors a kubelet may be older than an apiserver.
 const LAG: u64 = 3;
 /// The same of one that is older than this minor.
 const OLD_LAG: (u64, u64) = (25, 2);
+
+/// So many minors this kubelet may be older than an apiserver.
+pub(super) const fn lag_of(kubelet: &Version) -> u64 {
+    if kubelet.minor().1 < OLD_LAG.0 {
+        OLD_LAG.1
+    } else {
+        LAG
+    }
+}
+
+/// Whether a kubelet is too old for an apiserver.
+pub(super) const fn too_old(kubelet: &Version, apiserver: &Version) -> bool {
+    apiserver.minor().1 > kubelet.minor().1 + lag_of(kubelet)
+}
 
 /// A version as programs tell it, without who has built them.
 pub(super) fn version(text: &str) -> Result<Version, cluster::InvalidVersion> {
@@ -18,7 +35,12 @@ pub(super) fn version(text: &str) -> Result<Version, cluster::InvalidVersion> {
 }
 
 /// The way from what a cluster is to what its config asks for.
-pub fn judge(site: &Site, living: &Living) -> Result<Way, PipelineError> {
+pub fn judge(
+    site: &Site,
+    living: &Living,
+    scope: Scope,
+    now: OffsetDateTime,
+) -> Result<Way, PipelineError> {
     let target = &site.cluster.spec.kubernetes.version;
     let mut found = Findings(Vec::new());
     let apiservers = found.apiservers(living, target);
@@ -27,6 +49,13 @@ pub fn judge(site: &Site, living: &Living) -> Result<Way, PipelineError> {
         return Err(PipelineError::NoUpgrade(found.0));
     };
     found.skew(&apiservers, &kubelets);
+    found
+        .0
+        .extend(scope.judge(&site.cluster, target, &apiservers, &kubelets));
+    let kubelets: Versions = kubelets
+        .into_iter()
+        .filter(|(node, _)| scope.has(&site.cluster, node))
+        .collect();
     let hops = hops(&site.contents.releases, target, &apiservers, &kubelets);
     found.gaps(&from, target, &hops);
     found.settings(&site.cluster, &hops);
@@ -38,6 +67,20 @@ pub fn judge(site: &Site, living: &Living) -> Result<Way, PipelineError> {
     let leaves = |node: &str| old(node) && !spared.iter().any(|spared| spared == node);
     found.pods(living, leaves);
     let mut remarks = deprecated(living, target);
+    remarks.extend(proxy_mode(&site.cluster, &from, &hops));
+    for noted in [
+        etcd(&living.etcd, &hops),
+        certificates(&living.certificates, now),
+        webhooks(&living.cluster.webhooks, &living.cluster.nodes),
+        runtimes(&living.cluster.nodes, &hops),
+    ] {
+        let Noted {
+            blocks,
+            remarks: more,
+        } = noted;
+        found.0.extend(blocks);
+        remarks.extend(more);
+    }
     remarks.extend(spared.iter().filter(|node| old(node)).map(|node| {
         format!("{node} is not drained: no other node takes its pods, and they may be away while it changes")
     }));
@@ -46,9 +89,11 @@ pub fn judge(site: &Site, living: &Living) -> Result<Way, PipelineError> {
     }
     Ok(Way {
         from,
-        hops,
+        scope,
+        snapshots: snapshots(&living.etcd, &hops),
         spared,
         remarks,
+        hops,
     })
 }
 
@@ -84,6 +129,32 @@ fn hops(
         .collect()
 }
 
+/// Where nobody has chosen how services are forwarded to, a release may choose otherwise than the one before.
+fn proxy_mode(cluster: &Cluster, from: &Version, hops: &[(Release, Stand)]) -> Vec<String> {
+    let mode_of = |version: &Version| {
+        let mut kubernetes = cluster.spec.kubernetes.clone();
+        kubernetes.version = version.clone();
+        kubernetes.proxy_mode()
+    };
+    let mut before = mode_of(from);
+    let mut told = Vec::new();
+    for (release, _) in hops {
+        let version = &release.kubernetes;
+        let after = mode_of(version);
+        if after != before {
+            told.push(format!(
+                "with {version} kube-proxy goes from {} to {} on every node, since the config does not name proxyMode: write \
+                 proxyMode: {} into it to keep it as it is",
+                before.name(),
+                after.name(),
+                before.name()
+            ));
+        }
+        before = after;
+    }
+    told
+}
+
 /// Nodes beside which no other takes pods.
 fn spared(nodes: &[LivingNode]) -> Vec<String> {
     let alone = |node: &&LivingNode| {
@@ -99,9 +170,13 @@ fn deprecated(living: &Living, target: &Version) -> Vec<String> {
     let gone = living.cluster.deprecated.iter();
     let gone = gone.filter(|api| api.removed <= target.minor().1);
     gone.map(|api| {
+        let (version, resource) = (&api.version, &api.resource);
+        let instead = api_gone(version, resource).map_or_else(String::new, |change| {
+            format!(", and is to use {}", change.instead)
+        });
         format!(
-            "somebody has asked for {}, which is gone with 1.{}: whoever it is fails then",
-            api.what, api.removed
+            "somebody has asked for {version} {resource}, which is gone with 1.{}: whoever it is fails then{instead}",
+            api.removed
         )
     })
     .collect()
@@ -183,16 +258,15 @@ impl Findings {
             ));
         }
         for (node, kubelet) in kubelets {
-            let (_, minor) = kubelet.minor();
-            let lag = if minor < OLD_LAG.0 { OLD_LAG.1 } else { LAG };
             if kubelet.minor() > oldest.minor() {
                 self.add(format!(
                     "the kubelet of {node} is {kubelet}, newer than the apiserver of {old_host} ({oldest})"
                 ));
             }
-            if newest.minor().1 > minor + lag {
+            if too_old(kubelet, newest) {
                 self.add(format!(
-                    "the kubelet of {node} is {kubelet}, more than {lag} minors older than the apiserver of {new_host} ({newest})"
+                    "the kubelet of {node} is {kubelet}, more than {} minors older than the apiserver of {new_host} ({newest})",
+                    lag_of(kubelet)
                 ));
             }
         }
@@ -232,7 +306,9 @@ impl Findings {
             let version = &release.kubernetes;
             for problem in problems.errors() {
                 let (path, message) = (&problem.path, &problem.message);
-                self.add(format!("with {version}, {path}: {message}"));
+                let hint = problem.hint.iter().map(|hint| format!(" ({hint})"));
+                let hint: String = hint.collect();
+                self.add(format!("with {version}, {path}: {message}{hint}"));
             }
         }
     }

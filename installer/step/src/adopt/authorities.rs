@@ -5,7 +5,8 @@ use camino::Utf8PathBuf;
 use engine::{Cx, Question, Slot, SlotId, State, StepError};
 
 use crate::local_file;
-use crate::preflight::{KeptAuthority, MARKER, is_same};
+use crate::pki::share;
+use crate::preflight::{KeptAuthority, MARKER};
 
 /// An authority as a host has it.
 #[derive(Clone, Debug)]
@@ -80,7 +81,7 @@ impl CompareAuthorities {
         for (host, slot) in &self.found {
             for found in slot.get().into_iter().flatten() {
                 let (other, earlier) = *first.entry(&found.kept.local).or_insert((host, found));
-                if !is_same(&earlier.bytes, &found.bytes) {
+                if !share(&earlier.bytes, &found.bytes) {
                     findings.push(format!(
                         "{host} and {other} have not the same {}",
                         found.kept.path
@@ -91,7 +92,7 @@ impl CompareAuthorities {
         for kept in &self.kept {
             let local = &kept.local;
             match (first.get(local), local_file::read(local)?) {
-                (Some((host, found)), Some(ours)) if !is_same(&ours, &found.bytes) => {
+                (Some((host, found)), Some(ours)) if !share(&ours, &found.bytes) => {
                     findings.push(format!(
                         "{local} is there, and is not what {host} has as {}",
                         found.kept.path

@@ -14,7 +14,7 @@ mod nodes;
 mod pods;
 mod probe_corefiles;
 mod probe_namespace;
-mod probe_pods;
+pub(crate) mod probe_pods;
 mod reach;
 mod registry;
 mod time;
@@ -34,7 +34,8 @@ pub use probe_pods::{ProbePods, Probes, RemoveProbePods, SetUpProbePods};
 pub use reach::{Family, ProveReach};
 pub use registry::ProveRegistry;
 pub use time::ProveTime;
-pub use webhooks::ProveWebhooks;
+pub(crate) use webhooks::guards_of_pods;
+pub use webhooks::{ProveWebhooks, WebhookSeen};
 
 use engine::StepError;
 use serde::de::DeserializeOwned;

@@ -16,7 +16,7 @@ use crate::kube::kubectl::{get_json, must_kubectl_with};
 use crate::kube::objects::Pod;
 use crate::kube::pods::{Pace, Seen, told, wait_for};
 
-pub(super) const NAMESPACE: &str = "kubexm-check";
+pub(crate) const NAMESPACE: &str = "kubexm-check";
 /// Where an asker takes questions by HTTP, which the apiserver can pass on.
 pub(super) const HTTP_PORT: u16 = 8053;
 /// Below it each target has a name of its own.

@@ -4,6 +4,7 @@ use engine::{Asks, Cx, Question, State, StepError};
 use host::Command;
 
 use crate::local_file;
+use crate::pki::share;
 use crate::shell::ask;
 
 /// Refuses to go on where a member's data belongs to a cluster of another authority than the one at hand: with its
@@ -36,9 +37,12 @@ impl Question for KeepEtcdAuthority {
         if !ask(cx, member).await?.ok() {
             return Ok(State::Satisfied);
         }
-        let theirs = cx.host.read(&self.path).await?;
-        let same = theirs.is_none() || theirs == local_file::read(&self.local)?;
-        if same {
+        let (theirs, ours) = (
+            cx.host.read(&self.path).await?,
+            local_file::read(&self.local)?,
+        );
+        let is_same = |theirs: &[u8]| ours.as_ref().is_some_and(|ours| share(ours, theirs));
+        if theirs.is_none_or(|theirs| is_same(&theirs)) {
             return Ok(State::Satisfied);
         }
         let certs = self.local.parent().unwrap_or(&self.local);

@@ -10,6 +10,7 @@ use host::{Command, FileAttrs, Source};
 use crate::TakeBack;
 use crate::before::{self, Former};
 use crate::file::fetch::FetchFiles;
+use crate::pki::signer;
 use crate::shell::ask;
 
 /// What a file shall hold.
@@ -19,6 +20,8 @@ pub enum Content {
     Text(String),
     /// A file of the operator's machine that an earlier step makes, e.g. a certificate.
     Local(Utf8PathBuf),
+    /// Of such a file that holds several certificates the one that signs: who signs by it knows one alone.
+    Signer(Utf8PathBuf),
     /// Rendered from what an earlier step fills in.
     Late {
         takes: Vec<SlotId>,
@@ -30,7 +33,7 @@ impl Content {
     pub(crate) fn inputs(&self) -> String {
         match self {
             Self::Text(text) => Sha256::of(text.as_bytes()).to_string(),
-            Self::Local(path) => path.to_string(),
+            Self::Local(path) | Self::Signer(path) => path.to_string(),
             Self::Late { .. } => String::new(),
         }
     }
@@ -38,7 +41,7 @@ impl Content {
     pub(crate) fn takes(&self) -> Vec<SlotId> {
         match self {
             Self::Late { takes, .. } => takes.clone(),
-            Self::Text(_) | Self::Local(_) => Vec::new(),
+            Self::Text(_) | Self::Local(_) | Self::Signer(_) => Vec::new(),
         }
     }
 
@@ -54,12 +57,22 @@ impl Content {
     pub(crate) fn bytes(&self) -> Result<Bytes, StepError> {
         match self {
             Self::Text(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
-            Self::Local(path) => std::fs::read(path)
-                .map(Bytes::from)
-                .map_err(|error| StepError::new(format!("cannot read {path}: {error}"))),
+            Self::Local(path) => read(path),
+            Self::Signer(path) => {
+                let signer = signer(&read(path)?).ok_or_else(|| {
+                    StepError::new(format!("{path} holds no certificate that is whole"))
+                });
+                signer.map(Bytes::from)
+            }
             Self::Late { render, .. } => render().map(Bytes::from),
         }
     }
+}
+
+fn read(path: &Utf8Path) -> Result<Bytes, StepError> {
+    std::fs::read(path)
+        .map(Bytes::from)
+        .map_err(|error| StepError::new(format!("cannot read {path}: {error}")))
 }
 
 /// Puts a small file in place with its mode and owner; one that was there before is kept for its counterpart. Idempotent: what is there already, byte for byte, stays.
@@ -103,7 +116,7 @@ impl Step for UploadFile {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        if let Content::Local(local) = &self.content
+        if let Content::Local(local) | Content::Signer(local) = &self.content
             && !local.exists()
         {
             return Ok(State::needed("is not made yet"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 
-use crate::kube::cordon_node::node;
+use crate::kube::cordon_node::{by_hand, node};
 use crate::kube::objects::ready;
 
 /// Waits until the cluster has a node Ready in the boot that its host is in: what it has said of the one before is old news.
@@ -61,8 +61,8 @@ impl Step for AwaitBooted {
                 self.node
             ))
             .with_hint(format!(
-                "on the host: journalctl -u kubelet; the node stays cordoned: kubectl uncordon {}",
-                self.node
+                "on the host: journalctl -u kubelet; the node stays cordoned: {}",
+                by_hand(&self.node)
             ))),
         }
     }

@@ -22,8 +22,8 @@ pub struct AwaitHeartbeat {
 
 /// How long it must be up.
 const STEADY_SECONDS: u64 = 10;
-/// One that has been up for so long was not started by this turn. Whether it is heard is no longer for it to say: on a master
-/// whose apiserver is away it is not, and that is what the turn goes on to mend.
+/// One that has been up for so long was not started by this turn. Where the cluster cannot be asked of it, on a master whose
+/// apiserver is away, that is what the turn goes on to mend.
 const SETTLED_SECONDS: u64 = 300;
 /// Heartbeats come every ten seconds, and the state of a node a little later.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -36,6 +36,8 @@ struct Said<'a> {
     service: &'a str,
     /// For how many seconds it has been up.
     up: u64,
+    /// Whether the cluster said anything of the node.
+    answered: bool,
     heartbeat: Option<Timestamp>,
     ready: bool,
     /// Since when it is so.
@@ -58,6 +60,7 @@ impl<'a> Said<'a> {
             started: Timestamp::from_second(started).ok()?,
             service,
             up,
+            answered: heartbeat.is_some() || condition.is_some(),
             heartbeat,
             ready: ready == "True",
             ready_since: since.trim().parse().ok(),
@@ -71,7 +74,7 @@ impl<'a> Said<'a> {
         if self.up < STEADY_SECONDS {
             return State::needed("its service has only just been started");
         }
-        if self.up >= SETTLED_SECONDS {
+        if self.up >= SETTLED_SECONDS && !self.answered {
             return State::Satisfied;
         }
         if self
@@ -189,6 +192,17 @@ mod tests {
         let lacking = State::needed("the cluster has not heard of it since it was started");
         assert_eq!(unheard(SETTLED_SECONDS - 1), lacking);
         assert_eq!(unheard(SETTLED_SECONDS), State::Satisfied);
+        // Where the cluster answers, it must have heard of it.
+        let old = |heartbeat| {
+            state_of(
+                "active",
+                SETTLED_SECONDS,
+                heartbeat,
+                "Unknown 2026-01-01T00:05:00Z",
+            )
+        };
+        assert_eq!(old(BEFORE), lacking);
+        assert_eq!(old(""), lacking);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use crate::kube::kubectl::{ask_json, ask_kubectl};
 use crate::kube::objects::Node;
 use crate::shell::refused;
 
+/// The taint of every node that is cordoned.
+pub(crate) const CORDON: &str = "node.kubernetes.io/unschedulable";
 /// On a node that kubexm has cordoned, and nobody before it.
 const MARK: &str = "kubexm.io/cordoned-by-kubexm";
 
@@ -32,9 +34,19 @@ pub(crate) async fn node(cx: &Cx, name: &str) -> Result<Option<Node>, StepError>
         .map_err(|error| StepError::new(format!("cannot {trying}: {error}")))
 }
 
-/// Whether kubexm has cordoned it.
+/// Whether kubexm has cordoned it. A mark on a node that takes pods says nothing any more: somebody has uncordoned it.
 pub(crate) fn is_marked(node: &Node) -> bool {
+    node.spec.unschedulable && has_mark(node)
+}
+
+/// Whether kubexm had cordoned it at some time, and has not uncordoned it since.
+pub(crate) fn has_mark(node: &Node) -> bool {
     node.metadata.annotations.contains_key(MARK)
+}
+
+/// How people uncordon a node that kubexm has cordoned, so that nothing of it is left.
+pub(crate) fn by_hand(node: &str) -> String {
+    format!("kubectl uncordon {node} && kubectl annotate node {node} {MARK}-")
 }
 
 pub(crate) async fn cordon(cx: &Cx, node: &Node) -> Result<(), StepError> {

@@ -1,5 +1,6 @@
 mod pods;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 
 use self::pods::{Resident, of_volume, resident};
 use crate::check::list;
-use crate::kube::cordon_node::{cordon, node};
-use crate::kube::eviction::{Budget, guards_of};
+use crate::kube::cordon_node::{by_hand, cordon, node};
+use crate::kube::eviction::{Budget, guards_of, leaves, returns};
 use crate::kube::kubectl::ask_kubectl_with;
 use crate::kube::objects::Pod;
 use crate::shell::refused;
@@ -45,8 +46,21 @@ const ASK_EVERY: Duration = Duration::from_secs(2);
 async fn pods_on(cx: &Cx, node: &str) -> Result<Vec<Pod>, StepError> {
     let selector = format!("--field-selector=spec.nodeName={node}");
     let pods: Vec<Pod> = list(cx, &["pods", "--all-namespaces", &selector]).await?;
-    let goes = |pod: &Pod| resident(pod) != Resident::Stays;
-    Ok(pods.into_iter().filter(goes).collect())
+    Ok(pods.into_iter().filter(leaves).collect())
+}
+
+/// Those that are there when a drain begins. One that is put back on the node, because it bears the cordon, is not evicted for
+/// ever.
+struct Going(BTreeSet<String>);
+
+impl Going {
+    fn of(pods: &[Pod]) -> Self {
+        Self(pods.iter().map(|pod| pod.metadata.uid.clone()).collect())
+    }
+
+    fn goes(&self, pod: &Pod) -> bool {
+        !returns(pod) || self.0.contains(&pod.metadata.uid)
+    }
 }
 
 fn name(pod: &Pod) -> String {
@@ -117,8 +131,9 @@ async fn evict(cx: &Cx, pod: &Pod) -> Result<Option<String>, StepError> {
 
 impl DrainNode {
     /// Evicts what can be evicted now. What is still there, and why.
-    async fn round(&self, cx: &Cx) -> Result<State, StepError> {
-        let pods = pods_on(cx, &self.node).await?;
+    async fn round(&self, cx: &Cx, going: &Going) -> Result<State, StepError> {
+        let mut pods = pods_on(cx, &self.node).await?;
+        pods.retain(|pod| going.goes(pod));
         let mut blocked = Vec::new();
         for pod in &pods {
             if pod.metadata.deletion_timestamp.is_none()
@@ -192,7 +207,8 @@ impl Step for DrainNode {
         let Some(node) = node(cx, &self.node).await? else {
             return Ok(State::Satisfied);
         };
-        let pods = pods_on(cx, &self.node).await?;
+        let mut pods = pods_on(cx, &self.node).await?;
+        pods.retain(|pod| !returns(pod));
         Ok(if !pods.is_empty() {
             State::needed(format!("has {} pods", pods.len()))
         } else if !node.spec.unschedulable {
@@ -211,8 +227,9 @@ impl Step for DrainNode {
             refuse_losses(cx, &self.node, self.local, &pods).await?;
         }
         cordon(cx, &node).await?;
+        let going = Going::of(&pods_on(cx, &self.node).await?);
         let drained = cx
-            .try_until(self.timeout, ASK_EVERY, || self.round(cx))
+            .try_until(self.timeout, ASK_EVERY, || self.round(cx, &going))
             .await?;
         let State::Needed(left) = drained else {
             return Ok(());
@@ -224,8 +241,8 @@ impl Step for DrainNode {
         ))
         .with_hint(format!(
             "see that these pods may go (kubectl get poddisruptionbudgets -A), or give more time with --drain-timeout, and run \
-             again; the node stays cordoned until then: kubectl uncordon {}",
-            self.node
+             again; the node stays cordoned until then: {}",
+            by_hand(&self.node)
         )))
     }
 

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use engine::{Cx, Data, Retry, State, Step, StepError};
 
-use super::cordon_node::{is_marked, node, uncordon};
+use super::cordon_node::{has_mark, is_marked, node, uncordon};
+use super::look_at_cluster::living;
 use super::objects::Node;
 use crate::check::list;
 use crate::{DrainNode, UncordonNode};
@@ -57,7 +58,10 @@ impl Step for EmptyNode {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        self.drain.check(cx).await
+        match self.drain.check(cx).await? {
+            State::Needed(_) if !has_elsewhere(cx, &self.drain.node).await? => Ok(State::Satisfied),
+            state => Ok(state),
+        }
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
@@ -136,7 +140,7 @@ impl Step for UncordonAll {
         Ok(if names.is_empty() {
             State::Satisfied
         } else {
-            State::needed(format!("{} take none", names.join(", ")))
+            State::needed(format!("kubexm has cordoned {}", names.join(", ")))
         })
     }
 
@@ -152,9 +156,17 @@ impl Step for UncordonAll {
     }
 }
 
-/// The nodes that kubexm has cordoned.
+/// Whether any other node takes its pods. Where none does, they stay: evicted they would wait for this very node.
+async fn has_elsewhere(cx: &Cx, node: &str) -> Result<bool, StepError> {
+    let nodes: Vec<Node> = list(cx, &["nodes"]).await?;
+    let mut others = nodes.into_iter().map(living);
+    Ok(others.any(|other| other.name != node && other.takes_pods && other.unready.is_none()))
+}
+
+/// The nodes that kubexm has cordoned. A mark that somebody's own uncordoning has left goes as well: a cordon that comes later
+/// is not ours.
 async fn ours(cx: &Cx) -> Result<Vec<Node>, StepError> {
     let mut nodes: Vec<Node> = list(cx, &["nodes"]).await?;
-    nodes.retain(is_marked);
+    nodes.retain(has_mark);
     Ok(nodes)
 }

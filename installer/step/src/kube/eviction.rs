@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::cordon_node::CORDON;
 use super::objects::{Metadata, Pod};
+use crate::check::probe_pods;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -74,7 +76,7 @@ impl Guarded {
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
 impl Selector {
-    fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+    pub(crate) fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
         let all = self
             .match_labels
             .iter()
@@ -118,12 +120,25 @@ pub fn guards_of(pod: &Pod, budgets: &[Budget]) -> Vec<String> {
     told.collect()
 }
 
-/// Whether a drain takes the pod off its node. Those of daemon sets and of the kubelet itself stay.
+/// Whether a drain takes the pod off its node. Those of daemon sets and of the kubelet itself stay, and what a check of kubexm
+/// has left, which the next one takes away.
 pub fn leaves(pod: &Pod) -> bool {
     let ended = ["Succeeded", "Failed"].contains(&pod.status.phase.as_str());
     let is_mirror = pod.metadata.annotations.contains_key(MIRROR);
     let mut owners = pod.metadata.owner_references.iter();
-    !ended && !is_mirror && !owners.any(|owner| owner.kind == "DaemonSet" || owner.kind == "Node")
+    let of_check = pod.metadata.namespace == probe_pods::NAMESPACE;
+    !of_check
+        && !ended
+        && !is_mirror
+        && !owners.any(|owner| owner.kind == "DaemonSet" || owner.kind == "Node")
+}
+
+/// Whether whoever makes it again may put it on the same node, though that is cordoned.
+pub fn returns(pod: &Pod) -> bool {
+    let mut tolerations = pod.spec.tolerations.iter();
+    tolerations.any(|it| {
+        (it.key.is_empty() || it.key == CORDON) && ["", "NoSchedule"].contains(&it.effect.as_str())
+    })
 }
 
 /// Whether nobody would make it again.

@@ -5,11 +5,11 @@ use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::Command;
 use serde::Deserialize;
 
-use super::cordon_node::is_marked;
+use super::cordon_node::{CORDON, is_marked};
 use super::eviction::{Budget, Guarded, guarded, is_alone, leaves};
 use super::kubectl::{ask_kubectl, line};
-use super::objects::{Node, Pod, ready};
-use crate::check::list;
+use super::objects::{Node, NodeTaint, Pod, ready};
+use crate::check::{WebhookSeen, guards_of_pods, list};
 use crate::shell::{ask, refused};
 
 /// A living cluster, as an upgrade has to know it.
@@ -22,6 +22,8 @@ pub struct ClusterSeen {
     pub alone: Vec<(String, String)>,
     /// Parts of the API that somebody has asked for since the apiserver was started, and that a minor removes.
     pub deprecated: Vec<DeprecatedApi>,
+    /// Webhooks without whom no pod is made.
+    pub webhooks: Vec<WebhookSeen>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct LivingNode {
     pub name: String,
     /// `v1.35.8`
     pub kubelet: String,
+    /// `containerd://1.7.27`
+    pub runtime: String,
     /// None where it is Ready.
     pub unready: Option<String>,
     /// Pods of no particular tolerance may come.
@@ -39,8 +43,10 @@ pub struct LivingNode {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeprecatedApi {
-    /// `flowcontrol.apiserver.k8s.io/v1beta3 flowschemas`
-    pub what: String,
+    /// `flowcontrol.apiserver.k8s.io/v1beta3`
+    pub version: String,
+    /// `flowschemas`
+    pub resource: String,
     /// The minor that it is gone with.
     pub removed: u64,
 }
@@ -58,7 +64,7 @@ pub struct LookAtApiserver {
     pub version: Slot<String>,
 }
 
-fn living(node: Node) -> LivingNode {
+pub(super) fn living(node: Node) -> LivingNode {
     let condition = ready(&node.status.conditions);
     let unready = match condition {
         Some(condition) if condition.status == "True" => None,
@@ -69,17 +75,22 @@ fn living(node: Node) -> LivingNode {
     let ours = is_marked(&node);
     let cordoned = node.spec.unschedulable && !ours;
     LivingNode {
-        takes_pods: !cordoned && !taints.any(|taint| keeps_pods_away(&taint.effect, ours)),
+        takes_pods: !cordoned && !taints.any(|taint| keeps_pods_away(taint, ours)),
         cordoned_by_us: ours,
         name: node.metadata.name,
         kubelet: node.status.node_info.kubelet_version,
+        runtime: node.status.node_info.container_runtime_version,
         unready,
     }
 }
 
-/// A cordon is a taint as well.
-fn keeps_pods_away(effect: &str, ours: bool) -> bool {
-    effect == "NoExecute" || effect == "NoSchedule" && !ours
+/// A cordon is a taint as well, and our own ends with the upgrade.
+fn keeps_pods_away(taint: &NodeTaint, ours: bool) -> bool {
+    match taint.effect.as_str() {
+        "NoExecute" => true,
+        "NoSchedule" => !(ours && taint.key == CORDON),
+        _ => false,
+    }
 }
 
 /// Lines of the apiserver's metrics.
@@ -97,7 +108,8 @@ fn deprecated(metrics: &str) -> Vec<DeprecatedApi> {
             format!("{group}/")
         };
         Some(DeprecatedApi {
-            what: format!("{group}{version} {}", label("resource")?),
+            version: format!("{group}{version}"),
+            resource: label("resource")?.to_owned(),
             removed: removed.parse().ok()?,
         })
     };
@@ -130,6 +142,7 @@ impl Step for LookAtCluster {
         );
         let metrics = ask(cx, Command::script(metrics)).await?.text();
         let alone = pods.iter().filter(|pod| leaves(pod) && is_alone(pod));
+        let webhooks = guards_of_pods(cx).await?;
         self.seen.fill(ClusterSeen {
             nodes: nodes.into_iter().map(living).collect(),
             guarded: guarded(&pods, &budgets),
@@ -137,6 +150,7 @@ impl Step for LookAtCluster {
                 .map(|pod| (pod.title(), pod.spec.node_name.clone()))
                 .collect(),
             deprecated: deprecated(&metrics),
+            webhooks,
         });
         Ok(State::Satisfied)
     }
@@ -206,7 +220,8 @@ mod tests {
                     subresource=\"\",version=\"v1\"} 1";
         let found = deprecated(&format!("{line}\n{core}\n"));
         let wanted = DeprecatedApi {
-            what: "flowcontrol.apiserver.k8s.io/v1beta3 flowschemas".to_owned(),
+            version: "flowcontrol.apiserver.k8s.io/v1beta3".to_owned(),
+            resource: "flowschemas".to_owned(),
             removed: 32,
         };
         assert_eq!(found, [wanted]);
@@ -221,11 +236,14 @@ mod tests {
             );
             living(serde_json::from_str(&text).unwrap())
         };
-        let cordon = r#"{"effect": "NoSchedule"}"#;
+        let cordon = r#"{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}"#;
         let ours = r#", "annotations": {"kubexm.io/cordoned-by-kubexm": "true"}"#;
         let theirs = node("", cordon);
         assert!(!theirs.takes_pods && !theirs.cordoned_by_us && theirs.unready.is_none());
-        let ours = node(ours, cordon);
-        assert!(ours.takes_pods && ours.cordoned_by_us);
+        let free = node(ours, cordon);
+        assert!(free.takes_pods && free.cordoned_by_us);
+        let master = r#"{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}"#;
+        let master = node(ours, &format!("{cordon}, {master}"));
+        assert!(!master.takes_pods && master.cordoned_by_us);
     }
 }

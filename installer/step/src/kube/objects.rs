@@ -59,6 +59,7 @@ pub struct NodeSpec {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct NodeTaint {
+    pub key: String,
     pub effect: String,
 }
 
@@ -101,7 +102,16 @@ pub struct PodSpec {
     pub node_name: String,
     pub containers: Vec<Container>,
     pub init_containers: Vec<Container>,
+    pub tolerations: Vec<Toleration>,
     pub volumes: Vec<Volume>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Toleration {
+    /// Empty where it tolerates every taint.
+    pub key: String,
+    pub effect: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -110,6 +120,26 @@ pub struct Volume {
     pub name: String,
     /// It is there as long as its pod, on its pod's node.
     pub empty_dir: Option<serde_json::Value>,
+    pub projected: Option<Projected>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Projected {
+    pub sources: Vec<ProjectedSource>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectedSource {
+    /// Without a name where it is none.
+    pub config_map: ConfigMapName,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ConfigMapName {
+    pub name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
@@ -9,6 +8,7 @@ use crate::KnownImage;
 use crate::check::{Older, list, older};
 use crate::kube::kubectl::kubectl;
 use crate::kube::objects::Pod;
+use crate::kube::workload::Workload;
 use crate::shell::must;
 
 /// Restarts the system's workloads that still run an earlier build of an image of the bundle: a pod keeps the image that it
@@ -17,9 +17,6 @@ use crate::shell::must;
 pub struct RollPods {
     pub images: Vec<KnownImage>,
 }
-
-/// A workload of many nodes, one node after the other.
-const PATIENCE: Duration = Duration::from_mins(10);
 
 impl RollPods {
     /// Each workload, and an image that it runs an earlier build of.
@@ -31,34 +28,6 @@ impl RollPods {
             Some((Workload::of(pod)?, image))
         });
         Ok(stale.collect())
-    }
-}
-
-/// What makes pods, as kubectl names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Workload {
-    namespace: String,
-    name: String,
-}
-
-impl Workload {
-    fn of(pod: &Pod) -> Option<Self> {
-        let owner = pod.metadata.owner_references.first()?;
-        let name = match owner.kind.as_str() {
-            "DaemonSet" => format!("daemonset/{}", owner.name),
-            "StatefulSet" => format!("statefulset/{}", owner.name),
-            // A Deployment's ReplicaSet is called like it, with the hash of the pods behind.
-            "ReplicaSet" => {
-                let hash = pod.metadata.labels.get("pod-template-hash")?;
-                let deployment = owner.name.strip_suffix(hash)?.strip_suffix('-')?;
-                format!("deployment/{deployment}")
-            }
-            _ => return None,
-        };
-        Some(Self {
-            namespace: pod.metadata.namespace.clone(),
-            name,
-        })
     }
 }
 
@@ -92,22 +61,8 @@ impl Step for RollPods {
             let restart = ["rollout", "restart", "--namespace", namespace, name];
             must(cx, &trying, kubectl(&restart)).await?;
         }
-        for Workload { namespace, name } in stale.keys() {
-            let trying = format!("wait for {name}");
-            let timeout = format!("--timeout={}s", PATIENCE.as_secs());
-            let status = [
-                "rollout",
-                "status",
-                "--namespace",
-                namespace,
-                name,
-                &timeout,
-            ];
-            let wait = kubectl(&status).timeout(PATIENCE + Duration::from_secs(30));
-            let rolled = must(cx, &trying, wait).await;
-            rolled.map_err(|error| {
-                error.with_hint(format!("kubectl -n {namespace} describe {name}"))
-            })?;
+        for workload in stale.keys() {
+            workload.rolled(cx).await?;
         }
         Ok(())
     }

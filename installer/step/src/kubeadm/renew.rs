@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
+use crate::kubeadm::etcd::spare;
 use crate::kubeadm::static_pods::{apiserver_is_ready, container, runs_anew, settled};
 use crate::kubeadm::{CONFIG, NOTES, exclusive, run};
 use crate::shell::{ask, must};
@@ -17,18 +18,49 @@ pub struct RenewKubeadmCertificates {
     pub renewal: String,
 }
 
-/// Starts this master's own pods of the control plane anew, one after the other, each well before the next is touched.
+/// Starts this master's own pods anew, one after the other, each well before the next is touched.
 pub struct RestartControlPlane {
+    pub pods: OwnPods,
     pub renewal: String,
     /// The apiserver's own.
     pub port: u16,
 }
 
-const PODS: [&str; 3] = [
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-];
+/// Which of a master's pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnPods {
+    ControlPlane,
+    /// Only while the others keep the majority.
+    Etcd,
+}
+
+impl OwnPods {
+    const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::ControlPlane => &[
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-scheduler",
+            ],
+            Self::Etcd => &["etcd"],
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "control plane",
+            Self::Etcd => "member of etcd",
+        }
+    }
+
+    /// What is noted goes by this name.
+    const fn note(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "restarted",
+            Self::Etcd => "restarted-etcd",
+        }
+    }
+}
 
 fn is_noted(what: &str, renewal: &str) -> String {
     format!(
@@ -88,11 +120,11 @@ impl Step for RenewKubeadmCertificates {
 #[async_trait]
 impl Step for RestartControlPlane {
     fn id(&self) -> String {
-        "restart the control plane".to_owned()
+        format!("restart the {}", self.pods.words())
     }
 
     fn describe(&self) -> String {
-        "start this master's control plane anew".to_owned()
+        format!("start this master's {} anew", self.pods.words())
     }
 
     fn inputs(&self) -> String {
@@ -101,7 +133,7 @@ impl Step for RestartControlPlane {
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
         let lacking = "runs with certificates of before this renewal";
-        noted(cx, "restarted", &self.renewal, lacking).await
+        noted(cx, self.pods.note(), &self.renewal, lacking).await
     }
 
     async fn at_work(&self, _: &Cx) -> Result<bool, StepError> {
@@ -109,7 +141,10 @@ impl Step for RestartControlPlane {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        for pod in PODS {
+        if self.pods == OwnPods::Etcd {
+            spare(cx).await?;
+        }
+        for pod in self.pods.names() {
             let stop = format!(
                 "export PATH=\"/usr/local/bin:$PATH\"; id=$({}); echo \"$id\"; \
                  [ -z \"$id\" ] || crictl stop --timeout 60 \"$id\" > /dev/null",
@@ -125,7 +160,7 @@ impl Step for RestartControlPlane {
             );
             settled(cx, pod, &complaints).await?;
         }
-        note(cx, "restarted", &self.renewal).await
+        note(cx, self.pods.note(), &self.renewal).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

@@ -1,19 +1,33 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use camino::Utf8PathBuf;
 use engine::{Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 use secrecy::zeroize::Zeroizing;
 use time::OffsetDateTime;
 
-use super::{KeyPairFiles, certificates_of};
+use super::{KeyPairFiles, certificates_of, signer_name};
 use crate::local_file;
+use crate::service::mark_for_restart;
 use crate::shell::{ask, must};
 
-/// Gives a kubelet that kubeadm has joined another certificate where its own has ended, or is about to: such a one can no
-/// longer ask for a new one by itself.
+/// Gives a kubelet another certificate where its own has ended, or is about to: such a one can no longer ask for a new one by
+/// itself. And where another authority has signed it than the one that signs now.
 pub struct MendKubeletClient {
-    pub from: KeyPairFiles,
+    pub by: KubeletClient,
+    /// The certificates of the authorities, on the operator's machine.
+    pub authority: Utf8PathBuf,
+    /// The service that reads it.
+    pub kubelet: &'static str,
+}
+
+/// Where its next certificate is.
+pub enum KubeletClient {
+    /// In these files of the operator's machine: its kubeconfig names its own alone.
+    Given(KeyPairFiles),
+    /// In its kubeconfig: it goes by that where it has none of its own, and asks for one.
+    InKubeconfig,
 }
 
 const DIR: &str = "/var/lib/kubelet/pki";
@@ -29,7 +43,8 @@ impl Step for MendKubeletClient {
     }
 
     fn describe(&self) -> String {
-        "renew the kubelet's own certificate, where it has ended".to_owned()
+        "renew the kubelet's own certificate, where it has ended or its authority is another"
+            .to_owned()
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
@@ -40,17 +55,38 @@ impl Step for MendKubeletClient {
         let now = OffsetDateTime::now_utc();
         let seen = certificates_of(cx).await?;
         let own = seen.iter().find(|seen| seen.path == CURRENT);
+        let authorities = local_file::read(&self.authority)?.unwrap_or_default();
+        let signer = signer_name(&authorities);
         Ok(match own {
+            Some(own)
+                if signer
+                    .as_ref()
+                    .is_some_and(|signer| own.authority != *signer) =>
+            {
+                State::needed(format!("{} has signed it", own.authority))
+            }
             Some(own) if own.days_left(now) >= AT_LEAST_DAYS => State::Satisfied,
             Some(own) if own.ends <= now => State::needed("it has ended"),
             Some(own) => State::needed(format!("it ends in {} days", own.days_left(now))),
-            None => State::needed("there is none"),
+            None => match self.by {
+                KubeletClient::Given(_) => State::needed("there is none"),
+                KubeletClient::InKubeconfig => State::Satisfied,
+            },
         })
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        mark_for_restart(cx, self.kubelet).await?;
+        let from = match &self.by {
+            KubeletClient::Given(from) => from,
+            KubeletClient::InKubeconfig => {
+                let remove = Command::new(["rm", "-f", CURRENT]);
+                let trying = "remove the kubelet's own certificate";
+                return must(cx, trying, remove).await.map(drop);
+            }
+        };
         let mut pem = Zeroizing::new(Vec::new());
-        for path in [self.from.certificate(), self.from.key()] {
+        for path in [from.certificate(), from.key()] {
             let Some(part) = local_file::read(&path)? else {
                 return Err(StepError::new(format!("there is no {path}")));
             };

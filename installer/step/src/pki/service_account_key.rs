@@ -8,7 +8,7 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::RemoveLocal;
 use crate::local_file::{self, blocking};
-use crate::pki::{KeyFile, PkiError, read_key, write_key};
+use crate::pki::{KeyFile, PkiError, members, read_key, write_key};
 
 /// The key by which the cluster signs the tokens of its service accounts, and its public half, on the operator's
 /// machine: `<stem>.key` and `<stem>.pub`.
@@ -49,8 +49,7 @@ impl ServiceAccountKey {
         let Some(pair) = self.find()? else {
             return Ok(State::needed("there is none yet"));
         };
-        let public = local_file::read(&self.public())?;
-        Ok(if public != Some(pair.public_key_pem().into_bytes()) {
+        Ok(if !self.is_known(&pair)? {
             State::needed("its public half is not beside it")
         } else if local_file::is_open_to_others(&self.key())? {
             State::needed("others can read it")
@@ -59,7 +58,14 @@ impl ServiceAccountKey {
         })
     }
 
-    fn bring_about(&self) -> Result<(), PkiError> {
+    /// While another follows, that one's public half is there as well.
+    fn is_known(&self, pair: &KeyPair) -> Result<bool, PkiError> {
+        let public = local_file::read(&self.public())?.unwrap_or_default();
+        let own = members(pair.public_key_pem().as_bytes());
+        Ok(own.is_subset(&members(&public)))
+    }
+
+    pub(super) fn bring_about(&self) -> Result<(), PkiError> {
         let pair = if let Some(pair) = self.find()? {
             pair
         } else {
@@ -71,7 +77,9 @@ impl ServiceAccountKey {
             write_key(&self.key(), &pair)?;
             pair
         };
-        local_file::write(&self.public(), 0o644, pair.public_key_pem().as_bytes())?;
+        if !self.is_known(&pair)? {
+            local_file::write(&self.public(), 0o644, pair.public_key_pem().as_bytes())?;
+        }
         Ok(local_file::close_to_others(&self.key())?)
     }
 }

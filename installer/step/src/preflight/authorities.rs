@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 
 use super::{Finding, Requirements};
 use crate::local_file;
-use crate::pki::public_key;
+use crate::pki::share;
 
 /// An authority, or the key of the service accounts, on the operator's machine and on a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) async fn find_replaced(
         };
         let ours = local_file::read(local)?;
         let what = match ours {
-            Some(ours) if is_same(&ours, &theirs) => continue,
+            Some(ours) if share(&ours, &theirs) => continue,
             Some(_) => format!("its cluster was made with another {path} than {local}"),
             None => format!("its cluster was made with {path}, and {local} is not there"),
         };
@@ -48,10 +48,4 @@ pub(super) async fn find_replaced(
         ));
     }
     Ok(findings)
-}
-
-/// A certificate that was made anew for the same key is the same authority.
-pub(crate) fn is_same(ours: &[u8], theirs: &[u8]) -> bool {
-    let keys = (public_key(ours), public_key(theirs));
-    ours == theirs || matches!(keys, (Ok(ours), Ok(theirs)) if ours == theirs)
 }

@@ -16,6 +16,15 @@ pub struct AskRestart {
 /// No digest of any files.
 const ASKED: &str = "a restart was asked for";
 
+/// The same for steps that change what a service reads, and that `RunService` does not compare: of one that was never set up
+/// nothing is noted.
+pub(crate) async fn mark_for_restart(cx: &Cx, unit: &str) -> Result<(), StepError> {
+    let note = host::quote(&format!("{NOTES}/{unit}"));
+    let script = format!("[ ! -e {note} ] || echo {} > {note}", host::quote(ASKED));
+    let trying = format!("note that {unit} is to be started anew");
+    must(cx, &trying, Command::script(script)).await.map(drop)
+}
+
 #[async_trait]
 impl Step for AskRestart {
     fn id(&self) -> String {
@@ -38,9 +47,7 @@ impl Step for AskRestart {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let note = host::quote(&format!("{NOTES}/{}", self.unit));
-        let script = Command::script(format!("echo {} > {note}", host::quote(ASKED)));
-        must(cx, &self.describe(), script).await.map(drop)
+        mark_for_restart(cx, self.unit).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

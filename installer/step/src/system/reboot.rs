@@ -5,6 +5,8 @@ use async_trait::async_trait;
 use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
 use host::{Command, HostError};
 
+use crate::kube::cordon_node::by_hand;
+
 /// Restarts a host, and waits until it answers from another boot.
 pub struct RebootHost {
     /// By what the kernel names the boot that followed; full once that was in this run.
@@ -71,9 +73,10 @@ impl Step for RebootHost {
                 "the host is not back after {} min: {why}",
                 PATIENCE.as_secs() / 60
             ))
-            .with_hint(
-                "look at its console; its node stays cordoned until it is back: kubectl uncordon NODE",
-            )),
+            .with_hint(format!(
+                "look at its console; its node stays cordoned until it is back: {}",
+                by_hand("NODE")
+            ))),
         }
     }
 

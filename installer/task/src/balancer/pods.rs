@@ -11,7 +11,7 @@ use crate::balancer::HEALTH_PORT;
 use crate::control_plane::pki::CA;
 use crate::files::{directory, upload};
 use crate::kube::{KUBERNETES, MANIFESTS, loopback};
-use crate::os::rendered;
+use crate::os::{rendered, rendered_late};
 use crate::site::names;
 
 const DIR: &str = "/etc/kubexm/load-balancer";
@@ -55,24 +55,36 @@ fn pod(site: &Site, host: &Host, program: BalancerProgram) -> Vec<Arc<dyn Step>>
         }
     };
     let path = format!("{DIR}/{name}");
-    let manifest = rendered(&BalancerPod {
+    let context = BalancerPod {
         program,
         image: site.endpoint_image().unwrap_or_default().to_owned(),
         dir: DIR.to_owned(),
         config: path.clone(),
-        digest: Sha256::of(config.as_bytes()).to_string(),
+        digest: String::new(),
         health_port: HEALTH_PORT,
-    });
-    let authority = Content::Local(site.kubernetes_files(CA).certificate());
+    };
+    let authority = || Content::Local(site.kubernetes_files(CA).certificate());
+    // It reads both at its start, and never again.
+    let (read, trusted) = (config.clone(), authority());
+    let manifest = Content::Late {
+        takes: Vec::new(),
+        render: Arc::new(move || {
+            let all = format!("{} {}", Sha256::of(read.as_bytes()), trusted.digest()?);
+            rendered_late(&BalancerPod {
+                digest: Sha256::of(all.as_bytes()).to_string(),
+                ..context.clone()
+            })
+        }),
+    };
     vec![
         directory(DIR),
         directory(KUBERNETES),
         directory(MANIFESTS),
-        upload(ca, authority, 0o644),
+        upload(ca, authority(), 0o644),
         upload(path, Content::Text(config), 0o644),
         upload(
             format!("{MANIFESTS}/kubexm-load-balancer.yaml"),
-            Content::Text(manifest),
+            manifest,
             0o600,
         ),
     ]

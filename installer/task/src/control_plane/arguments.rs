@@ -7,6 +7,7 @@ use templates::Arguments;
 
 use crate::Site;
 use crate::kube::{KUBERNETES, PKI};
+use crate::rotation::SIGNING;
 use crate::site::url_address;
 
 fn pki(name: &str) -> String {
@@ -137,7 +138,7 @@ pub(crate) fn controller_manager(site: &Site) -> Arguments {
         ("client-ca-file", pki("ca.crt")),
         ("cluster-cidr", spec.network.kube_pods_cidr.to_string()),
         ("cluster-name", site.cluster.name().to_owned()),
-        ("cluster-signing-cert-file", pki("ca.crt")),
+        ("cluster-signing-cert-file", pki(SIGNING)),
         ("cluster-signing-key-file", pki("ca.key")),
         ("controllers", "*,bootstrapsigner,tokencleaner".to_owned()),
         ("requestheader-client-ca-file", pki("front-proxy-ca.crt")),

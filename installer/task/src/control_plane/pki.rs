@@ -18,7 +18,7 @@ use crate::{OPERATOR, Site};
 pub(crate) const CA: &str = "ca";
 /// The authority that apiservers identify themselves by to the apiservers behind them.
 pub(crate) const FRONT_PROXY_CA: &str = "front-proxy-ca";
-const SERVICE_ACCOUNT: &str = "sa";
+pub(crate) const SERVICE_ACCOUNT: &str = "sa";
 const ADMIN: &str = "kubernetes-admin";
 const MASTERS: &str = "system:masters";
 const CLUSTER_ADMINS: &str = "kubeadm:cluster-admins";

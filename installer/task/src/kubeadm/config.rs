@@ -20,6 +20,7 @@ use crate::control_plane::pki::CA;
 use crate::kube::PKI;
 use crate::nodes::kube_proxy::{forwarding, settings};
 use crate::os::rendered_late;
+use crate::rotation::SIGNING;
 use crate::site::url_address;
 
 /// Findings of kubeadm's preflight that every worker has: its files are there before it joins.
@@ -97,6 +98,7 @@ fn cluster(site: &Site) -> KubeadmCluster {
     let endpoint = &spec.control_plane_endpoint;
     let shares = node_shares(site).into_iter();
     let authority = ("kubelet-certificate-authority", format!("{PKI}/ca.crt"));
+    let signing = ("cluster-signing-cert-file", format!("{PKI}/{SIGNING}"));
     // It stops within seconds; otherwise it waits for its watchers to go by themselves until the kubelet kills it.
     let stop = ("shutdown-send-retry-after", "true".to_owned());
     KubeadmCluster {
@@ -112,7 +114,7 @@ fn cluster(site: &Site) -> KubeadmCluster {
         api_server: component(site, [authority, stop], &kubernetes.api_server),
         controller_manager: component(
             site,
-            shares.chain([("allocate-node-cidrs", "true".to_owned())]),
+            shares.chain([("allocate-node-cidrs", "true".to_owned()), signing]),
             &kubernetes.controller_manager,
         ),
         scheduler: component(site, [], &kubernetes.scheduler),

@@ -47,7 +47,7 @@ pub(crate) fn settings(site: &Site) -> Map<String, Value> {
     }
 }
 
-fn config(site: &Site, host: &Host) -> String {
+pub(crate) fn config(site: &Site, host: &Host) -> String {
     let spec = &site.cluster.spec;
     rendered(&KubeProxy {
         kubeconfig: Some(KUBECONFIG.to_owned()),

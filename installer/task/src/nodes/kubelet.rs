@@ -15,7 +15,7 @@ use crate::kube::{KUBERNETES, MANIFESTS, PKI};
 use crate::os::rendered;
 use crate::{Site, programs};
 
-const UNIT: &str = "kubelet.service";
+pub(crate) const UNIT: &str = "kubelet.service";
 const UNIT_FILE: &str = "/etc/systemd/system/kubelet.service";
 const DROP_IN_DIR: &str = "/etc/systemd/system/kubelet.service.d";
 const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf";
@@ -50,11 +50,7 @@ pub(crate) fn kubelet_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     for program in node_programs(kind) {
         steps.push(programs::install(site, program, "/usr/local/bin"));
     }
-    steps.push(upload(
-        format!("{PKI}/ca.crt"),
-        Content::Local(site.kubernetes_files(CA).certificate()),
-        0o644,
-    ));
+    steps.push(authority_file(site));
     steps.push(serving(site, host));
     steps.push(text(CONFIG, config(site, host)));
     let arguments = arguments(site, host);
@@ -72,6 +68,12 @@ pub(crate) fn kubelet_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         KubernetesType::Kubexm => steps.push(kubeconfig(site, host)),
     }
     steps
+}
+
+/// Whom a node trusts.
+pub(crate) fn authority_file(site: &Site) -> Arc<dyn Step> {
+    let from = site.kubernetes_files(CA).certificate();
+    upload(format!("{PKI}/ca.crt"), Content::Local(from), 0o644)
 }
 
 fn serving(site: &Site, host: &Host) -> Arc<dyn Step> {

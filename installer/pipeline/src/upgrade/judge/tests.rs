@@ -15,7 +15,7 @@ spec:
     - {name: w2, address: 10.0.0.4}
   roleGroups: {etcd: [m1], master: [m1, m2], worker: [w1, w2]}
   controlPlaneEndpoint: {externalLoadBalancer: external, lb_address: 10.0.0.100}
-  kubernetes: {version: v1.36.2}
+  kubernetes: {version: v1.36.2, proxyMode: iptables}
 ";
 
 fn site(releases: &[&str]) -> Site {
@@ -48,11 +48,16 @@ fn living(apiservers: [&str; 2], kubelets: [&str; 4]) -> Living {
             nodes: nodes.collect(),
             ..ClusterSeen::default()
         },
+        ..Living::default()
     }
 }
 
+fn judged(site: &Site, living: &Living, scope: Scope) -> Result<Way, PipelineError> {
+    judge(site, living, scope, OffsetDateTime::UNIX_EPOCH)
+}
+
 fn told(releases: &[&str], living: &Living) -> String {
-    match judge(&site(releases), living) {
+    match judged(&site(releases), living, Scope::Whole) {
         Ok(way) => {
             let hops = way.hops.iter();
             let hops: Vec<String> = hops
@@ -154,12 +159,132 @@ fn a_node_whose_pods_have_nowhere_to_go_keeps_them() {
         wanted: 1,
     }];
     seen.cluster.deprecated = vec![DeprecatedApi {
-        what: "policy/v1beta1 podsecuritypolicies".to_owned(),
+        version: "policy/v1beta1".to_owned(),
+        resource: "podsecuritypolicies".to_owned(),
         removed: 36,
     }];
     insta::assert_snapshot!(told(&[NEW], &seen), @r"
     v1.36.2 Ahead
-    somebody has asked for policy/v1beta1 podsecuritypolicies, which is gone with 1.36: whoever it is fails then
+    somebody has asked for policy/v1beta1 podsecuritypolicies, which is gone with 1.36: whoever it is fails then, and is to use Pod Security, by labels of namespaces
     w1 is not drained: no other node takes its pods, and they may be away while it changes
     ");
+}
+
+#[test]
+fn what_the_config_names_is_judged_for_each_version_on_the_way() {
+    let mut site = site(&[MID, NEW]);
+    let kubernetes = &mut site.cluster.spec.kubernetes;
+    // Written for the version that it is to have.
+    kubernetes.feature_gates = [
+        ("MemoryManager".to_owned(), true),
+        ("ShardedListAndWatch".to_owned(), true),
+    ]
+    .into();
+    kubernetes.kubelet_args = vec!["--cloud-config=/etc/cloud".to_owned()];
+    let living = living([OLD; 2], [OLD; 4]);
+    let error = judged(&site, &living, Scope::Whole).unwrap_err();
+    insta::assert_snapshot!(error.to_string());
+}
+
+fn in_part(scope: Scope, living: &Living) -> String {
+    match judged(&site(&[MID, NEW]), living, scope) {
+        Ok(way) => {
+            let hops = way
+                .hops
+                .iter()
+                .map(|(release, stand)| format!("{} {stand:?}", release.kubernetes));
+            hops.collect::<Vec<_>>().join(", ")
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn nodes(names: &[&str]) -> Scope {
+    Scope::Nodes(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+#[test]
+fn a_control_plane_goes_ahead_as_far_as_its_kubelets_allow() {
+    let mut seen = living([OLD; 2], [OLD, OLD, "v1.33.4", OLD]);
+    assert_eq!(
+        in_part(Scope::ControlPlane, &seen),
+        "v1.35.8 Ahead, v1.36.2 Ahead"
+    );
+    seen.cluster.nodes[2].kubelet = "v1.32.4".to_owned();
+    insta::assert_snapshot!(in_part(Scope::ControlPlane, &seen), @"
+    the cluster cannot be upgraded as it is:
+      the kubelet of w1 would stay v1.32.4, more than 3 minors older than a control plane of v1.36.2: upgrade w1 first, or the control plane to an earlier version
+    ");
+    // What is in the way of a worker's drain keeps no control plane waiting.
+    let mut seen = living([MID; 2], [MID; 4]);
+    seen.cluster.alone = vec![("shop/debug".to_owned(), "w2".to_owned())];
+    assert_eq!(in_part(Scope::ControlPlane, &seen), "v1.36.2 Ahead");
+    assert_eq!(
+        in_part(nodes(&["w1"]), &living([NEW; 2], [NEW, NEW, OLD, MID])),
+        "v1.36.2 Begun"
+    );
+}
+
+#[test]
+fn workers_follow_a_control_plane_that_is_new() {
+    insta::assert_snapshot!(in_part(nodes(&["w1", "m2", "w9"]), &living([NEW, MID], [MID; 4])), @"
+    the cluster cannot be upgraded as it is:
+      m2 is a master: --only control-plane takes all of them, one at a time
+      the config knows no host w9
+      the apiserver of m2 is still v1.35.8, and no kubelet may be newer: --only control-plane comes first
+    ");
+}
+
+#[test]
+fn a_worker_goes_back_as_far_as_the_bundle_and_the_apiservers_allow() {
+    let of = |releases: &[&str], living: &Living, node: &str| match crate::upgrade::way_back(
+        &site(releases),
+        living,
+        node,
+    ) {
+        Ok(back) => format!(
+            "{} -> {}, keeps pods: {}",
+            back.from, back.release.kubernetes, back.keeps_pods
+        ),
+        Err(error) => error.to_string(),
+    };
+    let seen = living([NEW; 2], [NEW; 4]);
+    assert_eq!(
+        of(&["v1.33.4", MID], &seen, "w1"),
+        "v1.36.2 -> v1.35.8, keeps pods: false"
+    );
+    insta::assert_snapshot!(of(&[NEW], &seen, "w1"), @"
+    w1 cannot go back:
+      the bundle holds no release that is older than its v1.36.2: give the bundle that the cluster had before
+    ");
+    insta::assert_snapshot!(of(&["v1.32.4"], &seen, "w1"), @"
+    w1 cannot go back:
+      its kubelet would be v1.32.4, more than 3 minors older than the apiservers (v1.36.2)
+    ");
+    insta::assert_snapshot!(of(&[MID], &seen, "m1"), @"
+    m1 cannot go back:
+      it is a master: the store may hold objects in forms that an older apiserver does not know. The data of before the hop comes back by kubexm etcd restore, and the programs stay
+    ");
+    // A kubelet that does not come up any more lets no pod go.
+    let mut sick = living([NEW; 2], [NEW; 4]);
+    sick.cluster.nodes[2].unready = Some("its kubelet is not heard of".to_owned());
+    assert_eq!(
+        of(&[MID], &sick, "w1"),
+        "v1.36.2 -> v1.35.8, keeps pods: true"
+    );
+    let error = crate::upgrade::way_back(&site(&[NEW]), &seen, "w1").unwrap_err();
+    assert!(error.hint().unwrap().contains("docs/upgrading.md"));
+}
+
+#[test]
+fn a_default_that_changes_on_the_way_is_told() {
+    let mut site = site(&[MID, NEW]);
+    site.cluster.spec.kubernetes.proxy_mode = None;
+    let remarks = |site: &Site| {
+        let way = judged(site, &living([OLD; 2], [OLD; 4]), Scope::Whole).unwrap();
+        way.remarks.join("\n")
+    };
+    insta::assert_snapshot!(remarks(&site), @"with v1.35.8 kube-proxy goes from ipvs to iptables on every node, since the config does not name proxyMode: write proxyMode: ipvs into it to keep it as it is");
+    site.cluster.spec.kubernetes.proxy_mode = Some(cluster::ProxyMode::Nftables);
+    assert_eq!(remarks(&site), "");
 }

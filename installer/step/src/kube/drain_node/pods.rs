@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::kube::eviction::leaves;
 use crate::kube::objects::{Metadata, Pod};
 
 /// What becomes of a pod when its node is drained.
@@ -13,22 +14,16 @@ pub enum Resident {
     Goes { loses: Vec<String> },
 }
 
-const MIRROR: &str = "kubernetes.io/config.mirror";
 /// What runs there is made by those who know how to make it again.
 const SYSTEM: &str = "kube-system";
 
 pub fn resident(pod: &Pod) -> Resident {
     let Metadata {
-        annotations,
         owner_references,
         namespace,
         ..
     } = &pod.metadata;
-    let of_every_node = owner_references
-        .iter()
-        .any(|owner| owner.kind == "DaemonSet");
-    let ended = ["Succeeded", "Failed"].contains(&pod.status.phase.as_str());
-    if of_every_node || ended || annotations.contains_key(MIRROR) {
+    if !leaves(pod) {
         return Resident::Stays;
     }
     let mut loses = Vec::new();

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use event::Progress;
 use host::Output;
@@ -11,6 +11,8 @@ use crate::{CordonNode, DeleteNode, UncordonNode};
 const NODE: &str = r#"{"metadata": {"name": "w1"}, "spec": {}}"#;
 const CORDONED: &str = r#"{"metadata": {"name": "w1"}, "spec": {"unschedulable": true}}"#;
 const OURS: &str = r#"{"metadata": {"name": "w1", "annotations": {"kubexm.io/cordoned-by-kubexm": "true"}}, "spec": {"unschedulable": true}}"#;
+/// Somebody has uncordoned it by hand, and the mark has stayed.
+const FREED: &str = r#"{"metadata": {"name": "w1", "annotations": {"kubexm.io/cordoned-by-kubexm": "true"}}, "spec": {}}"#;
 const WEB: &str = r#"{"metadata": {"name": "web-1", "namespace": "shop", "labels": {"app": "web"}, "ownerReferences": [{"kind": "ReplicaSet", "name": "web"}]}}"#;
 const AGENT: &str = r#"{"metadata": {"name": "agent", "namespace": "shop", "ownerReferences": [{"kind": "DaemonSet", "name": "agent"}]}}"#;
 const PROXY: &str = r#"{"metadata": {"name": "proxy", "namespace": "kube-system", "annotations": {"kubernetes.io/config.mirror": "1"}, "ownerReferences": [{"kind": "Node", "name": "w1"}]}}"#;
@@ -45,23 +47,23 @@ fn master(node: &'static str, pods: &[&str]) -> FakeHost {
             } else {
                 return None;
             };
-            Some(Ok(Output {
-                status: 0,
-                stdout: said.into(),
-                stderr: Vec::new(),
-            }))
+            Some(Ok(output(said)))
         })
         .on_command(move |command, _| {
             let is_eviction = command.text().contains("/eviction");
             is_eviction.then(|| {
                 evicted.store(true, Ordering::Relaxed);
-                Ok(Output {
-                    status: 0,
-                    stdout: Vec::new(),
-                    stderr: Vec::new(),
-                })
+                Ok(output(String::new()))
             })
         })
+}
+
+fn output(text: String) -> Output {
+    Output {
+        status: 0,
+        stdout: text.into(),
+        stderr: Vec::new(),
+    }
 }
 
 fn cx(host: FakeHost) -> (Cx, Arc<FakeHost>) {
@@ -100,6 +102,49 @@ async fn what_ends_with_the_node_stays_and_all_else_is_evicted() {
     assert!(cordon < done.find("/eviction").unwrap() && done.contains("cordoned-by-kubexm"));
 }
 
+/// It is there under another identity as soon as it has gone.
+#[tokio::test]
+async fn a_pod_that_bears_the_cordon_and_comes_back_is_evicted_once() {
+    let operator = |uid: u8| {
+        format!(
+            r#"{{"items": [{{"metadata": {{"name": "operator", "namespace": "shop", "uid": "{uid}", "ownerReferences": [{{"kind": "ReplicaSet", "name": "x"}}]}},
+                "spec": {{"tolerations": [{{"operator": "Exists"}}]}}}}]}}"#
+        )
+    };
+    let evictions = Arc::new(AtomicU8::new(0));
+    let seen = evictions.clone();
+    let host = master(NODE, &[]).on_command(move |command, _| {
+        let text = command.text();
+        if text.contains("/eviction") {
+            seen.fetch_add(1, Ordering::Relaxed);
+            return Some(Ok(output(String::new())));
+        }
+        text.contains("--field-selector")
+            .then(|| Ok(output(operator(seen.load(Ordering::Relaxed)))))
+    });
+    let (there, _) = cx(host);
+    let step = DrainNode {
+        timeout: Duration::from_secs(30),
+        ..drain(LocalData::Lose)
+    };
+    step.apply(&there).await.unwrap();
+    assert_eq!(evictions.load(Ordering::Relaxed), 1);
+    let (cordoned, _) = cx(master(OURS, &[]).on("--field-selector", 0, operator(7)));
+    assert_eq!(step.check(&cordoned).await.unwrap(), State::Satisfied);
+}
+
+#[tokio::test]
+async fn what_a_killed_check_has_left_keeps_nothing_from_going_on() {
+    let probe = r#"{"metadata": {"name": "probe-1", "namespace": "kubexm-check"}}"#;
+    let (cx, host) = cx(master(NODE, &[probe]));
+    let step = DrainNode {
+        timeout: Duration::from_secs(30),
+        ..drain(LocalData::Refuse)
+    };
+    step.apply(&cx).await.unwrap();
+    assert!(!host.transcript().contains("/eviction"));
+}
+
 #[tokio::test]
 async fn what_blocks_is_named_by_pod_and_budget() {
     let stays = master(NODE, &[WEB])
@@ -116,7 +161,7 @@ async fn what_blocks_is_named_by_pod_and_budget() {
     let (cx, _) = cx(stays);
     let error = drain(LocalData::Refuse).apply(&cx).await.unwrap_err();
     insta::assert_snapshot!(error, @"w1 is not drained after 0 s: pod shop/web-1: the budget web needs 2 healthy pods and has 2");
-    insta::assert_snapshot!(error.hint().unwrap(), @"see that these pods may go (kubectl get poddisruptionbudgets -A), or give more time with --drain-timeout, and run again; the node stays cordoned until then: kubectl uncordon w1");
+    insta::assert_snapshot!(error.hint().unwrap(), @"see that these pods may go (kubectl get poddisruptionbudgets -A), or give more time with --drain-timeout, and run again; the node stays cordoned until then: kubectl uncordon w1 && kubectl annotate node w1 kubexm.io/cordoned-by-kubexm-");
 }
 
 #[tokio::test]
@@ -161,6 +206,7 @@ async fn a_node_takes_pods_again_only_if_kubexm_had_cordoned_it() {
         (NODE, false, true),
         (CORDONED, false, false),
         (OURS, true, false),
+        (FREED, false, true),
     ] {
         let (cx, host) = cx(master(node, &[]));
         let state = uncordon.check(&cx).await.unwrap();

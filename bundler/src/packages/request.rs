@@ -11,7 +11,7 @@ use crate::resolve::ResolveFailure;
 
 /// What is asked of a system's archives for one architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct PackageRequest {
     pub os: Os,
     pub arch: Arch,
     pub wishes: Wishes,
@@ -84,7 +84,7 @@ pub struct Wishes {
     pub named: BTreeSet<String>,
 }
 
-impl Asked {
+impl PackageRequest {
     /// How it is called in the lock file: `debian-13/amd64`.
     pub(crate) fn key(&self) -> String {
         format!("{}/{}", self.os, self.arch)
@@ -109,33 +109,33 @@ impl Asked {
 }
 
 /// What the needs of an installation ask of each system's archives.
-pub(crate) fn asked(
+pub(crate) fn requests(
     cluster: &Cluster,
     needs: &[Need],
     arches: &BTreeSet<Arch>,
     systems: &Systems,
-) -> Result<Vec<Asked>, ResolveFailure> {
-    let mut all: BTreeMap<(&Os, Arch), Asked> = BTreeMap::new();
+) -> Result<Vec<PackageRequest>, ResolveFailure> {
+    let mut all: BTreeMap<(&Os, Arch), PackageRequest> = BTreeMap::new();
     for need in needs {
         let What::Package { os, package } = &need.what else {
             continue;
         };
         let system = systems.system(os).ok_or_else(|| unknown(os, systems))?;
         for arch in need.arches(cluster, arches) {
-            let asked = all.entry((os, arch)).or_insert_with(|| Asked {
+            let request = all.entry((os, arch)).or_insert_with(|| PackageRequest {
                 os: os.clone(),
                 arch,
                 wishes: Wishes::default(),
                 known: Known::of(system, arch),
                 wanted_by: BTreeMap::new(),
             });
-            asked.add(system, package, &need.wanted_by);
+            request.add(system, package, &need.wanted_by);
         }
     }
     Ok(all.into_values().collect())
 }
 
-impl Asked {
+impl PackageRequest {
     fn add(&mut self, system: System<'_>, package: &PackageName, by: &str) {
         let names = match (package, system.source(self.arch)) {
             (PackageName::Known(known), _) => {

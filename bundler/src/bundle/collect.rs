@@ -11,11 +11,11 @@ use crate::error::BundleError;
 use crate::fetch::{self, Change, Checksum, FetchError, Fetched, FileJob};
 use crate::images::{self, CopiedImage, ResolvedImage};
 use crate::lock::{Difference, Lock, LockError, LockMode, LockedFile, LockedImage};
-use crate::packages::{self, Asked};
+use crate::packages::{self, PackageRequest};
 use crate::resolve::WantedFile;
 
 /// What has come, and what it means.
-pub(super) struct Stock {
+pub(super) struct Collected {
     pub(super) files: Vec<(WantedFile, LockedFile)>,
     pub(super) images: Vec<CopiedImage>,
     pub(super) lock: Lock,
@@ -28,7 +28,7 @@ impl Prepared {
         &self,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<Stock, BundleError> {
+    ) -> Result<Collected, BundleError> {
         let jobs = self
             .details
             .wanted
@@ -80,7 +80,7 @@ impl Prepared {
                 dropped.join(", ")
             ));
         }
-        Ok(Stock {
+        Ok(Collected {
             files,
             images,
             lock,
@@ -151,13 +151,13 @@ impl Prepared {
             .map(|(wanted, locked)| (wanted.file.url.clone(), locked.clone()));
         lock.files.extend(came);
         lock.images.extend(images.iter().map(locked_image));
-        let (asked, arches) = (&self.details.asked, &self.details.wanted.arches);
-        let resting = self.details.lock.resting_systems(asked, arches);
+        let (requests, arches) = (&self.details.package_requests, &self.details.wanted.arches);
+        let resting = self.details.lock.resting_systems(requests, arches);
         lock.systems
             .extend(resting.map(|(system, locked)| (system.clone(), locked.clone())));
-        let systems = asked
+        let systems = requests
             .iter()
-            .map(Asked::key)
+            .map(PackageRequest::key)
             .zip(self.details.systems.clone());
         lock.systems.extend(systems);
         lock.following(&self.details.lock)

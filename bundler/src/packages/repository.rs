@@ -11,13 +11,13 @@ use packages::rpm::claims::{self, ClaimError};
 use packages::rpm::header::{HeaderError, PackageFile};
 use packages::{deb, rpm};
 
-use super::{Asked, Claims, PackageError, keyring};
+use super::{Claims, PackageError, PackageRequest, keyring};
 use crate::bundle::write;
 use crate::error::BundleError;
 use crate::lock::{LockedPackage, LockedSystem};
 
 /// Takes packages into a bundle.
-pub(crate) struct Carrier<'a> {
+pub(crate) struct RepositoryBuilder<'a> {
     pub systems: &'a Systems,
     /// Armored keys that are trusted beside those of the table.
     pub keyrings: &'a [String],
@@ -25,19 +25,19 @@ pub(crate) struct Carrier<'a> {
     pub tree: &'a Tree,
 }
 
-impl Carrier<'_> {
+impl RepositoryBuilder<'_> {
     /// The files of a system: its packages, and the index that makes a repository of them, which is written here. It is
     /// made from the packages alone, so the same packages have the same index.
     pub(crate) fn entries(
         &self,
-        asked: &Asked,
+        request: &PackageRequest,
         system: &LockedSystem,
     ) -> Result<Vec<FileEntry>, BundleError> {
         let index = match system.set.format {
-            PackageFormat::Deb => self.deb_index(asked, system)?,
+            PackageFormat::Deb => self.deb_index(request, system)?,
             PackageFormat::Rpm => {
-                self.judge(asked, system)?;
-                self.rpm_index(asked, system)?
+                self.judge(request, system)?;
+                self.rpm_index(request, system)?
             }
         };
         let arch = Some(system.set.arch);
@@ -70,7 +70,7 @@ impl Carrier<'_> {
 
     fn deb_index(
         &self,
-        asked: &Asked,
+        request: &PackageRequest,
         system: &LockedSystem,
     ) -> Result<Vec<(String, Vec<u8>)>, BundleError> {
         let mut members = Vec::new();
@@ -78,7 +78,7 @@ impl Carrier<'_> {
             let deb = deb::control::Deb::read(BufReader::new(self.open(path)?));
             members.push(deb::repository::Member {
                 file: path.file_name().unwrap_or_default().to_owned(),
-                deb: deb.map_err(|error| unusable(asked, path, &error, None))?,
+                deb: deb.map_err(|error| unusable(request, path, &error, None))?,
             });
         }
         let packages = deb::repository::packages(&members);
@@ -90,11 +90,11 @@ impl Carrier<'_> {
 
     fn rpm_index(
         &self,
-        asked: &Asked,
+        request: &PackageRequest,
         system: &LockedSystem,
     ) -> Result<Vec<(String, Vec<u8>)>, BundleError> {
         let directory = PackageSet::directory(&system.set.os, system.set.arch);
-        let malformed = |error: HeaderError| unusable(asked, &directory, &error, error.hint());
+        let malformed = |error: HeaderError| unusable(request, &directory, &error, error.hint());
         let mut carried = Vec::new();
         for path in system.files.keys() {
             let name = path.file_name().unwrap_or_default();
@@ -108,30 +108,30 @@ impl Carrier<'_> {
     }
 
     /// Where a distribution signs its packages alone, nothing else has vouched for them so far.
-    fn judge(&self, asked: &Asked, system: &LockedSystem) -> Result<(), BundleError> {
+    fn judge(&self, request: &PackageRequest, system: &LockedSystem) -> Result<(), BundleError> {
         let known = self
             .systems
-            .system(&asked.os)
+            .system(&request.os)
             .expect("what is asked for is known");
         let Source::Rpm {
             signed: Signed::Packages,
             ..
-        } = known.source(asked.arch)
+        } = known.source(request.arch)
         else {
             return Ok(());
         };
-        let keyring = keyring(known, self.keyrings, asked)?;
+        let keyring = keyring(known, self.keyrings, request)?;
         for (path, package) in &system.files {
             let name = path.file_name().unwrap_or_default();
             let file = BufReader::new(self.open(path)?);
             rpm::header::verify(name, file, &keyring, Timestamp::now()).map_err(|error| {
-                asked.fails(PackageError::Untrusted {
+                request.fails(PackageError::Untrusted {
                     at: package.url.clone(),
                     cause: error.to_string(),
                     hint: error.hint().map(str::to_owned),
                 })
             })?;
-            self.compare(asked, system, path, package)?;
+            self.compare(request, system, path, package)?;
         }
         Ok(())
     }
@@ -140,21 +140,21 @@ impl Carrier<'_> {
     /// to be true: nobody has signed that.
     fn compare(
         &self,
-        asked: &Asked,
+        request: &PackageRequest,
         system: &LockedSystem,
         path: &Utf8Path,
         package: &LockedPackage,
     ) -> Result<(), BundleError> {
         let name = path.file_name().unwrap_or_default();
         let untrusted = |error: &ClaimError| {
-            asked.fails(PackageError::Untrusted {
+            request.fails(PackageError::Untrusted {
                 at: package.url.clone(),
                 cause: error.to_string(),
                 hint: Some(error.hint().to_owned()),
             })
         };
         let file = PackageFile::read(name, self.open(path)?)
-            .map_err(|error| unusable(asked, path, &error, error.hint()))?;
+            .map_err(|error| unusable(request, path, &error, error.hint()))?;
         let listed = system.set.packages.iter().find(|one| one.path == *path);
         if let Some(listed) = listed {
             let arch = system.set.arch.uname();
@@ -173,12 +173,12 @@ impl Carrier<'_> {
 }
 
 fn unusable(
-    asked: &Asked,
+    request: &PackageRequest,
     path: &Utf8Path,
     cause: &impl ToString,
     hint: Option<&str>,
 ) -> BundleError {
-    asked.fails(PackageError::Package {
+    request.fails(PackageError::Package {
         file: path.to_string(),
         cause: cause.to_string(),
         hint: hint.map(str::to_owned),
