@@ -18,13 +18,13 @@ mod input;
 mod misuse;
 mod output;
 mod piece;
+mod recorded;
 mod run;
 mod runtime;
 mod secrets;
 mod signals;
 mod site;
 mod told_versions;
-mod versions;
 
 use std::io;
 use std::process::ExitCode;

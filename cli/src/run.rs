@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::error::{Exit, Failure};
 use crate::output::{Paint, Printer, Report};
-use crate::versions;
+use crate::recorded;
 
 /// What is known of a run when it begins.
 pub struct Run<'a> {
@@ -53,7 +53,7 @@ impl Run<'_> {
     ) -> Result<(), Failure> {
         let report = Arc::new(Report::in_dir(self.reports.clone()));
         let tree = self.reports.parent().map(Tree::at);
-        let before = tree.as_ref().map(versions::applied).unwrap_or_default();
+        let before = tree.as_ref().map(recorded::applied).unwrap_or_default();
         let tally = Arc::new(Tally::default());
         let events = events(vec![report.clone(), tally.clone()]);
         let began = Instant::now();
@@ -69,7 +69,7 @@ impl Run<'_> {
             Err(_) => RunOutcome::Failed,
         };
         if let Some(tree) = &tree {
-            report.tell_versions(versions::compared(&before, tree));
+            report.tell_versions(recorded::compared(&before, tree));
         }
         if let Err(failure) = &result
             && !matches!(failure, Failure::Told(_))
