@@ -1,10 +1,12 @@
 //! Members of etcd, and what is asked of them.
 
+pub(crate) mod aside;
 mod defrag;
 mod disarm;
 mod drill;
 mod enter;
 pub(crate) mod etcdctl;
+pub(crate) mod health;
 mod keep_authority;
 mod last_words;
 mod look;
@@ -19,6 +21,7 @@ mod start;
 mod status;
 mod verify;
 
+pub use aside::SetAsideRemoved;
 pub use defrag::DefragMember;
 pub use disarm::DisarmAlarms;
 pub use drill::{DrillSnapshot, Drilled};
@@ -35,7 +38,7 @@ pub use restore::{
     StartWait, SwapData,
 };
 pub use run::{RunEtcd, SpareEtcd};
-pub use save::{BackupOf, SaveSnapshot};
+pub use save::{BackupOf, SaveSnapshot, SnapshotName};
 pub use snapshot_file::{BackupNote, CopiedStore, SnapshotFile};
 pub use start::{StartEtcd, Stopped};
 pub use status::{EtcdAlarm, LookAtMember, MemberSeen, MemberState, MemberTold};
