@@ -2,7 +2,9 @@
 
 use camino::Utf8Path;
 use engine::{Order, Retry, Slot, Stage, Task};
-use task::{BackupNote, Drilled, MemberSeen, RestorePhase, RestorePlan, Site, SnapshotFile};
+use task::{
+    BackupNote, Drilled, MemberSeen, RestorePhase, RestorePlan, Site, SnapshotFile, SnapshotName,
+};
 
 pub(crate) fn prepare(site: &Site) -> Task {
     task::etcd_pki(site)
@@ -27,7 +29,14 @@ pub fn etcd_status(site: &Site, members: &[(String, Slot<MemberSeen>)]) -> Stage
 /// A snapshot of a healthy member, on the operator's machine.
 #[must_use]
 pub fn etcd_backup(site: &Site, to: &Utf8Path, saved: &Slot<BackupNote>) -> Stage {
-    Stage::new("backup", vec![task::back_up(site, to, saved)])
+    Stage::new(
+        "backup",
+        vec![task::back_up(
+            site,
+            SnapshotName::File(to.to_owned()),
+            saved,
+        )],
+    )
 }
 
 /// Members that give back what they no longer use, one after the other in this order.

@@ -74,6 +74,6 @@ pub use step::{
     Activity, BackupNote, Carried, CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore,
     DeprecatedApi, Drilled, EtcdAlarm, Guarded, HostSeen, LivingNode, LocalData, MemberSeen,
     MemberState, MemberTold, NodeSeen, OffsetDateTime, RegistryCredentials, Restore, RestorePhase,
-    Revisions, SnapshotFile, api_answers,
+    Revisions, SnapshotFile, SnapshotName, api_answers,
 };
 pub use upgrade::{Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, uncordon_all};

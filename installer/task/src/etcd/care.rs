@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use camino::Utf8Path;
 use engine::{Order, Rolling, Slot, Task, Turn};
 use step::{
     BackupNote, BackupOf, DefragMember, DisarmAlarms, LookAtMember, MemberSeen, SaveSnapshot,
+    SnapshotName,
 };
 
 use crate::Site;
@@ -37,11 +37,11 @@ pub fn look_at_members(site: &Site, members: &[(String, Slot<MemberSeen>)]) -> T
 
 /// A snapshot, on the operator's machine.
 #[must_use]
-pub fn back_up(site: &Site, to: &Utf8Path, saved: &Slot<BackupNote>) -> Task {
+pub fn back_up(site: &Site, to: SnapshotName, saved: &Slot<BackupNote>) -> Task {
     let save = SaveSnapshot {
         cluster: site.etcd(),
         data_dir: site.cluster.spec.etcd.data_dir.clone(),
-        to: to.to_owned(),
+        to,
         of: BackupOf {
             cluster: site.cluster.name().to_owned(),
             kubernetes: site.kubernetes_version().with_v(),
