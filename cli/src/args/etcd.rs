@@ -85,13 +85,16 @@ pub struct EtcdBackupArgs {
 /// starts again in order. The data of before is set aside on each member and not deleted. Pods keep running meanwhile; the
 /// API does not answer for some minutes.
 ///
+/// A snapshot of another cluster is refused, by the note beside it. So is a config that lacks members or masters which are
+/// up: they would go on with the store of before.
+///
 /// A run that was cut short is taken up by the same command.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   kubexm etcd restore etcd.db -f config.yaml
   kubexm etcd restore etcd.db -f config.yaml --yes              do not ask, in scripts
-  kubexm etcd restore member/snap/db -f config.yaml --copied-store")]
+  kubexm etcd restore member/snap/db -f config.yaml --copied-store --without-note")]
 pub struct EtcdRestoreArgs {
     /// The snapshot, as kubexm etcd backup or etcdctl snapshot save has made it
     #[arg(value_name = "FILE")]
@@ -101,6 +104,9 @@ pub struct EtcdRestoreArgs {
     /// Do not ask for the cluster's name
     #[arg(long)]
     pub yes: bool,
+    /// Take a snapshot without the note that says of which cluster it is, such as one of etcdctl
+    #[arg(long)]
+    pub without_note: bool,
     /// Take a bare copy of a member's store, which has no digest and may lack what is only in the log
     #[arg(long)]
     pub copied_store: bool,

@@ -1,12 +1,11 @@
 use camino::Utf8Path;
 use cluster::EtcdType;
 use engine::{DryState, Graph, Inventory, Plan, Slot};
-use module::{
-    BackupNote, CopiedStore, Drilled, MemberSeen, Restore, RestorePlan, Site, SnapshotFile,
-};
+use module::{BackupNote, Drilled, MemberSeen, Restore, RestorePlan, Site, SnapshotFile};
 use tokio_util::sync::CancellationToken;
 
 use crate::PipelineError;
+use crate::snapshot::{MissingNote, insist_on_origin, refused};
 
 /// Each member in the order of the config, as its own host tells of it, or why it does not.
 pub async fn members(
@@ -70,26 +69,15 @@ pub fn etcd_disarm(site: &Site) -> Result<Graph, PipelineError> {
     Ok(Graph::of(Plan::new("etcd alarms", stages))?)
 }
 
-/// Whether a file of this machine is a snapshot, before anything else is done; and its note, where it has one.
-pub fn judge_snapshot(
-    path: &Utf8Path,
-    copied: CopiedStore,
-) -> Result<(SnapshotFile, Option<BackupNote>), PipelineError> {
-    let snapshot = SnapshotFile::judge(path, copied).map_err(|error| refused(&error))?;
-    let note = BackupNote::read(path).map_err(|error| refused(&error))?;
-    Ok((snapshot, note))
-}
-
-fn refused(error: &engine::StepError) -> PipelineError {
-    PipelineError::Snapshot {
-        error: error.to_string(),
-        hint: error.hint().map(str::to_owned),
-    }
-}
-
 /// The restore of this snapshot, or what a run that was cut short has left of it to do.
-pub fn restore_plan(site: &Site, snapshot: SnapshotFile) -> Result<RestorePlan, PipelineError> {
+pub fn restore_plan(
+    site: &Site,
+    snapshot: SnapshotFile,
+    note: Option<&BackupNote>,
+    missing: MissingNote,
+) -> Result<RestorePlan, PipelineError> {
     insist(site)?;
+    insist_on_origin(site, &snapshot, note, missing)?;
     let missing = site.missing();
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));
@@ -119,6 +107,8 @@ pub fn etcd_drill(
     drilled: &Slot<Drilled>,
 ) -> Result<Graph, PipelineError> {
     insist(site)?;
+    // Nothing is changed by it: a snapshot that tells nothing of itself may be tried.
+    insist_on_origin(site, snapshot, note.as_ref(), MissingNote::Accept)?;
     let stage = module::etcd_drill(site, snapshot, note, drilled);
     let stage = stage.ok_or(PipelineError::NoEtcd)?;
     Ok(Graph::of(Plan::new("etcd drill", vec![stage]))?)

@@ -14,6 +14,7 @@ mod nodes;
 mod restart;
 mod retire;
 mod session;
+mod snapshot;
 mod upgrade;
 
 pub use access::{Access, AccessError, inventory, inventory_of, operator_alone};
@@ -27,8 +28,8 @@ pub use engine::{
 };
 pub use error::PipelineError;
 pub use etcd::{
-    etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, judge_snapshot,
-    members, restore_plan,
+    etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, members,
+    restore_plan,
 };
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};
@@ -44,4 +45,5 @@ pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};
 pub use retire::{added, left_out};
 pub use session::{Options, Session, dry_run};
+pub use snapshot::{MissingNote, insist_on_absence, judge_snapshot, left_at_work};
 pub use upgrade::{Emptying, Living, Unavailable, Way, before_upgrade, judge, look, upgrade};

@@ -2,12 +2,17 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use artifact::{Sha256, Tree};
 use camino::Utf8Path;
 use common::{complete, config};
+use host::fake::FakeHost;
 use pipeline::{
-    PipelineError, RestorePhase, Site, SnapshotFile, etcd_defrag, etcd_restore, renew, restore_plan,
+    BackupNote, Inventory, MissingNote, PipelineError, RestorePhase, Site, Slot, SnapshotFile,
+    etcd_defrag, etcd_drill, etcd_restore, insist_on_absence, left_at_work, renew, restore_plan,
 };
+use tokio_util::sync::CancellationToken;
 
 const STACKED: &str = include_str!("../../../examples/stacked-etcd.yaml");
 const SERVICES: &str = include_str!("../../../examples/three-etcd.yaml");
@@ -28,9 +33,30 @@ fn snapshot() -> SnapshotFile {
     }
 }
 
+fn note(cluster: &str) -> BackupNote {
+    BackupNote {
+        cluster: cluster.to_owned(),
+        kubernetes: "v1.36.2".to_owned(),
+        etcd: "3.6.10".to_owned(),
+        cluster_id: "c1".to_owned(),
+        members: vec!["m1".to_owned()],
+        from: "m1".to_owned(),
+        taken: "2026-11-30T12:00:00Z".parse().unwrap(),
+        revision: 7,
+        keys: 5,
+        bytes: 1 << 20,
+        sha256: Sha256::of(b"a snapshot"),
+    }
+}
+
+fn told(error: &PipelineError) -> String {
+    format!("{error}\nhint: {}", error.hint().unwrap_or_default())
+}
+
 fn restored(text: &str, phase: RestorePhase) -> String {
     let site = site(text);
-    let mut plan = restore_plan(&site, snapshot()).unwrap();
+    let note = note(site.cluster.name());
+    let mut plan = restore_plan(&site, snapshot(), Some(&note), MissingNote::Refuse).unwrap();
     "0123456789ab".clone_into(&mut plan.restore.id);
     plan.restore.phase = phase;
     "20261130T120000Z".clone_into(&mut plan.aside);
@@ -85,7 +111,69 @@ fn members_are_defragmented_in_the_order_that_is_given() {
 #[test]
 fn an_etcd_of_somebody_else_is_left_to_them() {
     let site = site(EXTERNAL);
-    let refused = restore_plan(&site, snapshot()).map(drop).unwrap_err();
+    let refused = restore_plan(&site, snapshot(), None, MissingNote::Accept);
+    let refused = refused.map(drop).unwrap_err();
     assert!(matches!(refused, PipelineError::NotOurs));
     insta::assert_snapshot!(refused, @"etcd.type is external: this etcd is not kubexm's");
+}
+
+#[test]
+fn a_snapshot_of_another_cluster_is_refused() {
+    let site = site(STACKED);
+    let staging = note("staging");
+    let refused = restore_plan(&site, snapshot(), Some(&staging), MissingNote::Accept);
+    let refused = refused.map(drop).unwrap_err();
+    insta::assert_snapshot!(told(&refused), @r"
+    /backups/etcd.db is a snapshot of the cluster staging, and the config is of stacked-etcd
+    hint: name a snapshot of stacked-etcd, or the config of staging with -f
+    ");
+    let drilled = Slot::new("drilled");
+    let drill = etcd_drill(&site, &snapshot(), Some(staging), &drilled);
+    assert_eq!(told(&drill.map(drop).unwrap_err()), told(&refused));
+
+    let unnoted = restore_plan(&site, snapshot(), None, MissingNote::Refuse);
+    insta::assert_snapshot!(told(&unnoted.map(drop).unwrap_err()), @r"
+    nobody knows of which cluster /backups/etcd.db is: there is no /backups/etcd.db.json
+    hint: put the note of kubexm etcd backup beside it; --without-note takes a snapshot that others have made
+    ");
+    restore_plan(&site, snapshot(), None, MissingNote::Accept).unwrap();
+}
+
+/// Every host of a site; these are down.
+fn hosts(site: &Site, down: &[&str]) -> Inventory {
+    let host = |host: &cluster::Host| {
+        let fake = FakeHost::new(&host.name);
+        if down.contains(&host.name.as_str()) {
+            fake.go_down();
+        }
+        let fake: Arc<dyn host::Host> = Arc::new(fake);
+        (host.name.clone(), fake)
+    };
+    site.cluster.spec.hosts.iter().map(host).collect()
+}
+
+#[tokio::test]
+async fn a_config_that_lacks_members_is_no_ground_for_a_restore() {
+    for text in [STACKED, SERVICES] {
+        let applied = site(text);
+        let mut partial = applied.cluster.clone();
+        let role = match partial.spec.etcd.kind {
+            cluster::EtcdType::Kubexm => cluster::Role::Etcd,
+            cluster::EtcdType::Kubeadm | cluster::EtcdType::External => cluster::Role::Master,
+        };
+        let gone = partial.hosts_in(role).last().unwrap().name.clone();
+        assert!(left_at_work(&applied.cluster, &partial).is_empty());
+        partial = partial.without_roles(std::slice::from_ref(&gone), &[role]);
+        let left = left_at_work(&applied.cluster, &partial);
+        assert_eq!(left, [gone.clone()]);
+        let cancel = CancellationToken::new();
+        let up = hosts(&applied, &[]);
+        let refused = insist_on_absence(&applied, &left, &up, 2, &cancel).await;
+        let refused = refused.unwrap_err();
+        assert!(refused.to_string().starts_with(&gone), "{refused}");
+        let down = hosts(&applied, &[&gone]);
+        insist_on_absence(&applied, &left, &down, 2, &cancel)
+            .await
+            .unwrap();
+    }
 }

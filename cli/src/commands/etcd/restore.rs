@@ -1,6 +1,8 @@
 use std::process;
 
-use pipeline::{BackupNote, CopiedStore, Options, RestorePhase, Revisions, Session, Site};
+use pipeline::{
+    BackupNote, CopiedStore, MissingNote, Options, RestorePhase, Revisions, Session, Site,
+};
 
 use crate::args::EtcdRestoreArgs;
 use crate::confirm::Question;
@@ -14,9 +16,32 @@ pub fn run(args: &EtcdRestoreArgs, printer: &Printer) -> Result<(), Failure> {
     let site = site::existing(&of.config, &of.work_dir, printer)?;
     let copied = copied(args.copied_store);
     let (snapshot, note) = pipeline::judge_snapshot(&args.file, copied)?;
-    let plan = pipeline::restore_plan(&site, snapshot)?;
+    let missing = if args.without_note {
+        MissingNote::Accept
+    } else {
+        MissingNote::Refuse
+    };
+    let plan = pipeline::restore_plan(&site, snapshot, note.as_ref(), missing)?;
     let graph = pipeline::etcd_restore(&site, &plan)?;
     let inventory = pipeline::inventory(&site.cluster, &access::recorded(&of.access, &site.tree))?;
+    let runtime = runtime::start()?;
+    let _inside = runtime.enter();
+    if let Some(applied) = site::applied(&site, printer) {
+        let left = pipeline::left_at_work(&applied.cluster, &site.cluster);
+        if !left.is_empty() {
+            let cluster = applied.cluster.with_logins_of(&site.cluster);
+            let inventory = pipeline::inventory(&cluster, &access::of(&of.access))?;
+            let cancel = signals::watch(printer.work())?;
+            let jobs = runtime::jobs(args.jobs);
+            let absent = pipeline::insist_on_absence(&applied, &left, &inventory, jobs, &cancel);
+            runtime.block_on(absent)?;
+            printer.warning(format_args!(
+                "{} of the config applied last cannot be reached and is not in this one: it must never run again with \
+                 its data of before",
+                left.join(", ")
+            ));
+        }
+    }
     if plan.restore.phase == RestorePhase::Swapped {
         printer.remark("all members have this snapshot's data already: what is stopped is started");
     } else if !args.yes {
@@ -27,8 +52,6 @@ pub fn run(args: &EtcdRestoreArgs, printer: &Printer) -> Result<(), Failure> {
             "this etcd is older than 3.5.10 and cannot raise revisions: start your own operators anew after the restore",
         );
     }
-    let runtime = runtime::start()?;
-    let _inside = runtime.enter();
     let session = Session::begin(
         &site.tree,
         &format!("etcd restore, process {}", process::id()),
