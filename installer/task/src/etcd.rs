@@ -12,8 +12,8 @@ use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, DataDirectory,
     EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, EtcdTrace, FileAttrs, HealthyMembers,
     KeepEtcdAuthority, KeyPairFiles, LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner,
-    PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, StartEtcd, Stopped, UploadFile,
-    UploadKeyPair, Usage, VerifyEtcd,
+    PromoteEtcdMember, RunEtcd, RunService, SetAsideRemoved, SpareEtcd, StartEtcd, Stopped,
+    UploadFile, UploadKeyPair, Usage, VerifyEtcd,
 };
 use templates::{BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit};
 
@@ -347,11 +347,18 @@ impl Members<'_> {
             cluster: self.cluster.clone(),
         };
         let promote = PromoteEtcdMember {
-            me,
+            me: me.clone(),
             cluster: self.cluster.clone(),
         };
         // Members that were taken off their hosts, and left their data there, come up together as well.
         let mut files = member_files(self.site, host);
+        files.push(Arc::new(SetAsideRemoved {
+            me: me.clone(),
+            cluster: self.cluster.clone(),
+            service: service(),
+            bootstrap: BOOTSTRAP.into(),
+            data_dir: self.data_dir(),
+        }));
         files.push(self.start(Stopped::SetUp));
         Turn::new(Arc::new(enter))
             .before(vec![Arc::new(spare)])
