@@ -22,7 +22,7 @@ use crate::os::rendered;
 use crate::site::{minor, names, url_address};
 use crate::{OPERATOR, Site, programs};
 
-pub use care::{ETCD, back_up, defragment, disarm_alarms, look_at_members};
+pub use care::{ETCD, back_up, binding_files, defragment, disarm_alarms, look_at_members};
 pub use restore::{
     RestorePlan, core_of, drill, end_restore, halt, prepare_restore, restore_note, revisions,
     start_control_plane, start_members, start_nodes, swap,
@@ -352,13 +352,16 @@ impl Members<'_> {
         };
         // Members that were taken off their hosts, and left their data there, come up together as well.
         let mut files = member_files(self.site, host);
-        files.push(Arc::new(SetAsideRemoved {
-            me: me.clone(),
-            cluster: self.cluster.clone(),
-            service: service(),
-            bootstrap: BOOTSTRAP.into(),
-            data_dir: self.data_dir(),
-        }));
+        // The only member has nobody who could have taken it out.
+        if self.cluster.peers.len() > 1 {
+            files.push(Arc::new(SetAsideRemoved {
+                me: me.clone(),
+                cluster: self.cluster.clone(),
+                service: service(),
+                bootstrap: BOOTSTRAP.into(),
+                data_dir: self.data_dir(),
+            }));
+        }
         files.push(self.start(Stopped::SetUp));
         Turn::new(Arc::new(enter))
             .before(vec![Arc::new(spare)])
