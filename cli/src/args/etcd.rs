@@ -107,6 +107,10 @@ pub struct EtcdRestoreArgs {
     /// Take a snapshot without the note that says of which cluster it is, such as one of etcdctl
     #[arg(long)]
     pub without_note: bool,
+    /// Restore also where the snapshot goes with other authorities, or other keys of encryption: its tokens, certificates and
+    /// encrypted Secrets are worth nothing then
+    #[arg(long)]
+    pub other_authorities: bool,
     /// Take a bare copy of a member's store, which has no digest and may lack what is only in the log
     #[arg(long)]
     pub copied_store: bool,

@@ -41,10 +41,11 @@ pub use registry::registry;
 pub use restart::{ask_restarts, reboots, restart_static_pods};
 pub use runtime::runtime;
 pub use task::{
-    Activity, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen, ClusterSeen,
-    CopiedStore, DeprecatedApi, Draining, Drilled, ETCD, EtcdAlarm, Guarded, Hop, HopDraining,
-    HostSeen, LivingNode, LocalData, MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR,
-    OffsetDateTime, Part, RegistryCredentials, Restore, RestorePhase, RestorePlan, Revisions, Site,
-    SnapshotFile, Stand, api_answers, etcd_of, renewal_note, restore_note, revisions,
+    Activity, BackupNote, Bindings, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen,
+    ClusterSeen, CopiedStore, DeprecatedApi, Draining, Drilled, ETCD, EtcdAlarm, Guarded, Hop,
+    HopDraining, HostSeen, LivingNode, LocalData, MemberSeen, MemberState, MemberTold, NodeSeen,
+    OPERATOR, OffsetDateTime, Part, RegistryCredentials, Restore, RestorePhase, RestorePlan,
+    Revisions, Site, SnapshotFile, Stand, api_answers, binding_files, etcd_of, renewal_note,
+    restore_note, revisions,
 };
 pub use upgrade::{look, snapshot, uncordon};

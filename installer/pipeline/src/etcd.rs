@@ -5,7 +5,9 @@ use module::{BackupNote, Drilled, MemberSeen, Restore, RestorePlan, Site, Snapsh
 use tokio_util::sync::CancellationToken;
 
 use crate::PipelineError;
-use crate::snapshot::{MissingNote, insist_on_origin, refused};
+use crate::snapshot::{
+    MissingNote, OnTrust, OtherAuthorities, insist_on_authorities, insist_on_origin, refused,
+};
 
 /// Each member in the order of the config, as its own host tells of it, or why it does not.
 pub async fn members(
@@ -74,10 +76,17 @@ pub fn restore_plan(
     site: &Site,
     snapshot: SnapshotFile,
     note: Option<&BackupNote>,
-    missing: MissingNote,
+    trust: OnTrust,
 ) -> Result<RestorePlan, PipelineError> {
     insist(site)?;
-    insist_on_origin(site, &snapshot, note, missing)?;
+    insist_on_origin(site, &snapshot, note, trust.note)?;
+    let encryption = match trust.authorities {
+        OtherAuthorities::Refuse => {
+            insist_on_authorities(site, &snapshot, note)?;
+            note.and_then(|note| note.bound_to.encryption)
+        }
+        OtherAuthorities::Accept => None,
+    };
     let missing = site.missing();
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));
@@ -90,6 +99,7 @@ pub fn restore_plan(
         aside: jiff::Timestamp::now()
             .strftime("%Y%m%dT%H%M%SZ")
             .to_string(),
+        encryption,
     })
 }
 

@@ -36,14 +36,16 @@ pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, BackupNote, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen, ClusterSeen,
-    CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, LivingNode, LocalData, MemberSeen,
-    MemberState, MemberTold, NodeSeen, OPERATOR, OffsetDateTime, Part, RegistryCredentials,
-    RestorePhase, Revisions, Site, SnapshotFile, Stand, revisions,
+    Activity, BackupNote, Bindings, CONTROL_PLANE, Carried, CertificatePlace, CertificateSeen,
+    ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen, LivingNode, LocalData,
+    MemberSeen, MemberState, MemberTold, NodeSeen, OPERATOR, OffsetDateTime, Part,
+    RegistryCredentials, RestorePhase, Revisions, Site, SnapshotFile, Stand, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};
 pub use retire::{added, left_out};
 pub use session::{Options, Session, dry_run};
-pub use snapshot::{MissingNote, insist_on_absence, judge_snapshot, left_at_work};
+pub use snapshot::{
+    MissingNote, OnTrust, OtherAuthorities, insist_on_absence, judge_snapshot, left_at_work,
+};
 pub use upgrade::{Emptying, Living, Unavailable, Way, before_upgrade, judge, look, upgrade};

@@ -15,6 +15,20 @@ pub enum MissingNote {
     Accept,
 }
 
+/// Whether a snapshot is taken that goes with other authorities than those of the work directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherAuthorities {
+    Refuse,
+    Accept,
+}
+
+/// What is taken of a snapshot because somebody says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnTrust {
+    pub note: MissingNote,
+    pub authorities: OtherAuthorities,
+}
+
 /// Whether a file of this machine is a snapshot, before anything else is done; and its note, where it has one.
 pub fn judge_snapshot(
     path: &Utf8Path,
@@ -62,6 +76,35 @@ pub(crate) fn insist_on_origin(
             ),
         }),
     }
+}
+
+/// What a snapshot holds was signed and encrypted by what it goes with. With other authorities the tokens of its pods and the
+/// kubeconfigs of its nodes are worth nothing.
+pub(crate) fn insist_on_authorities(
+    site: &Site,
+    snapshot: &SnapshotFile,
+    note: Option<&BackupNote>,
+) -> Result<(), PipelineError> {
+    let Some(note) = note else { return Ok(()) };
+    let files = module::binding_files(site);
+    let ours = files.authorities().map_err(|error| refused(&error))?;
+    let theirs = note.bound_to.authorities.iter();
+    let others = theirs.filter(|(name, digest)| ours.get(*name) != Some(digest));
+    let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let (path, certs) = (&snapshot.path, site.tree.certs("kubernetes"));
+    Err(PipelineError::Snapshot {
+        error: format!(
+            "{path} goes with another {} than {certs} has: tokens of pods and certificates of nodes in it would be worth nothing",
+            others.join(" and ")
+        ),
+        hint: Some(format!(
+            "put {certs} in place as it was kept with the snapshot, and run kubexm install with it first; \
+             --other-authorities restores all the same"
+        )),
+    })
 }
 
 /// The members and masters of the config applied last that another config does not have as such: a restore would leave them

@@ -9,8 +9,9 @@ use camino::Utf8Path;
 use common::{complete, config};
 use host::fake::FakeHost;
 use pipeline::{
-    BackupNote, Inventory, MissingNote, PipelineError, RestorePhase, Site, Slot, SnapshotFile,
-    etcd_defrag, etcd_drill, etcd_restore, insist_on_absence, left_at_work, renew, restore_plan,
+    BackupNote, Bindings, Inventory, MissingNote, OnTrust, OtherAuthorities, PipelineError,
+    RestorePhase, Site, Slot, SnapshotFile, etcd_defrag, etcd_drill, etcd_restore,
+    insist_on_absence, left_at_work, renew, restore_plan,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,15 @@ fn snapshot() -> SnapshotFile {
     }
 }
 
+const STRICT: OnTrust = OnTrust {
+    note: MissingNote::Refuse,
+    authorities: OtherAuthorities::Refuse,
+};
+const UNNOTED: OnTrust = OnTrust {
+    note: MissingNote::Accept,
+    ..STRICT
+};
+
 fn note(cluster: &str) -> BackupNote {
     BackupNote {
         cluster: cluster.to_owned(),
@@ -46,6 +56,7 @@ fn note(cluster: &str) -> BackupNote {
         keys: 5,
         bytes: 1 << 20,
         sha256: Sha256::of(b"a snapshot"),
+        bound_to: Bindings::default(),
     }
 }
 
@@ -56,7 +67,7 @@ fn told(error: &PipelineError) -> String {
 fn restored(text: &str, phase: RestorePhase) -> String {
     let site = site(text);
     let note = note(site.cluster.name());
-    let mut plan = restore_plan(&site, snapshot(), Some(&note), MissingNote::Refuse).unwrap();
+    let mut plan = restore_plan(&site, snapshot(), Some(&note), STRICT).unwrap();
     "0123456789ab".clone_into(&mut plan.restore.id);
     plan.restore.phase = phase;
     "20261130T120000Z".clone_into(&mut plan.aside);
@@ -111,7 +122,7 @@ fn members_are_defragmented_in_the_order_that_is_given() {
 #[test]
 fn an_etcd_of_somebody_else_is_left_to_them() {
     let site = site(EXTERNAL);
-    let refused = restore_plan(&site, snapshot(), None, MissingNote::Accept);
+    let refused = restore_plan(&site, snapshot(), None, UNNOTED);
     let refused = refused.map(drop).unwrap_err();
     assert!(matches!(refused, PipelineError::NotOurs));
     insta::assert_snapshot!(refused, @"etcd.type is external: this etcd is not kubexm's");
@@ -121,7 +132,7 @@ fn an_etcd_of_somebody_else_is_left_to_them() {
 fn a_snapshot_of_another_cluster_is_refused() {
     let site = site(STACKED);
     let staging = note("staging");
-    let refused = restore_plan(&site, snapshot(), Some(&staging), MissingNote::Accept);
+    let refused = restore_plan(&site, snapshot(), Some(&staging), UNNOTED);
     let refused = refused.map(drop).unwrap_err();
     insta::assert_snapshot!(told(&refused), @r"
     /backups/etcd.db is a snapshot of the cluster staging, and the config is of stacked-etcd
@@ -131,12 +142,44 @@ fn a_snapshot_of_another_cluster_is_refused() {
     let drill = etcd_drill(&site, &snapshot(), Some(staging), &drilled);
     assert_eq!(told(&drill.map(drop).unwrap_err()), told(&refused));
 
-    let unnoted = restore_plan(&site, snapshot(), None, MissingNote::Refuse);
+    let unnoted = restore_plan(&site, snapshot(), None, STRICT);
     insta::assert_snapshot!(told(&unnoted.map(drop).unwrap_err()), @r"
     nobody knows of which cluster /backups/etcd.db is: there is no /backups/etcd.db.json
     hint: put the note of kubexm etcd backup beside it; --without-note takes a snapshot that others have made
     ");
-    restore_plan(&site, snapshot(), None, MissingNote::Accept).unwrap();
+    restore_plan(&site, snapshot(), None, UNNOTED).unwrap();
+}
+
+#[test]
+fn a_snapshot_of_other_authorities_is_refused() {
+    let site = site(STACKED);
+    let mut note = note(site.cluster.name());
+    note.bound_to = Bindings {
+        authorities: [("kubernetes/ca.crt".to_owned(), Sha256::of(b"another"))].into(),
+        encryption: Some(Sha256::of(b"keys")),
+    };
+    let refused = restore_plan(&site, snapshot(), Some(&note), STRICT);
+    insta::assert_snapshot!(told(&refused.map(drop).unwrap_err()), @r"
+    /backups/etcd.db goes with another kubernetes/ca.crt than /nowhere/.kubexm/c/certs/kubernetes has: tokens of pods and certificates of nodes in it would be worth nothing
+    hint: put /nowhere/.kubexm/c/certs/kubernetes in place as it was kept with the snapshot, and run kubexm install with it first; --other-authorities restores all the same
+    ");
+    let accepted = OnTrust {
+        authorities: OtherAuthorities::Accept,
+        ..STRICT
+    };
+    let plan = restore_plan(&site, snapshot(), Some(&note), accepted).unwrap();
+    assert_eq!(plan.encryption, None);
+
+    note.bound_to.authorities.clear();
+    let plan = restore_plan(&site, snapshot(), Some(&note), STRICT).unwrap();
+    let tree = etcd_restore(&site, &plan).unwrap().tree();
+    let asked = tree
+        .find("see that Secrets of the snapshot can be read")
+        .unwrap();
+    assert!(
+        asked < tree.find("note that a restore has begun").unwrap(),
+        "{tree}"
+    );
 }
 
 /// Every host of a site; these are down.

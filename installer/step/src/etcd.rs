@@ -1,6 +1,7 @@
 //! Members of etcd, and what is asked of them.
 
 pub(crate) mod aside;
+mod bindings;
 mod defrag;
 mod disarm;
 mod drill;
@@ -22,6 +23,7 @@ mod status;
 mod verify;
 
 pub use aside::SetAsideRemoved;
+pub use bindings::{BindingFiles, Bindings, InsistOnEncryption};
 pub use defrag::DefragMember;
 pub use disarm::DisarmAlarms;
 pub use drill::{DrillSnapshot, Drilled};

@@ -16,9 +16,9 @@ use host::local::LocalHost;
 use host::{Command, HostError, Output, Redactor};
 use sha2::Digest;
 use step::{
-    BackupNote, BackupOf, CopiedStore, DefragMember, DisarmAlarms, DrillSnapshot, EtcdAlarm,
-    EtcdCluster, EtcdPeer, EtcdRuns, LookAtMember, MemberSeen, MemberState, RemoveEtcdMember,
-    SaveSnapshot, SnapshotFile, SnapshotName, SnapshotSeal,
+    BackupNote, BackupOf, BindingFiles, CopiedStore, DefragMember, DisarmAlarms, DrillSnapshot,
+    EtcdAlarm, EtcdCluster, EtcdPeer, EtcdRuns, LookAtMember, MemberSeen, MemberState,
+    RemoveEtcdMember, SaveSnapshot, SnapshotFile, SnapshotName, SnapshotSeal,
 };
 use tempfile::TempDir;
 
@@ -205,6 +205,7 @@ impl Place {
             of: BackupOf {
                 cluster: "c".into(),
                 kubernetes: "v1.36.2".into(),
+                bound_to: BindingFiles::default(),
             },
             saved: Slot::new("the snapshot"),
         }

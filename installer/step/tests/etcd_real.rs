@@ -15,9 +15,10 @@ use common::etcd_stage::{
 use common::{converge, operator};
 use engine::{Slot, State, Step};
 use step::{
-    BackupNote, BackupOf, BringSnapshot, CopiedStore, DefragMember, EtcdCluster, EtcdPeer,
-    EtcdRuns, HealthyMembers, LookAtMember, MemberSeen, MemberState, PrepareData, RemoveSnapshot,
-    Revisions, SaveSnapshot, SnapshotFile, SnapshotName, SnapshotSeal, SwapData, VerifyEtcd,
+    BackupNote, BackupOf, BindingFiles, BringSnapshot, CopiedStore, DefragMember, EtcdCluster,
+    EtcdPeer, EtcdRuns, HealthyMembers, LookAtMember, MemberSeen, MemberState, PrepareData,
+    RemoveSnapshot, Revisions, SaveSnapshot, SnapshotFile, SnapshotName, SnapshotSeal, SwapData,
+    VerifyEtcd,
 };
 
 #[test]
@@ -128,6 +129,7 @@ async fn inside() {
         of: BackupOf {
             cluster: "c".into(),
             kubernetes: "v1.36.2".into(),
+            bound_to: BindingFiles::default(),
         },
         saved: Slot::new("the snapshot"),
     };

@@ -50,9 +50,9 @@ pub use control_plane::{
 };
 pub use dns::cluster_dns;
 pub use etcd::{
-    ETCD, RestorePlan, back_up, core_of, defragment, disarm_alarms, drill, end_restore,
-    etcd_members, etcd_of, etcd_pki, halt, look_at_members, prepare_restore, restore_note,
-    revisions, start_control_plane, start_members, start_nodes, swap,
+    ETCD, RestorePlan, back_up, binding_files, core_of, defragment, disarm_alarms, drill,
+    end_restore, etcd_members, etcd_of, etcd_pki, halt, look_at_members, prepare_restore,
+    restore_note, revisions, start_control_plane, start_members, start_nodes, swap,
 };
 pub use hosts::look_at_hosts;
 pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
@@ -71,9 +71,9 @@ pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods};
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{
-    Activity, BackupNote, Carried, CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore,
-    DeprecatedApi, Drilled, EtcdAlarm, Guarded, HostSeen, LivingNode, LocalData, MemberSeen,
-    MemberState, MemberTold, NodeSeen, OffsetDateTime, RegistryCredentials, Restore, RestorePhase,
-    Revisions, SnapshotFile, SnapshotName, api_answers,
+    Activity, BackupNote, Bindings, Carried, CertificatePlace, CertificateSeen, ClusterSeen,
+    CopiedStore, DeprecatedApi, Drilled, EtcdAlarm, Guarded, HostSeen, LivingNode, LocalData,
+    MemberSeen, MemberState, MemberTold, NodeSeen, OffsetDateTime, RegistryCredentials, Restore,
+    RestorePhase, Revisions, SnapshotFile, SnapshotName, api_answers,
 };
 pub use upgrade::{Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, uncordon_all};

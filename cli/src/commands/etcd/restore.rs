@@ -1,7 +1,8 @@
 use std::process;
 
 use pipeline::{
-    BackupNote, CopiedStore, MissingNote, Options, RestorePhase, Revisions, Session, Site,
+    BackupNote, Bindings, CopiedStore, MissingNote, OnTrust, Options, OtherAuthorities,
+    RestorePhase, Revisions, Session, Site,
 };
 
 use crate::args::EtcdRestoreArgs;
@@ -16,12 +17,16 @@ pub fn run(args: &EtcdRestoreArgs, printer: &Printer) -> Result<(), Failure> {
     let site = site::existing(&of.config, &of.work_dir, printer)?;
     let copied = copied(args.copied_store);
     let (snapshot, note) = pipeline::judge_snapshot(&args.file, copied)?;
-    let missing = if args.without_note {
-        MissingNote::Accept
-    } else {
-        MissingNote::Refuse
-    };
-    let plan = pipeline::restore_plan(&site, snapshot, note.as_ref(), missing)?;
+    let plan = pipeline::restore_plan(&site, snapshot, note.as_ref(), on_trust(args))?;
+    if note
+        .as_ref()
+        .is_some_and(|note| note.bound_to == Bindings::default())
+    {
+        printer.warning(
+            "the snapshot's note does not tell with which authorities and keys of encryption it goes: with others its tokens, \
+             certificates and encrypted Secrets are worth nothing",
+        );
+    }
     let graph = pipeline::etcd_restore(&site, &plan)?;
     let inventory = pipeline::inventory(&site.cluster, &access::recorded(&of.access, &site.tree))?;
     let runtime = runtime::start()?;
@@ -80,6 +85,21 @@ pub fn run(args: &EtcdRestoreArgs, printer: &Printer) -> Result<(), Failure> {
         site.cluster.spec.etcd.data_dir
     ));
     Ok(())
+}
+
+fn on_trust(args: &EtcdRestoreArgs) -> OnTrust {
+    OnTrust {
+        note: if args.without_note {
+            MissingNote::Accept
+        } else {
+            MissingNote::Refuse
+        },
+        authorities: if args.other_authorities {
+            OtherAuthorities::Accept
+        } else {
+            OtherAuthorities::Refuse
+        },
+    }
 }
 
 pub fn copied(accepted: bool) -> CopiedStore {

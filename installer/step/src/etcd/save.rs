@@ -12,6 +12,7 @@ use engine::{Cx, Data, Slot, State, Step, StepError};
 use host::Command;
 use serde::Deserialize;
 
+use crate::etcd::bindings::BindingFiles;
 use crate::etcd::etcdctl::{EtcdCluster, EtcdRuns, Within, leave_own_words};
 use crate::etcd::snapshot_file::{BackupNote, CopiedStore, SnapshotFile};
 use crate::etcd::status::LookAtMember;
@@ -59,11 +60,12 @@ impl fmt::Display for SnapshotName {
     }
 }
 
-/// What the cluster is called, and what it runs.
+/// What the cluster is called, what it runs, and by what its objects are bound.
 #[derive(Clone, Debug)]
 pub struct BackupOf {
     pub cluster: String,
     pub kubernetes: String,
+    pub bound_to: BindingFiles,
 }
 
 /// A store of 8 GiB on a slow disk.
@@ -177,6 +179,7 @@ impl SaveSnapshot {
             keys: checked.keys,
             bytes,
             sha256,
+            bound_to: self.of.bound_to.bindings(cx).await?,
         };
         fetch(cx, &remote, to, &note).await?;
         Ok(note)
