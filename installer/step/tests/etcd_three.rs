@@ -1,8 +1,9 @@
-//! Three real members whose store is full, or of whom one is told to be corrupt, where `KUBEXM_LAB_KUBE` has etcd and the test
+//! Three real members whose store is full, of whom one is told to be corrupt, and goes, and comes back, where `KUBEXM_LAB_KUBE` has etcd and the test
 //! may make namespaces.
 
 mod common;
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use common::{converge, operator, told};
 use engine::{Retry, Slot, State, Step};
 use step::{
     DefragMember, DisarmAlarms, EtcdAlarm, EtcdCluster, EtcdPeer, EtcdRuns, HealthyMembers,
-    LookAtMember, MemberSeen, MemberState, ProveEtcd, RemoveEtcdMember, SpareStackedEtcd,
-    VerifyEtcd,
+    LookAtMember, MemberSeen, MemberState, PromoteEtcdMember, ProveEtcd, RemoveEtcdMember, RunEtcd,
+    RunService, SetAsideRemoved, SpareStackedEtcd, VerifyEtcd,
 };
 
 const QUOTA: u64 = 4 << 20;
@@ -40,6 +41,10 @@ fn cluster(members: &[u8]) -> EtcdCluster {
 }
 
 fn start(number: u8) -> Child {
+    start_in(number, "new")
+}
+
+fn start_in(number: u8, state: &'static str) -> Child {
     let EtcdPeer { name, address } = peer(number);
     let all: Vec<String> = cluster(&[1, 2, 3])
         .peers
@@ -49,7 +54,7 @@ fn start(number: u8) -> Child {
     start_member(&MemberOfTest {
         data_dir: format!("{DATA}/{name}"),
         cluster: all.join(","),
-        state: "new",
+        state,
         quota: QUOTA,
         name,
         address,
@@ -156,11 +161,100 @@ async fn spared() -> String {
     }
 }
 
+/// A member that was taken out, on the host where its data was kept: etcd ends on it.
+async fn comes_back(gone: &mut Child) -> Child {
+    wait_for(|| gone.try_wait().unwrap().is_some()).await;
+    let mut on_kept_data = start(2);
+    wait_for(|| on_kept_data.try_wait().unwrap().is_some()).await;
+    let kept = format!("{DATA}/e2");
+    let aside = SetAsideRemoved {
+        me: peer(2),
+        cluster: cluster(&[1, 2, 3]),
+        service: service(),
+        bootstrap: BOOTSTRAP.into(),
+        data_dir: kept.clone().into(),
+    };
+    std::fs::write(BOOTSTRAP, "ETCD_INITIAL_CLUSTER_STATE=existing\n").unwrap();
+    let reason = converge(&aside).await.unwrap();
+    assert!(reason.unwrap().contains("was taken out of etcd"));
+    assert!(!std::path::Path::new(&kept).join("member").exists());
+
+    // Announced, and reached by nobody: it is in nobody's way.
+    announce();
+    let run = RunEtcd {
+        service: service(),
+        me: peer(2),
+        cluster: cluster(&[1, 2, 3]),
+    };
+    let unheard = run.apply(&operator()).await.unwrap_err();
+    assert!(
+        unheard.to_string().contains("was taken out of etcd again"),
+        "{unheard}"
+    );
+    assert_eq!(etcdctl(&["member", "list"]).lines().count(), 2);
+
+    announce();
+    let joined = start_in(2, "existing");
+    let promote = PromoteEtcdMember {
+        me: peer(2),
+        cluster: cluster(&[1, 2, 3]),
+    };
+    promote.apply(&operator()).await.unwrap();
+    healthy(&[1, 2, 3]).await;
+    joined
+}
+
+/// etcd takes nobody in before its members have been connected for some seconds.
+fn announce() {
+    for _ in 0..60 {
+        let url = peer(2).peer_url();
+        let add = [
+            "member",
+            "add",
+            "e2",
+            "--learner",
+            &format!("--peer-urls={url}"),
+        ];
+        if try_etcdctl(&add).status.success() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    panic!("etcd takes nobody in");
+}
+
+async fn wait_for(mut done: impl FnMut() -> bool) {
+    for _ in 0..300 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it did not come to it");
+}
+
+const BOOTSTRAP: &str = "/var/lib/kubexm/bootstrap.env";
+
+fn service() -> RunService {
+    RunService {
+        unit: "etcd.service",
+        reads: Vec::new(),
+    }
+}
+
+/// A host whose service does not come up.
+fn write_systemctl() {
+    let path = "/usr/local/bin/systemctl";
+    std::fs::write(path, "#!/bin/sh\necho inactive\nexit 3\n").unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 #[tokio::test]
 #[ignore = "runs inside of namespaces that its neighbour makes"]
 async fn three_members() {
     set_the_stage(&programs().unwrap());
     write_manifest();
+    write_systemctl();
     make_certificates(&[[127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 3]]).await;
     let mut members = [1, 2, 3].map(start);
     healthy(&[1, 2, 3]).await;
@@ -219,6 +313,7 @@ async fn three_members() {
     converge(&disarm).await.unwrap();
     assert_eq!(proven(&[1, 3]).await, "proven");
     assert_eq!(disarm.check(&operator()).await.unwrap(), State::Satisfied);
+    members[1] = comes_back(&mut members[1]).await;
     for member in &mut members {
         let _ = member.kill();
         member.wait().unwrap();
