@@ -104,13 +104,8 @@ pub struct EtcdRestoreArgs {
     /// Do not ask for the cluster's name
     #[arg(long)]
     pub yes: bool,
-    /// Take a snapshot without the note that says of which cluster it is, such as one of etcdctl
-    #[arg(long)]
-    pub without_note: bool,
-    /// Restore also where the snapshot goes with other authorities, or other keys of encryption: its tokens, certificates and
-    /// encrypted Secrets are worth nothing then
-    #[arg(long)]
-    pub other_authorities: bool,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// Take a bare copy of a member's store, which has no digest and may lack what is only in the log
     #[arg(long)]
     pub copied_store: bool,
@@ -122,6 +117,18 @@ pub struct EtcdRestoreArgs {
     /// Let this node of the plan fail, to see what happens then
     #[arg(long, value_name = "NODE", hide = true)]
     pub inject_error: Option<String>,
+}
+
+/// What is taken of a snapshot on the operator's word.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// Take a snapshot without the note that says of which cluster it is, such as one of etcdctl
+    #[arg(long)]
+    pub without_note: bool,
+    /// Restore also where the snapshot goes with other authorities, or other keys of encryption: its tokens, certificates and
+    /// encrypted Secrets are worth nothing then
+    #[arg(long)]
+    pub other_authorities: bool,
 }
 
 /// Prove that a snapshot can be restored, without the site

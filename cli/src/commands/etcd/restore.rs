@@ -5,6 +5,8 @@ use pipeline::{
     RestorePhase, Revisions, Session, Site,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::args::EtcdRestoreArgs;
 use crate::confirm::Question;
 use crate::error::Failure;
@@ -36,7 +38,8 @@ pub fn run(args: &EtcdRestoreArgs, printer: &Printer) -> Result<(), Failure> {
         if !left.is_empty() {
             let cluster = applied.cluster.with_logins_of(&site.cluster);
             let inventory = pipeline::inventory(&cluster, &access::of(&of.access))?;
-            let cancel = signals::watch(printer.work())?;
+            // Nothing has begun yet: an interrupt ends the process.
+            let cancel = CancellationToken::new();
             let jobs = runtime::jobs(args.jobs);
             let absent = pipeline::insist_on_absence(&applied, &left, &inventory, jobs, &cancel);
             runtime.block_on(absent)?;
@@ -89,12 +92,12 @@ pub fn run(args: &EtcdRestoreArgs, printer: &Printer) -> Result<(), Failure> {
 
 fn on_trust(args: &EtcdRestoreArgs) -> OnTrust {
     OnTrust {
-        note: if args.without_note {
+        note: if args.trust.without_note {
             MissingNote::Accept
         } else {
             MissingNote::Refuse
         },
-        authorities: if args.other_authorities {
+        authorities: if args.trust.other_authorities {
             OtherAuthorities::Accept
         } else {
             OtherAuthorities::Refuse

@@ -14,7 +14,8 @@ use crate::shell::refused;
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Health {
     pub endpoint: String,
-    health: bool,
+    #[serde(rename = "health")]
+    well: bool,
     #[serde(default)]
     pub took: String,
     #[serde(default)]
@@ -27,7 +28,7 @@ const ALARMS: &str = "Active Alarm(s):";
 impl Health {
     /// It has served a linearizable read: only then etcdctl asks for alarms.
     pub fn serves(&self) -> bool {
-        self.health || self.error.starts_with(ALARMS)
+        self.well || self.error.starts_with(ALARMS)
     }
 
     /// Of some member of the cluster, not of this one.
@@ -36,10 +37,10 @@ impl Health {
     }
 
     #[cfg(test)]
-    pub fn of(endpoint: &str, health: bool, error: &str) -> Self {
+    pub fn of(endpoint: &str, well: bool, error: &str) -> Self {
         Self {
             endpoint: endpoint.to_owned(),
-            health,
+            well,
             took: String::new(),
             error: error.to_owned(),
         }
