@@ -106,7 +106,7 @@ fn images_of_each_release_line() {
 }
 
 #[test]
-fn etcd_of_the_image_is_the_etcd_of_the_program() {
+fn etcd_of_the_image_is_of_the_minor_of_the_program_and_no_newer() {
     let catalogue = Catalogue::builtin();
     for kubernetes in minors(&catalogue) {
         // The last patches': earlier ones are listed apart.
@@ -114,8 +114,31 @@ fn etcd_of_the_image_is_the_etcd_of_the_program() {
         let defaults = catalogue.defaults(&last).unwrap();
         let program = defaults.version("etcd").unwrap().without_v();
         let image = defaults.images("etcd").unwrap().remove(0);
-        assert_eq!(image, format!("registry.k8s.io/etcd:{program}-0"));
+        let image = image.strip_prefix("registry.k8s.io/etcd:").unwrap();
+        let image = version(image.strip_suffix("-0").unwrap());
+        let program = version(&program);
+        assert!(
+            image <= program && image.minor() == program.minor(),
+            "{image} {program}"
+        );
     }
+}
+
+/// Of older members some that were removed come back with 3.6.
+#[test]
+fn the_last_etcd_before_3_6_is_one_that_3_6_may_follow() {
+    let catalogue = Catalogue::builtin();
+    let etcd = |kubernetes: &Version| {
+        let last = version(&format!("1.{}.99", kubernetes.minor().1));
+        let defaults = catalogue.defaults(&last).unwrap();
+        version(&defaults.version("etcd").unwrap().without_v())
+    };
+    let minors: Vec<Version> = minors(&catalogue).collect();
+    let mut steps = minors
+        .windows(2)
+        .map(|pair| (etcd(&pair[0]), etcd(&pair[1])));
+    let (before, after) = steps.find(|(_, after)| after.minor() == (3, 6)).unwrap();
+    assert!(before >= version("3.5.32"), "{before} -> {after}");
 }
 
 #[test]

@@ -31,11 +31,21 @@ impl Master {
         );
         master.program(
             "crictl",
-            &format!("case $1 in ps) echo \"${{6##*=}}\" ;; exec) ;; *) {note} ;; esac"),
+            &format!(
+                "case $1 in ps) echo \"${{6##*=}}\" ;; exec) cat {} ;; *) {note} ;; esac",
+                master.path("health").display()
+            ),
         );
         master.program("kubectl", ":");
         fs::write(master.path("etcd.yaml"), "").unwrap();
+        master.health(&[WELL, WELL]);
         master
+    }
+
+    /// As etcdctl tells it of the members.
+    fn health(&self, members: &[&str]) {
+        let text = format!("[{}]\n", members.join(","));
+        fs::write(self.path("health"), text).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -45,15 +55,6 @@ impl Master {
     fn program(&self, name: &str, text: &str) {
         fs::write(self.path(name), format!("#!/bin/sh\n{text}\n")).unwrap();
         fs::set_permissions(self.path(name), PermissionsExt::from_mode(0o755)).unwrap();
-    }
-
-    fn without_health(self) -> Self {
-        let crictl = fs::read_to_string(self.path("crictl")).unwrap();
-        let crictl = crictl
-            .replace("#!/bin/sh\n", "")
-            .replace("exec) ;;", "exec) exit 1 ;;");
-        self.program("crictl", &crictl);
-        self
     }
 
     fn renew(&self) -> Renewal {
@@ -73,6 +74,11 @@ impl Master {
     }
 }
 
+const WELL: &str = r#"{"endpoint":"https://10.0.0.1:2379","health":true,"took":"5.1ms"}"#;
+const FULL: &str = r#"{"endpoint":"https://10.0.0.2:2379","health":false,"took":"5.1ms","error":"Active Alarm(s): NOSPACE NOSPACE "}"#;
+const CORRUPT: &str = r#"{"endpoint":"https://10.0.0.2:2379","health":false,"took":"5.1ms","error":"Active Alarm(s): NOSPACE CORRUPT "}"#;
+const AWAY: &str = r#"{"endpoint":"https://10.0.0.3:2379","health":false,"took":"5s","error":"context deadline exceeded"}"#;
+
 const ALL: &str = "kubeadm certs renew all --config /etc/kubernetes/kubeadm.yaml
 crictl stop --timeout 60 etcd
 crictl stop --timeout 60 kube-apiserver
@@ -89,15 +95,30 @@ fn one_pod_after_the_other_starts_anew() {
     );
 }
 
+/// It serves all the same, and certificates go on ending.
+#[test]
+fn a_store_that_is_full_keeps_no_certificate_from_being_renewed() {
+    let master = Master::new();
+    master.health(&[FULL, FULL]);
+    assert_eq!(master.renew().done, ALL);
+}
+
 #[test]
 fn no_member_is_stopped_while_another_is_away() {
-    let master = Master::new().without_health();
-    let renewal = master.renew();
-    let said = "left for the next day: not all members of etcd are healthy\n";
-    assert_eq!(
-        (&*renewal.done, &*renewal.said, renewal.status),
-        ("", said, 1)
-    );
+    let master = Master::new();
+    for members in [&[WELL, AWAY][..], &[FULL, AWAY], &[CORRUPT, WELL]] {
+        master.health(members);
+        let renewal = master.renew();
+        let said = "left for the next day: not all members of etcd are healthy\n";
+        assert_eq!(
+            (&*renewal.done, &*renewal.said, renewal.status),
+            ("", said, 1),
+            "{members:?}"
+        );
+    }
+    // Nobody answers at all.
+    fs::write(master.path("health"), "").unwrap();
+    assert_eq!(master.renew().status, 1);
 
     // Where etcd is not the master's own, it is not asked.
     fs::remove_file(master.path("etcd.yaml")).unwrap();

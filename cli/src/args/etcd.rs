@@ -92,13 +92,16 @@ pub struct EtcdBackupArgs {
 /// starts again in order. The data of before is set aside on each member and not deleted. Pods keep running meanwhile; the
 /// API does not answer for some minutes.
 ///
+/// A snapshot of another cluster is refused, by the note beside it. So is a config that lacks members or masters which are
+/// up: they would go on with the store of before.
+///
 /// A run that was cut short is taken up by the same command.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   kubexm etcd restore etcd.db -f config.yaml
   kubexm etcd restore etcd.db -f config.yaml --yes              do not ask, in scripts
-  kubexm etcd restore member/snap/db -f config.yaml --copied-store")]
+  kubexm etcd restore member/snap/db -f config.yaml --copied-store --without-note")]
 pub struct EtcdRestoreArgs {
     /// The snapshot, as kubexm etcd backup or etcdctl snapshot save has made it
     #[arg(value_name = "FILE")]
@@ -108,6 +111,8 @@ pub struct EtcdRestoreArgs {
     /// Do not ask for the cluster's name
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// Take a bare copy of a member's store, which has no digest and may lack what is only in the log
     #[arg(long)]
     pub copied_store: bool,
@@ -119,6 +124,18 @@ pub struct EtcdRestoreArgs {
     /// Let this node of the plan fail, to see what happens then
     #[arg(long, value_name = "NODE", hide = true)]
     pub inject_error: Option<String>,
+}
+
+/// What is taken of a snapshot on the operator's word.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// Take a snapshot without the note that says of which cluster it is, such as one of etcdctl
+    #[arg(long)]
+    pub without_note: bool,
+    /// Restore also where the snapshot goes with other authorities, or other keys of encryption: its tokens, certificates and
+    /// encrypted Secrets are worth nothing then
+    #[arg(long)]
+    pub other_authorities: bool,
 }
 
 /// Prove that a snapshot can be restored, without the site

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 44] = [
+pub const VERBS: [&[&str]; 45] = [
     &[],
     &["bundle"],
     &["inspect"],

@@ -355,9 +355,17 @@ impl StepError {
         self
     }
 
-    /// The same fault, met while this was looked at.
-    pub(crate) fn about(mut self, what: &str) -> Self {
+    /// The same fault, met while this was looked at. Whether it may pass stays known, which a new error of its words forgets.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Self {
         self.what = format!("{what}: {}", self.what);
+        self
+    }
+
+    /// The same fault, and what has become of it.
+    #[must_use]
+    pub fn and(mut self, more: &str) -> Self {
+        self.what = format!("{}; {more}", self.what);
         self
     }
 

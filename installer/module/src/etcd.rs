@@ -4,6 +4,7 @@ use camino::Utf8Path;
 use engine::{Order, Retry, Slot, Stage, Task};
 use task::{
     BackupNote, Drilled, MemberSeen, Recipients, RestorePhase, RestorePlan, Site, SnapshotFile,
+    SnapshotName,
 };
 
 pub(crate) fn prepare(site: &Site) -> Task {
@@ -37,7 +38,11 @@ pub fn etcd_backup(
     saved: &Slot<BackupNote>,
     recipients: Option<&Recipients>,
 ) -> Stage {
-    let mut tasks = vec![task::back_up(site, to, saved)];
+    let mut tasks = vec![task::back_up(
+        site,
+        SnapshotName::File(to.to_owned()),
+        saved,
+    )];
     if let Some(recipients) = recipients {
         tasks.extend(task::seal_keys(site, to, recipients));
     }

@@ -2,12 +2,14 @@ use camino::Utf8Path;
 use cluster::EtcdType;
 use engine::{DryState, Graph, Inventory, Plan, Slot};
 use module::{
-    BackupNote, CopiedStore, Drilled, MemberSeen, Recipients, Restore, RestorePlan, Site,
-    SnapshotFile,
+    BackupNote, Drilled, MemberSeen, Recipients, Restore, RestorePlan, Site, SnapshotFile,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::PipelineError;
+use crate::snapshot::{
+    MissingNote, OnTrust, OtherAuthorities, insist_on_authorities, insist_on_origin, refused,
+};
 
 /// Each member in the order of the config, as its own host tells of it, or why it does not.
 pub async fn members(
@@ -84,23 +86,6 @@ pub fn etcd_disarm(site: &Site) -> Result<Graph, PipelineError> {
     Ok(Graph::of(Plan::new("etcd alarms", stages))?)
 }
 
-/// Whether a file of this machine is a snapshot, before anything else is done; and its note, where it has one.
-pub fn judge_snapshot(
-    path: &Utf8Path,
-    copied: CopiedStore,
-) -> Result<(SnapshotFile, Option<BackupNote>), PipelineError> {
-    let snapshot = SnapshotFile::judge(path, copied).map_err(|error| refused(&error))?;
-    let note = BackupNote::read(path).map_err(|error| refused(&error))?;
-    Ok((snapshot, note))
-}
-
-fn refused(error: &engine::StepError) -> PipelineError {
-    PipelineError::Snapshot {
-        error: error.to_string(),
-        hint: error.hint().map(str::to_owned),
-    }
-}
-
 /// A store that comes back is of use only to a cluster with the keys of before: they must be in the work directory.
 pub fn insist_on_keys(site: &Site, snapshot: &Utf8Path) -> Result<(), PipelineError> {
     if site.tree.certs("etcd").join("ca.key").exists() {
@@ -113,8 +98,21 @@ pub fn insist_on_keys(site: &Site, snapshot: &Utf8Path) -> Result<(), PipelineEr
 }
 
 /// The restore of this snapshot, or what a run that was cut short has left of it to do.
-pub fn restore_plan(site: &Site, snapshot: SnapshotFile) -> Result<RestorePlan, PipelineError> {
+pub fn restore_plan(
+    site: &Site,
+    snapshot: SnapshotFile,
+    note: Option<&BackupNote>,
+    trust: OnTrust,
+) -> Result<RestorePlan, PipelineError> {
     insist(site)?;
+    insist_on_origin(site, &snapshot, note, trust.note)?;
+    let encryption = match trust.authorities {
+        OtherAuthorities::Refuse => {
+            insist_on_authorities(site, &snapshot, note)?;
+            note.and_then(|note| note.bound_to.encryption)
+        }
+        OtherAuthorities::Accept => None,
+    };
     let missing = site.missing();
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));
@@ -127,6 +125,7 @@ pub fn restore_plan(site: &Site, snapshot: SnapshotFile) -> Result<RestorePlan, 
         aside: jiff::Timestamp::now()
             .strftime("%Y%m%dT%H%M%SZ")
             .to_string(),
+        encryption,
     })
 }
 
@@ -144,6 +143,8 @@ pub fn etcd_drill(
     drilled: &Slot<Drilled>,
 ) -> Result<Graph, PipelineError> {
     insist(site)?;
+    // Nothing is changed by it: a snapshot that tells nothing of itself may be tried.
+    insist_on_origin(site, snapshot, note.as_ref(), MissingNote::Accept)?;
     let stage = module::etcd_drill(site, snapshot, note, drilled);
     let stage = stage.ok_or(PipelineError::NoEtcd)?;
     Ok(Graph::of(Plan::new("etcd drill", vec![stage]))?)

@@ -15,6 +15,7 @@ mod restart;
 mod retire;
 mod rotation;
 mod session;
+mod snapshot;
 mod upgrade;
 
 pub use access::{Access, AccessError, inventory, inventory_of, operator_alone};
@@ -29,24 +30,27 @@ pub use engine::{
 pub use error::PipelineError;
 pub use etcd::{
     etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, insist_on_keys,
-    judge_snapshot, members, recipients, restore_plan,
+    members, recipients, restore_plan,
 };
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
 pub use module::{
-    Activity, Authority, BackupNote, BackupSeen, CONTROL_PLANE, Carried, CertificatePlace,
-    CertificateSeen, ClusterSeen, CopiedStore, Draining, Drilled, ETCD, EtcdAlarm, HostSeen,
-    KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState, MemberTold, Move, NodeSeen,
-    OPERATOR, OffsetDateTime, Part, Recipients, RegistryCredentials, RestorePhase, Revisions,
-    Rotation, Site, SnapshotFile, Stand, keys_of, revisions,
+    Activity, Authority, BackupNote, BackupSeen, Bindings, CONTROL_PLANE, Carried,
+    CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore, Draining, Drilled, ETCD,
+    EtcdAlarm, HostSeen, KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState, MemberTold,
+    Move, NodeSeen, OPERATOR, OffsetDateTime, Part, Recipients, RegistryCredentials, RestorePhase,
+    Revisions, Rotation, Site, SnapshotFile, Stand, keys_of, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};
 pub use retire::{added, left_out};
 pub use rotation::{next_rotation, rotate, told as told_of_rotation, under_way};
 pub use session::{Options, Session, dry_run};
+pub use snapshot::{
+    MissingNote, OnTrust, OtherAuthorities, insist_on_absence, judge_snapshot, left_at_work,
+};
 pub use upgrade::{
     Emptying, Living, Return, Scope, Told, Unavailable, Way, before_upgrade, judge, look,
     look_back, roll_back, upgrade, way_back,

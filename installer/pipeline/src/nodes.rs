@@ -168,7 +168,14 @@ pub fn delete_nodes(
     if lost(Role::Master) {
         stages.push(module::make_way(after));
     }
-    stages.push(module::leave_etcd(before, after));
+    let (mut leave, mut forget) = (module::leave_etcd(before, after), module::forget(&nodes));
+    if departure.reach == Reach::Dead {
+        // Nobody reaches the dead, whoever still has its address: as long as they count as members of etcd they are missed
+        // there. So a host that is down, and does not hear of it, keeps them no longer in the cluster.
+        leave.wait(Order::Settled);
+        forget.wait(Order::Host(module::ETCD.to_owned()));
+    }
+    stages.push(leave);
     if departure.reach == Reach::Alive {
         let gone = plan(before, InstallStage::LAST).given_up(
             plan(after, InstallStage::LAST),
@@ -181,7 +188,7 @@ pub fn delete_nodes(
         }
         stages.append(&mut gone);
     }
-    stages.push(module::forget(&nodes));
+    stages.push(forget);
     let mut rest = plan(after, InstallStage::LAST).into_stages();
     // That the hosts that stay will do is known.
     rest.remove(0);

@@ -2,13 +2,18 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use artifact::{Sha256, Tree};
 use camino::Utf8Path;
 use common::{complete, config};
+use host::fake::FakeHost;
 use pipeline::{
-    Authority, PipelineError, RestorePhase, Rotation, Site, SnapshotFile, etcd_defrag,
-    etcd_restore, next_rotation, renew, restore_plan, rotate,
+    Authority, BackupNote, Bindings, Inventory, MissingNote, OnTrust, OtherAuthorities,
+    PipelineError, RestorePhase, Rotation, Site, Slot, SnapshotFile, etcd_defrag, etcd_drill,
+    etcd_restore, insist_on_absence, left_at_work, next_rotation, renew, restore_plan, rotate,
 };
+use tokio_util::sync::CancellationToken;
 
 const STACKED: &str = include_str!("../../../examples/stacked-etcd.yaml");
 const SERVICES: &str = include_str!("../../../examples/three-etcd.yaml");
@@ -29,9 +34,40 @@ fn snapshot() -> SnapshotFile {
     }
 }
 
+const STRICT: OnTrust = OnTrust {
+    note: MissingNote::Refuse,
+    authorities: OtherAuthorities::Refuse,
+};
+const UNNOTED: OnTrust = OnTrust {
+    note: MissingNote::Accept,
+    ..STRICT
+};
+
+fn note(cluster: &str) -> BackupNote {
+    BackupNote {
+        cluster: cluster.to_owned(),
+        kubernetes: "v1.36.2".to_owned(),
+        etcd: "3.6.10".to_owned(),
+        cluster_id: "c1".to_owned(),
+        members: vec!["m1".to_owned()],
+        from: "m1".to_owned(),
+        taken: "2026-11-30T12:00:00Z".parse().unwrap(),
+        revision: 7,
+        keys: 5,
+        bytes: 1 << 20,
+        sha256: Sha256::of(b"a snapshot"),
+        bound_to: Bindings::default(),
+    }
+}
+
+fn told(error: &PipelineError) -> String {
+    format!("{error}\nhint: {}", error.hint().unwrap_or_default())
+}
+
 fn restored(text: &str, phase: RestorePhase) -> String {
     let site = site(text);
-    let mut plan = restore_plan(&site, snapshot()).unwrap();
+    let note = note(site.cluster.name());
+    let mut plan = restore_plan(&site, snapshot(), Some(&note), STRICT).unwrap();
     "0123456789ab".clone_into(&mut plan.restore.id);
     plan.restore.phase = phase;
     "20261130T120000Z".clone_into(&mut plan.aside);
@@ -86,7 +122,8 @@ fn members_are_defragmented_in_the_order_that_is_given() {
 #[test]
 fn an_etcd_of_somebody_else_is_left_to_them() {
     let site = site(EXTERNAL);
-    let refused = restore_plan(&site, snapshot()).map(drop).unwrap_err();
+    let refused = restore_plan(&site, snapshot(), None, UNNOTED);
+    let refused = refused.map(drop).unwrap_err();
     assert!(matches!(refused, PipelineError::NotOurs));
     insta::assert_snapshot!(refused, @"etcd.type is external: this etcd is not kubexm's");
 }
@@ -185,4 +222,97 @@ fn a_rotation_that_was_cut_short_goes_on_and_no_other_begins() {
     a rotation of authorities is under way: etcd: move 2 of 3 (issue)
     hint: end it first, it goes on where it was cut short: kubexm certs rotate-ca -f CONFIG
     ");
+}
+
+#[test]
+fn a_snapshot_of_another_cluster_is_refused() {
+    let site = site(STACKED);
+    let staging = note("staging");
+    let refused = restore_plan(&site, snapshot(), Some(&staging), UNNOTED);
+    let refused = refused.map(drop).unwrap_err();
+    insta::assert_snapshot!(told(&refused), @r"
+    /backups/etcd.db is a snapshot of the cluster staging, and the config is of stacked-etcd
+    hint: name a snapshot of stacked-etcd, or the config of staging with -f
+    ");
+    let drilled = Slot::new("drilled");
+    let drill = etcd_drill(&site, &snapshot(), Some(staging), &drilled);
+    assert_eq!(told(&drill.map(drop).unwrap_err()), told(&refused));
+
+    let unnoted = restore_plan(&site, snapshot(), None, STRICT);
+    insta::assert_snapshot!(told(&unnoted.map(drop).unwrap_err()), @r"
+    nobody knows of which cluster /backups/etcd.db is: there is no /backups/etcd.db.json
+    hint: put the note of kubexm etcd backup beside it; --without-note takes a snapshot that others have made
+    ");
+    restore_plan(&site, snapshot(), None, UNNOTED).unwrap();
+}
+
+#[test]
+fn a_snapshot_of_other_authorities_is_refused() {
+    let site = site(STACKED);
+    let mut note = note(site.cluster.name());
+    note.bound_to = Bindings {
+        authorities: [("kubernetes/ca.crt".to_owned(), Sha256::of(b"another"))].into(),
+        encryption: Some(Sha256::of(b"keys")),
+    };
+    let refused = restore_plan(&site, snapshot(), Some(&note), STRICT);
+    insta::assert_snapshot!(told(&refused.map(drop).unwrap_err()), @r"
+    /backups/etcd.db goes with another kubernetes/ca.crt than /nowhere/.kubexm/c/certs/kubernetes has: tokens of pods and certificates of nodes in it would be worth nothing
+    hint: put /nowhere/.kubexm/c/certs/kubernetes in place as it was kept with the snapshot, and run kubexm install with it first; --other-authorities restores all the same
+    ");
+    let accepted = OnTrust {
+        authorities: OtherAuthorities::Accept,
+        ..STRICT
+    };
+    let plan = restore_plan(&site, snapshot(), Some(&note), accepted).unwrap();
+    assert_eq!(plan.encryption, None);
+
+    note.bound_to.authorities.clear();
+    let plan = restore_plan(&site, snapshot(), Some(&note), STRICT).unwrap();
+    let tree = etcd_restore(&site, &plan).unwrap().tree();
+    let asked = tree
+        .find("see that Secrets of the snapshot can be read")
+        .unwrap();
+    assert!(
+        asked < tree.find("note that a restore has begun").unwrap(),
+        "{tree}"
+    );
+}
+
+/// Every host of a site; these are down.
+fn hosts(site: &Site, down: &[&str]) -> Inventory {
+    let host = |host: &cluster::Host| {
+        let fake = FakeHost::new(&host.name);
+        if down.contains(&host.name.as_str()) {
+            fake.go_down();
+        }
+        let fake: Arc<dyn host::Host> = Arc::new(fake);
+        (host.name.clone(), fake)
+    };
+    site.cluster.spec.hosts.iter().map(host).collect()
+}
+
+#[tokio::test]
+async fn a_config_that_lacks_members_is_no_ground_for_a_restore() {
+    for text in [STACKED, SERVICES] {
+        let applied = site(text);
+        let mut partial = applied.cluster.clone();
+        let role = match partial.spec.etcd.kind {
+            cluster::EtcdType::Kubexm => cluster::Role::Etcd,
+            cluster::EtcdType::Kubeadm | cluster::EtcdType::External => cluster::Role::Master,
+        };
+        let gone = partial.hosts_in(role).last().unwrap().name.clone();
+        assert!(left_at_work(&applied.cluster, &partial).is_empty());
+        partial = partial.without_roles(std::slice::from_ref(&gone), &[role]);
+        let left = left_at_work(&applied.cluster, &partial);
+        assert_eq!(left, std::slice::from_ref(&gone));
+        let cancel = CancellationToken::new();
+        let up = hosts(&applied, &[]);
+        let refused = insist_on_absence(&applied, &left, &up, 2, &cancel).await;
+        let refused = refused.unwrap_err();
+        assert!(refused.to_string().starts_with(&gone), "{refused}");
+        let down = hosts(&applied, &[&gone]);
+        insist_on_absence(&applied, &left, &down, 2, &cancel)
+            .await
+            .unwrap();
+    }
 }

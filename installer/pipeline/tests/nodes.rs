@@ -263,3 +263,28 @@ fn a_config_that_was_not_applied_is_not_restarted() {
         "{error}"
     );
 }
+
+/// A member that is dead counts in etcd as long as it is listed: whoever else is down does not keep it there.
+#[tokio::test]
+async fn a_host_that_is_down_keeps_no_dead_member_in_etcd() {
+    for (text, name) in [(PLAIN, "node2"), (STACKED, "master2")] {
+        let dead = Departure {
+            reach: Reach::Dead,
+            ..departure(&[name])
+        };
+        let applied = config(text);
+        let Parting { before, after } = dead.of(&applied, &applied, &[]).unwrap();
+        let graph = delete_nodes(&site(before), &site(after), &dead).unwrap();
+        let done = graph.without("worker1").await;
+        for stage in ["leave etcd", "forget"] {
+            let all = graph.view().into_iter();
+            let all: Vec<usize> = all
+                .filter(|node| node.stage == stage)
+                .map(|node| node.id)
+                .collect();
+            assert!(!all.is_empty(), "{stage}");
+            let done: Vec<usize> = done.iter().map(|node| node.id).collect();
+            assert!(all.iter().all(|id| done.contains(id)), "{stage} of {name}");
+        }
+    }
+}

@@ -1,11 +1,14 @@
 //! Members of etcd, and what is asked of them.
 
+pub(crate) mod aside;
 mod backup_directory;
+mod bindings;
 mod defrag;
 mod disarm;
 mod drill;
 mod enter;
 pub(crate) mod etcdctl;
+pub(crate) mod health;
 mod keep_authority;
 mod keys;
 mod last_words;
@@ -22,7 +25,9 @@ mod status;
 mod timer;
 mod verify;
 
+pub use aside::SetAsideRemoved;
 pub use backup_directory::BackupDirectory;
+pub use bindings::{BindingFiles, Bindings, InsistOnEncryption};
 pub use defrag::DefragMember;
 pub use disarm::DisarmAlarms;
 pub use drill::{DrillSnapshot, Drilled};
@@ -40,7 +45,7 @@ pub use restore::{
     StartWait, SwapData,
 };
 pub use run::{RunEtcd, SpareEtcd};
-pub use save::{BackupOf, SaveSnapshot};
+pub use save::{BackupOf, SaveSnapshot, SnapshotName};
 pub use snapshot_file::{BackupNote, CopiedStore, SnapshotFile};
 pub use start::{StartEtcd, Stopped};
 pub use status::{EtcdAlarm, LookAtMember, MemberSeen, MemberState, MemberTold};

@@ -7,12 +7,14 @@ pub(crate) mod etcd;
 mod init;
 mod join;
 mod phase;
+mod remove_lost;
 mod renew;
 mod restart_pods;
 mod revoke_tokens;
 pub(crate) mod static_pods;
 mod upgrade;
 
+pub use remove_lost::RemoveLostMember;
 use std::time::Duration;
 
 use engine::{Cx, State, StepError};

@@ -382,12 +382,20 @@ async fn stacked_etcd_is_asked_in_its_container() {
     let host = |address: &str, well: bool| {
         let asked = FakeHost::new("m1");
         let asked = asked.on("etcdctl --dial-timeout=2s --command-timeout=5s --endpoints=https://10.0.0.1:2379 --cacert=/etc/kubernetes/pki/etcd/ca.crt --cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt --key=/etc/kubernetes/pki/etcd/healthcheck-client.key endpoint health", u32::from(!well), health(well));
-        asked.on("member list", 0, members(address))
+        asked
+            .on("member list", 0, members(address))
+            .on("alarm list", 0, "{}")
     };
     assert_eq!(
         told(host("10.0.0.1", true), &proof).await,
         "1 member, all healthy"
     );
+    let full = r#"{"alarms":[{"memberID":1,"alarm":1}]}"#;
+    let full = host("10.0.0.1", true).on("alarm list", 0, full);
+    insta::assert_snapshot!(told(full, &proof).await, @r"
+    error: etcd has raised the alarm NOSPACE: a member's store has reached its quota: etcd refuses every write of the cluster
+    hint: delete what has grown, wait for the next compaction (5 minutes), run kubexm etcd defrag; or raise etcd.quotaBackendBytes and install; then kubexm etcd alarms --disarm
+    ");
     insta::assert_snapshot!(told(host("10.0.0.9", true), &proof).await, @r"
     error: etcd has m1 at https://10.0.0.9:2380, and the config has it at https://10.0.0.1:2380
     hint: if it has moved: etcdctl member update 1 --peer-urls=https://10.0.0.1:2380; otherwise correct its internalAddress

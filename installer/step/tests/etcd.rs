@@ -14,7 +14,7 @@ use host::{Command, Output};
 use step::{
     EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, EtcdTrace, HealthyMembers,
     KeepEtcdAuthority, LookAtEtcd, NoteEtcdFounded, PromoteEtcdMember, RunEtcd, RunService,
-    SpareEtcd, VerifyEtcd,
+    SetAsideRemoved, SpareEtcd, VerifyEtcd,
 };
 use tempfile::TempDir;
 
@@ -288,6 +288,72 @@ async fn a_joiner_that_was_killed_after_its_announcement_goes_on() {
     assert_eq!(pass(&step, &host).await, "done, because it has no data");
     assert_eq!(pass(&step, &host).await, "satisfied");
     assert!(!host.transcript().contains("member add"));
+}
+
+#[tokio::test]
+async fn a_learner_whom_nobody_reaches_keeps_no_other_from_joining() {
+    let learner = member(2, r#","isLearner":true"#);
+    let named = listed(&[member(1, ""), learner, member(3, "")]);
+    // It was announced, and has not come up: nobody of the others reaches it.
+    let unheard = r#"{"ID":2,"peerURLs":["https://10.0.0.2:2380"],"isLearner":true}"#;
+    for (listed, withdrawn) in [
+        (
+            listed(&[member(1, ""), unheard.to_owned(), member(3, "")]),
+            true,
+        ),
+        (named, false),
+    ] {
+        let host = host("")
+            .on("member list", 0, listed)
+            .on("is-enabled", 0, "is not running\n");
+        let host = Arc::new(failing(
+            host,
+            "systemctl restart",
+            "Job for etcd.service failed.",
+        ));
+        let said = pass(&run(2, 3), &host).await;
+        assert!(said.contains("Job for etcd.service failed."), "{said}");
+        assert_eq!(
+            said.contains("was taken out of etcd again"),
+            withdrawn,
+            "{said}"
+        );
+        assert_eq!(host.transcript().contains("member remove 2"), withdrawn);
+    }
+}
+
+fn set_aside() -> SetAsideRemoved {
+    SetAsideRemoved {
+        me: peer(2),
+        cluster: cluster(3),
+        service: service(),
+        bootstrap: "/etc/etcd/bootstrap.env".into(),
+        data_dir: "/var/lib/etcd".into(),
+    }
+}
+
+#[tokio::test]
+async fn what_a_member_left_that_was_taken_out_is_set_aside() {
+    let without = || listed(&[member(1, ""), member(3, "")]);
+    let kept = || host("data\nentered");
+    let aside = Arc::new(kept().on("member list", 0, without()));
+    assert_eq!(
+        pass(&set_aside(), &aside).await,
+        "done, because it /var/lib/etcd holds the data of a member that was taken out of etcd"
+    );
+    assert!(aside.transcript().contains("kubexm-aside-"));
+    let running = kept()
+        .on("member list", 0, without())
+        .on("systemctl is-active", 0, "active\n");
+    for left in [
+        running,
+        kept().on("member list", 0, everybody()),
+        silent(kept()),
+        host("data").on("member list", 0, without()),
+        host("").on("member list", 0, without()),
+    ] {
+        assert_eq!(says(&set_aside(), left).await, "satisfied");
+    }
 }
 
 #[tokio::test]

@@ -13,12 +13,12 @@ use engine::{Cx, Slot, State, Step};
 use event::Progress;
 use host::fake::FakeHost;
 use host::local::LocalHost;
-use host::{Command, Output, Redactor};
+use host::{Command, HostError, Output, Redactor};
 use sha2::Digest;
 use step::{
-    BackupNote, BackupOf, CopiedStore, DefragMember, DisarmAlarms, DrillSnapshot, EtcdAlarm,
-    EtcdCluster, EtcdPeer, EtcdRuns, LookAtMember, MemberSeen, MemberState, SaveSnapshot,
-    SnapshotFile, SnapshotSeal,
+    BackupNote, BackupOf, BindingFiles, CopiedStore, DefragMember, DisarmAlarms, DrillSnapshot,
+    EtcdAlarm, EtcdCluster, EtcdPeer, EtcdRuns, LookAtMember, MemberSeen, MemberState,
+    RemoveEtcdMember, SaveSnapshot, SnapshotFile, SnapshotName, SnapshotSeal,
 };
 use tempfile::TempDir;
 
@@ -202,10 +202,11 @@ impl Place {
         SaveSnapshot {
             cluster: cluster(3, runs),
             data_dir: "/var/lib/etcd".into(),
-            to: self.path("b.db"),
+            to: SnapshotName::File(self.path("b.db")),
             of: BackupOf {
                 cluster: "c".into(),
                 kubernetes: "v1.36.2".into(),
+                bound_to: BindingFiles::default(),
             },
             saved: Slot::new("the snapshot"),
         }
@@ -246,6 +247,28 @@ async fn a_backup_arrives_whole_with_its_note() {
 }
 
 #[tokio::test]
+async fn a_snapshot_of_an_earlier_run_is_none_of_this_one() {
+    let place = Place::new();
+    let name = SnapshotName::Fresh {
+        dir: place.path(""),
+        stem: "before-v1.36.2".into(),
+    };
+    std::fs::write(place.path("before-v1.36.2-20261123T120000Z.db"), "old").unwrap();
+    let save = SaveSnapshot {
+        to: name,
+        ..place.save(service())
+    };
+    let host = Arc::new(saving(snapshot()));
+    assert_eq!(
+        pass(&save, &host).await,
+        "done: this run has taken none yet"
+    );
+    assert_eq!(place.names().len(), 3, "{:?}", place.names());
+    assert_eq!(pass(&save, &host).await, "satisfied");
+    assert_eq!(place.names().len(), 3, "{:?}", place.names());
+}
+
+#[tokio::test]
 async fn a_backup_that_was_cut_or_changed_on_the_way_is_none() {
     let whole = snapshot();
     let mut changed = whole.clone();
@@ -264,6 +287,22 @@ async fn a_backup_that_was_cut_or_changed_on_the_way_is_none() {
                 .contains("rm -f /var/lib/kubexm/etcd/kubexm-backup.db")
         );
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_in_the_middle_loses_no_backup() {
+    let place = Place::new();
+    let host = saving(snapshot());
+    host.fail(" skip=1 ", 1, || HostError::Lost {
+        address: "e1".into(),
+        why: "cut".into(),
+    });
+    let host = Arc::new(host);
+    let said = pass(&place.save(service()), &host).await;
+    assert_eq!(said, "done: there is no such backup yet");
+    let transcript = host.transcript();
+    assert_eq!(transcript.matches("snapshot save").count(), 1);
+    assert_eq!(std::fs::read(place.path("b.db")).unwrap(), snapshot());
 }
 
 #[tokio::test]
@@ -294,6 +333,62 @@ async fn no_member_is_defragmented_while_another_is_ill_or_where_it_does_not_pay
     let well = Arc::new(answering());
     assert_eq!(pass(&step, &well).await, "done: 10 of 40 MiB are in use");
     assert!(well.transcript().contains(" defrag --command-timeout=900s"));
+}
+
+/// As etcdctl tells of members while one of them has raised an alarm.
+fn alarmed(alarm: &str) -> String {
+    let each = [1, 2, 3].map(|n| {
+        format!(
+            r#"{{"endpoint":"https://10.0.0.{n}:2379","health":false,"took":"2.3ms","error":"Active Alarm(s): {alarm} "}}"#
+        )
+    });
+    format!("[{}]", each.join(","))
+}
+
+#[tokio::test]
+async fn an_alarm_keeps_no_member_from_its_cure() {
+    let defrag = DefragMember {
+        me: peer(1),
+        cluster: cluster(3, service()),
+    };
+    let full = || answering().on("endpoint health", 1, alarmed("NOSPACE"));
+    let host = Arc::new(full());
+    assert_eq!(pass(&defrag, &host).await, "done: 10 of 40 MiB are in use");
+    let seen = look(full()).await;
+    assert_eq!((seen.state, seen.trouble), (MemberState::Healthy, None));
+    let without = |number: u8| RemoveEtcdMember {
+        member: peer(number),
+        cluster: cluster(3, service()),
+    };
+    let listed = || {
+        members().replace(
+            "\"clientURLs\":[]",
+            "\"clientURLs\":[\"https://10.0.0.N:2379\"]",
+        )
+    };
+    let urls = |list: String| {
+        [1, 2, 3].iter().fold(list, |list, n| {
+            list.replacen("10.0.0.N", &format!("10.0.0.{n}"), 1)
+        })
+    };
+    let host = Arc::new(full().on("member list", 0, urls(listed())));
+    without(3).apply(&cx(&host)).await.unwrap();
+
+    let of_two = r#"{"alarms":[{"memberID":2,"alarm":2}]}"#;
+    let corrupt = || {
+        let host = answering().on("endpoint health", 1, alarmed("CORRUPT"));
+        Arc::new(
+            host.on("alarm list", 0, of_two)
+                .on("member list", 0, urls(listed())),
+        )
+    };
+    insta::assert_snapshot!(pass(&defrag, &corrupt()).await, @r"
+    e1 is not defragmented: e2 is not healthy, and etcd would lack one more meanwhile
+    hint: kubexm etcd status tells what is wrong with them
+    ");
+    let wrong = without(3).apply(&cx(&corrupt())).await.unwrap_err();
+    insta::assert_snapshot!(wrong, @"etcd would lose its quorum without e3: of the 2 others 2 must be healthy, and e2 is not");
+    without(2).apply(&cx(&corrupt())).await.unwrap();
 }
 
 #[tokio::test]

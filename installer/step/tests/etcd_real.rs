@@ -3,151 +3,43 @@
 
 mod common;
 
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Child;
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
+use common::etcd_stage::{
+    DATA, MemberOfTest, etcdctl, make_certificates, programs, run_apart, set_the_stage,
+    start_member,
+};
 use common::{converge, operator};
 use engine::{Slot, State, Step};
 use step::{
-    BackupNote, BackupOf, BringSnapshot, Certificate, CertificateAuthority, CertificateSpec,
-    CopiedStore, DefragMember, EtcdCluster, EtcdPeer, EtcdRuns, HealthyMembers, KeyPairFiles,
-    LookAtMember, MemberSeen, MemberState, PrepareData, RemoveSnapshot, Revisions, SaveSnapshot,
-    SnapshotFile, SnapshotSeal, SwapData, Usage, VerifyEtcd,
+    BackupNote, BackupOf, BindingFiles, BringSnapshot, CopiedStore, DefragMember, EtcdCluster,
+    EtcdPeer, EtcdRuns, HealthyMembers, LookAtMember, MemberSeen, MemberState, PrepareData,
+    RemoveSnapshot, Revisions, SaveSnapshot, SnapshotFile, SnapshotName, SnapshotSeal, SwapData,
+    VerifyEtcd,
 };
-
-const INSIDE: &str = "KUBEXM_TEST_INSIDE";
-const DATA: &str = "/var/lib/etcd-of-test";
-const PKI: &str = "/etc/kubernetes/pki/etcd";
-const PROGRAMS: [&str; 3] = ["etcd", "etcdctl", "etcdutl"];
-
-/// Where the programs are, if all of them are there.
-fn programs() -> Option<PathBuf> {
-    let dir = PathBuf::from(std::env::var_os("KUBEXM_LAB_KUBE")?);
-    let all = PROGRAMS.iter().all(|name| dir.join(name).exists());
-    all.then_some(dir)
-}
 
 #[test]
 fn a_real_store_is_saved_lost_and_brought_back() {
-    if programs().is_none() || std::env::var_os(INSIDE).is_some() {
-        return;
-    }
-    let can = Command::new("unshare")
-        .args(["--mount", "--net", "true"])
-        .output();
-    if !can.is_ok_and(|output| output.status.success()) {
-        return;
-    }
-    let output = Command::new("timeout")
-        .args([
-            "120",
-            "unshare",
-            "--mount",
-            "--net",
-            "--pid",
-            "--fork",
-            "--kill-child",
-        ])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "inside", "--ignored", "--nocapture"])
-        .env(INSIDE, "yes")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}\n{wrong}");
-    assert!(said.contains("1 passed"), "{said}");
+    run_apart("inside");
 }
 
-/// Nothing of the machine is changed: what is written to lies in memory.
-fn set_the_stage(programs: &Path) {
-    let script = format!(
-        "set -e; mount --make-rprivate /; mount -t proc proc /proc; ip link set lo up 2>/dev/null || ifconfig lo up
-mkdir -p /etc/kubernetes /var/lib/kubexm {DATA} 2>/dev/null || true
-mount -t tmpfs none /usr/local/bin; mount -t tmpfs none /etc/kubernetes; mount -t tmpfs none /var/lib/kubexm
-mount -t tmpfs -o mode=700 none {DATA}; mkdir -p {PKI}"
-    );
-    let done = Command::new("sh").args(["-c", &script]).status().unwrap();
-    assert!(done.success());
-    for name in PROGRAMS {
-        symlink(programs.join(name), Path::new("/usr/local/bin").join(name)).unwrap();
-    }
-    let crictl = "#!/bin/sh\ncase $1 in\nps) case \"$*\" in *--all*) echo 0123 ;; *) ! pidof etcd > /dev/null || echo 0123 ;; esac ;;\nexec) shift 2; exec \"$@\" ;;\nlogs) cat /var/lib/kubexm/log ;;\nesac\n";
-    std::fs::write("/usr/local/bin/crictl", crictl).unwrap();
-    let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions("/usr/local/bin/crictl", executable).unwrap();
-}
-
-async fn make_certificates() {
-    let files = |name: &str| KeyPairFiles::at(Utf8Path::new(PKI).join(name));
-    let authority = CertificateAuthority::new(files("ca"), "etcd-ca");
-    converge(&authority).await.unwrap();
-    for name in ["server", "peer", "healthcheck-client"] {
-        let spec = CertificateSpec::new(name, Usage::Both)
-            .dns(["localhost"])
-            .ips([[127, 0, 0, 1].into()]);
-        let step = Certificate::new(files("ca"), files(name), spec);
-        converge(&step).await.unwrap();
-    }
-}
-
-/// As kubeadm starts it.
 fn start() -> Child {
-    let log = std::fs::File::create("/var/lib/kubexm/log").unwrap();
-    let pair = |of: &str, name: &str| {
-        [
-            format!("--{of}cert-file={PKI}/{name}.crt"),
-            format!("--{of}key-file={PKI}/{name}.key"),
-            format!("--{of}trusted-ca-file={PKI}/ca.crt"),
-            format!("--{of}client-cert-auth=true"),
-        ]
-    };
-    Command::new("/usr/local/bin/etcd")
-        .args(["--name=e1", &format!("--data-dir={DATA}")])
-        .args([
-            "--listen-client-urls=https://127.0.0.1:2379",
-            "--advertise-client-urls=https://127.0.0.1:2379",
-        ])
-        .args([
-            "--listen-peer-urls=https://127.0.0.1:2380",
-            "--initial-advertise-peer-urls=https://127.0.0.1:2380",
-        ])
-        .arg("--initial-cluster=e1=https://127.0.0.1:2380")
-        .args(pair("", "server"))
-        .args(pair("peer-", "peer"))
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap()
+    start_member(&MemberOfTest {
+        name: "e1".into(),
+        address: "127.0.0.1".into(),
+        data_dir: DATA.into(),
+        cluster: "e1=https://127.0.0.1:2380".into(),
+        state: "new",
+        quota: 2 << 30,
+    })
 }
 
 fn stop(mut member: Child) {
     member.kill().unwrap();
     member.wait().unwrap();
-}
-
-fn etcdctl(arguments: &[&str]) -> String {
-    let output = Command::new("/usr/local/bin/etcdctl")
-        .args([
-            "--endpoints=https://127.0.0.1:2379",
-            &format!("--cacert={PKI}/ca.crt"),
-        ])
-        .args([
-            format!("--cert={PKI}/healthcheck-client.crt"),
-            format!("--key={PKI}/healthcheck-client.key"),
-        ])
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
 }
 
 fn peer() -> EtcdPeer {
@@ -221,7 +113,7 @@ fn restore(id: &str, snapshot: &SnapshotFile) -> Vec<Box<dyn Step>> {
 #[ignore = "runs inside of namespaces that its neighbour makes"]
 async fn inside() {
     set_the_stage(&programs().unwrap());
-    make_certificates().await;
+    make_certificates(&[[127, 0, 0, 1]]).await;
     let mut member = start();
     healthy().await;
     let well = seen().await;
@@ -234,10 +126,11 @@ async fn inside() {
     let save = SaveSnapshot {
         cluster: cluster(),
         data_dir: DATA.into(),
-        to: to.clone(),
+        to: SnapshotName::File(to.clone()),
         of: BackupOf {
             cluster: "c".into(),
             kubernetes: "v1.36.2".into(),
+            bound_to: BindingFiles::default(),
         },
         saved: Slot::new("the snapshot"),
     };

@@ -15,8 +15,8 @@ use step::{
     Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, DataDirectory,
     EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, EtcdTrace, FileAttrs, HealthyMembers,
     KeepEtcdAuthority, KeyPairFiles, LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner,
-    PromoteEtcdMember, RunEtcd, RunService, SpareEtcd, StartEtcd, Stopped, UploadFile,
-    UploadKeyPair, Usage, VerifyEtcd,
+    PromoteEtcdMember, RunEtcd, RunService, SetAsideRemoved, SpareEtcd, StartEtcd, Stopped,
+    UploadFile, UploadKeyPair, Usage, VerifyEtcd,
 };
 use templates::{
     BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit, MetricsReach,
@@ -28,7 +28,7 @@ use crate::site::{minor, names, url_address};
 use crate::{OPERATOR, Site, programs};
 
 pub use alerts::etcd_alerts;
-pub use care::{ETCD, back_up, defragment, disarm_alarms, look_at_members};
+pub use care::{ETCD, back_up, binding_files, defragment, disarm_alarms, look_at_members};
 pub use keys::{keys_of, seal_keys};
 pub use restore::{
     RestorePlan, core_of, drill, end_restore, halt, prepare_restore, restore_note, revisions,
@@ -366,11 +366,21 @@ impl Members<'_> {
             cluster: self.cluster.clone(),
         };
         let promote = PromoteEtcdMember {
-            me,
+            me: me.clone(),
             cluster: self.cluster.clone(),
         };
         // Members that were taken off their hosts, and left their data there, come up together as well.
         let mut files = member_files(self.site, host);
+        // The only member has nobody who could have taken it out.
+        if self.cluster.peers.len() > 1 {
+            files.push(Arc::new(SetAsideRemoved {
+                me: me.clone(),
+                cluster: self.cluster.clone(),
+                service: service(),
+                bootstrap: BOOTSTRAP.into(),
+                data_dir: self.data_dir(),
+            }));
+        }
         files.push(self.start(Stopped::SetUp));
         Turn::new(Arc::new(enter))
             .before(vec![Arc::new(spare)])

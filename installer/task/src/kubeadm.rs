@@ -10,14 +10,15 @@ use cluster::{EtcdType, Host, KubernetesType, Role};
 use engine::{Order, Rolling, Slot, Step, Task, Turn};
 use step::{
     BootstrapToken, Content, Invitation, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane,
-    KubeadmEtcd, KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode, Membership, ResetNode,
-    RevokeTokens, RunKubeadmPhase,
+    KubeadmEtcd, KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode, Membership, RemoveEtcdMember,
+    RemoveLostMember, ResetNode, RevokeTokens, RunKubeadmPhase,
 };
 
 use crate::Site;
 use crate::check::CONTROL_PLANE;
 use crate::control_plane::pki::{CA, FRONT_PROXY_CA};
 use crate::control_plane::{etcd_client, once};
+use crate::etcd::ETCD;
 use crate::files::{directory, key_pair, upload};
 use crate::kube::PKI;
 use crate::kubeadm::config::{join, kube_proxy, kubeadm};
@@ -61,6 +62,7 @@ pub fn kubeadm_masters(site: &Site) -> Task {
     // Behind a first master that did not bear a change the cluster keeps what it has, and all others what they have.
     task = task.then(Order::Settled).roll(begins).then(Order::Rolled);
     task = once(site, task, phases(site, first).into());
+    task = joins.remove_lost(task);
     task = joins.make_token(task);
     let follow = others.iter().fold(Rolling::one_by_one(), |rolling, host| {
         rolling.on(&host.name, master(site, host, joins.join(host)))
@@ -146,7 +148,9 @@ impl<'a> Joins<'a> {
         Joining::Master {
             certificates: signed(self.site),
             etcd: match self.site.cluster.spec.etcd.kind {
-                EtcdType::Kubeadm => JoiningEtcd::Member,
+                EtcdType::Kubeadm => JoiningEtcd::Member {
+                    data_dir: self.site.cluster.spec.etcd.data_dir.clone(),
+                },
                 EtcdType::Kubexm | EtcdType::External => JoiningEtcd::Nothing,
             },
         }
@@ -159,6 +163,30 @@ impl<'a> Joins<'a> {
             joining: self.joining(host),
             membership,
         })
+    }
+
+    /// Members of masters that come back with nothing, before these join.
+    fn remove_lost(&self, task: Task) -> Task {
+        if self.site.cluster.spec.etcd.kind != EtcdType::Kubeadm {
+            return task;
+        }
+        let masters = self.site.masters();
+        let of = |(name, membership): &(String, Slot<Membership>)| {
+            let host = masters.iter().find(|host| host.name == *name)?;
+            let member = Site::peer(host);
+            let mut cluster = self.site.etcd();
+            cluster.peers.retain(|peer| *peer != member);
+            let step: Arc<dyn Step> = Arc::new(RemoveLostMember {
+                membership: membership.clone(),
+                remove: RemoveEtcdMember { member, cluster },
+            });
+            Some(step)
+        };
+        let steps: Vec<Arc<dyn Step>> = self.nodes.iter().filter_map(of).collect();
+        if steps.is_empty() {
+            return task;
+        }
+        task.then(Order::Settled).on(ETCD, steps)
     }
 
     /// When everybody has been looked at. Who could not be does not keep the others from joining.

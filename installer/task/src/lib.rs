@@ -51,10 +51,10 @@ pub use control_plane::{
 };
 pub use dns::cluster_dns;
 pub use etcd::{
-    ETCD, RestorePlan, back_up, backups_of_pods, backups_of_services, core_of, defragment,
-    disarm_alarms, drill, end_restore, etcd_alerts, etcd_members, etcd_of, etcd_pki, halt, keys_of,
-    look_at_members, prepare_restore, restore_note, revisions, seal_keys, start_control_plane,
-    start_members, start_nodes, swap,
+    ETCD, RestorePlan, back_up, backups_of_pods, backups_of_services, binding_files, core_of,
+    defragment, disarm_alarms, drill, end_restore, etcd_alerts, etcd_members, etcd_of, etcd_pki,
+    halt, keys_of, look_at_members, prepare_restore, restore_note, revisions, seal_keys,
+    start_control_plane, start_members, start_nodes, swap,
 };
 pub use hosts::look_at_hosts;
 pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
@@ -78,10 +78,11 @@ pub use rotation::{
 pub use runtime::container_runtime;
 pub use site::{OPERATOR, Site};
 pub use step::{
-    Activity, BackupNote, BackupSeen, Carried, CertificatePlace, CertificateSeen, ClusterSeen,
-    CopiedStore, DeprecatedApi, Drilled, EtcdAlarm, Guarded, HostSeen, KeptSnapshot, LivingNode,
-    LocalData, MemberSeen, MemberState, MemberTold, Move, NodeSeen, OffsetDateTime, Recipients,
-    RegistryCredentials, Restore, RestorePhase, Revisions, SnapshotFile, WebhookSeen, api_answers,
+    Activity, BackupNote, BackupSeen, Bindings, Carried, CertificatePlace, CertificateSeen,
+    ClusterSeen, CopiedStore, DeprecatedApi, Drilled, EtcdAlarm, Guarded, HostSeen, KeptSnapshot,
+    LivingNode, LocalData, MemberSeen, MemberState, MemberTold, Move, NodeSeen, OffsetDateTime,
+    Recipients, RegistryCredentials, Restore, RestorePhase, Revisions, SnapshotFile, SnapshotName,
+    WebhookSeen, api_answers,
 };
 pub use upgrade::{
     Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, roll_back, uncordon_all,

@@ -10,7 +10,7 @@ use cluster::{EtcdType, Host, KubernetesType, Role};
 use engine::{Batch, Rolling, Slot, Step, Task, Turn};
 use step::{
     ClusterSeen, DrainNode, EmptyNode, LocalData, LookAtApiserver, LookAtCluster, RefillNode,
-    UncordonAll, UncordonNode,
+    SnapshotName, UncordonAll, UncordonNode,
 };
 
 use crate::Site;
@@ -149,9 +149,12 @@ pub fn keep_snapshot(site: &Site) -> Task {
     if site.cluster.spec.etcd.kind == EtcdType::External {
         return task;
     }
-    let name = format!("before-{}.db", site.release.kubernetes.with_v());
+    let name = SnapshotName::Fresh {
+        dir: site.tree.backups(),
+        stem: format!("before-{}", site.release.kubernetes.with_v()),
+    };
     let saved = Slot::new("the snapshot of etcd");
-    back_up(site, &site.tree.backups().join(name), &saved)
+    back_up(site, name, &saved)
 }
 
 /// A worker's own programs and files as this release has them. What kubeadm keeps in the cluster is newer, and stays.

@@ -1,6 +1,11 @@
 use std::process;
 
-use pipeline::{BackupNote, CopiedStore, Options, RestorePhase, Revisions, Session, Site};
+use pipeline::{
+    BackupNote, Bindings, CopiedStore, MissingNote, OnTrust, Options, OtherAuthorities,
+    RestorePhase, Revisions, Session, Site,
+};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::args::EtcdRestoreArgs;
 use crate::confirm::Question;
@@ -15,9 +20,37 @@ pub fn run(args: &EtcdRestoreArgs, printer: &Printer) -> Result<(), Failure> {
     let copied = copied(args.copied_store);
     let (snapshot, note) = pipeline::judge_snapshot(&args.file, copied)?;
     pipeline::insist_on_keys(&site, &args.file)?;
-    let plan = pipeline::restore_plan(&site, snapshot)?;
+    let plan = pipeline::restore_plan(&site, snapshot, note.as_ref(), on_trust(args))?;
+    if note
+        .as_ref()
+        .is_some_and(|note| note.bound_to == Bindings::default())
+    {
+        printer.warning(
+            "the snapshot's note does not tell with which authorities and keys of encryption it goes: with others its tokens, \
+             certificates and encrypted Secrets are worth nothing",
+        );
+    }
     let graph = pipeline::etcd_restore(&site, &plan)?;
     let inventory = pipeline::inventory(&site.cluster, &access::recorded(&of.access, &site.tree))?;
+    let runtime = runtime::start()?;
+    let _inside = runtime.enter();
+    if let Some(applied) = site::applied(&site, printer) {
+        let left = pipeline::left_at_work(&applied.cluster, &site.cluster);
+        if !left.is_empty() {
+            let cluster = applied.cluster.with_logins_of(&site.cluster);
+            let inventory = pipeline::inventory(&cluster, &access::of(&of.access))?;
+            // Nothing has begun yet: an interrupt ends the process.
+            let cancel = CancellationToken::new();
+            let jobs = runtime::jobs(args.jobs);
+            let absent = pipeline::insist_on_absence(&applied, &left, &inventory, jobs, &cancel);
+            runtime.block_on(absent)?;
+            printer.warning(format_args!(
+                "{} of the config applied last cannot be reached and is not in this one: it must never run again with \
+                 its data of before",
+                left.join(", ")
+            ));
+        }
+    }
     if plan.restore.phase == RestorePhase::Swapped {
         printer.remark("all members have this snapshot's data already: what is stopped is started");
     } else if !args.yes {
@@ -28,8 +61,6 @@ pub fn run(args: &EtcdRestoreArgs, printer: &Printer) -> Result<(), Failure> {
             "this etcd is older than 3.5.10 and cannot raise revisions: start your own operators anew after the restore",
         );
     }
-    let runtime = runtime::start()?;
-    let _inside = runtime.enter();
     let session = Session::begin(
         &site.tree,
         &format!("etcd restore, process {}", process::id()),
@@ -58,6 +89,21 @@ pub fn run(args: &EtcdRestoreArgs, printer: &Printer) -> Result<(), Failure> {
         site.cluster.spec.etcd.data_dir
     ));
     Ok(())
+}
+
+fn on_trust(args: &EtcdRestoreArgs) -> OnTrust {
+    OnTrust {
+        note: if args.trust.without_note {
+            MissingNote::Accept
+        } else {
+            MissingNote::Refuse
+        },
+        authorities: if args.trust.other_authorities {
+            OtherAuthorities::Accept
+        } else {
+            OtherAuthorities::Refuse
+        },
+    }
 }
 
 pub fn copied(accepted: bool) -> CopiedStore {

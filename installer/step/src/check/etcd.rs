@@ -33,6 +33,16 @@ impl Question for ProveEtcd {
         if let State::Needed(why) = members.check(cx).await? {
             return Err(StepError::passing(why).with_hint(self.cluster.runs.hint()));
         }
+        let alarms = self.cluster.alarms(cx, &self.cluster.endpoints()).await?;
+        if let Some(raised) = alarms.first() {
+            let alarm = raised.alarm();
+            return Err(StepError::new(format!(
+                "etcd has raised the alarm {}: {}",
+                alarm.name(),
+                alarm.cause()
+            ))
+            .with_hint(alarm.cure()));
+        }
         cx.progress.seen(healthy(self.cluster.peers.len()), None);
         Ok(State::Satisfied)
     }

@@ -84,7 +84,7 @@ impl Step for DefragMember {
         }
         let look = || async {
             let me = std::slice::from_ref(&self.me);
-            Ok(if self.cluster.unhealthy(cx, me).await?.is_empty() {
+            Ok(if self.cluster.silent(cx, me).await?.is_empty() {
                 State::Satisfied
             } else {
                 State::needed("etcd is not healthy yet")

@@ -8,7 +8,7 @@ use templates::{BootstrapState, EtcdBootstrap, Template};
 
 use crate::TakeBack;
 use crate::before::{self, Former};
-use crate::etcd::etcdctl::{Answer, EtcdCluster, EtcdPeer, Member};
+use crate::etcd::etcdctl::{Answer, EtcdCluster, EtcdPeer, Member, UNSETTLED};
 use crate::etcd::look::EtcdTrace;
 use crate::local_file;
 use crate::shell::refused;
@@ -191,9 +191,7 @@ impl EnterEtcd {
         }
         let url = format!("--peer-urls={}", self.me.peer_url());
         let add = ["member", "add", &self.me.name, "--learner", &url];
-        // etcd takes nobody in before its members have been connected for some seconds.
-        let excuse = "unhealthy cluster";
-        let output = self.cluster.patiently(cx, &add, excuse).await?;
+        let output = self.cluster.patiently(cx, &add, UNSETTLED).await?;
         if output.ok() {
             Ok(())
         } else {

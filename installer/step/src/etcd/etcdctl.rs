@@ -9,7 +9,7 @@ use host::{Command, Output};
 use serde::Deserialize;
 
 use crate::kubeadm::container;
-use crate::shell::{ask, refused};
+use crate::shell::ask;
 
 /// A member as the config has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,15 +218,12 @@ impl EtcdCluster {
         }
     }
 
-    /// A command that ends well where this host's own member answers.
+    /// A command that ends well where this host's own member serves: the read that `endpoint health` begins with, since that
+    /// one fails on every member while one of them has raised an alarm.
     #[must_use]
     pub fn answers_here(&self) -> Command {
-        self.etcdctl_command(
-            Within::QUESTION,
-            &[self.here()],
-            &["endpoint", "health", "--write-out=json"],
-        )
-        .as_root()
+        self.etcdctl_command(Within::QUESTION, &[self.here()], &["get", "health"])
+            .as_root()
     }
 
     /// The same, asked again for as long as etcd answers that it is not ready for the change: `excuse` is what it says
@@ -292,30 +289,6 @@ impl EtcdCluster {
         self.peers.iter().filter(votes).cloned().collect()
     }
 
-    /// The names of those of them that are not healthy.
-    pub(crate) async fn unhealthy(
-        &self,
-        cx: &Cx,
-        peers: &[EtcdPeer],
-    ) -> Result<Vec<String>, StepError> {
-        #[derive(Deserialize)]
-        struct Health {
-            endpoint: String,
-            health: bool,
-        }
-        let endpoints: Vec<String> = peers.iter().map(EtcdPeer::client_url).collect();
-        let ask = ["endpoint", "health", "--write-out=json"];
-        let output = self.etcdctl(cx, &endpoints, &ask).await?;
-        let answers: Vec<Health> = serde_json::from_slice(&output.stdout)
-            .map_err(|_| refused("ask etcd for its health", &output))?;
-        let healthy = |peer: &EtcdPeer| {
-            let url = peer.client_url();
-            answers.iter().any(|a| a.health && a.endpoint == url)
-        };
-        let unhealthy = peers.iter().filter(|peer| !healthy(peer));
-        Ok(unhealthy.map(|peer| peer.name.clone()).collect())
-    }
-
     /// A cluster with members that the config does not know is not touched: what looks safe for the members of the
     /// config may cost it its majority.
     fn audit(&self, members: &[Member]) -> Result<(), StepError> {
@@ -350,5 +323,8 @@ impl EtcdCluster {
         Ok(())
     }
 }
+
+/// What etcd says to a change of its members when these have not been connected for some seconds yet.
+pub(crate) const UNSETTLED: &str = "unhealthy cluster";
 
 pub(crate) const JOURNAL_OF_EACH: &str = "on each member: journalctl -u etcd";

@@ -7,7 +7,8 @@ use host::Output;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::etcd::etcdctl::{EtcdCluster, EtcdPeer, Member};
+use crate::etcd::etcdctl::{EtcdCluster, EtcdPeer, Member, UNSETTLED};
+use crate::etcd::health::{Health, corrupt};
 use crate::etcd::run::are;
 use crate::shell::refused;
 
@@ -16,12 +17,6 @@ pub struct RemoveEtcdMember {
     pub member: EtcdPeer,
     /// Those who stay.
     pub cluster: EtcdCluster,
-}
-
-#[derive(Debug, Deserialize)]
-struct Health {
-    endpoint: String,
-    health: bool,
 }
 
 const HINT: &str = "mend the others first, or take out the one that is lost for good: kubexm delete node NAME --dead; kubexm \
@@ -58,13 +53,21 @@ impl RemoveEtcdMember {
         members.find(|member| member.peer_urls.contains(&url))
     }
 
-    /// Where members answer that are healthy.
-    async fn healthy(&self, cx: &Cx) -> Result<BTreeSet<String>, StepError> {
+    /// Where members answer that can be relied on.
+    async fn healthy(&self, cx: &Cx, members: &[Member]) -> Result<BTreeSet<String>, StepError> {
         let ask = ["endpoint", "health", "--cluster", "--write-out=json"];
         let output = self.etcdctl(cx, &ask).await?;
         let answers: Vec<Health> = read(&output, "health")?;
-        let healthy = answers.into_iter().filter(|answer| answer.health);
-        Ok(healthy.map(|answer| answer.endpoint).collect())
+        let serving = answers.iter().filter(|answer| answer.serves());
+        let mut healthy: BTreeSet<String> = serving.map(|it| it.endpoint.clone()).collect();
+        if answers.iter().any(Health::tells_of_corruption) {
+            let alarms = self.cluster.alarms(cx, &self.cluster.endpoints()).await?;
+            let urls = corrupt(&alarms, members).flat_map(|member| &member.client_urls);
+            for url in urls {
+                healthy.remove(url);
+            }
+        }
+        Ok(healthy)
     }
 }
 
@@ -135,9 +138,11 @@ impl Step for RemoveEtcdMember {
         let Some(member) = self.find(&members) else {
             return Ok(());
         };
-        may_go(member, &members, &self.healthy(cx).await?)?;
+        may_go(member, &members, &self.healthy(cx, &members).await?)?;
         let id = format!("{:x}", member.id);
-        let output = self.etcdctl(cx, &["member", "remove", &id]).await?;
+        let remove = ["member", "remove", &id];
+        // etcd lets nobody go before its members have been connected for some seconds.
+        let output = self.cluster.patiently(cx, &remove, UNSETTLED).await?;
         // Somebody else was as fast.
         if output.ok() || output.last_words().contains("member not found") {
             return Ok(());

@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use engine::{Asks, Cx, Data, Question, State, Step, StepError};
 
 use crate::RunService;
-use crate::etcd::etcdctl::{EtcdCluster, EtcdPeer, JOURNAL_OF_EACH};
+use crate::etcd::etcdctl::{EtcdCluster, EtcdPeer, JOURNAL_OF_EACH, Member};
+use crate::etcd::promote::withdrawn;
 use crate::service::run::{note_unwell, with_last_lines};
 
 /// Has a member run with the files that are on its host now. One that votes must be healthy again before the next may
@@ -41,10 +42,9 @@ async fn voters(
         return Ok(vec![me.clone()]);
     }
     let members = cluster.members(cx).await.map_err(|error| {
-        StepError::new(format!(
-            "etcd runs with older files and is not restarted: {error}"
-        ))
-        .with_hint(error.hint().unwrap_or(JOURNAL_OF_EACH))
+        let hint = error.hint().unwrap_or(JOURNAL_OF_EACH).to_owned();
+        let error = error.about("etcd runs with older files and is not restarted");
+        error.with_hint(hint)
     })?;
     Ok(cluster.voters(&members))
 }
@@ -99,7 +99,7 @@ impl RunEtcd {
     async fn recover(&self, cx: &Cx) -> Result<(), StepError> {
         let look = || async {
             let me = std::slice::from_ref(&self.me);
-            Ok(if self.cluster.unhealthy(cx, me).await?.is_empty() {
+            Ok(if self.cluster.silent(cx, me).await?.is_empty() {
                 State::Satisfied
             } else {
                 State::needed("etcd is not healthy yet")
@@ -151,7 +151,11 @@ impl Step for RunEtcd {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let voters = voters(cx, &self.service, &self.me, &self.cluster).await?;
-        self.service.apply(cx).await?;
+        if let Err(error) = self.service.apply(cx).await {
+            // It says its name as soon as the leader has reached it, whatever it still has to be sent.
+            let unheard = |member: &Member| member.name.is_empty();
+            return Err(withdrawn(cx, &self.me, &self.cluster, unheard, error).await);
+        }
         // A learner is never healthy.
         if voters.contains(&self.me) {
             self.recover(cx).await?;

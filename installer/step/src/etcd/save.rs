@@ -1,7 +1,8 @@
+use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use artifact::Sha256;
@@ -11,6 +12,7 @@ use engine::{Cx, Data, Slot, State, Step, StepError};
 use host::Command;
 use serde::Deserialize;
 
+use crate::etcd::bindings::BindingFiles;
 use crate::etcd::etcdctl::{EtcdCluster, EtcdRuns, Within, leave_own_words};
 use crate::etcd::snapshot_file::{BackupNote, CopiedStore, SnapshotFile};
 use crate::etcd::status::LookAtMember;
@@ -22,21 +24,55 @@ use crate::shell::{ask, must, refused};
 pub struct SaveSnapshot {
     pub cluster: EtcdCluster,
     pub data_dir: Utf8PathBuf,
-    /// On the operator's machine.
-    pub to: Utf8PathBuf,
+    pub to: SnapshotName,
     pub of: BackupOf,
     pub saved: Slot<BackupNote>,
 }
 
-/// What the cluster is called, and what it runs.
+/// What a snapshot is called on the operator's machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotName {
+    /// A file that is there already is the one that was asked for.
+    File(Utf8PathBuf),
+    /// `STEM-TIME.db`, another one of each run: what an earlier run has saved may be of long ago, or of another cluster.
+    Fresh { dir: Utf8PathBuf, stem: String },
+}
+
+impl SnapshotName {
+    /// As it is called from now on.
+    fn now(&self) -> Utf8PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Fresh { dir, stem } => {
+                let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+                dir.join(format!("{stem}-{time}.db"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for SnapshotName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{path}"),
+            Self::Fresh { dir, stem } => write!(f, "{dir}/{stem}-<time>.db"),
+        }
+    }
+}
+
+/// What the cluster is called, what it runs, and by what its objects are bound.
 #[derive(Clone, Debug)]
 pub struct BackupOf {
     pub cluster: String,
     pub kubernetes: String,
+    pub bound_to: BindingFiles,
 }
 
 /// A store of 8 GiB on a slow disk.
 const PATIENCE: Duration = Duration::from_mins(30);
+/// How long a connection may be away in the middle.
+const LOST: Duration = Duration::from_mins(2);
+const ASK_EVERY: Duration = Duration::from_secs(1);
 /// What is fetched at once.
 const PIECE: u64 = 8 << 20;
 /// What the host's disk keeps free beside the snapshot.
@@ -110,7 +146,7 @@ impl SaveSnapshot {
         ))
     }
 
-    async fn save(&self, cx: &Cx) -> Result<BackupNote, StepError> {
+    async fn save(&self, cx: &Cx, to: &Utf8Path) -> Result<BackupNote, StepError> {
         let here = self.cluster.here();
         let told = LookAtMember::told(cx, &self.cluster, &here, 0).await?;
         let told = told.map_err(|why| {
@@ -143,34 +179,40 @@ impl SaveSnapshot {
             keys: checked.keys,
             bytes,
             sha256,
+            bound_to: self.of.bound_to.bindings(cx).await?,
         };
-        self.fetch(cx, &remote, &note).await?;
+        fetch(cx, &remote, to, &note).await?;
         Ok(note)
     }
+}
 
-    /// Until it is whole it is called `.part`, and no reader takes that for a snapshot.
-    async fn fetch(&self, cx: &Cx, remote: &Utf8Path, note: &BackupNote) -> Result<(), StepError> {
-        let part = Utf8PathBuf::from(format!("{}.part", self.to));
+/// Until it is whole it is called `.part`, and no reader takes that for a snapshot.
+async fn fetch(
+    cx: &Cx,
+    remote: &Utf8Path,
+    to: &Utf8Path,
+    note: &BackupNote,
+) -> Result<(), StepError> {
+    let part = Utf8PathBuf::from(format!("{to}.part"));
+    let at = part.clone();
+    let mut file = blocking(move || begin(&at)).await?;
+    for piece in 0..note.bytes.div_ceil(PIECE) {
+        let bytes = came(cx, remote, piece).await?;
+        cx.progress.add(bytes.len() as u64);
         let at = part.clone();
-        let mut file = blocking(move || begin(&at)).await?;
-        for piece in 0..note.bytes.div_ceil(PIECE) {
-            let bytes = cx.unless_stopped(read_piece(cx, remote, piece)).await?;
-            cx.progress.add(bytes.len() as u64);
-            let at = part.clone();
-            file = blocking(move || {
-                file.write_all(&bytes).map_err(|why| unwritable(&at, why))?;
-                Ok::<_, StepError>(file)
-            })
-            .await?;
-        }
-        let (to, note) = (self.to.clone(), note.clone());
-        blocking(move || {
-            file.sync_all().map_err(|why| unwritable(&part, why))?;
-            drop(file);
-            finish(&part, &to, &note)
+        file = blocking(move || {
+            file.write_all(&bytes).map_err(|why| unwritable(&at, why))?;
+            Ok::<_, StepError>(file)
         })
-        .await
+        .await?;
     }
+    let (to, note) = (to.to_owned(), note.clone());
+    blocking(move || {
+        file.sync_all().map_err(|why| unwritable(&part, why))?;
+        drop(file);
+        finish(&part, &to, &note)
+    })
+    .await
 }
 
 fn unwritable(path: &Utf8Path, why: io::Error) -> StepError {
@@ -230,6 +272,25 @@ async fn measured(cx: &Cx, remote: &Utf8Path) -> Result<(String, u64, Sha256), S
     Ok((from, bytes, sha256))
 }
 
+/// One lost connection does not lose all that has come before it.
+async fn came(cx: &Cx, remote: &Utf8Path, piece: u64) -> Result<Vec<u8>, StepError> {
+    let came = Mutex::new(Vec::new());
+    let read = || async {
+        match read_piece(cx, remote, piece).await {
+            Ok(bytes) => {
+                *came.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
+                Ok(State::Satisfied)
+            }
+            Err(error) if error.may_pass() => Ok(State::needed(error.to_string())),
+            Err(error) => Err(error),
+        }
+    };
+    match cx.wait_until(LOST, ASK_EVERY, read).await? {
+        State::Satisfied => Ok(came.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        State::Needed(why) => Err(StepError::passing(why)),
+    }
+}
+
 async fn read_piece(cx: &Cx, remote: &Utf8Path, piece: u64) -> Result<Vec<u8>, StepError> {
     let file = host::quote(remote.as_str());
     let read = format!("dd if={file} bs={PIECE} skip={piece} count=1 iflag=fullblock status=none");
@@ -253,14 +314,17 @@ impl Step for SaveSnapshot {
     }
 
     async fn check(&self, _: &Cx) -> Result<State, StepError> {
-        Ok(match std::fs::metadata(&self.to) {
-            Ok(_) => State::Satisfied,
-            Err(_) => State::needed("there is no such backup yet"),
+        Ok(match &self.to {
+            SnapshotName::File(path) if std::fs::metadata(path).is_ok() => State::Satisfied,
+            SnapshotName::File(_) => State::needed("there is no such backup yet"),
+            SnapshotName::Fresh { .. } if self.saved.get().is_some() => State::Satisfied,
+            SnapshotName::Fresh { .. } => State::needed("this run has taken none yet"),
         })
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let saved = self.save(cx).await;
+        let to = self.to.now();
+        let saved = self.save(cx, &to).await;
         let file = host::quote(self.remote().as_str());
         // It holds every secret of the cluster, and takes room where etcd needs it.
         let removed = must(
@@ -270,7 +334,7 @@ impl Step for SaveSnapshot {
         )
         .await;
         if saved.is_err() {
-            let _ = std::fs::remove_file(format!("{}.part", self.to));
+            let _ = std::fs::remove_file(format!("{to}.part"));
         }
         let note = saved?;
         self.saved.fill(note);

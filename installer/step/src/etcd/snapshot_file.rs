@@ -9,6 +9,7 @@ use engine::StepError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256 as Hasher};
 
+use crate::etcd::bindings::Bindings;
 use crate::local_file;
 
 /// What lies beside a snapshot that kubexm has taken.
@@ -29,6 +30,9 @@ pub struct BackupNote {
     pub keys: u64,
     pub bytes: u64,
     pub sha256: Sha256,
+    /// Of what it goes with; nothing in notes of before.
+    #[serde(default)]
+    pub bound_to: Bindings,
 }
 
 impl BackupNote {
@@ -249,6 +253,7 @@ mod tests {
             keys: 1,
             bytes: 1,
             sha256,
+            bound_to: Bindings::default(),
         };
         let judge = || SnapshotFile::judge(&path, CopiedStore::Refuse);
         let write = |note: &BackupNote| {

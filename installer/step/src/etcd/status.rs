@@ -9,6 +9,7 @@ use host::Command;
 use serde::{Deserialize, Serialize};
 
 use crate::etcd::etcdctl::{Answer, EtcdCluster, EtcdPeer, EtcdRuns};
+use crate::etcd::health::{Health, read_alarms};
 use crate::etcd::last_words::{damage, last_complaint};
 use crate::etcd::timer::{BackupSeen, BackupTimer};
 use crate::kubeadm::container;
@@ -93,7 +94,7 @@ pub enum EtcdAlarm {
 }
 
 impl EtcdAlarm {
-    const fn of(number: u64) -> Self {
+    pub(super) const fn of(number: u64) -> Self {
         match number {
             1 => Self::Nospace,
             2 => Self::Corrupt,
@@ -186,29 +187,6 @@ struct Header {
     revision: u64,
 }
 
-#[derive(Deserialize)]
-struct Health {
-    #[serde(rename = "health")]
-    well: bool,
-    took: String,
-    #[serde(default)]
-    error: String,
-}
-
-#[derive(Deserialize)]
-struct Alarms {
-    #[serde(default)]
-    alarms: Vec<Alarm>,
-}
-
-#[derive(Deserialize)]
-struct Alarm {
-    #[serde(rename = "memberID", default)]
-    member: u64,
-    #[serde(default)]
-    alarm: u64,
-}
-
 impl LookAtMember {
     /// What the member says of itself; or etcdctl's last words.
     pub(crate) async fn told(
@@ -277,18 +255,17 @@ impl LookAtMember {
             .and_then(|all| all.into_iter().next());
         let alarms = ["alarm", "list", "--write-out=json"];
         let alarms = self.cluster.etcdctl(cx, &here, &alarms).await?;
-        let alarms: Alarms =
-            serde_json::from_slice(&alarms.stdout).unwrap_or(Alarms { alarms: Vec::new() });
+        let alarms = read_alarms(&alarms.stdout).unwrap_or_default();
         if let Some(told) = &mut seen.told {
-            let mine = alarms.alarms.iter();
+            let mine = alarms.iter();
             let mine = mine.filter(|alarm| format!("{:x}", alarm.member) == told.id);
-            seen.alarms = mine.map(|alarm| EtcdAlarm::of(alarm.alarm)).collect();
+            seen.alarms = mine.map(|raised| raised.alarm()).collect();
             told.read_ms = health
                 .as_ref()
                 .and_then(|health| milliseconds(&health.took));
         }
         (seen.state, seen.trouble) = match health {
-            Some(health) if health.well => (MemberState::Healthy, None),
+            Some(health) if health.serves() => (MemberState::Healthy, None),
             Some(health) => (MemberState::Unhealthy, Some(health.error)),
             None => (
                 MemberState::Unhealthy,

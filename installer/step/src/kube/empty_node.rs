@@ -72,7 +72,11 @@ impl Step for EmptyNode {
             Ok(now) => now.to_owned(),
             Err(error) => format!("it takes no pods: {error}"),
         };
-        Err(StepError::new(format!("{error}; {now}")).with_hint(
+        let ended = error.and(&now);
+        if ended.may_pass() || ended.is_interrupted() {
+            return Err(ended);
+        }
+        Err(ended.with_hint(
             "give the workload another replica, or change its budget, and run the same command again; --drain-timeout waits longer",
         ))
     }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -5,7 +6,8 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, Output};
 use serde::Deserialize;
 
-use crate::etcd::etcdctl::leave_own_words;
+use crate::etcd::etcdctl::{Member, leave_own_words};
+use crate::etcd::health::{Health, corrupt, read_alarms};
 use crate::kubeadm::static_pods::{
     apiserver_is_ready, are_noted, container, note, runs_anew, settled,
 };
@@ -58,12 +60,14 @@ struct Look {
     container: Option<String>,
     url: String,
     health: Vec<Health>,
+    /// Where members answer whose stores differ from the others'.
+    corrupt: BTreeSet<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Health {
-    endpoint: String,
-    health: bool,
+impl Look {
+    fn is_well(&self, member: &Health) -> bool {
+        member.serves() && !self.corrupt.contains(&member.endpoint)
+    }
 }
 
 /// Sees that the others bear it when a master's member goes away for a moment.
@@ -114,8 +118,37 @@ impl Look {
         );
         let mut output = ask(cx, Command::script(script)).await?;
         leave_own_words(&mut output);
-        seen(&output)
+        let mut look = seen(&output)?;
+        if look.health.iter().any(Health::tells_of_corruption) {
+            look.corrupt = corrupt_endpoints(cx).await?;
+        }
+        Ok(look)
     }
+}
+
+/// Where members answer whose stores differ from the others', as this master's member tells.
+async fn corrupt_endpoints(cx: &Cx) -> Result<BTreeSet<String>, StepError> {
+    #[derive(Deserialize)]
+    struct List {
+        members: Vec<Member>,
+    }
+    let asked = ["alarm list", "member list"].map(|words| {
+        format!("crictl exec \"$id\" {ETCDCTL} --endpoints=\"$url\" {words} --write-out=json")
+    });
+    let script = format!(
+        "set -e; export PATH=\"/usr/local/bin:$PATH\"; id=$({}); url=$({URL}); {}",
+        container("etcd"),
+        asked.join("; ")
+    );
+    let text = must(cx, "ask etcd for its alarms", Command::script(script))
+        .await?
+        .text();
+    let unread = |_| StepError::new("etcd does not tell which member is corrupt").with_hint(HINT);
+    let (alarms, members) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+    let alarms = read_alarms(alarms.as_bytes()).map_err(unread)?;
+    let List { members } = serde_json::from_str(members).map_err(unread)?;
+    let urls = corrupt(&alarms, &members).flat_map(|member| member.client_urls.clone());
+    Ok(urls.collect())
 }
 
 impl KubeadmEtcd {
@@ -131,7 +164,7 @@ impl KubeadmEtcd {
             complaints += &runs_anew("etcd", look.container.as_deref().unwrap_or_default());
         }
         let ill = format!(
-            "crictl exec \"$({})\" {ETCDCTL} --endpoints=\"$({URL})\" endpoint health > /dev/null 2>&1 || \
+            "crictl exec \"$({})\" {ETCDCTL} --endpoints=\"$({URL})\" get health > /dev/null 2>&1 || \
              {{ echo its member is not healthy; exit; }}; {}",
             container("etcd"),
             apiserver_is_ready(self.port)
@@ -164,6 +197,7 @@ fn seen(output: &Output) -> Result<Look, StepError> {
         container,
         url,
         health,
+        corrupt: BTreeSet::new(),
     })
 }
 
@@ -176,13 +210,13 @@ fn lacking(look: &Look) -> Option<String> {
         .filter(|member| member.endpoint != look.url)
         .collect();
     let needed = (look.health.len() / 2 + 1).min(others.len());
-    let healthy = others.iter().filter(|member| member.health).count();
+    let healthy = others.iter().filter(|member| look.is_well(member)).count();
     if look.container.is_none() || healthy >= needed {
         return None;
     }
     let ill: Vec<&str> = others
         .iter()
-        .filter(|member| !member.health)
+        .filter(|member| !look.is_well(member))
         .map(|member| member.endpoint.as_str())
         .collect();
     Some(format!(
@@ -283,14 +317,14 @@ mod tests {
     }
 
     fn look(health: &[(&str, bool)]) -> Look {
-        let health = health.iter().map(|(endpoint, health)| Health {
-            endpoint: (*endpoint).to_owned(),
-            health: *health,
-        });
+        let health = health
+            .iter()
+            .map(|(endpoint, health)| Health::of(endpoint, *health, ""));
         Look {
             container: Some("0123".to_owned()),
             url: "a".to_owned(),
             health: health.collect(),
+            corrupt: BTreeSet::new(),
         }
     }
 
@@ -314,6 +348,13 @@ mod tests {
         let error = may_restart(&look(&[("a", true), ("b", true), ("c", false)])).unwrap_err();
         insta::assert_snapshot!(error, @"etcd runs with an older configuration and is not restarted: 2 healthy members are needed beside it, and c is not");
         assert_eq!(error.hint(), Some(HINT));
+        let mut alarmed = look(&[]);
+        let said = "Active Alarm(s): CORRUPT ";
+        alarmed.health = ["a", "b", "c"].map(|it| Health::of(it, false, said)).into();
+        may_restart(&alarmed).unwrap();
+        alarmed.corrupt.insert("b".to_owned());
+        let error = may_restart(&alarmed).unwrap_err();
+        insta::assert_snapshot!(error, @"etcd runs with an older configuration and is not restarted: 2 healthy members are needed beside it, and b is not");
         let stopped = Look {
             container: None,
             ..look(&[])

@@ -2,8 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use camino::Utf8PathBuf;
 use engine::{Asks, Cx, Data, Question, Retry, Slot, SlotId, State, Step, StepError};
 use host::Command;
+
+use crate::etcd::aside::set_aside;
 
 use crate::kubeadm::{NOTES, exclusive, note_kubelet, run, without_signed};
 use crate::shell::{REPLACE, must};
@@ -21,10 +24,12 @@ pub enum Joining {
 }
 
 /// What a master brings with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JoiningEtcd {
     /// A member of its own.
-    Member,
+    Member {
+        data_dir: Utf8PathBuf,
+    },
     Nothing,
 }
 
@@ -84,7 +89,7 @@ impl Joining {
         };
         let member = match etcd {
             JoiningEtcd::Nothing => "",
-            JoiningEtcd::Member => "quietly kubeadm reset phase remove-etcd-member; ",
+            JoiningEtcd::Member { .. } => "quietly kubeadm reset phase remove-etcd-member; ",
         };
         let signed = without_signed(certificates);
         // The kubelet is stopped first: it would run the pods again.
@@ -94,6 +99,21 @@ impl Joining {
              for pod in $(crictl pods --quiet --namespace kube-system --label tier=control-plane); do \
              crictl stopp \"$pod\" > /dev/null; crictl rmp \"$pod\" > /dev/null; done; {signed}; {kubelet}"
         )
+    }
+
+    /// Sets the data aside of a member that this master had before: it is of none that the cluster still has, and etcd does not
+    /// run on it. What runs here is not of a node that joins, and is left to kubeadm's own preflight.
+    fn set_aside(&self) -> String {
+        match self {
+            Self::Master {
+                etcd: JoiningEtcd::Member { data_dir },
+                ..
+            } => format!(
+                "if [ ! -e /etc/kubernetes/manifests/etcd.yaml ]; then\n{}\nfi\n",
+                set_aside(data_dir)
+            ),
+            Self::Worker | Self::Master { .. } => String::new(),
+        }
     }
 
     async fn missing(&self, cx: &Cx) -> Result<String, StepError> {
@@ -146,12 +166,13 @@ cat > \"$config\"
 straight
 replace /etc/hosts detoured
 if [ -e {NOTES}/join ]; then {mend}; fi
-quietly kubeadm join phase preflight --config \"$config\"
+{aside}quietly kubeadm join phase preflight --config \"$config\"
 : > {NOTES}/join
 quietly kubeadm join --config \"$config\" --skip-phases preflight
 rm -f {NOTES}/join \"$log\"",
             state = self.joining.state(),
             mend = self.joining.mend(),
+            aside = self.joining.set_aside(),
         )
     }
 }
@@ -245,7 +266,9 @@ mod tests {
     fn a_shell_reads_the_scripts() {
         let master = Joining::Master {
             certificates: vec!["/etc/kubernetes/pki/apiserver".to_owned()],
-            etcd: JoiningEtcd::Member,
+            etcd: JoiningEtcd::Member {
+                data_dir: "/var/lib/etcd".into(),
+            },
         };
         for joining in [Joining::Worker, master] {
             reads(&joining.state());

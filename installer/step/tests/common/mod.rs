@@ -1,6 +1,7 @@
 //! What the tests of this room share.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub mod etcd_stage;
 pub mod layout;
 pub mod site;
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use camino::Utf8Path;
 use engine::{Order, Rolling, Slot, Task, Turn};
 use step::{
-    BackupNote, BackupOf, DefragMember, DisarmAlarms, LookAtMember, MemberSeen, SaveSnapshot,
+    BackupNote, BackupOf, BindingFiles, DefragMember, DisarmAlarms, LookAtMember, MemberSeen,
+    SaveSnapshot, SnapshotName,
 };
 
 use crate::Site;
+use crate::control_plane::pki::CA;
 
 /// The name under which the first member that answers takes part in a plan. No host can be called so.
 pub const ETCD: &str = "(etcd)";
@@ -38,18 +39,33 @@ pub fn look_at_members(site: &Site, members: &[(String, Slot<MemberSeen>)]) -> T
 
 /// A snapshot, on the operator's machine.
 #[must_use]
-pub fn back_up(site: &Site, to: &Utf8Path, saved: &Slot<BackupNote>) -> Task {
+pub fn back_up(site: &Site, to: SnapshotName, saved: &Slot<BackupNote>) -> Task {
     let save = SaveSnapshot {
         cluster: site.etcd(),
         data_dir: site.cluster.spec.etcd.data_dir.clone(),
-        to: to.to_owned(),
+        to,
         of: BackupOf {
             cluster: site.cluster.name().to_owned(),
             kubernetes: site.kubernetes_version().with_v(),
+            bound_to: binding_files(site),
         },
         saved: saved.clone(),
     };
     Task::new("backup").on(ETCD, vec![Arc::new(save)])
+}
+
+/// What a snapshot goes with: the authorities that its objects were signed by, and the keys that some are encrypted by.
+#[must_use]
+pub fn binding_files(site: &Site) -> BindingFiles {
+    let arguments = &site.cluster.spec.kubernetes.api_server.extra_args;
+    let name = |file: &str| format!("kubernetes/{file}");
+    BindingFiles {
+        authorities: vec![
+            (name("ca.crt"), site.kubernetes_files(CA).certificate()),
+            (name("sa.pub"), site.service_account_key().public()),
+        ],
+        encryption: arguments.get("encryption-provider-config").map(Into::into),
+    }
 }
 
 /// One member after the other, in this order. A member that does not get well is the last one touched.

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use artifact::Sha256;
 use camino::Utf8PathBuf;
 use cluster::{EtcdType, Host, KubernetesType};
 use engine::{Order, Slot, Step, Task};
 use step::{
     BackupNote, BeginRestore, BringSnapshot, DrillSnapshot, Drilled, EndRestore, HaltNode,
-    HealthyMembers, NoteSwapped, PrepareData, RemoveSnapshot, RestartWorkloads, Restore, Revisions,
-    SnapshotFile, SnapshotSeal, StartStaticPods, StartUnits, StartWait, SwapData, VerifyEtcd,
+    HealthyMembers, InsistOnEncryption, NoteSwapped, PrepareData, RemoveSnapshot, RestartWorkloads,
+    Restore, Revisions, SnapshotFile, SnapshotSeal, StartStaticPods, StartUnits, StartWait,
+    SwapData, VerifyEtcd,
 };
 
 use super::{UNIT, tools};
@@ -30,6 +32,8 @@ pub struct RestorePlan {
     pub restore: Restore,
     /// Since when, as it stands in the names of what is set aside.
     pub aside: String,
+    /// Of the file that apiservers must encrypt by.
+    pub encryption: Option<Sha256>,
 }
 
 /// Where a restore that has begun is noted.
@@ -108,7 +112,18 @@ pub fn prepare_restore(site: &Site, plan: &RestorePlan) -> Task {
         restore: plan.restore.clone(),
     })];
     begin.extend(tools::unpack(site, &site.arches()));
-    let mut task = Task::new("prepare")
+    let mut task = Task::new("prepare");
+    if let Some(wanted) = plan.encryption {
+        let masters = names(site.masters());
+        let path = super::binding_files(site).encryption;
+        task = task
+            .on_each(&masters, |_| {
+                let path = path.clone();
+                vec![Arc::new(InsistOnEncryption { path, wanted })]
+            })
+            .then(all_of(masters.clone()));
+    }
+    let mut task = task
         .on(OPERATOR, begin)
         .then(Order::Host(OPERATOR.to_owned()));
     for host in site.members() {

@@ -274,7 +274,11 @@ pub(crate) fn join(
     invitation: &Slot<Option<Invitation>>,
 ) -> Content {
     let authority: KeyPairFiles = site.kubernetes_files(CA);
+    // What lay there of a member is set aside within the directory.
+    let etcd = &site.cluster.spec.etcd;
+    let data = format!("DirAvailable-{}", etcd.data_dir.as_str().replace('/', "-"));
     let prepared: &[&str] = match endpoint_of {
+        Some(_) if etcd.kind == EtcdType::Kubeadm => &[&data],
         Some(_) => &[],
         None => &PREPARED,
     };

@@ -19,6 +19,9 @@ pub struct HaltNode {
 }
 
 const PATIENCE: Duration = Duration::from_mins(5);
+/// Prints the sandboxes of `$pod`. A runtime that does not answer prints nothing as well: its end has to be asked for, since
+/// containers outlive it.
+const PODS: &str = "crictl pods --quiet --namespace '^kube-system$' --label component=$pod";
 
 impl HaltNode {
     fn all_pods(&self) -> String {
@@ -38,7 +41,8 @@ impl HaltNode {
         format!(
             "export PATH=\"/usr/local/bin:$PATH\"\n{look}\n\
              for pod in {held}; do [ ! -e /etc/kubernetes/manifests/$pod.yaml ] || echo $pod.yaml; done\n\
-             for pod in {all}; do [ -z \"$(crictl pods --quiet --namespace '^kube-system$' --label component=$pod)\" ] || echo $pod; done",
+             for pod in {all}; do ids=$({PODS}) || {{ echo \"$pod, since the runtime does not tell otherwise,\"; continue; }}; \
+             [ -z \"$ids\" ] || echo $pod; done",
             held = self.held.join(" "),
             all = self.all_pods()
         )
@@ -58,9 +62,12 @@ impl HaltNode {
             "{stop}
 mkdir -p {HELD}; chmod 700 {HELD}
 for pod in {held}; do [ ! -e /etc/kubernetes/manifests/$pod.yaml ] || mv -f /etc/kubernetes/manifests/$pod.yaml {HELD}/; done
+untold() {{ echo \"the runtime does not tell whether $pod runs\" >&2; exit 1; }}
 for pod in {all}; do
-  for id in $(crictl pods --quiet --namespace '^kube-system$' --label component=$pod); do
-    for container in $(crictl ps --quiet --pod $id); do crictl stop --timeout 20 $container > /dev/null; done
+  ids=$({PODS}) || untold
+  for id in $ids; do
+    containers=$(crictl ps --quiet --pod $id) || untold
+    for container in $containers; do crictl stop --timeout 20 $container > /dev/null; done
     crictl stopp $id > /dev/null; crictl rmp --force $id > /dev/null
   done
 done",
@@ -96,7 +103,14 @@ impl Step for HaltNode {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let stop = Command::script(self.stop()).timeout(PATIENCE);
-        must(cx, "stop what reads the store", stop).await.map(drop)
+        let stopped = must(cx, "stop what reads the store", stop).await;
+        stopped.map(drop).map_err(|error| {
+            if error.to_string().contains("does not tell") {
+                error.with_hint("on that host: systemctl status of its runtime, crictl pods; no data was changed")
+            } else {
+                error
+            }
+        })
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
@@ -122,5 +136,53 @@ mod tests {
             crate::shell::reads(&step.look());
             crate::shell::reads(&step.stop());
         }
+    }
+
+    /// Both scripts on a host with this crictl: whether each went well, and what it said.
+    fn on_a_host(crictl: &str) -> [(bool, String); 2] {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        for (name, body) in [("crictl", crictl), ("systemctl", "echo inactive")] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let step = HaltNode {
+            units: vec!["kubelet.service"],
+            held: Vec::new(),
+            pods: vec!["etcd"],
+        };
+        let dir = dir.path().to_str().unwrap();
+        [step.look(), step.stop()].map(|script| {
+            let script = script.replace("/usr/local/bin", dir);
+            let script = script.replace(HELD, &format!("{dir}/held"));
+            let output = std::process::Command::new("sh")
+                .args(["-c", &script])
+                .output();
+            let output = output.unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            (output.status.success(), String::from_utf8(said).unwrap())
+        })
+    }
+
+    #[test]
+    fn what_the_runtime_does_not_tell_has_not_stopped() {
+        let [look, stop] = on_a_host("echo 'connection refused' >&2; exit 1");
+        assert!(
+            look.1.contains("etcd, since the runtime does not tell"),
+            "{look:?}"
+        );
+        assert!(
+            !stop.0 && stop.1.contains("does not tell whether etcd runs"),
+            "{stop:?}"
+        );
+        let [look, stop] = on_a_host("case $1 in pods) echo 01 ;; *) exit 1 ;; esac");
+        assert_eq!(look.1, "etcd\n");
+        assert!(!stop.0, "{stop:?}");
+        assert_eq!(
+            on_a_host("exit 0"),
+            [(true, String::new()), (true, String::new())]
+        );
     }
 }

@@ -127,10 +127,9 @@ impl Step for PrepareData {
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let command = Command::script(self.script()).timeout(PATIENCE);
         let prepared = must(cx, "restore the snapshot", command).await;
-        prepared.map(drop).map_err(|error| {
-            StepError::new(error.to_string())
-                .with_hint("nothing was stopped: the cluster is as it was")
-        })
+        prepared
+            .map(drop)
+            .map_err(|error| error.with_hint("nothing was stopped: the cluster is as it was"))
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
@@ -6,6 +7,7 @@ use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use super::{is_restored, prepared};
+use crate::etcd::aside::nobody_works_on;
 use crate::shell::{ask, must};
 
 /// Sets a stopped member's data aside and puts the new one in its place: two renames, and a note when both are done. A run
@@ -17,16 +19,21 @@ pub struct SwapData {
     pub aside: String,
 }
 
+/// A host may have many files open.
+const PATIENCE: Duration = Duration::from_mins(5);
+
 impl SwapData {
     fn script(&self) -> String {
         let dir = host::quote(self.data_dir.as_str());
         let new = host::quote(prepared(&self.data_dir, &self.id).as_str());
         let aside = host::quote(&self.aside);
         let id = host::quote(&self.id);
-        // Where the new data is in place already, only the note is missing.
+        // Where the new data is in place already, only the note is missing. A host that was started anew in between may have
+        // a member at work again, and one that works goes on with files that were renamed: so nobody may have its store open.
         format!(
             "set -eu; umask 077; cd {dir}
 if [ -d {new}/member ]; then
+  {nobody}
   if [ -e member ]; then mkdir -p {aside}; mv -T member {aside}/member; fi
   mv -T {new}/member member
 fi
@@ -37,6 +44,7 @@ mkdir -p \"$(dirname {note})\"
 echo {id} > {note}.new; sync {note}.new; mv -f {note}.new {note}
 rmdir {new} 2>/dev/null || true",
             note = super::RESTORED,
+            nobody = nobody_works_on(&self.data_dir),
         )
     }
 }
@@ -68,8 +76,15 @@ impl Step for SwapData {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let swap = Command::script(self.script());
-        must(cx, "put the new data in place", swap).await.map(drop)
+        let swap = Command::script(self.script()).timeout(PATIENCE);
+        let swapped = must(cx, "put the new data in place", swap).await;
+        swapped.map(drop).map_err(|error| {
+            if error.to_string().contains("is at work") {
+                error.with_hint("it was started again behind its halt: run the same command again, which stops it first")
+            } else {
+                error
+            }
+        })
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
@@ -131,6 +146,28 @@ mod tests {
             assert_eq!(fs::read_to_string(dir.join("note")).unwrap(), "0123\n");
             assert!(!dir.join("etcd/kubexm-restore-0123").exists());
         }
+    }
+
+    #[test]
+    fn nothing_is_renamed_under_a_member_that_is_at_work() {
+        let temp = tempfile::tempdir().unwrap();
+        let etcd = temp.path().join("etcd");
+        for path in [
+            "member/snap",
+            "member/wal",
+            "kubexm-restore-0123/member/snap",
+        ] {
+            fs::create_dir_all(etcd.join(path)).unwrap();
+        }
+        fs::create_dir_all(etcd.join("kubexm-restore-0123/member/wal")).unwrap();
+        fs::write(etcd.join("member/snap/db"), "old").unwrap();
+        let held = fs::File::open(etcd.join("member/snap/db")).unwrap();
+        assert!(!run(temp.path(), "never"));
+        assert!(etcd.join("member/snap/db").exists());
+        assert!(!etcd.join("kubexm-aside").exists());
+        drop(held);
+        assert!(run(temp.path(), "never"));
+        assert!(etcd.join("kubexm-aside/member/snap/db").exists());
     }
 
     #[test]

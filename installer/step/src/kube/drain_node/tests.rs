@@ -2,11 +2,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use event::Progress;
-use host::Output;
 use host::fake::FakeHost;
+use host::{HostError, Output};
 
 use super::*;
-use crate::{CordonNode, DeleteNode, UncordonNode};
+use crate::{CordonNode, DeleteNode, EmptyNode, UncordonNode};
 
 const NODE: &str = r#"{"metadata": {"name": "w1"}, "spec": {}}"#;
 const CORDONED: &str = r#"{"metadata": {"name": "w1"}, "spec": {"unschedulable": true}}"#;
@@ -77,6 +77,31 @@ fn drain(local: LocalData) -> DrainNode {
         timeout: Duration::from_millis(1),
         local,
     }
+}
+
+/// What ends it decides whether it is tried again, or is no failure at all.
+#[tokio::test]
+async fn a_drain_that_ends_early_says_of_which_kind_its_end_is() {
+    let empty = EmptyNode {
+        drain: DrainNode {
+            timeout: Duration::from_secs(30),
+            ..drain(LocalData::Refuse)
+        },
+        by: "m1",
+    };
+    let lost = FakeHost::new("m1");
+    lost.fail("", 1000, || HostError::Lost {
+        address: "m1".to_owned(),
+        why: "cut".to_owned(),
+    });
+    let error = empty.apply(&cx(lost).0).await.unwrap_err();
+    assert!(error.may_pass() && error.hint().is_none(), "{error}");
+
+    let (cx, _) = cx(master(NODE, &[WEB]).on("/eviction", 0, ""));
+    cx.stop.cancel();
+    let error = empty.apply(&cx).await.unwrap_err();
+    assert!(error.is_interrupted(), "{error}");
+    assert!(error.to_string().contains("it takes no pods"), "{error}");
 }
 
 #[tokio::test]
