@@ -1,6 +1,7 @@
 mod alerts;
 mod care;
 mod keys;
+mod restart;
 mod restore;
 mod schedule;
 mod tools;
@@ -30,6 +31,7 @@ use crate::{OPERATOR, Site, programs};
 pub use alerts::etcd_alerts;
 pub use care::{ETCD, back_up, binding_files, defragment, disarm_alarms, look_at_members};
 pub use keys::{keys_of, seal_keys};
+pub(crate) use restart::restarts;
 pub use restore::{
     RestorePlan, core_of, drill, end_restore, halt, prepare_restore, restore_note, revisions,
     start_control_plane, start_members, start_nodes, swap,
@@ -416,29 +418,6 @@ pub(crate) fn service() -> RunService {
         unit: UNIT,
         reads: reads.into(),
     }
-}
-
-/// The members with what is on their hosts, one after the other.
-pub(crate) fn restarts(site: &Site) -> Rolling {
-    let cluster = site.etcd();
-    let hosts = site.etcd_hosts().into_iter();
-    hosts.fold(Rolling::one_by_one(), |rolling, host| {
-        let me = Site::peer(host);
-        let spare = SpareEtcd {
-            service: service(),
-            me: me.clone(),
-            cluster: cluster.clone(),
-        };
-        let run = RunEtcd {
-            service: service(),
-            me,
-            cluster: cluster.clone(),
-        };
-        rolling.on(
-            &host.name,
-            Turn::new(Arc::new(run)).before(vec![Arc::new(spare)]),
-        )
-    })
 }
 
 /// How this etcd spells its start-up corruption check.
