@@ -142,7 +142,7 @@ fn versions(model: &Model) -> Markup {
                 } }
                 tbody {
                     @for of in versions {
-                        @let same = of.before == of.after;
+                        @let same = of.before.is_some() && of.before == of.after;
                         tr.same[same] {
                             th { (of.name) }
                             td { (word(&of.before)) }
