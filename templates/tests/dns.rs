@@ -63,6 +63,22 @@ fn corefiles() {
     insta::assert_snapshot!("Corefile-alone", text(&alone()));
 }
 
+/// kubeadm's upgrade replaces every Corefile that differs from one of its own in the arguments of `forward` alone.
+#[test]
+fn kubeadm_takes_no_corefile_of_a_site_for_its_own() {
+    let text = text(&least());
+    let (_, forward) = text.split_once("forward . ").unwrap();
+    let (options, _) = forward.split_once('}').unwrap();
+    assert_eq!(
+        options
+            .lines()
+            .skip(1)
+            .filter(|line| !line.trim().is_empty())
+            .count(),
+        2
+    );
+}
+
 #[test]
 fn manifests() {
     let corefile = text(&alone());

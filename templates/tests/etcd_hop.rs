@@ -145,6 +145,7 @@ impl Site {
             max_snapshots: 5,
             max_wals: 5,
             metrics: "basic".to_owned(),
+            metrics_reach: MetricsReach::Host,
             log_level: "info".to_owned(),
             corruption_check: match of {
                 Of::Old => CorruptionCheck::Experimental,

@@ -79,6 +79,7 @@ async fn seen(number: u8) -> MemberSeen {
         cluster: cluster(&[1, 2, 3]),
         data_dir: DATA.into(),
         quota: QUOTA,
+        backup: None,
         seen: seen.clone(),
     };
     step.check(&operator()).await.unwrap();

@@ -183,7 +183,7 @@ fn decided(model: &Model, path: &[Link]) -> Markup {
         section #decided {
             h2 { "What decided the time" }
             p.note {
-                "The chain of steps from the beginning to the end, each of which began when the one before it had ended. To make any other step faster would not have made the run shorter."
+                "The chain of steps from the beginning to the end, each of which began when the one before it had ended. What is not in it had time to spare, unless --jobs kept it waiting."
             }
             div.timed style=(grid(total)) {
                 table.path {
