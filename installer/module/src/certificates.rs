@@ -3,6 +3,7 @@
 use engine::{Order, Slot, Stage};
 use task::{CertificateSeen, OPERATOR, Site};
 
+use crate::host::clocks;
 use crate::operator::secrets;
 
 /// Every certificate, as each host has it.
@@ -22,7 +23,8 @@ pub fn renew_certificates(site: &Site, since: &str) -> Vec<Stage> {
     sign.extend(secrets(site));
     sign.push(task::sign_kubelet_clients(site));
     vec![
-        Stage::new("sign", sign),
+        clocks(site),
+        Stage::new("sign", sign).after(Order::Host(OPERATOR.to_owned())),
         Stage::new(
             "files",
             vec![

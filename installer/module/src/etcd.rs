@@ -7,6 +7,8 @@ use task::{
     SnapshotName,
 };
 
+use crate::proof::{Occasion, proof};
+
 pub(crate) fn prepare(site: &Site) -> Task {
     task::etcd_pki(site)
 }
@@ -90,6 +92,7 @@ pub fn etcd_restore(site: &Site, plan: &RestorePlan) -> Vec<Stage> {
         Stage::new("nodes", vec![task::start_nodes(site, plan)]).after(task::core_of(site)),
         Stage::new("end", vec![task::end_restore(site, plan)])
             .after(Order::Host(task::CONTROL_PLANE.to_owned())),
+        proof(site, Occasion::Changed).after(Order::Settled),
     ]);
     stages
 }

@@ -9,6 +9,12 @@ pub fn preflight(site: &Site) -> Stage {
     Stage::new("preflight", vec![task::survey(site)])
 }
 
+/// What is signed here must be valid there.
+#[must_use]
+pub fn clocks(site: &Site) -> Stage {
+    Stage::new("clocks", vec![task::compare_clocks(site)])
+}
+
 /// Before anything is taken away: whose each host is. A host that is down keeps no other waiting.
 #[must_use]
 pub fn recognise(site: &Site, data: Data) -> Stage {

@@ -28,7 +28,7 @@ pub use control_plane::control_plane;
 pub use etcd::{
     etcd, etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_restore, etcd_status,
 };
-pub use host::{hosts, preflight, recognise};
+pub use host::{clocks, hosts, preflight, recognise};
 pub use images::images;
 pub use leave::{
     drain, forget, given_back, leave_etcd, make_way, note_taken_out, recognise_leaving,

@@ -190,8 +190,8 @@ pub fn delete_nodes(
     }
     stages.push(forget);
     let mut rest = plan(after, InstallStage::LAST).into_stages();
-    // That the hosts that stay will do is known.
-    rest.remove(0);
+    // That the hosts that stay will do is known, but for their clocks.
+    rest[0] = module::clocks(after);
     if let Some(first) = rest.first_mut() {
         first.wait(Order::AllHosts);
     }

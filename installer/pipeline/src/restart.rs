@@ -57,8 +57,8 @@ pub fn restart(
         Restarting::Hosts(draining) => module::reboots(site, &hosts, draining),
     };
     let mut rest = plan(site, InstallStage::LAST).into_stages();
-    // That the hosts will do is known.
-    rest.remove(0);
+    // That the hosts will do is known, but for their clocks.
+    rest[0] = module::clocks(site);
     if let Some(first) = rest.first_mut() {
         first.wait(Order::AllHosts);
     }

@@ -70,7 +70,8 @@ pub fn rotate(site: &Site, rotation: &Rotation) -> Result<Graph, PipelineError> 
         return Err(PipelineError::Missing(missing));
     }
     let moves = module::rotation(site, rotation).into_iter();
-    let plan = moves.fold(Plan::new("certs rotate-ca", Vec::new()), Plan::then);
+    let first = Plan::new("certs rotate-ca", vec![module::clocks(site)]);
+    let plan = moves.fold(first, Plan::then);
     Ok(Graph::of(plan)?)
 }
 

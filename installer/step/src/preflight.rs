@@ -3,6 +3,7 @@
 
 mod ask;
 mod authorities;
+mod clocks;
 mod disks;
 mod guards;
 mod judge;
@@ -21,6 +22,7 @@ mod together;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8Path;
@@ -32,6 +34,7 @@ use crate::before;
 use crate::packages::SystemPackages;
 
 pub use authorities::KeptAuthority;
+pub use clocks::{JudgeClocks, LookAtClock};
 pub use disks::Eviction;
 pub use guards::SelinuxBoolean;
 pub use kernel::{CgroupV1, KernelSince};
@@ -321,4 +324,8 @@ impl Question for SurveyHost {
         });
         Ok(State::Satisfied)
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

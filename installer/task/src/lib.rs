@@ -65,7 +65,7 @@ pub use nodes::{
     worker_nodes,
 };
 pub use os::{host_files, kernel, packages, prove_time, time};
-pub use preflight::survey;
+pub use preflight::{compare_clocks, survey};
 pub use programs::unpack;
 pub use recognise::{recognise, recognise_these};
 pub use registry::{registry_pki, registry_service};

@@ -18,7 +18,8 @@ use std::time::Duration;
 use cluster::{EtcdType, Host};
 use engine::{Order, Slot, Step, Task};
 use step::{
-    Identity, JudgeSurveys, OtherKubernetes, Port, Requirements, SiteName, Survey, SurveyHost,
+    Identity, JudgeClocks, JudgeSurveys, LookAtClock, OtherKubernetes, Port, Requirements,
+    SiteName, Survey, SurveyHost,
 };
 
 use self::balancer::{balancer_ports, of_balancer};
@@ -40,6 +41,24 @@ const SKEW: Duration = Duration::from_secs(2);
 
 /// Certificates are made valid from an hour ago.
 const OFF: Duration = Duration::from_mins(30);
+
+/// Nothing is signed while a host's clock is far from this machine's: what is brought to it would not be valid there. A host
+/// that is down keeps nobody from going on.
+#[must_use]
+pub fn compare_clocks(site: &Site) -> Task {
+    let names = site.cluster.spec.hosts.iter().map(|host| &host.name);
+    let clocks: Vec<(String, Slot<i64>)> =
+        names.map(|name| (name.clone(), Slot::new(name))).collect();
+    let task = clocks
+        .iter()
+        .fold(Task::new("clocks"), |task, (name, ahead)| {
+            let ahead = ahead.clone();
+            task.on(name, vec![Arc::new(LookAtClock { ahead })])
+        });
+    let judge = JudgeClocks { clocks, off: OFF };
+    task.then(Order::Settled)
+        .on(OPERATOR, vec![Arc::new(judge)])
+}
 
 /// Looks at every host, then judges all that was found in one report. A host that is down fails by itself and keeps
 /// nobody from going on.

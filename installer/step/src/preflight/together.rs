@@ -4,7 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Cx, Question, Slot, State, StepError};
 
-use super::{Finding, Survey, shared};
+use super::clocks::far_from_here;
+use super::{Finding, Survey, millis, shared};
 
 /// Judges all surveys together. A host that could not be surveyed has its own failure; it fails nothing here, and is only
 /// named where there is something to report of others.
@@ -107,25 +108,13 @@ impl JudgeSurveys {
         })
     }
 
-    /// This machine's clock may be the one that is wrong: its battery may be empty, and nobody tells it the time.
     fn far_from_here(&self, surveys: &[(&str, &Survey)]) -> Vec<(String, Finding)> {
-        let far = surveys
-            .iter()
-            .filter(|(_, survey)| millis(self.off) < survey.clock_ahead_ms.unsigned_abs());
-        far.map(|(host, survey)| {
-            let minutes = survey.clock_ahead_ms.unsigned_abs() / 60_000;
-            let (side, certificates) = if survey.clock_ahead_ms < 0 {
-                ("behind", "would not be valid there yet")
-            } else {
-                ("ahead of", "would end there too early, or have ended")
-            };
-            let what = format!(
-                "its clock is {minutes} minutes {side} this machine's: certificates made here {certificates}"
-            );
+        let far = surveys.iter().filter_map(|(host, survey)| {
+            let what = far_from_here(survey.clock_ahead_ms, self.off)?;
             let fix = "set its clock, or this machine's";
-            ((*host).to_owned(), Finding::new(what, fix))
-        })
-        .collect()
+            Some(((*host).to_owned(), Finding::new(what, fix)))
+        });
+        far.collect()
     }
 
     fn skewed(&self, surveys: &[(&str, &Survey)]) -> Option<(String, Finding)> {
@@ -165,10 +154,6 @@ async fn here(cx: &Cx, surveys: &[(&str, &Survey)]) -> Result<Vec<(String, Findi
             ((*host).to_owned(), Finding::new(what, fix))
         })
         .collect())
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn twins(surveys: &[(&str, &Survey)], identity: Identity) -> Vec<(String, Finding)> {
