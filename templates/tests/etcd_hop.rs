@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use templates::*;
 
 /// How long a member may take to be well.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const MEMBERS: [(&str, &str); 3] = [
     ("a", "127.0.35.1"),
     ("b", "127.0.35.2"),

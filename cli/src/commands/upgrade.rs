@@ -42,6 +42,9 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     let doubts = site::doubts(bundle.contents(), cluster.name(), &args.work_dir);
     let site = site::site(cluster, bundle.contents().clone(), &args.work_dir)?;
+    if let Some(before) = site::applied(&site, printer) {
+        pipeline::insist_on_versions(&before.cluster, &site.cluster)?;
+    }
     let access = if args.dry_run {
         access::of(&args.access)
     } else {
@@ -53,8 +56,11 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
     let jobs = runtime::jobs(args.jobs);
     // Nothing has begun yet: an interrupt ends the process.
     let idle = CancellationToken::new();
-    let living = runtime.block_on(pipeline::look(&site, &inventory, jobs, &idle))?;
-    let course = course(args, &site, &living)?;
+    let look = || -> Result<Course, Failure> {
+        let living = runtime.block_on(pipeline::look(&site, &inventory, jobs, &idle))?;
+        Ok(course(args, &site, &living)?)
+    };
+    let mut course = look()?;
     for (doubt, _) in &doubts {
         printer.warning(doubt);
     }
@@ -78,6 +84,11 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
             of: "the cluster's name",
         }
         .ask(printer)?;
+        let asked = course.told;
+        course = look()?;
+        if course.told != asked {
+            return Err(changed_meanwhile(site.cluster.name()));
+        }
     }
     let session = Session::begin(&site.tree, &format!("upgrade, process {}", process::id()))?;
     let leasing = claim::leasing("upgrade", &site, args.lease.stale())?;
@@ -107,6 +118,16 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
         let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);
         Ok(runtime.block_on(ran)?.outcome)
     })
+}
+
+/// Somebody else was at work while the question stood on the screen.
+fn changed_meanwhile(name: &str) -> Failure {
+    Failure::Usage {
+        message: format!("{name} is no longer what it was when you were asked"),
+        hint: Some(
+            "nothing was changed; run the same command again, and read what it tells".to_owned(),
+        ),
+    }
 }
 
 fn course(

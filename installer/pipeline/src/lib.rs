@@ -45,7 +45,7 @@ pub use module::{
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};
-pub use retire::{added, left_out};
+pub use retire::{added, insist_on_versions, left_out};
 pub use rotation::{next_rotation, rotate, told as told_of_rotation, under_way};
 pub use session::{Options, Session, dry_run};
 pub use snapshot::{

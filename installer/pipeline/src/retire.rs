@@ -72,6 +72,43 @@ pub fn left_out(before: &Cluster, now: &Cluster) -> Vec<String> {
         .collect()
 }
 
+/// Keys whose change sets up something else in place of what is there, which an upgrade would leave behind.
+const REPLACING: &[&str] = &[
+    "spec.addons",
+    "spec.containerRuntime.type",
+    "spec.controlPlaneEndpoint",
+    "spec.etcd.dataDir",
+    "spec.etcd.type",
+    "spec.hosts",
+    "spec.kubernetes.type",
+    "spec.network",
+    "spec.registry",
+    "spec.roleGroups",
+];
+
+/// Refuses a config that asks for more than other versions: what it replaces is taken away by an install alone.
+pub fn insist_on_versions(applied: &Cluster, config: &Cluster) -> Result<(), PipelineError> {
+    let mut told = applied.differences(config);
+    told.retain(|path| {
+        let within = |key: &&str| {
+            let rest = path.strip_prefix(*key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        !path.ends_with(".version") && REPLACING.iter().any(|key| within(&key))
+    });
+    let gone = left_out(applied, config).into_iter();
+    told.extend(gone.map(|name| format!("{name} is out of it: kubexm delete node {name}")));
+    let new = new_hosts(applied, config).into_iter();
+    told.extend(
+        new.map(|name| format!("{name} is new, or has a new role: kubexm add nodes -f CONFIG")),
+    );
+    if told.is_empty() {
+        Ok(())
+    } else {
+        Err(PipelineError::Changed(told))
+    }
+}
+
 /// The hosts and roles that a config adds to the one applied last; refused where it differs in anything else.
 pub fn added(applied: &Cluster, config: &Cluster) -> Result<Vec<String>, PipelineError> {
     let mut told = applied.differences(config);
@@ -80,10 +117,14 @@ pub fn added(applied: &Cluster, config: &Cluster) -> Result<Vec<String>, Pipelin
     if !told.is_empty() {
         return Err(PipelineError::Changed(told));
     }
+    Ok(new_hosts(applied, config))
+}
+
+fn new_hosts(applied: &Cluster, config: &Cluster) -> Vec<String> {
     let is_new = |host: &&cluster::Host| {
         let name = &host.name;
         applied.host(name).is_none() || applied.roles_of(name) != config.roles_of(name)
     };
     let new = config.spec.hosts.iter().filter(is_new);
-    Ok(new.map(|host| host.name.clone()).collect())
+    new.map(|host| host.name.clone()).collect()
 }

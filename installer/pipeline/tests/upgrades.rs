@@ -14,7 +14,8 @@ use host::Host;
 use host::fake::FakeHost;
 use pipeline::{
     CONTROL_PLANE, ClusterSeen, DryState, Emptying, Living, LivingNode, OPERATOR, OffsetDateTime,
-    Scope, Site, Unavailable, dry_run, judge, roll_back, tree, upgrade, way_back,
+    Scope, Site, Unavailable, dry_run, insist_on_versions, judge, roll_back, tree, upgrade,
+    way_back,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -284,4 +285,27 @@ async fn every_hop_has_its_transcript() {
         }
         insta::assert_snapshot!(format!("transcript-{name}-later"), told);
     }
+}
+
+#[test]
+fn an_upgrade_replaces_nothing_but_versions() {
+    let applied = config(BINARIES);
+    let mut to = applied.clone();
+    to.spec.kubernetes.version = "v1.36.2".parse().unwrap();
+    insist_on_versions(&applied, &to).unwrap();
+    to.spec.control_plane_endpoint.port = 7443;
+    to = to.without_roles(&["worker1".to_owned()], &[cluster::Role::Worker]);
+    let mut grown = applied.clone();
+    grown.spec.hosts.retain(|host| host.name != "node3");
+    to.spec.hosts.retain(|host| host.name != "registry1");
+    let refused = insist_on_versions(&grown, &to).unwrap_err();
+    insta::assert_snapshot!(format!("{refused}\nhint: {}", refused.hint().unwrap()), @r"
+    the config is another than the one applied last, and this is not what was asked for:
+      spec.roleGroups.worker
+      spec.controlPlaneEndpoint.port
+      registry1 is out of it: kubexm delete node registry1
+      node3 is new, or has a new role: kubexm add nodes -f CONFIG
+      worker1 is new, or has a new role: kubexm add nodes -f CONFIG
+    hint: kubexm install with the cluster's bundle does all of it; or give these keys back, and run again
+    ");
 }
