@@ -90,11 +90,11 @@ const REPLACING: &[&str] = &[
 pub fn insist_on_versions(applied: &Cluster, config: &Cluster) -> Result<(), PipelineError> {
     let mut told = applied.differences(config);
     told.retain(|path| {
-        let within = |key: &&str| {
-            let rest = path.strip_prefix(*key);
+        let within = |key: &str| {
+            let rest = path.strip_prefix(key);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        !path.ends_with(".version") && REPLACING.iter().any(|key| within(&key))
+        !path.ends_with(".version") && REPLACING.iter().any(|key| within(key))
     });
     let gone = left_out(applied, config).into_iter();
     told.extend(gone.map(|name| format!("{name} is out of it: kubexm delete node {name}")));
