@@ -1,6 +1,7 @@
 mod alerts;
 mod care;
 mod keys;
+mod pki;
 mod restart;
 mod restore;
 mod schedule;
@@ -13,11 +14,10 @@ use cluster::{Cluster, EtcdType, Host, MetricsListen, Role};
 use engine::{Order, Rolling, Slot, Step, Task, Turn};
 
 use step::{
-    Certificate, CertificateAuthority, CertificateSpec, Content, CreateUser, DataDirectory,
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, EtcdTrace, FileAttrs, HealthyMembers,
-    KeepEtcdAuthority, KeyPairFiles, LookAtEtcd, MakeDirectory, NoteEtcdFounded, Owner,
-    PromoteEtcdMember, RunEtcd, RunService, SetAsideRemoved, SpareEtcd, StartEtcd, Stopped,
-    UploadFile, UploadKeyPair, Usage, VerifyEtcd,
+    Content, CreateUser, DataDirectory, EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns,
+    EtcdTrace, FileAttrs, HealthyMembers, KeepEtcdAuthority, LookAtEtcd, MakeDirectory,
+    NoteEtcdFounded, Owner, PromoteEtcdMember, RunEtcd, RunService, SetAsideRemoved, SpareEtcd,
+    StartEtcd, Stopped, UploadFile, VerifyEtcd,
 };
 use templates::{
     BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit, MetricsReach,
@@ -26,11 +26,14 @@ use templates::{
 use crate::files::text;
 use crate::os::rendered;
 use crate::site::{minor, names, url_address};
-use crate::{OPERATOR, Site, programs};
+use crate::{Site, programs};
 
 pub use alerts::etcd_alerts;
 pub use care::{ETCD, back_up, binding_files, defragment, disarm_alarms, look_at_members};
 pub use keys::{keys_of, seal_keys};
+pub use pki::etcd_pki;
+use pki::{AUTHORITY, files, owner};
+pub(crate) use pki::{PKI, authority_file, member_pairs};
 pub(crate) use restart::restarts;
 pub use restore::{
     RestorePlan, core_of, drill, end_restore, halt, prepare_restore, restore_note, revisions,
@@ -43,8 +46,6 @@ const USER: &str = "etcd";
 const UNIT: &str = "etcd.service";
 const UNIT_FILE: &str = "/etc/systemd/system/etcd.service";
 const DIR: &str = "/etc/etcd";
-pub(crate) const PKI: &str = "/etc/etcd/pki";
-const AUTHORITY: &str = "/etc/etcd/pki/ca.crt";
 const ENVIRONMENT: &str = "/etc/etcd/etcd.env";
 const BOOTSTRAP: &str = "/etc/etcd/bootstrap.env";
 
@@ -83,60 +84,6 @@ impl Site {
     }
 }
 
-fn files(site: &Site, name: &str) -> KeyPairFiles {
-    KeyPairFiles::at(site.tree.certs("etcd").join(name))
-}
-
-/// A member's own certificates: etcd asks for both usages, because members call each other.
-fn member_certificates(host: &Host) -> [(String, CertificateSpec); 2] {
-    ["server", "peer"].map(|kind| {
-        let loopback = [
-            [127, 0, 0, 1].into(),
-            "::1".parse().expect("::1 is an address"),
-        ];
-        let spec = CertificateSpec::new(&host.name, Usage::Both)
-            .dns([host.name.clone(), "localhost".to_owned()])
-            .ips(host.internal_ips().into_iter().chain(loopback));
-        (format!("{}/{kind}", host.name), spec)
-    })
-}
-
-/// etcd's authority and every certificate that members and their clients need, on the operator's machine.
-#[must_use]
-pub fn etcd_pki(site: &Site) -> Task {
-    let task = Task::new("etcd certificates");
-    if site.cluster.spec.etcd.kind == EtcdType::External {
-        return task;
-    }
-    let authority = files(site, "ca");
-    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(CertificateAuthority::new(
-        authority.clone(),
-        "etcd-ca",
-    ))];
-    // kubeadm signs what its members and their clients need by itself.
-    if site.cluster.spec.etcd.kind == EtcdType::Kubeadm {
-        return task.on(OPERATOR, steps);
-    }
-    let clients = [
-        ("healthcheck-client", "kube-etcd-healthcheck-client"),
-        ("apiserver-etcd-client", "kube-apiserver-etcd-client"),
-    ]
-    .map(|(name, common_name)| {
-        let spec = CertificateSpec::new(common_name, Usage::Client);
-        (name.to_owned(), spec)
-    });
-    let members = site.etcd_hosts().into_iter().flat_map(member_certificates);
-    for (name, spec) in clients.into_iter().chain(members) {
-        let spec = spec.since(site.renewal);
-        steps.push(Arc::new(Certificate::new(
-            authority.clone(),
-            files(site, &name),
-            spec,
-        )));
-    }
-    task.on(OPERATOR, steps)
-}
-
 /// Everything of a member on its host but the running service.
 fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     let root_etcd = || Owner {
@@ -170,41 +117,6 @@ fn member_files(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
     steps.push(text(ENVIRONMENT, environment(site, host)));
     steps.push(text(UNIT_FILE, unit(site)));
     steps
-}
-
-/// Whom a member trusts.
-pub(crate) fn authority_file(site: &Site) -> Arc<dyn Step> {
-    Arc::new(UploadFile {
-        path: AUTHORITY.into(),
-        content: Content::Local(files(site, "ca").certificate()),
-        attrs: FileAttrs {
-            mode: 0o644,
-            owner: owner(),
-        },
-    })
-}
-
-fn owner() -> Owner {
-    Owner {
-        user: USER.to_owned(),
-        group: USER.to_owned(),
-    }
-}
-
-/// A member's certificates with their keys, and those that it is asked with.
-pub(crate) fn member_pairs(site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
-    let pair = |from: KeyPairFiles, name: &str| -> Arc<dyn Step> {
-        Arc::new(UploadKeyPair {
-            from,
-            to: format!("{PKI}/{name}").into(),
-            owner: owner(),
-        })
-    };
-    vec![
-        pair(files(site, &format!("{}/server", host.name)), "server"),
-        pair(files(site, &format!("{}/peer", host.name)), "peer"),
-        pair(files(site, "healthcheck-client"), "healthcheck-client"),
-    ]
 }
 
 fn environment(site: &Site, host: &Host) -> String {
