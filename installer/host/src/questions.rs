@@ -58,7 +58,7 @@ fn command(questions: &[Command]) -> Command {
 }
 
 fn answers(command: &Command, count: usize, output: &Output) -> Result<Vec<Output>, HostError> {
-    let amiss = |why: String| HostError::Answer {
+    let unusable = |why: String| HostError::Answer {
         command: command.brief(),
         why,
     };
@@ -66,7 +66,7 @@ fn answers(command: &Command, count: usize, output: &Output) -> Result<Vec<Outpu
     let mut parts: VecDeque<&str> = text.split('.').collect();
     // What is behind the last end is nothing.
     if parts.len() != 2 * count + 1 {
-        return Err(amiss(format!(
+        return Err(unusable(format!(
             "{count} questions were asked, {} answered",
             parts.len() / 2
         )));
@@ -74,7 +74,7 @@ fn answers(command: &Command, count: usize, output: &Output) -> Result<Vec<Outpu
     let mut answers = Vec::with_capacity(count);
     while let (Some(stdout), Some(stderr)) = (parts.pop_front(), parts.pop_front()) {
         let answer = decoded(stdout).zip(decoded(stderr)).and_then(answer);
-        answers.push(answer.ok_or_else(|| amiss("its answer is damaged".to_owned()))?);
+        answers.push(answer.ok_or_else(|| unusable("its answer is damaged".to_owned()))?);
     }
     Ok(answers)
 }

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(30);
 
 /// Something of a host that kubexm changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Former {
+pub enum Resource {
     /// A file: it was not there, or held something else.
     File(Utf8PathBuf),
     /// A directory for files of kubexm. It goes once it is empty.
@@ -45,7 +45,7 @@ pub enum Former {
     Hostname,
 }
 
-impl Former {
+impl Resource {
     /// As the script takes it: its kind and its name.
     fn words(&self) -> [&str; 2] {
         match self {
@@ -63,7 +63,7 @@ impl Former {
     }
 }
 
-impl fmt::Display for Former {
+impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Swap => f.write_str("swap"),
@@ -74,7 +74,7 @@ impl fmt::Display for Former {
 }
 
 /// Notes how this is now, unless it was noted before. Must be done before anything of it is changed.
-pub(crate) async fn note(cx: &Cx, what: &[Former]) -> Result<(), StepError> {
+pub(crate) async fn note(cx: &Cx, what: &[Resource]) -> Result<(), StepError> {
     let trying = "note what was there before";
     must(cx, trying, command(BASE.into(), "note", what))
         .await
@@ -82,14 +82,14 @@ pub(crate) async fn note(cx: &Cx, what: &[Former]) -> Result<(), StepError> {
 }
 
 /// Whether anything of this is as kubexm made it.
-pub(crate) async fn pending(cx: &Cx, what: &[Former]) -> Result<State, StepError> {
+pub(crate) async fn pending(cx: &Cx, what: &[Resource]) -> Result<State, StepError> {
     let trying = "read what was there before";
     let output = must(cx, trying, command(BASE.into(), "pending", what)).await?;
     Ok(state(&output))
 }
 
 /// Brings this back to how it was.
-pub(crate) async fn restore(cx: &Cx, trying: &str, what: &[Former]) -> Result<(), StepError> {
+pub(crate) async fn restore(cx: &Cx, trying: &str, what: &[Resource]) -> Result<(), StepError> {
     must(cx, trying, command(BASE.into(), "restore", what))
         .await
         .map(drop)
@@ -118,7 +118,7 @@ pub(crate) async fn noted(cx: &Cx, path: &Utf8Path) -> Result<Noted, StepError> 
 
 /// Forgets what a file held before: others have written to it since.
 pub(crate) async fn forget(cx: &Cx, path: &Utf8Path) -> Result<(), StepError> {
-    let file = [Former::File(path.to_owned())];
+    let file = [Resource::File(path.to_owned())];
     let trying = format!("forget what {path} was");
     must(cx, &trying, command(BASE.into(), "forget", &file))
         .await
@@ -176,9 +176,9 @@ fn state(pending: &Output) -> State {
     }
 }
 
-fn command(base: &Utf8Path, verb: &str, what: &[Former]) -> Command {
+fn command(base: &Utf8Path, verb: &str, what: &[Resource]) -> Command {
     let mut words = vec![base.as_str(), verb];
-    words.extend(what.iter().flat_map(Former::words));
+    words.extend(what.iter().flat_map(Resource::words));
     script(&words)
 }
 

@@ -20,11 +20,11 @@ use std::time::Duration;
 use engine::{Cx, State, StepError};
 use host::{Command, HostError, Output};
 
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{ask, refused};
 
 pub use await_static_pod::AwaitStaticPod;
-pub use bootstrap_token::{BootstrapToken, Invitation};
+pub use bootstrap_token::{BootstrapToken, JoinCredentials};
 pub use control_plane::KubeadmControlPlane;
 pub use etcd::{KubeadmEtcd, SpareStackedEtcd};
 pub use init::KubeadmInit;
@@ -49,7 +49,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(20);
 
 /// Notes how the kubelet was before kubeadm sets it going.
 pub(crate) async fn note_kubelet(cx: &Cx) -> Result<(), StepError> {
-    before::note(cx, &[Former::Unit("kubelet.service".to_owned())]).await
+    before::note(cx, &[Resource::Unit("kubelet.service".to_owned())]).await
 }
 
 /// A script in which only one kubeadm at a time is at work. A kubeadm whose run has lost its connection goes on and is

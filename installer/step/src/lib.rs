@@ -26,7 +26,7 @@ pub use adopt::{
     CompareAuthorities, FetchRegistryLogin, FetchVrrp, FoundAuthority, InsistOnAuthorities,
     LookAtAuthorities, NoteBegun, TellLost,
 };
-pub use before::Former;
+pub use before::Resource;
 pub use check::{
     Family, KnownImage, LookAtNodes, NodeSeen, ProbePods, Probes, ProveApiServices, ProveApiserver,
     ProveCertificates, ProveEndpoint, ProveEtcd, ProveImageSource, ProveImages, ProveNodes,

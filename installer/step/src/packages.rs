@@ -65,7 +65,7 @@ pub struct RepositoryFile {
 
 /// What a host says of packages that it was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Amiss {
+pub(crate) struct PackageProblems {
     /// An installation was cut short.
     pub interrupted: bool,
     pub absent: Vec<String>,
@@ -101,20 +101,22 @@ pub(crate) async fn look<'a>(
     cx: &Cx,
     format: PackageFormat,
     wanted: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Result<Amiss, StepError> {
+) -> Result<PackageProblems, StepError> {
     let words: Vec<&str> = wanted.flat_map(|(name, version)| [name, version]).collect();
     let trying = "ask which packages are installed";
     let answer = run(cx, trying, format, "look", &words).await?;
-    let mut amiss = Amiss::default();
+    let mut unusable = PackageProblems::default();
     for line in answer.lines() {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
-            ["interrupted"] => amiss.interrupted = true,
-            ["absent", name] => amiss.absent.push((*name).to_owned()),
-            ["older", name, found] => amiss.older.push(((*name).to_owned(), (*found).to_owned())),
+            ["interrupted"] => unusable.interrupted = true,
+            ["absent", name] => unusable.absent.push((*name).to_owned()),
+            ["older", name, found] => unusable
+                .older
+                .push(((*name).to_owned(), (*found).to_owned())),
             _ => {}
         }
     }
-    Ok(amiss)
+    Ok(unusable)
 }
 
 /// Has the script of this form do something; what it says.

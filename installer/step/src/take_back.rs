@@ -5,17 +5,17 @@ use async_trait::async_trait;
 use camino::Utf8Path;
 use engine::{Cx, Data, State, Step, StepError};
 
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 
 /// Brings something of a host back to how it was before kubexm changed it: the counterpart of most steps.
 pub struct TakeBack {
     /// "remove /etc/crictl.yaml"
     pub title: String,
-    pub what: Vec<Former>,
+    pub what: Vec<Resource>,
 }
 
 impl TakeBack {
-    pub(crate) fn step(title: impl Into<String>, what: Vec<Former>) -> Arc<dyn Step> {
+    pub(crate) fn step(title: impl Into<String>, what: Vec<Resource>) -> Arc<dyn Step> {
         let title = title.into();
         Arc::new(Self { title, what })
     }
@@ -24,7 +24,7 @@ impl TakeBack {
     pub(crate) fn file(path: &Utf8Path) -> Arc<dyn Step> {
         Self::step(
             format!("remove {path}"),
-            vec![Former::File(path.to_owned())],
+            vec![Resource::File(path.to_owned())],
         )
     }
 }
@@ -60,8 +60,10 @@ impl Step for TakeBack {
     /// A node goes on to be known by the name that it has.
     fn sparing(&self, stays: &BTreeSet<String>) -> Option<Arc<dyn Step>> {
         let what = self.what.iter().cloned();
-        let goes: Vec<Former> = what
-            .filter(|former| *former != Former::Hostname && !stays.contains(&former.to_string()))
+        let goes: Vec<Resource> = what
+            .filter(|resources| {
+                *resources != Resource::Hostname && !stays.contains(&resources.to_string())
+            })
             .collect();
         let title = if goes.len() == self.what.len() {
             self.title.clone()

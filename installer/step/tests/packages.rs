@@ -99,11 +99,11 @@ fn on(host: FakeHost) -> (Arc<FakeHost>, Cx) {
     (host, cx)
 }
 
-/// A host on which these are amiss.
-fn lacking(amiss: &str) -> FakeHost {
+/// A host on which these are wrong.
+fn lacking(unusable: &str) -> FakeHost {
     FakeHost::new("node1")
         .with_facts(debian())
-        .on("look", 0, amiss)
+        .on("look", 0, unusable)
 }
 
 /// The commands without the length of the scripts they are given.
@@ -120,8 +120,8 @@ fn told(error: &StepError) -> String {
     format!("{error}\nhint: {}", error.hint().unwrap_or("none"))
 }
 
-async fn reason(amiss: &str) -> String {
-    let (_, cx) = on(lacking(amiss));
+async fn reason(unusable: &str) -> String {
+    let (_, cx) = on(lacking(unusable));
     match Repository::new().install().check(&cx).await.unwrap() {
         State::Satisfied => "satisfied".to_owned(),
         State::Needed(why) => why,
@@ -247,7 +247,7 @@ fn requirements(packages: Vec<SystemPackages>) -> Requirements {
 }
 
 /// What a survey finds on a host without conntrack, socat and the time zone.
-async fn findings(packages: Vec<SystemPackages>, facts: Facts, amiss: &str) -> String {
+async fn findings(packages: Vec<SystemPackages>, facts: Facts, unusable: &str) -> String {
     let host = FakeHost::new("node1")
         .with_facts(facts)
         .on_command(|command, _| {
@@ -270,7 +270,7 @@ async fn findings(packages: Vec<SystemPackages>, facts: Facts, amiss: &str) -> S
                 })
             })
         })
-        .on("look", 0, amiss);
+        .on("look", 0, unusable);
     let survey: Slot<Survey> = Slot::new("node1");
     let step = SurveyHost {
         without: None,
@@ -315,8 +315,8 @@ async fn packages_for_other_systems_are_no_help() {
 async fn the_system_must_bring_what_packages_rely_on() {
     let repository = Repository::new();
     let systems = || vec![repository.system("debian-12", "deb")];
-    let amiss = "absent socat\nabsent passwd\nolder libc6 2.36-9\n";
-    insta::assert_snapshot!(findings(systems(), debian(), amiss).await);
+    let unusable = "absent socat\nabsent passwd\nolder libc6 2.36-9\n";
+    insta::assert_snapshot!(findings(systems(), debian(), unusable).await);
     let nothing_to_install = "absent passwd\nolder libc6 2.36-9\n";
     let found = findings(systems(), debian(), nothing_to_install).await;
     assert!(!found.contains("rely on"), "{found}");

@@ -9,9 +9,9 @@ use artifact::Sha256;
 use cluster::{EtcdType, Host, KubernetesType, Role};
 use engine::{Order, Rolling, Slot, Step, Task, Turn};
 use step::{
-    BootstrapToken, Content, Invitation, Joining, JoiningEtcd, KeyPairFiles, KubeadmControlPlane,
-    KubeadmEtcd, KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode, Membership, RemoveEtcdMember,
-    RemoveLostMember, ResetNode, RevokeTokens, RunKubeadmPhase,
+    BootstrapToken, Content, JoinCredentials, Joining, JoiningEtcd, KeyPairFiles,
+    KubeadmControlPlane, KubeadmEtcd, KubeadmInit, KubeadmJoin, KubeadmPhase, LookAtNode,
+    Membership, RemoveEtcdMember, RemoveLostMember, ResetNode, RevokeTokens, RunKubeadmPhase,
 };
 
 use crate::Site;
@@ -124,7 +124,7 @@ pub fn kubeadm_workers(site: &Site) -> Task {
 struct Joins<'a> {
     site: &'a Site,
     nodes: Vec<(String, Slot<Membership>)>,
-    invitation: Slot<Option<Invitation>>,
+    credentials: Slot<Option<JoinCredentials>>,
 }
 
 impl<'a> Joins<'a> {
@@ -133,7 +133,7 @@ impl<'a> Joins<'a> {
         Self {
             site,
             nodes: nodes.iter().map(slot).collect(),
-            invitation: Slot::new("the bootstrap token"),
+            credentials: Slot::new("the bootstrap token"),
         }
     }
 
@@ -197,7 +197,7 @@ impl<'a> Joins<'a> {
         let nodes = self.nodes.iter().map(|(_, slot)| slot.clone()).collect();
         let step = BootstrapToken {
             nodes,
-            invitation: self.invitation.clone(),
+            credentials: self.credentials.clone(),
         };
         task.then(Order::Settled)
             .on(CONTROL_PLANE, vec![Arc::new(step)])
@@ -208,7 +208,7 @@ impl<'a> Joins<'a> {
         let endpoint = self.is_master(host).then_some(host);
         Arc::new(KubeadmJoin {
             joining: self.joining(host),
-            config: join(self.site, host, endpoint, &self.invitation),
+            config: join(self.site, host, endpoint, &self.credentials),
             name: spec.control_plane_endpoint.domain.clone(),
             reset: reset(self.site),
         })

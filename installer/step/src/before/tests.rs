@@ -37,16 +37,16 @@ impl Machine {
         output.text()
     }
 
-    async fn note(&self, what: &[Former]) {
+    async fn note(&self, what: &[Resource]) {
         self.run(command(&self.base(), "note", what)).await;
     }
 
-    async fn restore(&self, what: &[Former]) {
+    async fn restore(&self, what: &[Resource]) {
         self.run(command(&self.base(), "restore", what)).await;
         assert_eq!(self.pending(what).await, "");
     }
 
-    async fn pending(&self, what: &[Former]) -> String {
+    async fn pending(&self, what: &[Resource]) -> String {
         let said = self.run(command(&self.base(), "pending", what)).await;
         said.replace(self.path("").as_str(), "/")
     }
@@ -81,7 +81,7 @@ async fn a_file_that_was_there_comes_back_as_it_was_however_often_it_was_changed
     let machine = Machine::new();
     machine.write("etc/hosts.toml", "theirs");
     machine.set_mode("etc/hosts.toml", 0o640);
-    let what = [Former::File(machine.path("etc/hosts.toml"))];
+    let what = [Resource::File(machine.path("etc/hosts.toml"))];
     assert_eq!(machine.pending(&what).await, "");
     for ours in ["ours", "ours again"] {
         machine.note(&what).await;
@@ -104,7 +104,7 @@ async fn a_file_that_was_there_comes_back_as_it_was_however_often_it_was_changed
 async fn a_link_comes_back_as_a_link() {
     let machine = Machine::new();
     symlink("elsewhere", machine.path("etc/link")).unwrap();
-    let what = [Former::File(machine.path("etc/link"))];
+    let what = [Resource::File(machine.path("etc/link"))];
     machine.note(&what).await;
     fs::remove_file(machine.path("etc/link")).unwrap();
     machine.write("etc/link", "ours");
@@ -116,7 +116,7 @@ async fn a_link_comes_back_as_a_link() {
 #[tokio::test]
 async fn a_file_that_was_not_there_goes_with_the_directories_that_were_made_for_it() {
     let machine = Machine::new();
-    let what = [Former::File(machine.path("etc/a/b/file"))];
+    let what = [Resource::File(machine.path("etc/a/b/file"))];
     machine.note(&what).await;
     machine.write("etc/a/b/file", "ours");
     assert_eq!(
@@ -132,10 +132,10 @@ async fn what_was_never_noted_stays() {
     let machine = Machine::new();
     machine.write("etc/a/file", "theirs");
     let what = [
-        Former::File(machine.path("etc/a/file")),
-        Former::Directory(machine.path("etc/a")),
-        Former::Tree(machine.path("etc/a")),
-        Former::Data(machine.path("etc/a")),
+        Resource::File(machine.path("etc/a/file")),
+        Resource::Directory(machine.path("etc/a")),
+        Resource::Tree(machine.path("etc/a")),
+        Resource::Data(machine.path("etc/a")),
     ];
     machine.restore(&what).await;
     assert_eq!(machine.read("etc/a/file").unwrap(), "theirs");
@@ -144,7 +144,7 @@ async fn what_was_never_noted_stays() {
 #[tokio::test]
 async fn a_directory_goes_if_it_was_made_and_is_empty() {
     let machine = Machine::new();
-    let directory = |path: &str| Former::Directory(machine.path(path));
+    let directory = |path: &str| Resource::Directory(machine.path(path));
     fs::create_dir(machine.path("etc/theirs")).unwrap();
     machine.set_mode("etc/theirs", 0o711);
     let what = [
@@ -173,8 +173,8 @@ async fn data_that_came_later_goes_and_what_was_in_the_directory_stays() {
     let machine = Machine::new();
     machine.write("disk/lost+found/x", "theirs");
     let what = [
-        Former::Data(machine.path("disk")),
-        Former::Data(machine.path("var/etcd")),
+        Resource::Data(machine.path("disk")),
+        Resource::Data(machine.path("var/etcd")),
     ];
     machine.note(&what).await;
     for path in ["disk/blobs/1", "disk/.hidden", "var/etcd/member/wal"] {
@@ -191,11 +191,11 @@ async fn data_that_came_later_goes_and_what_was_in_the_directory_stays() {
 async fn leaving_takes_back_what_no_plan_names_any_more_and_keeps_data_with_its_notes() {
     let machine = Machine::new();
     machine.write("etc/theirs", "theirs");
-    let data = [Former::Data(machine.path("var/etcd"))];
+    let data = [Resource::Data(machine.path("var/etcd"))];
     let what = [
-        Former::File(machine.path("etc/theirs")),
-        Former::File(machine.path("etc/ours/file")),
-        Former::Directory(machine.path("etc/ours")),
+        Resource::File(machine.path("etc/theirs")),
+        Resource::File(machine.path("etc/ours/file")),
+        Resource::Directory(machine.path("etc/ours")),
     ];
     machine.note(&data).await;
     machine.note(&what).await;
@@ -222,7 +222,7 @@ async fn leaving_takes_back_what_no_plan_names_any_more_and_keeps_data_with_its_
 async fn a_note_that_was_begun_by_a_killed_run_is_written_anew() {
     let machine = Machine::new();
     machine.write("etc/file", "theirs");
-    let what = [Former::File(machine.path("etc/file"))];
+    let what = [Resource::File(machine.path("etc/file"))];
     machine.note(&what).await;
     let note = format!("{}/paths{}", machine.base(), machine.path("etc/file"));
     fs::rename(format!("{note}/@was"), format!("{note}/@was.part")).unwrap();
@@ -239,7 +239,7 @@ async fn a_link_to_a_directory_of_data_stays_and_what_it_leads_to_is_as_it_was()
     machine.write("disk/lost+found/x", "theirs");
     machine.set_mode("disk", 0o711);
     symlink("disk", machine.path("etcd")).unwrap();
-    let what = [Former::Data(machine.path("etcd"))];
+    let what = [Resource::Data(machine.path("etcd"))];
     machine.note(&what).await;
     machine.set_mode("disk", 0o700);
     machine.write("disk/member/wal", "data");
@@ -254,7 +254,7 @@ async fn a_note_goes_when_the_disk_has_what_it_held() {
     let machine = Machine::new();
     machine.write("etc/file", "theirs");
     let file = machine.path("etc/file");
-    machine.note(&[Former::File(file.clone())]).await;
+    machine.note(&[Resource::File(file.clone())]).await;
     machine.write("etc/file", "ours");
     let restore = |told: Utf8PathBuf| {
         let mut child = std::process::Command::new("sh")
@@ -282,7 +282,7 @@ async fn what_a_killed_write_left_beside_a_file_goes_with_it() {
     let machine = Machine::new();
     machine.write("etc/theirs", "theirs");
     let what =
-        ["etc/theirs", "etc/ours/file", "etc/hosts"].map(|path| Former::File(machine.path(path)));
+        ["etc/theirs", "etc/ours/file", "etc/hosts"].map(|path| Resource::File(machine.path(path)));
     machine.note(&what).await;
     let left = [
         "etc/.kubexm-theirs.a1B2c3D4",

@@ -7,7 +7,7 @@ use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::RunContainerd;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::must;
 use crate::system::recognise_host::Mark;
 
@@ -15,7 +15,7 @@ use crate::system::recognise_host::Mark;
 /// network namespaces. Its images go only where data is purged. On a host that the cluster has left already, only what is
 /// still noted goes: the containers there are others'.
 pub struct RemoveContainers {
-    pub(crate) unit: Former,
+    pub(crate) unit: Resource,
     pub data_dir: Utf8PathBuf,
     pub data: Data,
 }
@@ -25,11 +25,11 @@ const STOP: &str = include_str!("remove_containers.sh");
 const PATIENCE: Duration = Duration::from_mins(10);
 
 impl RemoveContainers {
-    fn former(&self) -> Vec<Former> {
+    fn resources(&self) -> Vec<Resource> {
         let mut what = vec![self.unit.clone()];
         what.extend(RunContainerd::leaves());
         if self.data == Data::Purge {
-            what.push(Former::Data(self.data_dir.clone()));
+            what.push(Resource::Data(self.data_dir.clone()));
         }
         what
     }
@@ -52,11 +52,11 @@ impl Step for RemoveContainers {
     }
 
     fn inputs(&self) -> String {
-        format!("{:?}", self.former())
+        format!("{:?}", self.resources())
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        before::pending(cx, &self.former()).await
+        before::pending(cx, &self.resources()).await
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
@@ -70,7 +70,7 @@ impl Step for RemoveContainers {
             before::restore(cx, "stop containerd", std::slice::from_ref(&self.unit)).await?;
             must(cx, "clean up after containerd", run("remains")).await?;
         }
-        before::restore(cx, "remove what containerd left", &self.former()).await
+        before::restore(cx, "remove what containerd left", &self.resources()).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
@@ -93,7 +93,7 @@ mod tests {
             let host = Arc::new(FakeHost::new("node1").with_file(mark, "demo\n", 0o644));
             let cx = Cx::new(host.clone(), Progress::unseen());
             let remove = RemoveContainers {
-                unit: Former::Unit("containerd.service".to_owned()),
+                unit: Resource::Unit("containerd.service".to_owned()),
                 data_dir: "/var/lib/containerd".into(),
                 data: Data::Purge,
             };

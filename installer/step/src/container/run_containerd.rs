@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use camino::Utf8PathBuf;
 use engine::{Asks, Cx, Data, State, Step, StepError};
 
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::{RemoveContainers, RunService};
 
 /// Has containerd run. Unlike other services it does not take what it started with it when it is stopped, and so its
@@ -47,9 +47,11 @@ const SYSCTLS: [&str; 13] = [
 
 impl RunContainerd {
     /// What it and what runs on it leave on the host beside its data.
-    pub(crate) fn leaves() -> Vec<Former> {
-        let trees = TREES.iter().map(|path| Former::Tree((*path).into()));
-        let sysctls = SYSCTLS.iter().map(|key| Former::Sysctl((*key).to_owned()));
+    pub(crate) fn leaves() -> Vec<Resource> {
+        let trees = TREES.iter().map(|path| Resource::Tree((*path).into()));
+        let sysctls = SYSCTLS
+            .iter()
+            .map(|key| Resource::Sysctl((*key).to_owned()));
         trees.chain(sysctls).collect()
     }
 }
@@ -81,15 +83,15 @@ impl Step for RunContainerd {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let mut former = Self::leaves();
-        former.push(Former::Data(self.data_dir.clone()));
-        before::note(cx, &former).await?;
+        let mut resources = Self::leaves();
+        resources.push(Resource::Data(self.data_dir.clone()));
+        before::note(cx, &resources).await?;
         self.service.apply(cx).await
     }
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
         Some(Arc::new(RemoveContainers {
-            unit: self.service.former(),
+            unit: self.service.resources(),
             data_dir: self.data_dir.clone(),
             data,
         }))

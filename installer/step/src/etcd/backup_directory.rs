@@ -7,7 +7,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs};
 
 use crate::MakeDirectory;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::must;
 
 /// Makes the directory that a member's timer keeps its snapshots in, for root alone. They are worth most when the cluster is
@@ -58,8 +58,8 @@ impl Step for BackupDirectory {
 }
 
 impl LeaveSnapshots {
-    fn former(&self) -> Former {
-        Former::Directory(self.0.clone())
+    fn resources(&self) -> Resource {
+        Resource::Directory(self.0.clone())
     }
 }
 
@@ -85,7 +85,7 @@ impl Step for LeaveSnapshots {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        before::pending(cx, &[self.former()]).await
+        before::pending(cx, &[self.resources()]).await
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
@@ -98,7 +98,7 @@ impl Step for LeaveSnapshots {
             );
             cx.progress.seen(told.clone(), Some(told));
         }
-        before::restore(cx, &self.describe(), &[self.former()]).await
+        before::restore(cx, &self.describe(), &[self.resources()]).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
@@ -106,11 +106,11 @@ impl Step for LeaveSnapshots {
     }
 
     fn takes_back(&self) -> Vec<String> {
-        vec![self.former().to_string()]
+        vec![self.resources().to_string()]
     }
 
     fn sparing(&self, stays: &BTreeSet<String>) -> Option<Arc<dyn Step>> {
-        let goes = !stays.contains(&self.former().to_string());
+        let goes = !stays.contains(&self.resources().to_string());
         goes.then(|| Arc::new(Self(self.0.clone())) as Arc<dyn Step>)
     }
 }

@@ -7,7 +7,7 @@ use host::{FileAttrs, Owner, Source};
 use templates::{BootstrapState, EtcdBootstrap, Template};
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::etcd::etcdctl::{Answer, EtcdCluster, EtcdPeer, Member, UNSETTLED};
 use crate::etcd::look::EtcdTrace;
 use crate::local_file;
@@ -258,7 +258,7 @@ impl Step for EnterEtcd {
                 group: "etcd".to_owned(),
             },
         };
-        before::note(cx, &[Former::File(self.bootstrap.clone())]).await?;
+        before::note(cx, &[Resource::File(self.bootstrap.clone())]).await?;
         let source = Source::Bytes(text.into());
         cx.host
             .upload(&source, &self.bootstrap, &attrs, &cx.progress)

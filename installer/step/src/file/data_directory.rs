@@ -7,7 +7,7 @@ use host::FileAttrs;
 
 use crate::MakeDirectory;
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 
 /// A directory for data that nobody can make again: a store, a registry's images. It is made like any other, and what
 /// it holds is taken away only where somebody means to lose it.
@@ -48,13 +48,13 @@ impl Step for DataDirectory {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[Former::Data(self.path.clone())]).await?;
+        before::note(cx, &[Resource::Data(self.path.clone())]).await?;
         self.directory().make(cx).await
     }
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
         let all = || {
-            let what = vec![Former::Data(self.path.clone())];
+            let what = vec![Resource::Data(self.path.clone())];
             TakeBack::step(format!("remove all data in {}", self.path), what)
         };
         (data == Data::Purge).then(all)

@@ -6,7 +6,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{FileAttrs, Source};
 
 use crate::RemoveBlock;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 
 /// Keeps a marked block of lines in a file that belongs to the host, and leaves every other line alone. The file is
 /// made if it is missing.
@@ -97,7 +97,7 @@ impl Step for EditBlock {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[Former::File(self.path.clone())]).await?;
+        before::note(cx, &[Resource::File(self.path.clone())]).await?;
         let current = cx.host.read(&self.path).await?;
         let source = Source::Bytes(self.edited(current.as_deref())?.into());
         Ok(cx

@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use engine::{Cx, Data, State, Step, StepError};
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 
 /// Notes files that a service of the host will write by itself, so that they go with what kubexm has made of it.
 pub struct ExpectFiles {
@@ -15,8 +15,8 @@ pub struct ExpectFiles {
 }
 
 impl ExpectFiles {
-    fn former(&self) -> Vec<Former> {
-        self.paths.iter().cloned().map(Former::File).collect()
+    fn resources(&self) -> Vec<Resource> {
+        self.paths.iter().cloned().map(Resource::File).collect()
     }
 }
 
@@ -32,8 +32,11 @@ impl Step for ExpectFiles {
 
     /// They are noted in their order: with the last, all are.
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let former = self.former();
-        let last = former.last().map(std::slice::from_ref).unwrap_or_default();
+        let resources = self.resources();
+        let last = resources
+            .last()
+            .map(std::slice::from_ref)
+            .unwrap_or_default();
         Ok(match before::pending(cx, last).await? {
             State::Satisfied if !last.is_empty() => State::needed("is not noted"),
             State::Satisfied | State::Needed(_) => State::Satisfied,
@@ -41,11 +44,11 @@ impl Step for ExpectFiles {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &self.former()).await
+        before::note(cx, &self.resources()).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         let title = format!("remove what {} wrote", self.of);
-        Some(TakeBack::step(title, self.former()))
+        Some(TakeBack::step(title, self.resources()))
     }
 }

@@ -6,7 +6,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs};
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{ask, must};
 
 /// Makes a directory with its mode and owner. What is in it stays. For data there is [`crate::DataDirectory`].
@@ -66,13 +66,13 @@ impl Step for MakeDirectory {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[Former::Directory(self.path.clone())]).await?;
+        before::note(cx, &[Resource::Directory(self.path.clone())]).await?;
         self.make(cx).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         let title = format!("remove directory {}", self.path);
-        let what = vec![Former::Directory(self.path.clone())];
+        let what = vec![Resource::Directory(self.path.clone())];
         Some(TakeBack::step(title, what))
     }
 }

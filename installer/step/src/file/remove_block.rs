@@ -6,7 +6,7 @@ use engine::{Cx, Data, State, Step, StepError};
 use host::{FileAttrs, Source};
 
 use crate::EditBlock;
-use crate::before::{self, Former, Noted};
+use crate::before::{self, Noted, Resource};
 use crate::file::edit_block::marks;
 
 /// Takes a cluster's block out of a file of the host. A file with nothing in it but what kubexm put there becomes what
@@ -75,7 +75,7 @@ impl Step for RemoveBlock {
         match self.rest(cx).await? {
             Rest::Untouched => Ok(()),
             Rest::AsBefore => {
-                let file = [Former::File(self.path.clone())];
+                let file = [Resource::File(self.path.clone())];
                 before::restore(cx, &self.describe(), &file).await
             }
             Rest::Lines(lines) => {

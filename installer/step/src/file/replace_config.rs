@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use engine::{Asks, Cx, Data, SlotId, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{ask, must, refused};
 use crate::take_back::TakeBack;
 use crate::{Content, UploadFile};
@@ -72,7 +72,7 @@ impl Step for ReplaceConfig {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[Former::File(self.path.clone())]).await?;
+        before::note(cx, &[Resource::File(self.path.clone())]).await?;
         let new = self.new_file();
         let source = Source::Bytes(self.content.bytes()?);
         cx.host

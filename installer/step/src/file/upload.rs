@@ -8,7 +8,7 @@ use engine::{Asks, Cx, Data, SlotId, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::file::fetch::FetchFiles;
 use crate::pki::signer;
 use crate::shell::ask;
@@ -151,7 +151,7 @@ impl Step for UploadFile {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[Former::File(self.path.clone())]).await?;
+        before::note(cx, &[Resource::File(self.path.clone())]).await?;
         self.put(cx).await
     }
 

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Owner, Source};
 
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::file::fetch::FetchFiles;
 use crate::shell::must;
 use crate::{Content, KeyPairFiles, TakeBack, UploadFile};
@@ -20,11 +20,11 @@ pub struct UploadKeyPair {
 }
 
 impl UploadKeyPair {
-    fn former(&self) -> Vec<Former> {
+    fn resources(&self) -> Vec<Resource> {
         let paths = self
             .files()
             .map(|(_, file)| [beside(&file.path), file.path]);
-        paths.into_iter().flatten().map(Former::File).collect()
+        paths.into_iter().flatten().map(Resource::File).collect()
     }
 
     fn files(&self) -> [(Utf8PathBuf, UploadFile); 2] {
@@ -79,7 +79,7 @@ impl Step for UploadKeyPair {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &self.former()).await?;
+        before::note(cx, &self.resources()).await?;
         let mut moves = Vec::new();
         for (local, file) in self.files() {
             let beside = beside(&file.path);
@@ -103,7 +103,7 @@ impl Step for UploadKeyPair {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         let title = format!("remove {}.crt and .key", self.to);
-        Some(TakeBack::step(title, self.former()))
+        Some(TakeBack::step(title, self.resources()))
     }
 
     fn origin(&self, below: &Utf8Path) -> Option<Arc<dyn Step>> {

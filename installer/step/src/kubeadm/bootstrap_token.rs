@@ -14,12 +14,12 @@ pub struct BootstrapToken {
     /// Of every node that may have to join. One that could not be looked at does not join in this run.
     pub nodes: Vec<Slot<Membership>>,
     /// None where nobody joins.
-    pub invitation: Slot<Option<Invitation>>,
+    pub credentials: Slot<Option<JoinCredentials>>,
 }
 
 /// With what a node joins.
 #[derive(Debug)]
-pub struct Invitation {
+pub struct JoinCredentials {
     pub token: SecretString,
     /// `172.16.0.2:6443`, of an apiserver that runs.
     pub apiserver: String,
@@ -45,18 +45,18 @@ impl Step for BootstrapToken {
     }
 
     fn fills(&self) -> Vec<SlotId> {
-        vec![self.invitation.id()]
+        vec![self.credentials.id()]
     }
 
     async fn check(&self, _: &Cx) -> Result<State, StepError> {
-        if self.invitation.get().is_some() {
+        if self.credentials.get().is_some() {
             return Ok(State::Satisfied);
         }
         let outside = |node: &Slot<Membership>| node.get() == Some(&Membership::Outside);
         let joining = self.nodes.iter().filter(|node| outside(node)).count();
         Ok(match joining {
             0 => {
-                self.invitation.fill(None);
+                self.credentials.fill(None);
                 State::Satisfied
             }
             1 => State::needed("a node has not joined yet"),
@@ -93,7 +93,7 @@ impl Step for BootstrapToken {
             )
             .with_hint("on a master: cat /etc/kubernetes/manifests/kube-apiserver.yaml"));
         }
-        self.invitation.fill(Some(Invitation {
+        self.credentials.fill(Some(JoinCredentials {
             token: SecretString::from(token),
             apiserver,
         }));

@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{ask, must};
 use crate::{TakeBack, UploadFile};
 
@@ -65,7 +65,7 @@ impl Step for SpareInterfaces {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[Former::File(self.file.path.clone())]).await?;
+        before::note(cx, &[Resource::File(self.file.path.clone())]).await?;
         let new = UploadFile {
             path: self.new_path(),
             content: self.file.content.clone(),

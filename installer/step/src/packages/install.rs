@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use engine::{Asks, Cx, Data, Retry, State, Step, StepError};
 
 use crate::RemovePackages;
-use crate::packages::{self, Amiss, RepositoryFile, SystemPackages};
+use crate::packages::{self, PackageProblems, RepositoryFile, SystemPackages};
 
 /// Installs the packages that a host lacks, those for its own system, in one call of its package manager, which sees no
 /// repository but the bundle's.
@@ -35,10 +35,10 @@ impl InstallPackages {
         &self,
         cx: &Cx,
         system: &SystemPackages,
-        amiss: &Amiss,
+        unusable: &PackageProblems,
     ) -> Result<(), StepError> {
         let is_amiss = |name: &String| {
-            amiss.absent.contains(name) || amiss.older.iter().any(|(older, _)| older == name)
+            unusable.absent.contains(name) || unusable.older.iter().any(|(older, _)| older == name)
         };
         let packages = system.packages.iter();
         let packages = packages.filter(|package| is_amiss(&package.name));
@@ -101,9 +101,9 @@ impl Step for InstallPackages {
             // Preflight has found that it lacks nothing.
             return Ok(State::Satisfied);
         };
-        let amiss = packages::look(cx, system.format(), system.versions()).await?;
-        Ok(match amiss.absent.as_slice() {
-            [] if amiss.interrupted => State::needed("an installation was cut short"),
+        let unusable = packages::look(cx, system.format(), system.versions()).await?;
+        Ok(match unusable.absent.as_slice() {
+            [] if unusable.interrupted => State::needed("an installation was cut short"),
             [] => State::Satisfied,
             [one] => State::needed(format!("{one} is not installed")),
             [one, more @ ..] => {
@@ -117,9 +117,9 @@ impl Step for InstallPackages {
             return Ok(());
         };
         let format = system.format();
-        let amiss = packages::look(cx, format, system.versions()).await?;
-        self.upload(cx, system, &amiss).await?;
-        let names: Vec<&str> = amiss.absent.iter().map(String::as_str).collect();
+        let unusable = packages::look(cx, format, system.versions()).await?;
+        self.upload(cx, system, &unusable).await?;
+        let names: Vec<&str> = unusable.absent.iter().map(String::as_str).collect();
         let patience = self.patience;
         let trying = "note what will be installed";
         packages::run_patiently(cx, trying, format, patience, "begin", &names).await?;

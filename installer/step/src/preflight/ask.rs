@@ -1,4 +1,4 @@
-//! What a host's facts do not tell: asked in one script, which names only what is amiss.
+//! What a host's facts do not tell: asked in one script, which names only what is wrong.
 
 use engine::{Cx, StepError};
 use host::{Command, Facts};

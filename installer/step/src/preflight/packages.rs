@@ -93,21 +93,21 @@ pub(super) async fn find_lacks(
         return Ok(Vec::new());
     };
     let all = system.versions().chain(system.base_versions());
-    let amiss = look(cx, system.format(), all).await?;
+    let unusable = look(cx, system.format(), all).await?;
     let is_carried = |name: &String| system.packages.iter().any(|own| own.name == *name);
-    if !amiss.absent.iter().any(is_carried) {
+    if !unusable.absent.iter().any(is_carried) {
         return Ok(Vec::new());
     }
     let oldest = |name: &String| {
         let base = system.base.iter().find(|base| base.name == *name);
         base.and_then(|base| base.at_least.as_deref())
     };
-    let absent = amiss.absent.iter().filter(|name| !is_carried(name));
+    let absent = unusable.absent.iter().filter(|name| !is_carried(name));
     let absent = absent.map(|name| match oldest(name) {
         Some(version) => format!("{name} {version}"),
         None => name.clone(),
     });
-    let older = amiss.older.iter().filter(|(name, _)| !is_carried(name));
+    let older = unusable.older.iter().filter(|(name, _)| !is_carried(name));
     let older = older.map(|(name, found)| {
         let version = oldest(name).unwrap_or_default();
         format!("{name} {version} (it has {found})")

@@ -8,7 +8,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, FileAttrs, Source};
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::ask;
 
 /// An executable that lies ready on the operator's machine.
@@ -32,12 +32,12 @@ pub struct InstallPrograms {
 }
 
 impl InstallPrograms {
-    fn former<'a>(&self, programs: impl IntoIterator<Item = &'a LocalProgram>) -> Vec<Former> {
+    fn resources<'a>(&self, programs: impl IntoIterator<Item = &'a LocalProgram>) -> Vec<Resource> {
         let paths: BTreeSet<Utf8PathBuf> = programs
             .into_iter()
             .map(|program| self.directory.join(&program.name))
             .collect();
-        paths.into_iter().map(Former::File).collect()
+        paths.into_iter().map(Resource::File).collect()
     }
 
     /// "etcd"
@@ -123,7 +123,7 @@ impl Step for InstallPrograms {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let differing = self.differing(cx).await?;
-        before::note(cx, &self.former(differing.iter().copied())).await?;
+        before::note(cx, &self.resources(differing.iter().copied())).await?;
         for program in differing {
             let source = Source::File(program.local.clone());
             let to = self.directory.join(&program.name);
@@ -137,6 +137,6 @@ impl Step for InstallPrograms {
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         let title = format!("remove {} from {}", self.component(), self.directory);
         let programs = self.by_machine.values().flatten();
-        Some(TakeBack::step(title, self.former(programs)))
+        Some(TakeBack::step(title, self.resources(programs)))
     }
 }

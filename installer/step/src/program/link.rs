@@ -6,7 +6,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{ask, must};
 
 /// Gives a program another name. What bore that name before comes back when it is taken away.
@@ -45,7 +45,7 @@ impl Step for LinkProgram {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[Former::File(self.path.clone())]).await?;
+        before::note(cx, &[Resource::File(self.path.clone())]).await?;
         let link = Command::new(["ln", "-sfn", self.target, self.path.as_str()]);
         must(cx, &format!("link {}", self.path), link)
             .await

@@ -7,7 +7,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, HostError};
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{ask, must, refused};
 
 /// Enables a systemd unit and has it running with the files that are on the host now. A digest of those files, noted
@@ -47,11 +47,11 @@ impl RunService {
 
     /// Must be done before the unit is enabled or started.
     pub(crate) async fn note_former(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[self.former()]).await
+        before::note(cx, &[self.resources()]).await
     }
 
-    pub(crate) fn former(&self) -> Former {
-        Former::Unit(self.unit.to_owned())
+    pub(crate) fn resources(&self) -> Resource {
+        Resource::Unit(self.unit.to_owned())
     }
 
     pub(crate) async fn is_active(&self, cx: &Cx) -> Result<bool, StepError> {
@@ -155,7 +155,7 @@ impl Step for RunService {
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         Some(TakeBack::step(
             format!("stop {}", self.unit),
-            vec![self.former()],
+            vec![self.resources()],
         ))
     }
 }

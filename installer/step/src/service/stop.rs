@@ -5,7 +5,7 @@ use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{ask, must};
 
 /// Stops services of the host, now and at boot: they would do what another is to do. Units that are not there are none
@@ -15,9 +15,9 @@ pub struct StopServices {
 }
 
 impl StopServices {
-    fn former(&self, units: &[&str]) -> Vec<Former> {
+    fn resources(&self, units: &[&str]) -> Vec<Resource> {
         let own = self.units.iter().filter(|unit| units.contains(unit));
-        own.map(|unit| Former::Unit((*unit).to_owned())).collect()
+        own.map(|unit| Resource::Unit((*unit).to_owned())).collect()
     }
 
     /// Those that run, or will run.
@@ -58,7 +58,7 @@ impl Step for StopServices {
         if units.is_empty() {
             return Ok(());
         }
-        before::note(cx, &self.former(&units)).await?;
+        before::note(cx, &self.resources(&units)).await?;
         let disable = ["systemctl", "disable", "--now"];
         let command = Command::new(disable.iter().chain(&units).copied());
         let trying = format!("stop {}", units.join(", "));
@@ -67,6 +67,6 @@ impl Step for StopServices {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         let title = format!("give back {}", self.units.join(", "));
-        Some(TakeBack::step(title, self.former(self.units)))
+        Some(TakeBack::step(title, self.resources(self.units)))
     }
 }

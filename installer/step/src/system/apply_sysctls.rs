@@ -5,7 +5,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{ask, must};
 
 /// A kernel parameter.
@@ -68,9 +68,9 @@ pub(crate) async fn found(cx: &Cx, settings: &[Sysctl]) -> Result<Vec<String>, S
 }
 
 impl ApplySysctls {
-    fn former(&self) -> Vec<Former> {
+    fn resources(&self) -> Vec<Resource> {
         let keys = self.settings.iter().map(|sysctl| sysctl.key.clone());
-        keys.map(Former::Sysctl).collect()
+        keys.map(Resource::Sysctl).collect()
     }
 
     async fn differing(&self, cx: &Cx) -> Result<Vec<&Sysctl>, StepError> {
@@ -110,7 +110,7 @@ impl Step for ApplySysctls {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &self.former()).await?;
+        before::note(cx, &self.resources()).await?;
         let writes: Vec<String> = self
             .differing(cx)
             .await?
@@ -131,7 +131,7 @@ impl Step for ApplySysctls {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         let title = format!("restore {} kernel parameters", self.settings.len());
-        Some(TakeBack::step(title, self.former()))
+        Some(TakeBack::step(title, self.resources()))
     }
 }
 

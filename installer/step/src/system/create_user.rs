@@ -5,7 +5,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{ask, must};
 
 /// Makes a system user with a group of the same name, without a home and without a login.
@@ -39,7 +39,7 @@ impl Step for CreateUser {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[Former::User(self.name.to_owned())]).await?;
+        before::note(cx, &[Resource::User(self.name.to_owned())]).await?;
         let name = self.name;
         // `nologin` lies in /usr/sbin or /sbin; a shell that exists in neither refuses logins just as well.
         let script = format!(
@@ -58,7 +58,7 @@ impl Step for CreateUser {
 
     /// Files know their owner by number: as long as data stays, nobody else may get that number.
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
-        let user = || vec![Former::User(self.name.to_owned())];
+        let user = || vec![Resource::User(self.name.to_owned())];
         let title = || format!("remove system user {}", self.name);
         (data == Data::Purge).then(|| TakeBack::step(title(), user()))
     }

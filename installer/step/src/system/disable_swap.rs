@@ -5,7 +5,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{REPLACE, ask, must};
 
 /// Turns swap off, now and at boot: lines of `/etc/fstab` are commented out, not removed, and what else systemd would
@@ -46,7 +46,7 @@ impl Step for DisableSwap {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[Former::Swap]).await?;
+        before::note(cx, &[Resource::Swap]).await?;
         let script = format!(
             "{REPLACE}PATH=$PATH:/usr/sbin:/sbin; swapoff -a && \
              if [ -f /etc/fstab ] && grep -Eq '{FSTAB_SWAP}' /etc/fstab; then \
@@ -58,9 +58,9 @@ impl Step for DisableSwap {
         if units.is_empty() {
             return Ok(());
         }
-        let masks: Vec<Former> = units
+        let masks: Vec<Resource> = units
             .iter()
-            .map(|unit| Former::File(format!("/etc/systemd/system/{unit}").into()))
+            .map(|unit| Resource::File(format!("/etc/systemd/system/{unit}").into()))
             .collect();
         before::note(cx, &masks).await?;
         let mask = ["systemctl", "mask", "--"].into_iter().chain(units);
@@ -70,7 +70,7 @@ impl Step for DisableSwap {
 
     /// The masks go when everything that is noted does, as the host is left.
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
-        Some(TakeBack::step("turn swap on again", vec![Former::Swap]))
+        Some(TakeBack::step("turn swap on again", vec![Resource::Swap]))
     }
 }
 

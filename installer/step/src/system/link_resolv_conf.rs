@@ -6,7 +6,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{ask, must};
 
 /// Has a path lead to the file that names the host's DNS servers, for pods to ask the same. Where systemd-resolved runs,
@@ -62,7 +62,7 @@ impl Step for LinkResolvConf {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[Former::File(self.path.clone())]).await?;
+        before::note(cx, &[Resource::File(self.path.clone())]).await?;
         self.link(cx).await
     }
 

@@ -5,7 +5,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::ask;
 
 /// A kernel module, and where its feature shows when the kernel has it, loaded or built in.
@@ -94,11 +94,11 @@ impl Step for LoadModules {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let missing = self.missing(cx).await?;
-        let former: Vec<Former> = missing
+        let resources: Vec<Resource> = missing
             .iter()
-            .map(|name| Former::Module((*name).to_owned()))
+            .map(|name| Resource::Module((*name).to_owned()))
             .collect();
-        before::note(cx, &former).await?;
+        before::note(cx, &resources).await?;
         for name in missing {
             let load = Command::script(format!("PATH=$PATH:/usr/sbin:/sbin modprobe {name}"));
             let output = ask(cx, load).await?;
@@ -120,7 +120,7 @@ impl Step for LoadModules {
         // Those that need others were loaded after them.
         let what = names.iter().rev();
         let what = what
-            .map(|name| Former::Module((*name).to_owned()))
+            .map(|name| Resource::Module((*name).to_owned()))
             .collect();
         let title = format!("unload kernel modules {}", names.join(", "));
         Some(TakeBack::step(title, what))

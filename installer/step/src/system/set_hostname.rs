@@ -5,7 +5,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{REPLACE, ask, must};
 
 /// Gives the host its name from the config. Only where the config asks for it: a forced rename is a surprise.
@@ -13,8 +13,8 @@ pub struct SetHostname {
     pub name: String,
 }
 
-fn former() -> [Former; 2] {
-    [Former::Hostname, Former::File("/etc/hostname".into())]
+fn resources() -> [Resource; 2] {
+    [Resource::Hostname, Resource::File("/etc/hostname".into())]
 }
 
 #[async_trait]
@@ -50,7 +50,7 @@ impl Step for SetHostname {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &former()).await?;
+        before::note(cx, &resources()).await?;
         let name = host::quote(&self.name);
         let script = format!(
             "{REPLACE}replace /etc/hostname printf '%s\\n' {name} && printf %s {name} > /proc/sys/kernel/hostname"
@@ -62,7 +62,7 @@ impl Step for SetHostname {
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         Some(TakeBack::step(
             "give the host its former name",
-            former().into(),
+            resources().into(),
         ))
     }
 }

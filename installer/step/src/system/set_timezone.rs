@@ -5,7 +5,7 @@ use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::Command;
 
 use crate::TakeBack;
-use crate::before::{self, Former};
+use crate::before::{self, Resource};
 use crate::shell::{REPLACE, ask, must};
 
 /// Sets the host's time zone, now and for all boots to come.
@@ -19,8 +19,8 @@ const LINK: &str = "/etc/localtime";
 /// The name, where the system keeps it beside the link.
 const NAME: &str = "/etc/timezone";
 
-fn former() -> [Former; 2] {
-    [Former::File(LINK.into()), Former::File(NAME.into())]
+fn resources() -> [Resource; 2] {
+    [Resource::File(LINK.into()), Resource::File(NAME.into())]
 }
 
 impl SetTimezone {
@@ -66,7 +66,7 @@ impl Step for SetTimezone {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &former()).await?;
+        before::note(cx, &resources()).await?;
         let (file, zone) = (self.file(), host::quote(&self.zone));
         let script = format!(
             "{REPLACE}[ -f {file} ] || {{ echo 'there is no such zone' >&2; exit 1; }}\n\
@@ -83,7 +83,7 @@ impl Step for SetTimezone {
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         Some(TakeBack::step(
             "give the host its former time zone",
-            former().into(),
+            resources().into(),
         ))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 use cluster::KubernetesType;
 use engine::{Step, Task};
-use step::{Content, Former, RunService, TakeBack};
+use step::{Content, Resource, RunService, TakeBack};
 use templates::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
 
 use crate::Site;
@@ -48,10 +48,10 @@ fn no_timer() -> Arc<dyn Step> {
     Arc::new(TakeBack {
         title: "remove the timer that renews certificates".to_owned(),
         what: vec![
-            Former::Unit(TIMER.to_owned()),
-            Former::File(TIMER_FILE.into()),
-            Former::File(SERVICE.into()),
-            Former::File(SCRIPT.into()),
+            Resource::Unit(TIMER.to_owned()),
+            Resource::File(TIMER_FILE.into()),
+            Resource::File(SERVICE.into()),
+            Resource::File(SCRIPT.into()),
         ],
     })
 }

@@ -7,7 +7,7 @@ use artifact::split_tag;
 use cluster::{Component, EtcdType, Host, KubeadmApi, MetricsListen, PathType};
 use engine::{Slot, StepError};
 use secrecy::ExposeSecret;
-use step::{Content, Invitation, KeyPairFiles, authority_hash};
+use step::{Content, JoinCredentials, KeyPairFiles, authority_hash};
 use templates::{
     KubeProxy, Kubeadm, KubeadmCluster, KubeadmComponent, KubeadmEndpoint, KubeadmEtcd,
     KubeadmEtcdClient, KubeadmEtcdTls, KubeadmForm, KubeadmJoin, KubeadmKubelet, KubeadmNode,
@@ -271,7 +271,7 @@ pub(crate) fn join(
     site: &Site,
     host: &Host,
     endpoint_of: Option<&Host>,
-    invitation: &Slot<Option<Invitation>>,
+    credentials: &Slot<Option<JoinCredentials>>,
 ) -> Content {
     let authority: KeyPairFiles = site.kubernetes_files(CA);
     // What lay there of a member is set aside within the directory.
@@ -290,20 +290,20 @@ pub(crate) fn join(
         token: String::new(),
         ca_hash: String::new(),
     };
-    let slot = invitation.clone();
+    let slot = credentials.clone();
     let render = move || -> Result<String, StepError> {
-        let Some(Some(invitation)) = slot.get() else {
+        let Some(Some(credentials)) = slot.get() else {
             return Ok(String::new());
         };
         rendered_late(&KubeadmJoin {
-            apiserver: invitation.apiserver.clone(),
-            token: invitation.token.expose_secret().to_owned(),
+            apiserver: credentials.apiserver.clone(),
+            token: credentials.token.expose_secret().to_owned(),
             ca_hash: authority_hash(&authority)?,
             ..join.clone()
         })
     };
     Content::Late {
-        takes: vec![invitation.id()],
+        takes: vec![credentials.id()],
         render: std::sync::Arc::new(render),
     }
 }
