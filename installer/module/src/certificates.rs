@@ -5,6 +5,7 @@ use task::{CertificateSeen, OPERATOR, Site};
 
 use crate::host::clocks;
 use crate::operator::secrets;
+use crate::proof::{Occasion, proof};
 
 /// Every certificate, as each host has it.
 #[must_use]
@@ -44,5 +45,6 @@ pub fn renew_certificates(site: &Site, since: &str) -> Vec<Stage> {
         .after(task::after_store(site)),
         Stage::new("nodes", vec![task::restart_nodes(site)]).after(Order::Rolled),
         Stage::new("end", vec![task::end_renewal(site)]).after(Order::AllHosts),
+        proof(site, Occasion::Changed).after(Order::Settled),
     ]
 }

@@ -6,8 +6,9 @@ use camino::Utf8PathBuf;
 use cluster::{EtcdType, KubernetesType};
 use engine::{Batch, Rolling, Slot, Step, StepError, Task, Turn};
 use step::{
-    Content, ForgetPredecessor, LocalNote, Move, Noted, OwnPods, PrepareSuccessor, ProveSuccession,
-    RestartControlPlane, RollClients, Succeed, Succession, TrustInCluster, TrustInKubeconfigs,
+    Content, ForgetPredecessor, KubeadmControlPlane, LocalNote, Move, Noted, OwnPods,
+    PrepareSuccessor, ProveSuccession, RestartControlPlane, RollClients, Succeed, Succession,
+    TrustInCluster, TrustInKubeconfigs,
 };
 
 use crate::check::CONTROL_PLANE;
@@ -256,7 +257,13 @@ pub(crate) fn own_pods(site: &Site, pods: OwnPods, mark: &str) -> Rolling {
             renewal: mark.to_owned(),
             port,
         };
-        rolling.on(&host.name, Turn::new(Arc::new(restart)))
+        let turn = Turn::new(Arc::new(restart));
+        let turn = match pods {
+            // A controller manager that does not like its kubeconfig ends a second after its start.
+            OwnPods::ControlPlane => turn.healthy(vec![Arc::new(KubeadmControlPlane { port })]),
+            OwnPods::Etcd => turn,
+        };
+        rolling.on(&host.name, turn)
     })
 }
 
