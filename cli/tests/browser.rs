@@ -75,10 +75,12 @@ fn browser(dir: &Path, page: &Path, args: &[&str]) -> Output {
     output
 }
 
-/// What the browser remarks on a page.
+/// What the browser remarks on a page. It has pages of its own, on which it remarks as well.
 fn remarks(output: &Output) -> Vec<String> {
     let said = String::from_utf8_lossy(&output.stderr);
-    let remarks = said.lines().filter(|line| line.contains("CONSOLE"));
+    let remarks = said
+        .lines()
+        .filter(|line| line.contains("CONSOLE") && line.contains("source: file://"));
     remarks.map(str::to_owned).collect()
 }
 
