@@ -91,7 +91,7 @@ impl Step for RunContainerd {
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
         Some(Arc::new(RemoveContainers {
-            unit: self.service.resources(),
+            unit: self.service.resource(),
             data_dir: self.data_dir.clone(),
             data,
         }))

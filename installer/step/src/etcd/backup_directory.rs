@@ -58,7 +58,7 @@ impl Step for BackupDirectory {
 }
 
 impl LeaveSnapshots {
-    fn resources(&self) -> Resource {
+    fn resource(&self) -> Resource {
         Resource::Directory(self.0.clone())
     }
 }
@@ -85,7 +85,7 @@ impl Step for LeaveSnapshots {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        before::pending(cx, &[self.resources()]).await
+        before::pending(cx, &[self.resource()]).await
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
@@ -98,7 +98,7 @@ impl Step for LeaveSnapshots {
             );
             cx.progress.seen(told.clone(), Some(told));
         }
-        before::restore(cx, &self.describe(), &[self.resources()]).await
+        before::restore(cx, &self.describe(), &[self.resource()]).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
@@ -106,11 +106,11 @@ impl Step for LeaveSnapshots {
     }
 
     fn takes_back(&self) -> Vec<String> {
-        vec![self.resources().to_string()]
+        vec![self.resource().to_string()]
     }
 
     fn sparing(&self, stays: &BTreeSet<String>) -> Option<Arc<dyn Step>> {
-        let goes = !stays.contains(&self.resources().to_string());
+        let goes = !stays.contains(&self.resource().to_string());
         goes.then(|| Arc::new(Self(self.0.clone())) as Arc<dyn Step>)
     }
 }

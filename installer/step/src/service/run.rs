@@ -47,10 +47,10 @@ impl RunService {
 
     /// Must be done before the unit is enabled or started.
     pub(crate) async fn note_former(&self, cx: &Cx) -> Result<(), StepError> {
-        before::note(cx, &[self.resources()]).await
+        before::note(cx, &[self.resource()]).await
     }
 
-    pub(crate) fn resources(&self) -> Resource {
+    pub(crate) fn resource(&self) -> Resource {
         Resource::Unit(self.unit.to_owned())
     }
 
@@ -155,7 +155,7 @@ impl Step for RunService {
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         Some(TakeBack::step(
             format!("stop {}", self.unit),
-            vec![self.resources()],
+            vec![self.resource()],
         ))
     }
 }
