@@ -1,5 +1,6 @@
 # What a host is like, one fact a line, each behind the name of its kind. Left out is what changes by itself: times,
-# counters, what tools back up, what systemd and the login that asks keep of their own, tables of iptables that are empty, and its lock.
+# counters, what tools back up, what systemd and the login that asks keep of their own, what runs at a first boot alone, tables of
+# iptables that are empty, and its lock.
 set -u
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C
@@ -24,7 +25,7 @@ dpkg-query -W | of package
 systemctl list-unit-files --no-legend --no-pager --plain | sed 's/ *$//' | of unit
 systemctl list-units --all --no-legend --no-pager --plain |
 	awk '$1 !~ /\.(device|slice|scope|path|target)$/ && $2 == "loaded" && ($3 == "active" || $3 == "failed") { print $1, $3 }' |
-	grep -v '^user\|^session\|^systemd-\|^ssh@\|^run-user' | sort | of runs
+	grep -v '^user\|^session\|^systemd-\|^ssh@\|^run-user\|^ldconfig' | sort | of runs
 find /sys/fs/cgroup -type d -name '*kube*' -o -type d -name '*cri-containerd*' 2>/dev/null | sort | of cgroup
 sysctl -a 2>/dev/null | grep '^net\.' |
 	grep -v 'conntrack_count\|\.stable_secret\|conntrack_max\|conntrack_buckets' | sort | of sysctl
