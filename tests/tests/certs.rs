@@ -333,7 +333,7 @@ fn nobody_knows_the_old_ones(site: &Site, kind: &str, of_before: &[String]) -> R
     for line in of_before {
         let look = format!(
             "line='{line}'; grep -rlF -e \"$line\" /etc/kubernetes /etc/etcd /etc/kubexm /etc/containerd /etc/kubexm-registry \
-             /etc/cni 2>/dev/null; for file in /etc/kubernetes/*.conf; do \
+             /etc/cni 2>/dev/null; for file in $(ls /etc/kubernetes/*.conf 2>/dev/null); do \
              sed -n 's/^ *[a-z]*-*certificate-*[a-z]*-data: *//p' $file | tr -d '\"' | base64 -d | grep -qF -e \"$line\" && \
              echo $file; done; true"
         );
