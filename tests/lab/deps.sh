@@ -9,6 +9,8 @@ packages=(
 	nginx-light docker-registry skopeo gnupg python3 curl
 	# stand-ins and pause, for both architectures
 	gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+	# what opens the keys of a backup
+	age
 )
 
 missing=()

@@ -69,13 +69,45 @@ impl Site {
         self.lab.on("node1", &format!("{kubectl} {arguments}"))
     }
 
-    /// Every member loses its data, as if all their disks were new.
-    fn lose_all_data(&self) -> Result<()> {
-        let stop = if self.stacked {
+    fn stop_member(&self) -> &'static str {
+        if self.stacked {
             "systemctl stop kubelet; for p in $(crictl pods -q --label component=etcd); do crictl stopp $p; crictl rmp -f $p; done"
         } else {
             "systemctl stop etcd"
+        }
+    }
+
+    /// What is done to the data of a member behind its back; then its host does what it can.
+    fn member_loses(&self, member: &str, how: &str) -> Result<()> {
+        let start = if self.stacked {
+            "systemctl start kubelet; sleep 15"
+        } else {
+            "systemctl start --no-block etcd; sleep 5"
         };
+        let script = format!("{}; {how}; {start}", self.stop_member());
+        self.lab.on(member, &script).map(drop)
+    }
+
+    /// An install lets the member in again, and all are well.
+    fn is_replaced(&self, member: &str) -> Result<()> {
+        let installed = self.install()?;
+        println!(
+            "{member} was replaced in {:?}\n{}",
+            installed.took, installed.text
+        );
+        let status = self.etcd(&["status"])?.ok()?;
+        ensure!(
+            status.text.matches("healthy").count() == 3,
+            "{}",
+            status.text
+        );
+        println!("{}", status.text);
+        Ok(())
+    }
+
+    /// Every member loses its data, as if all their disks were new.
+    fn lose_all_data(&self) -> Result<()> {
+        let stop = self.stop_member();
         for member in &self.members {
             self.lab
                 .on(member, &format!("{stop}; rm -rf /var/lib/etcd/*"))?;
@@ -230,6 +262,42 @@ fn a_restore_of_a_cluster_that_works_keeps_what_it_had(site: &Site) -> Result<()
         .on("node1", "ls -d /var/lib/etcd/kubexm-aside-*/member | wc -l")?;
     ensure!(aside.trim() == "1", "set aside: {aside}");
     site.is_green()
+}
+
+/// The disk of one member is new, the log of another is damaged; the others hold what there is.
+fn members_are_lost_one_by_one(nodes: usize, kind: &str) -> Result<()> {
+    let site = Site::up(nodes, kind)?;
+    site.kubectl("create configmap kept")?;
+    site.member_loses("node1", "rm -rf /var/lib/etcd/member")?;
+    let told = site.etcd(&["status"])?.with(1)?;
+    ensure!(told.text.contains("newest backup"), "{}", told.text);
+    site.is_replaced("node1")?;
+    let log = "for wal in /var/lib/etcd/member/wal/*.wal; do head -c 4096 /dev/urandom | dd of=\"$wal\" bs=1 seek=128 conv=notrunc; done \
+               2>/dev/null";
+    site.member_loses("node3", log)?;
+    site.is_replaced("node3")?;
+    let aside = site.lab.on(
+        "node3",
+        "ls -d /var/lib/etcd/kubexm-aside-*/member/wal | wc -l",
+    )?;
+    ensure!(aside.trim() == "1", "set aside: {aside}");
+    site.kubectl("get configmap kept")?;
+    site.is_green()?;
+    let second = site.install()?;
+    ensure!(second.text.contains(UNCHANGED), "{}", second.text);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the lab and real Kubernetes: make e2e"]
+fn members_that_are_services_are_lost_and_replaced() -> Result<()> {
+    members_are_lost_one_by_one(4, "kubexm")
+}
+
+#[test]
+#[ignore = "needs the lab and real Kubernetes: make e2e"]
+fn stacked_members_are_lost_and_replaced() -> Result<()> {
+    members_are_lost_one_by_one(5, "kubeadm")
 }
 
 #[test]

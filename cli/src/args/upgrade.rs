@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use pipeline::Unavailable;
 
 use super::{AccessArgs, LeaseArgs, work_dir};
@@ -35,6 +35,7 @@ Examples:
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml --dry-run          show hops and steps, and do nothing
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml --yes --drain-timeout 15m --max-unavailable 2
+  kubexm upgrade cluster upgrade.tar.zst -f config.yaml --held-pods wait --drain-timeout 30m    with longhorn
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml --only control-plane
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml --only node4,node5
   kubexm upgrade cluster before.tar.zst -f config.yaml --rollback node5")]
@@ -50,6 +51,10 @@ pub struct UpgradeClusterArgs {
     /// How long the pods of a node may take to leave it
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     pub drain_timeout: Duration,
+    /// Where a disruption budget allows no pod of a node to leave it: refuse to begin, or drain the node in its turn and wait as
+    /// long as --drain-timeout says. Some budgets let go when their node is cordoned, such as longhorn's
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = HeldPods::Refuse)]
+    pub held_pods: HeldPods,
     /// Upgrade a part: `control-plane`, or these workers behind it. The same command without it ends the upgrade
     #[arg(long, value_name = "control-plane|NODE,...", value_delimiter = ',')]
     pub only: Vec<String>,
@@ -78,6 +83,22 @@ pub struct UpgradeClusterArgs {
     /// Let this node of the plan fail, to see what happens then
     #[arg(long, value_name = "NODE", hide = true)]
     pub inject_error: Option<String>,
+}
+
+/// What becomes of a node whose pods a budget holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HeldPods {
+    Refuse,
+    Wait,
+}
+
+impl From<HeldPods> for pipeline::HeldPods {
+    fn from(held: HeldPods) -> Self {
+        match held {
+            HeldPods::Refuse => Self::Refuse,
+            HeldPods::Wait => Self::Wait,
+        }
+    }
 }
 
 /// `90s`, `10m`, `1h`

@@ -4,6 +4,7 @@ mod alarms;
 mod backup;
 mod defrag;
 mod drill;
+mod newest;
 mod restore;
 mod status;
 

@@ -3,7 +3,7 @@ use std::process;
 use artifact::{Bundle, SpaceNeed};
 use pipeline::{
     Emptying, Graph, Living, OffsetDateTime, Options, PipelineError, Return, Scope, Session, Site,
-    Stand, Way,
+    Stand, Undertaking, Way,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -87,7 +87,7 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
         let asked = course.told;
         course = look()?;
         if course.told != asked {
-            return Err(changed_meanwhile(site.cluster.name()));
+            return Err(PipelineError::ChangedMeanwhile(name.to_owned()).into());
         }
     }
     let session = Session::begin(&site.tree, &format!("upgrade, process {}", process::id()))?;
@@ -114,20 +114,25 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
             jobs,
             inject_error: args.inject_error.clone(),
         };
-        let graphs = (&course.graph, &course.looking);
-        let ran = session.run_alone(graphs, &leasing, &inventory, options, events, &cancel);
+        // Whoever had the lease until now may have changed what this run was judged by.
+        let still = async {
+            let living = pipeline::look(&site, &inventory, jobs, &cancel).await?;
+            if self::course(args, &site, &living)?.told == course.told {
+                Ok(())
+            } else {
+                Err(PipelineError::ChangedMeanwhile(
+                    site.cluster.name().to_owned(),
+                ))
+            }
+        };
+        let undertaking = Undertaking {
+            graph: &course.graph,
+            looking: &course.looking,
+            still: Some(Box::pin(still)),
+        };
+        let ran = session.run_alone(undertaking, &leasing, &inventory, options, events, &cancel);
         Ok(runtime.block_on(ran)?.outcome)
     })
-}
-
-/// Somebody else was at work while the question stood on the screen.
-fn changed_meanwhile(name: &str) -> Failure {
-    Failure::Usage {
-        message: format!("{name} is no longer what it was when you were asked"),
-        hint: Some(
-            "nothing was changed; run the same command again, and read what it tells".to_owned(),
-        ),
-    }
 }
 
 fn course(
@@ -138,10 +143,11 @@ fn course(
     let emptying = Emptying {
         patience: args.drain_timeout,
         unavailable: args.max_unavailable,
+        held: args.held_pods.into(),
     };
     let name = site.cluster.name();
     if let Some(node) = &args.rollback {
-        let back = pipeline::way_back(site, living, node)?;
+        let back = pipeline::way_back(site, living, node, emptying.held)?;
         return Ok(Course {
             graph: pipeline::roll_back(site, &back, emptying)?,
             looking: pipeline::look_back(site, &back, emptying)?,
@@ -151,7 +157,8 @@ fn course(
             snapshots: None,
         });
     }
-    let way = pipeline::judge(site, living, scope(&args.only), OffsetDateTime::now_utc())?;
+    let now = OffsetDateTime::now_utc();
+    let way = pipeline::judge(site, living, scope(&args.only), emptying.held, now)?;
     Ok(Course {
         graph: pipeline::upgrade(site, &way, emptying)?,
         looking: pipeline::before_upgrade(site, &way, emptying)?,

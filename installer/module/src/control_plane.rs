@@ -13,6 +13,7 @@ pub fn control_plane(site: &Site) -> Stage {
     Stage::new(
         "control plane",
         vec![
+            task::keep_keys(site),
             task::control_plane_files(site),
             task::control_plane_services(site),
             task::cluster_roles(site),

@@ -42,8 +42,8 @@ pub fn leave_etcd(before: &Site, after: &Site) -> Stage {
 
 /// The cluster forgets the nodes, when nothing runs there that would make them known again.
 #[must_use]
-pub fn forget(nodes: &[String]) -> Stage {
-    Stage::new("forget", vec![task::delete_nodes(nodes)]).after(Order::AllHosts)
+pub fn forget(before: &Site, nodes: &[String]) -> Stage {
+    Stage::new("forget", vec![task::delete_nodes(before, nodes)]).after(Order::AllHosts)
 }
 
 /// Of hosts that nobody could reach, what was on them is noted.

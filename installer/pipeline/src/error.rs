@@ -19,6 +19,10 @@ pub enum PipelineError {
     Changed(Vec<String>),
     #[error("the cluster cannot be upgraded as it is:\n  {}", .0.join("\n  "))]
     NoUpgrade(Vec<String>),
+    #[error(
+        "{0} is no longer what it was when the upgrade was judged: somebody else has been at work on it meanwhile"
+    )]
+    ChangedMeanwhile(String),
     #[error("{node} cannot go back:\n  {}", .why.join("\n  "))]
     NoRollback { node: String, why: Vec<String> },
     #[error("there is no way to log in:\n  {}", lines(.0))]
@@ -111,6 +115,9 @@ impl PipelineError {
             Self::NoUpgrade(_) => {
                 "nothing was changed; mend it, and run the same command again: docs/upgrading.md tells of each"
                     .to_owned()
+            }
+            Self::ChangedMeanwhile(_) => {
+                "nothing was changed; run the same command again, and read what it tells".to_owned()
             }
             Self::NoRollback { .. } => {
                 "nothing was changed; docs/upgrading.md tells what can go back, and how a snapshot restores a hop".to_owned()

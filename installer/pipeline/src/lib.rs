@@ -47,11 +47,11 @@ pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};
 pub use retire::{added, insist_on_versions, left_out};
 pub use rotation::{next_rotation, rotate, told as told_of_rotation, under_way};
-pub use session::{Options, Session, dry_run};
+pub use session::{Options, Session, Still, Undertaking, dry_run};
 pub use snapshot::{
     MissingNote, OnTrust, OtherAuthorities, insist_on_absence, judge_snapshot, left_at_work,
 };
 pub use upgrade::{
-    Emptying, Living, Return, Scope, Told, Unavailable, Way, before_upgrade, judge, look,
+    Emptying, HeldPods, Living, Return, Scope, Told, Unavailable, Way, before_upgrade, judge, look,
     look_back, roll_back, upgrade, way_back,
 };

@@ -168,7 +168,8 @@ pub fn delete_nodes(
     if lost(Role::Master) {
         stages.push(module::make_way(after));
     }
-    let (mut leave, mut forget) = (module::leave_etcd(before, after), module::forget(&nodes));
+    let mut leave = module::leave_etcd(before, after);
+    let mut forget = module::forget(before, &nodes);
     if departure.reach == Reach::Dead {
         // Nobody reaches the dead, whoever still has its address: as long as they count as members of etcd they are missed
         // there. So a host that is down, and does not hear of it, keeps them no longer in the cluster.

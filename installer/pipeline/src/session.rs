@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::pin::Pin;
 
 use artifact::Tree;
 use engine::{
@@ -20,6 +21,28 @@ pub struct Options {
     pub jobs: usize,
     /// The node that shall fail, for tests.
     pub inject_error: Option<String>,
+}
+
+/// What a run does that must be the only one at work on its cluster.
+pub struct Undertaking<'a> {
+    pub graph: &'a Graph,
+    /// What is done where too few hosts can be asked whether anybody else is at work, so that each tells what is wrong with it.
+    pub looking: &'a Graph,
+    /// Asked when nobody else can be at work any more, and before anything is done: whether all is as it was judged.
+    pub still: Option<Still<'a>>,
+}
+
+/// A question of which an error is the only answer that counts.
+pub type Still<'a> = Pin<Box<dyn Future<Output = Result<(), PipelineError>> + 'a>>;
+
+impl<'a> From<(&'a Graph, &'a Graph)> for Undertaking<'a> {
+    fn from((graph, looking): (&'a Graph, &'a Graph)) -> Self {
+        Self {
+            graph,
+            looking,
+            still: None,
+        }
+    }
 }
 
 /// The right to change a cluster and its tree: nobody else has it until this is dropped.
@@ -43,23 +66,34 @@ impl Session {
         })
     }
 
-    /// The same for a run that must be the only one at work on the cluster, from whichever machine. Where too few hosts can
-    /// be asked for that, only `looking` is done, so that each of them tells what is wrong with it.
-    pub async fn run_alone(
+    /// The same for a run that must be the only one at work on the cluster, from whichever machine.
+    pub async fn run_alone<'a>(
         &self,
-        (graph, looking): (&Graph, &Graph),
+        undertaking: impl Into<Undertaking<'a>>,
         leasing: &Leasing,
         inventory: &Inventory,
         options: Options,
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<RunReport, PipelineError> {
+        let Undertaking {
+            graph,
+            looking,
+            still,
+        } = undertaking.into();
         let hosts = leasing.hosts.iter();
         let hosts = hosts.filter_map(|host| inventory.get(host).cloned());
         let stop = cancel.child_token();
         match Lease::take(hosts.collect(), &leasing.claim, leasing.stale, &stop).await {
             Ok(lease) => {
-                let ran = self.run(graph, inventory, options, events, &stop).await;
+                let judged = match still {
+                    Some(still) => still.await,
+                    None => Ok(()),
+                };
+                let ran = match judged {
+                    Ok(()) => self.run(graph, inventory, options, events, &stop).await,
+                    Err(error) => Err(error),
+                };
                 lease.release().await?;
                 ran
             }
@@ -127,9 +161,60 @@ fn doubted(mut nodes: Vec<DryNode>, ahead_of: impl Fn(usize) -> Vec<usize>) -> V
 
 #[cfg(test)]
 mod tests {
-    use engine::NodeView;
+    use std::sync::Arc;
+
+    use camino::Utf8Path;
+    use engine::{Claim, NodeView, Plan, StaleLease};
+    use host::Host;
+    use host::fake::FakeHost;
 
     use super::*;
+
+    /// What comes of a run with an empty plan, where this is found when it is alone.
+    async fn ran(found: Result<(), PipelineError>) -> Result<RunOutcome, PipelineError> {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = Tree::at(Utf8Path::from_path(dir.path()).unwrap().join(".kubexm/c"));
+        let session = Session::begin(&tree, "upgrade").unwrap();
+        let graph = Graph::of(Plan::new("upgrade", Vec::new())).unwrap();
+        let host: Arc<dyn Host> = Arc::new(FakeHost::new("m1").on("", 0, "held\n"));
+        let inventory = Inventory::from([("m1".to_owned(), host)]);
+        let leasing = Leasing {
+            claim: Claim {
+                run: "1".to_owned(),
+                holder: "2".to_owned(),
+                cluster: "c".to_owned(),
+                verb: "upgrade".to_owned(),
+                owner: "anna@ops".to_owned(),
+                directory: "/srv".to_owned(),
+                since: jiff::Timestamp::UNIX_EPOCH,
+            },
+            stale: StaleLease::Respect,
+            hosts: vec!["m1".to_owned()],
+        };
+        let options = Options {
+            bundle: String::new(),
+            jobs: 1,
+            inject_error: None,
+        };
+        let undertaking = Undertaking {
+            graph: &graph,
+            looking: &graph,
+            still: Some(Box::pin(async { found })),
+        };
+        let events = Events::nowhere();
+        let cancel = CancellationToken::new();
+        let ran = session.run_alone(undertaking, &leasing, &inventory, options, &events, &cancel);
+        ran.await.map(|report| report.outcome)
+    }
+
+    #[tokio::test]
+    async fn what_has_changed_when_nobody_else_is_at_work_any_more_ends_the_run() {
+        assert_eq!(ran(Ok(())).await.unwrap(), RunOutcome::Done);
+        let changed = ran(Err(PipelineError::ChangedMeanwhile("c".to_owned())));
+        let changed = changed.await.unwrap_err();
+        insta::assert_snapshot!(changed, @"c is no longer what it was when the upgrade was judged: somebody else has been at work on it meanwhile");
+        assert!(changed.hint().unwrap().contains("nothing was changed"));
+    }
 
     #[test]
     fn nobody_judges_what_a_host_did_not_tell() {

@@ -94,6 +94,16 @@ pub struct Emptying {
     pub patience: Duration,
     /// How many workers at once.
     pub unavailable: Unavailable,
+    pub held: HeldPods,
+}
+
+/// What becomes of a node whose pods a budget holds, when an upgrade begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldPods {
+    /// Nothing begins.
+    Refuse,
+    /// It is drained in its turn, and waited for: some budgets let go when their node is cordoned.
+    Wait,
 }
 
 /// So many workers may be away at once.

@@ -13,9 +13,9 @@ use engine::{Graph, Inventory};
 use host::Host;
 use host::fake::FakeHost;
 use pipeline::{
-    CONTROL_PLANE, ClusterSeen, DryState, Emptying, Living, LivingNode, OPERATOR, OffsetDateTime,
-    Scope, Site, Unavailable, dry_run, insist_on_versions, judge, roll_back, tree, upgrade,
-    way_back,
+    CONTROL_PLANE, ClusterSeen, DryState, Emptying, HeldPods, Living, LivingNode, OPERATOR,
+    OffsetDateTime, Scope, Site, Unavailable, dry_run, insist_on_versions, judge, roll_back, tree,
+    upgrade, way_back,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -74,6 +74,7 @@ fn living(cluster: &cluster::Cluster, version: &str) -> Living {
 const EMPTYING: Emptying = Emptying {
     patience: Duration::from_mins(5),
     unavailable: Unavailable::Nodes(1),
+    held: HeldPods::Refuse,
 };
 
 fn graph(text: &str, from: &str, versions: &[&str]) -> Graph {
@@ -85,7 +86,14 @@ fn part(text: &str, from: &str, versions: &[&str], scope: Scope) -> Graph {
     let living = living(&cluster, from);
     let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
     let site = Site::new(cluster, contents, tree, None);
-    let way = judge(&site, &living, scope, OffsetDateTime::UNIX_EPOCH).unwrap();
+    let way = judge(
+        &site,
+        &living,
+        scope,
+        HeldPods::Refuse,
+        OffsetDateTime::UNIX_EPOCH,
+    )
+    .unwrap();
     upgrade(&site, &way, EMPTYING).unwrap()
 }
 
@@ -159,7 +167,14 @@ fn a_bundle_that_lacks_a_part_of_a_hop_is_refused() {
     });
     let living = living(&cluster, "v1.32.4");
     let site = Site::new(cluster, contents, Tree::at("/srv/.kubexm/c"), None);
-    let way = judge(&site, &living, Scope::Whole, OffsetDateTime::UNIX_EPOCH).unwrap();
+    let way = judge(
+        &site,
+        &living,
+        Scope::Whole,
+        HeldPods::Refuse,
+        OffsetDateTime::UNIX_EPOCH,
+    )
+    .unwrap();
     let error = upgrade(&site, &way, EMPTYING).err().unwrap().to_string();
     assert!(error.contains("kubelet v1.33.6 for amd64"), "{error}");
 }
@@ -200,7 +215,14 @@ fn a_part_is_upgraded_on_its_own_hosts() {
         }
         let site = Site::new(cluster, contents, Tree::at("/srv/.kubexm/c"), None);
         let scope = Scope::Nodes(vec![worker]);
-        let way = judge(&site, &living, scope, OffsetDateTime::UNIX_EPOCH).unwrap();
+        let way = judge(
+            &site,
+            &living,
+            scope,
+            HeldPods::Refuse,
+            OffsetDateTime::UNIX_EPOCH,
+        )
+        .unwrap();
         let node = upgrade(&site, &way, EMPTYING).unwrap();
         let told = format!(
             "--only control-plane\n{}\n\n--only NODE\n{}",
@@ -219,7 +241,7 @@ fn a_worker_goes_back_alone() {
         let workers = cluster.hosts_in(cluster::Role::Worker);
         let worker = workers.last().unwrap().name.clone();
         let site = Site::new(cluster, contents, Tree::at("/srv/.kubexm/c"), None);
-        let back = way_back(&site, &living, &worker).unwrap();
+        let back = way_back(&site, &living, &worker, HeldPods::Refuse).unwrap();
         let graph = roll_back(&site, &back, EMPTYING).unwrap();
         insta::assert_snapshot!(format!("back-{name}"), graph.tree());
     }

@@ -2,6 +2,7 @@
 
 mod apply_manifest;
 mod await_booted;
+mod await_calico_forgot;
 mod await_heartbeat;
 mod await_node;
 pub(crate) mod cordon_node;
@@ -10,6 +11,7 @@ mod drain_node;
 mod empty_node;
 pub(crate) mod eviction;
 mod grant_administrators;
+mod insist_on_new_pods;
 pub(crate) mod kubectl;
 mod look_at_cluster;
 mod mark_nodes;
@@ -27,6 +29,7 @@ mod workload;
 
 pub use apply_manifest::ApplyManifest;
 pub use await_booted::AwaitBooted;
+pub use await_calico_forgot::AwaitCalicoForgot;
 pub use await_heartbeat::AwaitHeartbeat;
 pub use await_node::AwaitNode;
 pub use cordon_node::CordonNode;
@@ -35,6 +38,7 @@ pub use drain_node::{DrainNode, LocalData, LookAtPods};
 pub use empty_node::{EmptyNode, RefillNode, UncordonAll};
 pub use eviction::Guarded;
 pub use grant_administrators::GrantAdministrators;
+pub use insist_on_new_pods::{InsistAhead, InsistOnNewPods};
 pub use look_at_cluster::{ClusterSeen, DeprecatedApi, LivingNode, LookAtApiserver, LookAtCluster};
 pub use mark_nodes::{InvalidTaint, MarkNodes, NodeMarks, Taint};
 pub use note_applied::{APPLIED_CONFIG, APPLIED_CONTENTS, NoteLocally, NoteOnHost};

@@ -9,12 +9,16 @@ mod join;
 mod phase;
 mod remove_lost;
 mod renew;
+mod replace_member;
 mod restart_pods;
 mod revoke_tokens;
 pub(crate) mod static_pods;
 mod upgrade;
 
 pub use remove_lost::RemoveLostMember;
+pub use replace_member::{
+    LookForLoss, MemberLoss, PromoteReadmitted, ReadmitMember, RestartLostMember,
+};
 use std::time::Duration;
 
 use engine::{Cx, State, StepError};

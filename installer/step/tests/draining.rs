@@ -9,8 +9,8 @@ use event::Progress;
 use host::local::LocalHost;
 use host::{Command, Host, Redactor};
 use step::{
-    DrainNode, EmptyNode, LocalData, LookAtApiserver, LookAtCluster, RefillNode, UncordonAll,
-    UncordonNode,
+    DrainNode, EmptyNode, InsistOnNewPods, LocalData, LookAtApiserver, LookAtCluster, RefillNode,
+    UncordonAll, UncordonNode,
 };
 
 fn cx() -> Cx {
@@ -113,4 +113,86 @@ async fn a_node_is_emptied_as_its_budgets_allow_and_given_back_as_it_was() {
         (cordoned("w2").await, cordoned("w3").await),
         ((true, false), (false, false))
     );
+}
+
+#[tokio::test]
+#[ignore = "needs real Kubernetes programs: draining.sh"]
+async fn no_node_is_emptied_while_nobody_answers_for_new_pods() {
+    let (cx, insist) = (
+        cx(),
+        InsistOnNewPods {
+            node: "w3".to_owned(),
+            patience: Duration::ZERO,
+        },
+    );
+    assert_eq!(insist.check(&cx).await.unwrap(), State::Satisfied);
+    let webhook = |client: &str| {
+        format!(
+            r#"{{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+                "metadata": {{"name": "policy"}}, "webhooks": [{{"name": "pods.policy.example", "failurePolicy": "Fail",
+                "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 2, "clientConfig": {client},
+                "rules": [{{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}}]}}]}}"#
+        )
+    };
+    for (client, said) in [
+        (
+            r#"{"service": {"namespace": "policy", "name": "guard"}}"#,
+            "there is no service policy/guard",
+        ),
+        (
+            r#"{"url": "https://127.0.0.1:9/"}"#,
+            "failed calling webhook \"pods.policy.example\"",
+        ),
+    ] {
+        sh(&format!(
+            "kubectl apply -f - <<'END'\n{}\nEND",
+            webhook(client)
+        ))
+        .await;
+        // The apiserver hears of it a moment later.
+        let mut told = String::new();
+        for _ in 0..20 {
+            if let Err(error) = insist.check(&cx).await {
+                told = error.to_string();
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        assert!(
+            told.contains("so w3 is not emptied: ") && told.contains(said),
+            "{told}"
+        );
+    }
+    sh("kubectl delete validatingwebhookconfiguration policy; sleep 3").await;
+    assert_eq!(insist.check(&cx).await.unwrap(), State::Satisfied);
+    let made = sh("kubectl get pods --output name").await;
+    assert!(!made.contains("kubexm-dry-run"), "{made}");
+}
+
+#[tokio::test]
+#[ignore = "needs real Kubernetes programs: draining.sh"]
+async fn some_budgets_let_go_when_their_node_is_cordoned() {
+    sh(r#"kubectl create -f - <<'END'
+{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "manager"},
+ "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "manager"}}}}
+END
+kubectl create -f - <<'END'
+{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "manager-0", "labels": {"app": "manager"},
+ "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x", "uid": "x", "controller": true}]},
+ "spec": {"nodeName": "w3", "terminationGracePeriodSeconds": 1, "containers": [{"name": "x", "image": "x"}]}}
+END
+kubectl patch pod manager-0 --subresource status --type merge --patch \
+  '{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}'; sleep 3"#)
+    .await;
+    // As longhorn does it.
+    let lets_go = tokio::spawn(async {
+        while !cordoned("w3").await.0 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        sh("sleep 4; kubectl delete pdb manager").await;
+    });
+    let step = drain("w3", 60);
+    step.apply(&cx()).await.unwrap();
+    lets_go.await.unwrap();
+    assert_eq!(step.check(&cx()).await.unwrap(), State::Satisfied);
 }

@@ -53,6 +53,8 @@ for node in w1 w2 w3; do
 	printf '{"apiVersion":"v1","kind":"Node","metadata":{"name":"%s"}}' $node | kubectl create -f - >/dev/null
 	kubectl patch node $node --subresource status --type merge --patch \
 		'{"status":{"conditions":[{"type":"Ready","status":"True","reason":"x","message":"x"}]}}' >/dev/null
+	# The apiserver keeps pods from every node that is new.
+	kubectl patch node $node --type merge --patch '{"spec":{"taints":null}}' >/dev/null
 done
 # pod NAME NODE KIND
 pod() {
@@ -60,7 +62,7 @@ pod() {
 apiVersion: v1
 kind: Pod
 metadata: {name: $1, labels: {app: ${1%-*}}, ownerReferences: [{apiVersion: apps/v1, kind: $3, name: x, uid: x, controller: true}]}
-spec: {nodeName: $2, terminationGracePeriodSeconds: 1, tolerations: [{operator: Exists}], containers: [{name: x, image: x}]}
+spec: {nodeName: $2, terminationGracePeriodSeconds: 1, containers: [{name: x, image: x}]}
 END
 	kubectl patch pod "$1" --subresource status --type merge --patch \
 		'{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}' >/dev/null

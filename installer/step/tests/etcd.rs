@@ -3,6 +3,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use common::told;
@@ -13,8 +14,8 @@ use host::fake::FakeHost;
 use host::{Command, Output};
 use step::{
     EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, EtcdTrace, HealthyMembers,
-    KeepEtcdAuthority, LookAtEtcd, NoteEtcdFounded, PromoteEtcdMember, RunEtcd, RunService,
-    SetAsideRemoved, SpareEtcd, VerifyEtcd,
+    KeepEtcdAuthority, LookAtEtcd, NoteEtcdFounded, PromoteEtcdMember, RemoveDamagedMember,
+    RemoveEtcdMember, RunEtcd, RunService, SetAsideRemoved, SpareEtcd, VerifyEtcd,
 };
 use tempfile::TempDir;
 
@@ -268,14 +269,94 @@ async fn a_joiner_that_cannot_join_says_why() {
     node3 cannot join etcd while node2 has not become a voting member
     hint: let it finish: run again when its host is up; or take it out: etcdctl member remove 2
     ");
-    let lost = host("entered").on("member list", 0, everybody());
-    insta::assert_snapshot!(says(&joiner(2), lost).await, @r"
-    etcd counts node2 as its member 2, but /var/lib/etcd is empty on this host
-    hint: mount it, if it is on a disk of its own; if its data is lost for good, take the member out first: etcdctl member remove 2; then run again
-    ");
     insta::assert_snapshot!(says(&joiner(2), host("data")).await, @r"
     /var/lib/etcd holds the data of an etcd that kubexm did not set up
     hint: move it away if nobody needs it, or set spec.etcd.dataDir
+    ");
+}
+
+/// A host that has lost what its member had, where these of the others serve.
+fn void(healthy: &[u8], sick: &[u8]) -> FakeHost {
+    let voter = |number: u8| {
+        let urls = format!(r#""clientURLs":["{}"]"#, peer(number).client_url());
+        member(number, "").replace(r#""clientURLs":[]"#, &urls)
+    };
+    host("entered")
+        .on("member list", 0, listed(&[voter(1), voter(2), voter(3)]))
+        .on("endpoint health", 1, health(healthy, sick))
+}
+
+#[tokio::test]
+async fn a_member_that_lost_its_data_joins_anew_where_the_others_can_go_on() {
+    let host = Arc::new(void(&[1, 3], &[2]));
+    assert_eq!(
+        pass(&joiner(2), &host).await,
+        "done, because it has no data"
+    );
+    let done = host.transcript();
+    let removed = done.find("member remove 2").unwrap();
+    assert!(
+        removed < done.find("member add node2 --learner").unwrap(),
+        "{done}"
+    );
+    let way = bootstrap(&host);
+    assert!(way.contains("STATE=\"existing\""), "{way}");
+    insta::assert_snapshot!(says(&joiner(2), void(&[1], &[2, 3])).await, @r"
+    etcd counts node2 as its member 2, but /var/lib/etcd is empty on this host: etcd would lose its quorum without node2: of the 2 others 2 must be healthy, and node3 is not
+    hint: mend the others first, or take out the one that is lost for good: kubexm delete node NAME --dead; kubexm check tells how each is
+    ");
+    let unmounted = void(&[1, 3], &[2]).on("/etc/fstab", 0, "/var/lib/etcd\n");
+    insta::assert_snapshot!(says(&joiner(2), unmounted).await, @r"
+    etcd counts node2 as its member 2, and /var/lib/etcd is not mounted, where its data is by /etc/fstab
+    hint: mount /var/lib/etcd; if that disk is lost for good, take its line out of /etc/fstab and run again: the member then joins anew
+    ");
+}
+
+fn damaged() -> RemoveDamagedMember {
+    let mut others = cluster(3);
+    others.peers.remove(1);
+    RemoveDamagedMember {
+        service: service(),
+        bootstrap: "/etc/etcd/bootstrap.env".into(),
+        data_dir: "/var/lib/etcd".into(),
+        patience: Duration::ZERO,
+        remove: RemoveEtcdMember {
+            member: peer(2),
+            cluster: others,
+        },
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_cannot_read_its_data_is_taken_out_and_one_that_is_only_down_is_not() {
+    let start = r#"{"level":"info","msg":"Running: "}"#;
+    let panic = r#"{"level":"panic","msg":"walpb: crc mismatch"}"#;
+    let ended = |log: &str| {
+        void(&[1, 3], &[2])
+            .on("echo entered", 0, "data\nentered")
+            .on("echo ended", 0, format!("ended\n{log}\n"))
+    };
+    let host = Arc::new(ended(&format!("{start}\n{panic}")));
+    assert_eq!(
+        pass(&damaged(), &host).await,
+        "done, because it cannot read its data: damaged log: walpb: crc mismatch"
+    );
+    assert!(host.transcript().contains("member remove 2"));
+    let mended = format!("{start}\n{panic}\n{start}");
+    let busy = format!("{start}\n{{\"level\":\"fatal\",\"msg\":\"address already in use\"}}");
+    for left in [
+        ended(&mended),
+        ended(&busy),
+        ended(panic).on("echo ended", 0, "starting"),
+        ended(panic).on("echo ended", 0, ""),
+        ended(panic).on("member list", 0, listed(&[member(1, ""), member(3, "")])),
+        ended(panic).on("echo entered", 0, ""),
+    ] {
+        assert_eq!(says(&damaged(), left).await, "satisfied");
+    }
+    insta::assert_snapshot!(says(&damaged(), silent(ended(panic))).await, @r"
+    node2 cannot read its data, and etcd has no majority without it that could let it join anew: damaged log: walpb: crc mismatch; the others: Error: context deadline exceeded
+    hint: start the others first; where the data of most members is lost: kubexm etcd status names the newest snapshot, kubexm etcd restore brings it back
     ");
 }
 

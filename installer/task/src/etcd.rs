@@ -8,6 +8,7 @@ mod schedule;
 mod tools;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use cluster::{Cluster, EtcdType, Host, MetricsListen, Role};
@@ -16,8 +17,8 @@ use engine::{Order, Rolling, Slot, Step, Task, Turn};
 use step::{
     Content, CreateUser, DataDirectory, EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns,
     EtcdTrace, FileAttrs, HealthyMembers, KeepEtcdAuthority, LookAtEtcd, MakeDirectory,
-    NoteEtcdFounded, Owner, PromoteEtcdMember, RunEtcd, RunService, SetAsideRemoved, SpareEtcd,
-    StartEtcd, Stopped, UploadFile, VerifyEtcd,
+    NoteEtcdFounded, Owner, PromoteEtcdMember, RemoveDamagedMember, RemoveEtcdMember, RunEtcd,
+    RunService, SetAsideRemoved, SpareEtcd, StartEtcd, Stopped, UploadFile, VerifyEtcd,
 };
 use templates::{
     BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit, MetricsReach,
@@ -48,6 +49,9 @@ const UNIT_FILE: &str = "/etc/systemd/system/etcd.service";
 const DIR: &str = "/etc/etcd";
 const ENVIRONMENT: &str = "/etc/etcd/etcd.env";
 const BOOTSTRAP: &str = "/etc/etcd/bootstrap.env";
+
+/// A member that cannot read its data ends at once; one that lacks what it had promised ends when the leader reaches it.
+const VERDICT: Duration = Duration::from_secs(30);
 
 /// The hosts that a member runs on, whoever has set it up.
 fn members_of(cluster: &Cluster) -> Vec<&Host> {
@@ -287,6 +291,18 @@ impl Members<'_> {
         let mut files = member_files(self.site, host);
         // The only member has nobody who could have taken it out.
         if self.cluster.peers.len() > 1 {
+            let mut cluster = self.cluster.clone();
+            cluster.peers.retain(|peer| *peer != me);
+            files.push(Arc::new(RemoveDamagedMember {
+                service: service(),
+                bootstrap: BOOTSTRAP.into(),
+                data_dir: self.data_dir(),
+                patience: VERDICT,
+                remove: RemoveEtcdMember {
+                    member: me.clone(),
+                    cluster,
+                },
+            }));
             files.push(Arc::new(SetAsideRemoved {
                 me: me.clone(),
                 cluster: self.cluster.clone(),

@@ -1,6 +1,7 @@
 //! A cluster by kubeadm: its masters one after the other, its workers side by side.
 
 pub(crate) mod config;
+mod lost_members;
 mod upgrade;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub fn kubeadm_masters(site: &Site) -> Task {
     for host in others {
         task = task.on(&host.name, vec![joins.look(host)]);
     }
+    task = lost_members::readmit_lost(site, task);
     let init = Arc::new(KubeadmInit {
         certificates: signed(site),
         reset: reset(site),

@@ -42,6 +42,11 @@ pub(crate) trait Network: Sync {
         None
     }
 
+    /// What waits until it has given back what it had for a node that is gone.
+    fn forgets(&self, _node: &str) -> Option<Arc<dyn Step>> {
+        None
+    }
+
     /// What is done once for the whole cluster, as soon as it answers.
     fn on_cluster(&self, _: &Site, task: Task) -> Task {
         task

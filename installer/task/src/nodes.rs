@@ -3,7 +3,7 @@
 
 pub(crate) mod kube_proxy;
 pub(crate) mod kubelet;
-mod leave;
+pub(crate) mod leave;
 mod marks;
 
 use std::sync::Arc;

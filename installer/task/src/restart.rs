@@ -14,6 +14,7 @@ use step::{
 use crate::Site;
 use crate::check::CONTROL_PLANE;
 use crate::etcd::service as etcd_service;
+use crate::nodes::leave::new_pods;
 use crate::site::url_address;
 
 /// What of a cluster.
@@ -145,6 +146,7 @@ pub fn reboot(site: &Site, host: &Host, draining: Draining) -> Task {
             node: node(),
             local,
         }));
+        drain.push(Arc::new(new_pods(&host.name)));
         drain.push(Arc::new(EmptyNode {
             drain: DrainNode {
                 node: node(),

@@ -14,6 +14,7 @@ use step::{
 use crate::check::CONTROL_PLANE;
 use crate::control_plane::pki::{CA, FRONT_PROXY_CA, SERVICE_ACCOUNT};
 use crate::files::upload;
+use crate::kept_keys::kept_keys;
 use crate::kube::PKI;
 use crate::nodes::kubelet;
 use crate::site::names;
@@ -187,6 +188,9 @@ pub fn bring_authorities(site: &Site) -> Task {
         for host in site.masters() {
             task = task.on(&host.name, kubeadm::authorities(site));
         }
+    }
+    for host in site.masters() {
+        task = task.on(&host.name, kept_keys(site));
     }
     let registry = site.registry().and(site.runtime());
     for host in site.runtime_hosts() {

@@ -9,8 +9,8 @@ use artifact::Release;
 use cluster::{EtcdType, Host, KubernetesType, Role};
 use engine::{Batch, Rolling, Slot, Step, Task, Turn};
 use step::{
-    ClusterSeen, DrainNode, EmptyNode, LocalData, LookAtApiserver, LookAtCluster, RefillNode,
-    SnapshotName, UncordonAll, UncordonNode,
+    ClusterSeen, DrainNode, EmptyNode, InsistAhead, LocalData, LookAtApiserver, LookAtCluster,
+    RefillNode, SnapshotName, UncordonAll, UncordonNode,
 };
 
 use crate::Site;
@@ -19,6 +19,7 @@ use crate::etcd::back_up;
 use crate::nodes::ROLL;
 use crate::nodes::kube_proxy::kube_proxies;
 use crate::nodes::kubelet::{heartbeat, kubelet_files, kubelet_service};
+use crate::nodes::leave::new_pods;
 use crate::site::url_address;
 
 /// One release of an upgrade, on the way to the last.
@@ -66,8 +67,8 @@ impl Site {
     pub(crate) fn drain(&self, host: &Host) -> Vec<Arc<dyn Step>> {
         let hop = self.hop.iter();
         let hop = hop.filter(|hop| !hop.draining.spared.contains(&host.name));
-        hop.map(|hop| -> Arc<dyn Step> {
-            Arc::new(EmptyNode {
+        hop.flat_map(|hop| -> [Arc<dyn Step>; 2] {
+            let empty = EmptyNode {
                 drain: DrainNode {
                     node: host.name.clone(),
                     timeout: hop.draining.patience,
@@ -75,7 +76,12 @@ impl Site {
                     local: LocalData::Lose,
                 },
                 by: CONTROL_PLANE,
-            })
+            };
+            let insist = InsistAhead {
+                insist: new_pods(&host.name),
+                by: CONTROL_PLANE,
+            };
+            [Arc::new(insist), Arc::new(empty)]
         })
         .collect()
     }

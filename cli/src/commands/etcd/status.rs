@@ -1,7 +1,9 @@
+use camino::Utf8Path;
 use jiff::Timestamp;
 use pipeline::{BackupSeen, MemberSeen, MemberState};
 use serde::Serialize;
 
+use super::newest::{Newest, newest};
 use super::{Members, members};
 use crate::args::EtcdStatusArgs;
 use crate::error::{Exit, Failure};
@@ -16,6 +18,9 @@ struct Status {
     members: Vec<Row>,
     /// Who takes part in the cluster, and is not in the config.
     strangers: Vec<String>,
+    /// Of all that this machine and the members have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newest_backup: Option<Newest>,
 }
 
 #[derive(Serialize)]
@@ -31,22 +36,33 @@ enum Row {
 
 pub fn run(args: &EtcdStatusArgs, printer: &Printer) -> Result<(), Failure> {
     let (site, _, seen) = members(&args.site, printer)?;
-    let status = status(site.cluster.name(), seen);
+    let now = Timestamp::now();
+    let backups = site.tree.backups();
+    let status = status(site.cluster.name(), seen, |members| {
+        newest(&backups, site.cluster.name(), members)
+    });
     match printer.format() {
         Format::Json => printer.document(&status)?,
-        Format::Text => printer.result(drawn(&status, Timestamp::now()))?,
+        Format::Text => {
+            printer.result(drawn(&status, now))?;
+            printer.result(told_of_backup(&status, &args.site.config, now))?;
+        }
     }
-    for line in troubles(&status) {
+    for line in troubles(&status, now) {
         printer.warning(line);
     }
-    if status.healthy && status.backed_up() {
+    if status.healthy && status.backed_up(now) {
         Ok(())
     } else {
         Err(Failure::Told(Exit::Failed))
     }
 }
 
-fn status(cluster: &str, members: Members) -> Status {
+fn status(
+    cluster: &str,
+    members: Members,
+    newest: impl FnOnce(&mut dyn Iterator<Item = &MemberSeen>) -> Option<Newest>,
+) -> Status {
     let rows: Vec<Row> = members
         .into_iter()
         .map(|(name, seen)| match seen {
@@ -79,11 +95,13 @@ fn status(cluster: &str, members: Members) -> Status {
                 && member.alarms.is_empty()
                 && member.told.as_ref().is_some_and(|told| !told.learner)
         });
+    let newest_backup = newest(&mut seen().map(Box::as_ref));
     Status {
         cluster: cluster.to_owned(),
         healthy,
         members: rows,
         strangers,
+        newest_backup,
     }
 }
 
@@ -95,9 +113,10 @@ impl Status {
         })
     }
 
-    /// No timer has anything to complain of.
-    fn backed_up(&self) -> bool {
-        self.backups().all(|backup| backup.trouble.is_none())
+    /// No timer has anything to complain of, and none is late.
+    fn backed_up(&self, now: Timestamp) -> bool {
+        let is_well = |backup: &BackupSeen| backup.trouble.is_none() && !backup.is_overdue(now);
+        self.backups().all(is_well)
     }
 }
 
@@ -118,6 +137,25 @@ fn state(state: MemberState) -> &'static str {
         MemberState::Damaged => "damaged",
         MemberState::Void => "no data",
     }
+}
+
+/// What could be restored, and how. A store that is well needs no command.
+fn told_of_backup(status: &Status, config: &Utf8Path, now: Timestamp) -> String {
+    let Some(newest) = &status.newest_backup else {
+        return "newest backup: none on this machine, and none that a member's timer has taken: kubexm etcd backup".to_owned();
+    };
+    let told = format!(
+        "newest backup: {}, {}",
+        newest.place(),
+        age(newest.taken, now)
+    );
+    if status.healthy {
+        return told;
+    }
+    format!(
+        "{told}\nwhere most members have lost their data, it is restored by: {}",
+        newest.command(config)
+    )
 }
 
 /// "3 h ago"
@@ -208,7 +246,7 @@ fn cells(row: &Row) -> Vec<String> {
 }
 
 /// What is wrong, member by member.
-fn troubles(status: &Status) -> Vec<String> {
+fn troubles(status: &Status, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
     for row in &status.members {
         match row {
@@ -233,6 +271,19 @@ fn troubles(status: &Status) -> Vec<String> {
                         None => format!("{} holds none", backup.dir),
                     };
                     lines.push(format!("{}: {trouble}; {last}", seen.name));
+                }
+                if let Some(backup) = &seen.backup
+                    && backup.trouble.is_none()
+                    && backup.is_overdue(now)
+                    && let (Some(newest), Some(every)) = (&backup.newest, backup.every)
+                {
+                    lines.push(format!(
+                        "{}: its newest snapshot was taken {}, and its timer is to take one every {} h: journalctl -u \
+                         kubexm-etcd-backup there",
+                        seen.name,
+                        age(newest.taken, now),
+                        (every + 1800) / 3600
+                    ));
                 }
                 if seen.told.as_ref().is_some_and(|told| told.learner) {
                     lines.push(format!("{} is still a learner and has no vote", seen.name));
@@ -296,15 +347,17 @@ mod tests {
             ("e2".to_owned(), Ok(damaged)),
             ("e4".to_owned(), Err("cannot reach e4".to_owned())),
         ];
-        let status = status("c", members);
+        let status = status("c", members, |_| None);
         assert!(!status.healthy);
         insta::assert_snapshot!(drawn(&status, Timestamp::UNIX_EPOCH));
-        insta::assert_snapshot!(troubles(&status).join("\n"), @r"
+        insta::assert_snapshot!(troubles(&status, Timestamp::UNIX_EPOCH).join("\n"), @r"
         e1: alarm NOSPACE: a member's store has reached its quota: etcd refuses every write of the cluster
         e2: damaged log: wal: crc mismatch
         e4: cannot reach e4
         etcd has a member that the config does not list: e3
         ");
+        let config = Utf8Path::new("site.yaml");
+        insta::assert_snapshot!(told_of_backup(&status, config, Timestamp::UNIX_EPOCH), @"newest backup: none on this machine, and none that a member's timer has taken: kubexm etcd backup");
     }
 
     #[test]
@@ -316,8 +369,8 @@ mod tests {
                 Ok(seen(name, MemberState::Healthy, Some(told))),
             )
         });
-        let status = status("c", members.into());
-        assert!(status.healthy && troubles(&status).is_empty());
+        let status = status("c", members.into(), |_| None);
+        assert!(status.healthy && troubles(&status, Timestamp::UNIX_EPOCH).is_empty());
     }
 
     #[test]
@@ -331,6 +384,7 @@ mod tests {
                 bytes: 1,
                 taken: newest.parse().unwrap(),
             }),
+            every: Some(21600),
             trouble: trouble.map(str::to_owned),
         };
         let mut members = ["e1", "e2", "e3"]
@@ -344,9 +398,55 @@ mod tests {
         let status = status(
             "c",
             members.map(|seen| (seen.name.clone(), Ok(seen))).into(),
+            |_| None,
         );
-        assert!(status.healthy && !status.backed_up());
+        assert!(status.healthy && !status.backed_up(now));
         insta::assert_snapshot!(drawn(&status, now));
-        insta::assert_snapshot!(troubles(&status).join("\n"), @"e2: no room in /b; the newest is /b/etcd-e-1.db");
+        insta::assert_snapshot!(troubles(&status, now).join("\n"), @"e2: no room in /b; the newest is /b/etcd-e-1.db");
+    }
+
+    #[test]
+    fn a_lost_store_is_told_with_what_brings_it_back() {
+        let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        let of = |state| {
+            let told = (state == MemberState::Healthy).then(|| told(true));
+            let member = MemberSeen {
+                knows: vec!["e1".into()],
+                ..seen("e1", state, told)
+            };
+            let newest = Newest {
+                path: "/srv/.kubexm/c/backups/etcd.db".into(),
+                host: None,
+                taken: "2026-11-30T09:00:00Z".parse().unwrap(),
+            };
+            status("c", vec![("e1".to_owned(), Ok(member))], |_| Some(newest))
+        };
+        let told = |state| told_of_backup(&of(state), "site.yaml".into(), now);
+        insta::assert_snapshot!(told(MemberState::Healthy), @"newest backup: /srv/.kubexm/c/backups/etcd.db, 3 h ago");
+        insta::assert_snapshot!(told(MemberState::Damaged), @r"
+        newest backup: /srv/.kubexm/c/backups/etcd.db, 3 h ago
+        where most members have lost their data, it is restored by: kubexm etcd restore /srv/.kubexm/c/backups/etcd.db -f site.yaml
+        ");
+    }
+
+    #[test]
+    fn a_timer_that_is_late_is_told() {
+        let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        let mut late = seen("e1", MemberState::Healthy, Some(told(true)));
+        late.knows = vec!["e1".into()];
+        late.backup = Some(BackupSeen {
+            dir: "/b".into(),
+            kept: 1,
+            newest: Some(KeptSnapshot {
+                file: "etcd-e1-1.db".into(),
+                bytes: 1,
+                taken: "2026-11-29T12:00:00Z".parse().unwrap(),
+            }),
+            every: Some(21600),
+            trouble: None,
+        });
+        let status = status("c", vec![("e1".to_owned(), Ok(late))], |_| None);
+        assert!(status.healthy && !status.backed_up(now));
+        insta::assert_snapshot!(troubles(&status, now).join("\n"), @"e1: its newest snapshot was taken 24 h ago, and its timer is to take one every 6 h: journalctl -u kubexm-etcd-backup there");
     }
 }

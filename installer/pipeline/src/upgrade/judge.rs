@@ -2,10 +2,10 @@
 
 use artifact::Release;
 use cluster::{Cluster, Version, api_gone};
-use module::{LivingNode, OffsetDateTime, Site, Stand};
+use module::{Guarded, LivingNode, OffsetDateTime, Site, Stand};
 
 use self::observed::{Noted, certificates, etcd, runtimes, snapshots, webhooks};
-use super::{Living, Scope, Way};
+use super::{HeldPods, Living, Scope, Way};
 use crate::PipelineError;
 
 mod observed;
@@ -39,6 +39,7 @@ pub fn judge(
     site: &Site,
     living: &Living,
     scope: Scope,
+    held: HeldPods,
     now: OffsetDateTime,
 ) -> Result<Way, PipelineError> {
     let target = &site.cluster.spec.kubernetes.version;
@@ -65,8 +66,8 @@ pub fn judge(
         kubelets.any(|(name, version)| name == node && version < target)
     };
     let leaves = |node: &str| old(node) && !spared.iter().any(|spared| spared == node);
-    found.pods(living, leaves);
     let mut remarks = deprecated(living, target);
+    remarks.extend(found.pods(living, held, leaves));
     remarks.extend(proxy_mode(&site.cluster, &from, &hops));
     for noted in [
         etcd(&living.etcd, &hops),
@@ -313,10 +314,20 @@ impl Findings {
         }
     }
 
-    fn pods(&mut self, living: &Living, leaves: impl Fn(&str) -> bool) {
+    /// Gives what is only to be known.
+    fn pods(
+        &mut self,
+        living: &Living,
+        held: HeldPods,
+        leaves: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let mut remarks = Vec::new();
         let guarded = living.cluster.guarded.iter();
-        for held in guarded.filter(|held| leaves(&held.node)) {
-            self.add(format!("{} cannot be drained: {}", held.node, held.told()));
+        for guarded in guarded.filter(|guarded| leaves(&guarded.node)) {
+            match held {
+                HeldPods::Refuse => self.add(is_held(guarded)),
+                HeldPods::Wait => remarks.push(will_be_held(guarded)),
+            }
         }
         let alone = living.cluster.alone.iter();
         for (pod, node) in alone.filter(|(_, node)| leaves(node)) {
@@ -324,7 +335,25 @@ impl Findings {
                 "{node} cannot be drained: nobody would make pod {pod} again; delete it, or give it a controller"
             ));
         }
+        remarks
     }
+}
+
+/// Why a node cannot be drained, and what to do.
+pub(super) fn is_held(guarded: &Guarded) -> String {
+    format!(
+        "{} cannot be drained: {}. Give it another replica; or, where the budget lets go as soon as its node is cordoned, as \
+         longhorn's do, say --held-pods wait",
+        guarded.node,
+        guarded.told()
+    )
+}
+
+pub(super) fn will_be_held(guarded: &Guarded) -> String {
+    format!(
+        "{}: its drain waits for that as long as --drain-timeout says, and stops the run where it does not let go",
+        guarded.told()
+    )
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use engine::{Graph, Plan};
 use module::{Site, Stand};
 
 use super::judge::{self, lag_of, too_old};
-use super::{Emptying, Living, Scope, Way, at};
+use super::{Emptying, HeldPods, Living, Scope, Way, at};
 use crate::PipelineError;
 
 /// Where a worker goes back to.
@@ -20,7 +20,12 @@ pub struct Return {
 }
 
 /// Whether a node can go back, and to which release of the bundle.
-pub fn way_back(site: &Site, living: &Living, node: &str) -> Result<Return, PipelineError> {
+pub fn way_back(
+    site: &Site,
+    living: &Living,
+    node: &str,
+    held: HeldPods,
+) -> Result<Return, PipelineError> {
     let mut why = Vec::new();
     if site.cluster.host(node).is_none() {
         why.push("the config knows no such host".to_owned());
@@ -68,9 +73,10 @@ pub fn way_back(site: &Site, living: &Living, node: &str) -> Result<Return, Pipe
         .iter()
         .filter(|other| other.name != node);
     let keeps_pods = seen.unready.is_some() || !others.any(|other| other.takes_pods);
+    let waits = keeps_pods || held == HeldPods::Wait;
     let guarded = living.cluster.guarded.iter();
-    for held in guarded.filter(|held| !keeps_pods && held.node == node) {
-        why.push(format!("it cannot be drained: {}", held.told()));
+    for guarded in guarded.filter(|guarded| !waits && guarded.node == node) {
+        why.push(judge::is_held(guarded));
     }
     if !why.is_empty() {
         return Err(refused(node, why));

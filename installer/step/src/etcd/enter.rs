@@ -3,15 +3,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
 use engine::{Cx, Data, Slot, State, Step, StepError};
-use host::{FileAttrs, Owner, Source};
+use host::{Command, FileAttrs, Owner, Source};
 use templates::{BootstrapState, EtcdBootstrap, Template};
 
-use crate::TakeBack;
 use crate::before::{self, Resource};
 use crate::etcd::etcdctl::{Answer, EtcdCluster, EtcdPeer, Member, UNSETTLED};
 use crate::etcd::look::EtcdTrace;
 use crate::local_file;
-use crate::shell::refused;
+use crate::shell::{must, refused};
+use crate::{RemoveEtcdMember, TakeBack};
 
 /// Whether a member may found a cluster where there is none.
 #[derive(Clone, Debug)]
@@ -149,15 +149,13 @@ impl EnterEtcd {
             .find(|member| member.peer_urls.contains(&my_url));
         match mine {
             Some(member) if !member.name.is_empty() => {
-                return Err(StepError::new(format!(
-                    "etcd counts {} as its member {:x}, but {} is empty on this host",
-                    self.me.name, member.id, self.data_dir
-                ))
-                .with_hint(format!(
-                    "mount it, if it is on a disk of its own; if its data is lost for good, take the member out \
-                     first: etcdctl member remove {:x}; then run again",
-                    member.id
-                )));
+                self.begin_anew(cx, member).await?;
+                let others: Vec<Member> = known
+                    .iter()
+                    .filter(|other| other.id != member.id)
+                    .cloned()
+                    .collect();
+                self.announce(cx, &others).await?;
             }
             Some(_) => {}
             None => self.announce(cx, &known).await?,
@@ -177,27 +175,83 @@ impl EnterEtcd {
         Ok((BootstrapState::Existing, initial))
     }
 
-    async fn announce(&self, cx: &Cx, known: &[Member]) -> Result<(), StepError> {
-        // etcd lets one in at a time; who is on the way in keeps others waiting until it votes.
-        if let Some(learner) = known.iter().find(|member| member.learner) {
-            let (name, id) = (learner.title(), learner.id);
+    /// Takes the member out that this host was: what it had promised to remember is lost with its data, and so it must not
+    /// come back as the same. Where its data may only be out of sight it stays.
+    async fn begin_anew(&self, cx: &Cx, member: &Member) -> Result<(), StepError> {
+        let script = Command::script(unmounted(self.data_dir.as_str(), "/etc/fstab"));
+        let away = must(cx, "look where the data of etcd is mounted", script);
+        let away = away.await?.text();
+        if let Some(at) = away.lines().next() {
             return Err(StepError::new(format!(
-                "{} cannot join etcd while {name} has not become a voting member",
-                self.me.name
+                "etcd counts {} as its member {:x}, and {at} is not mounted, where its data is by /etc/fstab",
+                self.me.name, member.id
             ))
             .with_hint(format!(
-                "let it finish: run again when its host is up; or take it out: etcdctl member remove {id:x}"
+                "mount {at}; if that disk is lost for good, take its line out of /etc/fstab and run again: the member then \
+                 joins anew"
             )));
         }
-        let url = format!("--peer-urls={}", self.me.peer_url());
-        let add = ["member", "add", &self.me.name, "--learner", &url];
-        let output = self.cluster.patiently(cx, &add, UNSETTLED).await?;
-        if output.ok() {
-            Ok(())
-        } else {
-            Err(refused("announce the member to etcd", &output))
-        }
+        let mut cluster = self.cluster.clone();
+        cluster.peers.retain(|peer| *peer != self.me);
+        let remove = RemoveEtcdMember {
+            member: self.me.clone(),
+            cluster,
+        };
+        let lost = format!(
+            "etcd counts {} as its member {:x}, but {} is empty on this host",
+            self.me.name, member.id, self.data_dir
+        );
+        remove.apply(cx).await.map_err(|error| {
+            let hint = error.hint().map(str::to_owned);
+            let error = error.about(&lost);
+            match hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            }
+        })
     }
+
+    async fn announce(&self, cx: &Cx, known: &[Member]) -> Result<(), StepError> {
+        announce(cx, &self.cluster, &self.me, known).await
+    }
+}
+
+/// Announces a member as a learner to those who are known. etcd lets one in at a time; who is on the way in keeps others waiting
+/// until it votes.
+pub(crate) async fn announce(
+    cx: &Cx,
+    cluster: &EtcdCluster,
+    me: &EtcdPeer,
+    known: &[Member],
+) -> Result<(), StepError> {
+    if let Some(learner) = known.iter().find(|member| member.learner) {
+        let (name, id) = (learner.title(), learner.id);
+        return Err(StepError::new(format!(
+            "{} cannot join etcd while {name} has not become a voting member",
+            me.name
+        ))
+        .with_hint(format!(
+            "let it finish: run again when its host is up; or take it out: etcdctl member remove {id:x}"
+        )));
+    }
+    let url = format!("--peer-urls={}", me.peer_url());
+    let add = ["member", "add", &me.name, "--learner", &url];
+    let output = cluster.patiently(cx, &add, UNSETTLED).await?;
+    if output.ok() {
+        Ok(())
+    } else {
+        Err(refused("announce the member to etcd", &output))
+    }
+}
+
+/// Prints where a file system belongs, by this table, that is to hold the data and is not mounted.
+fn unmounted(data_dir: &str, table: &str) -> String {
+    let dir = host::quote(data_dir);
+    format!(
+        "[ ! -e {table} ] || awk -v dir={dir} '$1 !~ /^#/ && $2 != \"/\" && index(dir \"/\", $2 \"/\") == 1 {{ print $2 }}' {table} | \
+while read -r at; do \
+awk -v at=\"$at\" '$2 == at {{ there = 1 }} END {{ exit there }}' /proc/mounts && echo \"$at\" || true; done"
+    )
 }
 
 /// Why the member must not found a cluster.
@@ -272,5 +326,37 @@ impl Step for EnterEtcd {
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
         Some(TakeBack::file(&self.bootstrap))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_not_mounted_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = dir.path().join("fstab");
+        let told = |lines: &str, data: &str| {
+            std::fs::write(&table, lines).unwrap();
+            let script = unmounted(data, table.to_str().unwrap());
+            let output = std::process::Command::new("sh")
+                .args(["-euc", &script])
+                .output();
+            let output = output.unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let disks = "# /dev/x /srv/etcd ext4\n/dev/a / ext4\n/dev/b /srv/etcd ext4 defaults 0 2\n/dev/c none swap\n";
+        assert_eq!(told(disks, "/srv/etcd"), "/srv/etcd\n");
+        assert_eq!(told(disks, "/srv/etcd/data"), "/srv/etcd\n");
+        assert_eq!(told(disks, "/srv/etcd2"), "");
+        assert_eq!(told("proc /proc proc\n", "/proc/etcd"), "");
+        std::fs::remove_file(&table).unwrap();
+        let script = unmounted("/srv/etcd", table.to_str().unwrap());
+        let silent = std::process::Command::new("sh")
+            .args(["-euc", &script])
+            .output();
+        assert!(silent.unwrap().status.success());
     }
 }

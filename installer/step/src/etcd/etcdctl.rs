@@ -226,6 +226,12 @@ impl EtcdCluster {
             .as_root()
     }
 
+    /// A command that ends well where this host's own member answers, be it a learner, which serves no linearizable read.
+    #[must_use]
+    pub(crate) fn status_here(&self) -> Command {
+        self.etcdctl_command(Within::QUESTION, &[self.here()], &["endpoint", "status"])
+    }
+
     /// The same, asked again for as long as etcd answers that it is not ready for the change: `excuse` is what it says
     /// then.
     pub(crate) async fn patiently(

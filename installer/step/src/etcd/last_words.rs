@@ -18,7 +18,19 @@ const DAMAGES: &[(&str, &str)] = &[
     ("failed to open database", "damaged store"),
     ("database file is corrupt", "damaged store"),
     ("checksum error", "damaged store"),
+    ("conflict with committed entry", "damaged log"),
 ];
+
+/// What etcd says first when it starts.
+const START: &str = "\"msg\":\"Running: \"";
+
+/// Of a log of several starts the lines of the last one.
+pub(super) fn of_last_start(log: &str) -> &str {
+    let at = log
+        .rfind(START)
+        .map_or(0, |at| log[..at].rfind('\n').map_or(0, |end| end + 1));
+    &log[at..]
+}
 
 /// The last line that tells of damage, shortened to what it says.
 pub(super) fn damage(log: &str) -> Option<(String, &'static str)> {
@@ -63,6 +75,21 @@ fn said(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_earlier_start_said_is_of_no_account() {
+        let start = r#"{"level":"info","msg":"Running: ","args":["etcd"]}"#;
+        let panic = r#"{"level":"panic","msg":"wal: crc mismatch"}"#;
+        let fine = r#"{"level":"info","msg":"ready to serve"}"#;
+        let mended = [start, panic, start, fine].join("\n");
+        assert!(damage(&mended).is_some());
+        assert!(damage(of_last_start(&mended)).is_none());
+        let again = [&mended, start, panic]
+            .map(|line| line.to_owned())
+            .join("\n");
+        assert!(damage(of_last_start(&again)).is_some());
+        assert_eq!(of_last_start(panic), panic);
+    }
 
     #[test]
     fn a_damaged_log_is_told_from_a_member_that_is_down() {

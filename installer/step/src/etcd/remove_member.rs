@@ -28,7 +28,8 @@ impl RemoveEtcdMember {
         self.cluster.etcdctl(cx, &endpoints, arguments).await
     }
 
-    async fn members(&self, cx: &Cx) -> Result<Vec<Member>, StepError> {
+    /// Whom those who stay list; or why they do not answer.
+    pub(crate) async fn listed(&self, cx: &Cx) -> Result<Result<Vec<Member>, String>, StepError> {
         #[derive(Deserialize)]
         struct List {
             members: Vec<Member>,
@@ -37,14 +38,19 @@ impl RemoveEtcdMember {
             .etcdctl(cx, &["member", "list", "--write-out=json"])
             .await?;
         if !output.ok() {
-            return Err(StepError::passing(format!(
-                "etcd does not answer where {} is to be taken out of it: {}",
-                self.member.name,
-                output.last_words()
-            ))
-            .with_hint("its majority may be lost: see kubexm check; nothing was changed"));
+            return Ok(Err(output.last_words()));
         }
-        read::<List>(&output, "list of members").map(|list| list.members)
+        read::<List>(&output, "list of members").map(|list| Ok(list.members))
+    }
+
+    async fn members(&self, cx: &Cx) -> Result<Vec<Member>, StepError> {
+        self.listed(cx).await?.map_err(|why| {
+            StepError::passing(format!(
+                "etcd does not answer where {} is to be taken out of it: {why}",
+                self.member.name,
+            ))
+            .with_hint("its majority may be lost: see kubexm check; nothing was changed")
+        })
     }
 
     fn find<'a>(&self, members: &'a [Member]) -> Option<&'a Member> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::etcd::etcdctl::{Answer, EtcdCluster, EtcdPeer, EtcdRuns};
 use crate::etcd::health::{Health, read_alarms};
-use crate::etcd::last_words::{damage, last_complaint};
+use crate::etcd::last_words::{damage, last_complaint, of_last_start};
 use crate::etcd::timer::{BackupSeen, BackupTimer};
 use crate::kubeadm::container;
 use crate::shell::ask;
@@ -132,7 +132,7 @@ impl EtcdAlarm {
                  etcd.quotaBackendBytes and install; then kubexm etcd alarms --disarm"
             }
             Self::Corrupt => {
-                "stop this member, move its data away and let it join anew; then kubexm etcd alarms --disarm"
+                "stop this member and move its data away; kubexm install lets it join anew; then kubexm etcd alarms --disarm"
             }
             Self::Other => "etcdctl alarm list on a member tells more",
         }
@@ -308,12 +308,13 @@ impl LookAtMember {
             let why = format!("there is no data in {}", self.data_dir);
             return Ok((MemberState::Void, Some(why)));
         }
-        if let Some((line, damage)) = damage(log) {
+        let ended = of_last_start(log);
+        if let Some((line, damage)) = damage(ended) {
             return Ok((MemberState::Damaged, Some(format!("{damage}: {line}"))));
         }
         let first = log.lines().next().unwrap_or_default();
         let why = if first.contains("etcd.service is") || first.contains("no container") {
-            format!("{first}; {}", last_complaint(log).unwrap_or(words))
+            format!("{first}; {}", last_complaint(ended).unwrap_or(words))
         } else {
             words
         };

@@ -12,6 +12,8 @@ use crate::shell::ask;
 pub struct BackupTimer {
     pub timer: &'static str,
     pub service: &'static str,
+    /// As systemd's OnCalendar.
+    pub schedule: String,
     pub dir: Utf8PathBuf,
 }
 
@@ -23,9 +25,23 @@ pub struct BackupSeen {
     pub kept: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest: Option<KeptSnapshot>,
+    /// The seconds from one of its next runs to the one behind, where systemd tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<i64>,
     /// Why there will be no other, or was none: the timer does not run, or its last run has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+}
+
+impl BackupSeen {
+    /// Whether its newest snapshot is older than its schedule explains: one run may be late, and not two.
+    #[must_use]
+    pub fn is_overdue(&self, now: jiff::Timestamp) -> bool {
+        let (Some(newest), Some(every)) = (&self.newest, self.every) else {
+            return false;
+        };
+        now.as_second() - newest.taken.as_second() > 2 * every
+    }
 }
 
 /// A snapshot on a member.
@@ -45,9 +61,12 @@ impl BackupTimer {
             host::quote(&format!("etcd-{member}-")),
         );
         let (timer, service) = (self.timer, self.service);
+        let schedule = host::quote(&self.schedule);
         let script = format!(
             "if cd {dir} 2>/dev/null; then for f in {prefix}????????T??????Z.db; do [ ! -e \"$f\" ] || \
              echo \"kept $(stat -c %s \"$f\") $f\"; done; fi
+TZ=UTC systemd-analyze calendar --iterations=2 {schedule} 2>/dev/null | sed -n 's/^.*\\(Next elapse\\|#2\\): *//p' | \
+             while read -r at; do echo \"next $(date -u -d \"$at\" +%s 2>/dev/null)\"; done
 echo \"timer $(systemctl is-active {timer} 2>/dev/null)\"
 echo \"$(systemctl show --property Result {service} 2>/dev/null)\"
 echo \"said $(journalctl --no-pager --unit {service} --lines 50 --output cat 2>/dev/null | \
@@ -72,6 +91,12 @@ echo \"said $(journalctl --no-pager --unit {service} --lines 50 --output cat 2>/
                 })
             })
             .collect();
+        let runs = told.lines().filter_map(|line| line.strip_prefix("next "));
+        let runs: Vec<i64> = runs.filter_map(|at| at.parse().ok()).collect();
+        let every = match runs.as_slice() {
+            [first, second] if second > first => Some(second - first),
+            _ => None,
+        };
         let word = |name: &str| {
             let mut lines = told.lines();
             lines.find_map(|line| line.strip_prefix(name).map(str::trim))
@@ -100,6 +125,7 @@ echo \"said $(journalctl --no-pager --unit {service} --lines 50 --output cat 2>/
             dir: self.dir.clone(),
             kept: kept.len(),
             newest: kept.into_iter().max_by_key(|kept| kept.taken),
+            every,
             trouble,
         }
     }
@@ -113,6 +139,7 @@ mod tests {
         let timer = BackupTimer {
             timer: "t.timer",
             service: "t.service",
+            schedule: "daily".to_owned(),
             dir: "/var/backups/etcd".into(),
         };
         timer.understood("m1", told)
@@ -127,6 +154,18 @@ mod tests {
         let newest = seen.newest.unwrap();
         assert_eq!(newest.taken.to_string(), "2026-11-30T02:03:04Z");
         assert_eq!(newest.bytes, 20);
+    }
+
+    #[test]
+    fn a_snapshot_of_two_runs_ago_is_too_old() {
+        let seen = understood(
+            "kept 20 etcd-m1-20261130T020304Z.db\nnext 1000000\nnext 1021600\ntimer active\nResult=success\n",
+        );
+        assert_eq!(seen.every, Some(21600));
+        let overdue = |now: &str| seen.is_overdue(now.parse().unwrap());
+        assert!(!overdue("2026-11-30T14:00:00Z") && overdue("2026-11-30T14:04:00Z"));
+        let untold = understood("kept 20 etcd-m1-20201130T020304Z.db\nnext \ntimer active\n");
+        assert!(!untold.is_overdue("2026-11-30T14:00:00Z".parse().unwrap()));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(super) fn timer(site: &Site) -> Option<BackupTimer> {
     Some(BackupTimer {
         timer: TIMER,
         service: SERVICE,
+        schedule: backup.schedule.clone(),
         dir: backup.dir.clone(),
     })
 }

@@ -1,10 +1,14 @@
 //! Calico by its manifest, with what the config says of pods, tunnels and blocks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster::{CidrPair, Host, TunnelMode};
 use engine::{Step, StepError, Task};
-use step::{Directory, Feature, KernelModule, LinkProgram, PodNetworkTraces, Port, Requirements};
+use step::{
+    AwaitCalicoForgot, Directory, Feature, KernelModule, LinkProgram, PodNetworkTraces, Port,
+    Requirements,
+};
 use templates::CalicoctlConfig;
 
 use super::manifest::{self, Objects, Place};
@@ -78,6 +82,13 @@ impl Network for Calico {
 
     fn config(&self) -> Option<&'static str> {
         Some(CONFIG)
+    }
+
+    fn forgets(&self, node: &str) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(AwaitCalicoForgot {
+            node: node.to_owned(),
+            patience: Duration::from_mins(3),
+        }))
     }
 
     fn requirements(&self, site: &Site, _: &Host, wanted: &mut Requirements) {

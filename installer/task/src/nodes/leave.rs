@@ -6,8 +6,8 @@ use std::time::Duration;
 use cluster::{EtcdType, Role};
 use engine::{Step, StepError, Task};
 use step::{
-    Content, CordonNode, DeleteNode, DrainNode, LocalData, LookAtPods, NoteLocally,
-    RemoveEtcdMember, RemoveLocal,
+    Content, CordonNode, DeleteNode, DrainNode, InsistOnNewPods, LocalData, LookAtPods,
+    NoteLocally, RemoveEtcdMember, RemoveLocal,
 };
 
 use crate::check::CONTROL_PLANE;
@@ -45,10 +45,17 @@ pub fn drain(nodes: &[String], timeout: Duration, local: LocalData) -> Task {
         let node = node.clone();
         steps.push(Arc::new(LookAtPods { node, local }));
     }
+    // What keeps new pods away is told before any node is cordoned, and what the drain of one has brought about before the next.
+    if let Some(first) = nodes.first() {
+        steps.push(Arc::new(new_pods(first)));
+    }
     for node in nodes {
         steps.push(Arc::new(CordonNode { node: node.clone() }));
     }
-    for node in nodes {
+    for (at, node) in nodes.iter().enumerate() {
+        if at > 0 {
+            steps.push(Arc::new(new_pods(node)));
+        }
         steps.push(Arc::new(DrainNode {
             node: node.clone(),
             timeout,
@@ -56,6 +63,15 @@ pub fn drain(nodes: &[String], timeout: Duration, local: LocalData) -> Task {
         }));
     }
     Task::new("drain").on(CONTROL_PLANE, steps)
+}
+
+/// That the cluster takes new pods, before this node is emptied. A webhook's server may be among those that were on the node
+/// before, and need some time to come back.
+pub(crate) fn new_pods(node: &str) -> InsistOnNewPods {
+    InsistOnNewPods {
+        node: node.to_owned(),
+        patience: Duration::from_mins(3),
+    }
 }
 
 /// Those that are members of etcd before, and not after, are taken out of it, one after the other.
@@ -74,14 +90,14 @@ pub fn leave_etcd(before: &Site, after: &Site) -> Task {
     Task::new("members").on(ETCD, steps.collect())
 }
 
-/// The cluster forgets these nodes.
+/// The cluster forgets these nodes, and so does the pods' network.
 #[must_use]
-pub fn delete_nodes(nodes: &[String]) -> Task {
-    Task::new("nodes").on_each(&[CONTROL_PLANE], |_| {
-        let delete =
-            |node: &String| -> Arc<dyn Step> { Arc::new(DeleteNode { node: node.clone() }) };
-        nodes.iter().map(delete).collect()
-    })
+pub fn delete_nodes(before: &Site, nodes: &[String]) -> Task {
+    let delete = |node: &String| -> Arc<dyn Step> { Arc::new(DeleteNode { node: node.clone() }) };
+    let network = before.network();
+    let forgotten = nodes.iter().filter_map(|node| network?.forgets(node));
+    let steps = nodes.iter().map(delete).chain(forgotten).collect();
+    Task::new("nodes").on(CONTROL_PLANE, steps)
 }
 
 /// Of hosts that are taken out without being reached, it is noted from what: they may come back as they were.

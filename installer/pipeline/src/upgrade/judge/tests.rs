@@ -1,5 +1,5 @@
 use artifact::{Contents, Tree};
-use module::{ClusterSeen, DeprecatedApi, Guarded};
+use module::{ClusterSeen, DeprecatedApi};
 
 use super::*;
 
@@ -53,7 +53,13 @@ fn living(apiservers: [&str; 2], kubelets: [&str; 4]) -> Living {
 }
 
 fn judged(site: &Site, living: &Living, scope: Scope) -> Result<Way, PipelineError> {
-    judge(site, living, scope, OffsetDateTime::UNIX_EPOCH)
+    judge(
+        site,
+        living,
+        scope,
+        HeldPods::Refuse,
+        OffsetDateTime::UNIX_EPOCH,
+    )
 }
 
 fn told(releases: &[&str], living: &Living) -> String {
@@ -135,7 +141,7 @@ fn all_that_is_in_the_way_is_told_at_once() {
     stray is a node of the cluster, and the config does not know it
     the kubelet of m2 is v1.31.0, more than 3 minors older than the apiserver of m1 (v1.35.8)
     the kubelet of w1 is v1.36.2, newer than the apiserver of m1 (v1.35.8)
-    w2 cannot be drained: pod shop/web-1 is held by budget shop/web, which allows no eviction now (1 healthy, 1 wanted)
+    w2 cannot be drained: pod shop/web-1 is held by budget shop/web, which allows no eviction now (1 healthy, 1 wanted). Give it another replica; or, where the budget lets go as soon as its node is cordoned, as longhorn's do, say --held-pods wait
     w2 cannot be drained: nobody would make pod shop/debug again; delete it, or give it a controller
     ");
     let mut silent = living([MID; 2], [MID; 4]);
@@ -145,6 +151,29 @@ fn all_that_is_in_the_way_is_told_at_once() {
     the apiserver of m2 does not answer: connection refused
     w2 of the config is no node of the cluster yet
     ");
+}
+
+#[test]
+fn a_budget_that_lets_go_when_its_node_is_cordoned_is_waited_for_where_that_is_asked() {
+    let mut seen = living([MID; 2], [MID; 4]);
+    seen.cluster.guarded = vec![Guarded {
+        pod: "longhorn-system/instance-manager-0123".to_owned(),
+        node: "w2".to_owned(),
+        budget: "longhorn-system/instance-manager-0123".to_owned(),
+        healthy: 1,
+        wanted: 1,
+    }];
+    let site = site(&[NEW]);
+    let judged = |held| judge(&site, &seen, Scope::Whole, held, OffsetDateTime::UNIX_EPOCH);
+    let Err(PipelineError::NoUpgrade(found)) = judged(HeldPods::Refuse) else {
+        panic!("it is refused by itself");
+    };
+    assert!(
+        found[0].ends_with("as longhorn's do, say --held-pods wait"),
+        "{found:?}"
+    );
+    let way = judged(HeldPods::Wait).unwrap();
+    insta::assert_snapshot!(way.remarks.join("\n"), @"pod longhorn-system/instance-manager-0123 is held by budget longhorn-system/instance-manager-0123, which allows no eviction now (1 healthy, 1 wanted): its drain waits for that as long as --drain-timeout says, and stops the run where it does not let go");
 }
 
 #[test]
@@ -241,6 +270,7 @@ fn a_worker_goes_back_as_far_as_the_bundle_and_the_apiservers_allow() {
         &site(releases),
         living,
         node,
+        HeldPods::Refuse,
     ) {
         Ok(back) => format!(
             "{} -> {}, keeps pods: {}",
@@ -272,7 +302,7 @@ fn a_worker_goes_back_as_far_as_the_bundle_and_the_apiservers_allow() {
         of(&[MID], &sick, "w1"),
         "v1.36.2 -> v1.35.8, keeps pods: true"
     );
-    let error = crate::upgrade::way_back(&site(&[NEW]), &seen, "w1").unwrap_err();
+    let error = crate::upgrade::way_back(&site(&[NEW]), &seen, "w1", HeldPods::Refuse).unwrap_err();
     assert!(error.hint().unwrap().contains("docs/upgrading.md"));
 }
 
