@@ -24,7 +24,7 @@ lint: ## Format, clippy, dependencies, shell scripts
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline check bans licenses sources
-	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/dist/*.sh tests/lab/lab tests/lab/older tests/lab/apt.sh tests/lab/base.sh installer/step/tests/draining.sh
+	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/dist/*.sh tests/lab/lab tests/lab/older tests/lab/without tests/lab/apt.sh tests/lab/base.sh installer/step/tests/draining.sh
 
 unit: ## Unit, property, golden and layer tests; real programs on loopback, no lab
 	$(CARGO) nextest run --workspace --locked

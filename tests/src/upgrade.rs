@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::kube::stacked;
 use crate::lab::{Ended, Lab, run};
 
 /// A site with a cluster of the oldest version, and a bundle that leads to the latest.
@@ -29,12 +30,14 @@ pub enum Shape {
     Small,
     /// Three masters, workers, two load balancers, the registry.
     Spares,
+    /// Three masters with members of kubeadm's etcd, which are of 3.5 in the oldest version, a worker, the registry.
+    Stacked,
 }
 
 impl Shape {
     const fn of_lab(self) -> &'static str {
         match self {
-            Self::Small => "small",
+            Self::Small | Self::Stacked => "small",
             Self::Spares => "ha",
         }
     }
@@ -72,8 +75,17 @@ impl Site {
         // Of these the lab has one version that is real.
         let named = "  versions:\n    coredns: v1.14.2\n    crictl: v1.36.0\n";
         let config = config.replacen("  versions:\n", named, 1);
+        let config = match shape {
+            Shape::Small | Shape::Spares => config,
+            Shape::Stacked => stacked(&config)?,
+        };
         let dir = lab.work().to_owned();
-        let older = config.replace(&format!("version: {to}"), &format!("version: {from}"));
+        let older = config
+            .replace(&format!("version: {to}"), &format!("version: {from}"))
+            .replace(
+                "etcd: {type: kubeadm}",
+                "etcd: {type: kubeadm, version: v3.5.24}",
+            );
         ensure!(older != config, "{to} is not in the config:\n{config}");
         fs::write(dir.join("old.yaml"), older)?;
         fs::write(dir.join("config.yaml"), config)?;

@@ -139,6 +139,49 @@ fn long_plain_binaries_go_several_hops_under_load() -> Result<()> {
     several_hops("kubexm")
 }
 
+/// `KUBEXM_LAB_KUBE` names folders of 1.33 and 1.34 here, the first with images of etcd 3.5.24 and 3.5.33.
+#[test]
+#[ignore = "needs the lab, and a folder of 1.33 with images of etcd 3.5: make e2e-long"]
+fn long_stacked_members_of_3_5_become_of_3_6() -> Result<()> {
+    let site = Site::up(5, Shape::Stacked, "kubeadm")?;
+    serve(&site.lab)?;
+    let dry = run(site.upgrading(&["--dry-run"]))?.ok()?;
+    let told = "each becomes quay.io/coreos/etcd:v3.5.33";
+    ensure!(dry.text.contains(told), "{}", dry.text);
+    let ports = node_ports(&["172.30.0.11", "172.30.0.12", "172.30.0.14"]);
+    let client = Client::begin(&site.lab, "service", &ports)?;
+    // Cut short while members change, most often.
+    let killed = kill_after(site.upgrading(&["--yes"]), Duration::from_secs(45))?;
+    let status = site.kubexm(&["etcd", "status", "-f", "config.yaml"])?;
+    println!("killed: {killed}\n{}", status.text);
+    let ended = run(site.upgrading(&["--yes"]))?;
+    let (asked, failed) = client.end()?;
+    println!(
+        "the rest took {:?}; {} of {asked} requests failed: {failed:?}",
+        ended.took,
+        failed.len()
+    );
+    ended.ok()?;
+    let journal = std::fs::read_to_string(site.dir.join(".kubexm/lab/state/journal.jsonl"))?;
+    for node in ["node1", "node2", "node3"] {
+        let first = format!("etcd first/members/{node}/image of etcd");
+        ensure!(journal.contains(&first), "{node} was not changed first");
+    }
+    for line in journal
+        .lines()
+        .filter(|line| line.contains(" of etcd") || line.contains("etcd's static pod"))
+    {
+        println!("{line}");
+    }
+    let status = site
+        .kubexm(&["etcd", "status", "-f", "config.yaml"])?
+        .ok()?;
+    ensure!(!status.text.contains("3.5."), "{}", status.text);
+    has_arrived(&site)?;
+    ensure!(failed.is_empty(), "requests failed: {failed:?}");
+    Ok(())
+}
+
 /// Numbers that a seed gives: enough for moments.
 struct Moments(u64);
 

@@ -68,8 +68,9 @@ pub fn judge(
     found.pods(living, leaves);
     let mut remarks = deprecated(living, target);
     remarks.extend(proxy_mode(&site.cluster, &from, &hops));
+    let (of_etcd, etcd_first) = etcd(&living.etcd, &hops);
     for noted in [
-        etcd(&living.etcd, &hops),
+        of_etcd,
         certificates(&living.certificates, now),
         webhooks(&living.cluster.webhooks, &living.cluster.nodes),
         runtimes(&living.cluster.nodes, &hops),
@@ -91,6 +92,7 @@ pub fn judge(
         from,
         scope,
         snapshots: snapshots(&living.etcd, &hops),
+        etcd_first,
         spared,
         remarks,
         hops,

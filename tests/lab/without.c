@@ -15,10 +15,20 @@
 #include <unistd.h>
 
 #ifndef WITHOUT
-#error "-DWITHOUT=\"--an-argument=\" says what is left out"
+#error "WITHOUT says what is left out: one string or several, with commas between them"
 #endif
 
 enum { LENGTH = 20 };
+
+static const char *const without[] = { WITHOUT };
+
+static int is_left_out(const char *argument)
+{
+	for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+		if (strncmp(argument, without[i], strlen(without[i])) == 0)
+			return 1;
+	return 0;
+}
 
 static int fail(const char *what)
 {
@@ -45,7 +55,7 @@ int main(int argc, char **argv, char **environment)
 		left -= sent;
 	}
 	for (int i = 0; i < argc; i++)
-		if (i == 0 || strncmp(argv[i], WITHOUT, strlen(WITHOUT)) != 0)
+		if (i == 0 || !is_left_out(argv[i]))
 			argv[kept++] = argv[i];
 	argv[kept] = NULL;
 	fexecve(program, argv, environment);
