@@ -5,7 +5,7 @@ CARGO := cargo
 export KUBEXM := $(CURDIR)/target/debug/kubexm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint unit e2e bench bench-scale release dist build-deps lab-deps lab-up lab-down lab-status lab-upstream
+.PHONY: help setup demo test test-long lint unit e2e e2e-long bench bench-scale release dist build-deps lab-deps lab-up lab-down lab-status lab-upstream
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ lint: ## Format, clippy, dependencies, shell scripts
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline check bans licenses sources
-	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/dist/*.sh tests/lab/lab tests/lab/apt.sh tests/lab/base.sh installer/step/tests/draining.sh
+	shellcheck --external-sources .ci/run tests/setup.sh tests/*/deps.sh tests/demo/demo.sh tests/dist/*.sh tests/lab/lab tests/lab/older tests/lab/without tests/lab/apt.sh tests/lab/base.sh installer/step/tests/draining.sh
 
 unit: ## Unit, property, golden and layer tests; real programs on loopback, no lab
 	$(CARGO) nextest run --workspace --locked
@@ -33,11 +33,15 @@ unit: ## Unit, property, golden and layer tests; real programs on loopback, no l
 # for a part of it cargo chooses other features, and builds the dependencies once more.
 e2e: ## The whole path in the lab; with real Kubernetes where KUBEXM_LAB_KUBE names a folder of its programs
 	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads 1 --no-capture \
-		-E '$(if $(KUBEXM_LAB_KUBE),not binary(/^(trixie|draining$(if $(KUBEXM_ETCD_HOP),,|etcd_hop))$$/)$(if $(findstring :,$(KUBEXM_LAB_KUBE)),, and not binary(upgrade)),package(tests) and not binary(/^(certs|etcd|kube|nodes|operators|upgrade)$$/))'
+		-E '$(if $(KUBEXM_LAB_KUBE),not binary(/^(hops|trixie|draining$(if $(KUBEXM_ETCD_HOP),,|etcd_hop))$$/)$(if $(findstring :,$(KUBEXM_LAB_KUBE)),, and not binary(upgrade)),package(tests) and not binary(/^(certs|etcd|kube|hops|nodes|operators|upgrade)$$/))'
 	@[ -z "$(KUBEXM_LAB_KUBE)" ] || \
 		installer/step/tests/draining.sh "$$(ls -t target/debug/deps/draining-* | grep -v '[.]d$$' | head -n 1)"
 	@[ -n "$(KUBEXM_LAB_KUBE)" ] || \
 		echo "left out: all tests that need real Kubernetes; KUBEXM_LAB_KUBE names no folder of its programs" >&2
+
+# Each takes a quarter of an hour and more. KUBEXM_LAB_KUBE names three folders, each of another minor; tests/lab/older makes them.
+e2e-long: ## Upgrades over several minors in the lab: under load, killed again and again, with nodes that die
+	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads 1 --no-capture -E 'package(tests) & binary(hops)'
 
 test-long: setup ## What takes too long for every change: all packages beside apt; KUBEXM_TRIXIE_INSTALL_EVERY=1 installs them all
 	$(CARGO) nextest run --package packages --locked --run-ignored only --no-capture

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifact::split_tag;
 use catalogue::Catalogue;
-use cluster::{Arch, Cluster, Version};
+use cluster::{Arch, Cluster, EtcdEntry, EtcdType, ImageSet, Version, etcd_in};
 
 use crate::resolve::{ResolveFailure, Wanted, WantedFile, WantedImage, resolve};
 
@@ -18,6 +19,23 @@ pub struct Hop {
 impl Hop {
     pub fn version(&self) -> &Version {
         &self.cluster.spec.kubernetes.version
+    }
+
+    /// What members are that kubeadm runs. Services have programs of their own, which are late enough.
+    fn etcd(&self) -> Option<Version> {
+        if self.cluster.spec.etcd.kind != EtcdType::Kubeadm {
+            return None;
+        }
+        let mut images = self.wanted.images.iter();
+        let image = images.find(|image| image.sets.contains(&ImageSet::Etcd))?;
+        etcd_in(split_tag(&image.reference).1?)
+    }
+
+    /// Members that are too old for this release become the last of their minor first.
+    fn take_previous_etcd(&mut self, catalogue: &Catalogue) -> Result<(), ResolveFailure> {
+        let by = format!("the upgrade of etcd ahead of {}", self.version());
+        self.wanted
+            .also(&self.cluster, catalogue, ImageSet::EtcdPrevious, &by)
     }
 }
 
@@ -39,7 +57,24 @@ pub fn hops(
         let wanted = resolve(&cluster, arches, catalogue)?;
         Ok(Hop { cluster, wanted })
     };
-    versions.into_iter().map(hop).collect()
+    let mut before = match from {
+        Some(from) => hop(from.clone())?.etcd(),
+        None => None,
+    };
+    let mut hops = versions
+        .into_iter()
+        .map(hop)
+        .collect::<Result<Vec<_>, ResolveFailure>>()?;
+    for hop in &mut hops {
+        let after = hop.etcd();
+        if let (Some(before), Some(after)) = (&before, &after)
+            && EtcdEntry::of(before, after).is_some()
+        {
+            hop.take_previous_etcd(catalogue)?;
+        }
+        before = after;
+    }
+    Ok(hops)
 }
 
 /// What all of them ask for; what several ask for is there once.
@@ -139,6 +174,37 @@ mod tests {
             hops.iter()
                 .all(|hop| hop.wanted.needs.iter().all(|need| all.needs.contains(need)))
         );
+    }
+
+    /// The hops that bring the etcd of before with them, and who asks for it.
+    fn previous(etcd: &str, from: &str) -> Vec<String> {
+        let spec = SPEC.replacen(
+            r#""kubernetes":{"#,
+            &format!(r#""etcd":{etcd},"kubernetes":{{"type":"kubeadm","#),
+            1,
+        );
+        let hops = of(&spec, from);
+        let of_hop = |hop: &Hop| {
+            let images = hop.wanted.images.clone().into_iter();
+            let previous = images.filter(|image| image.sets.contains(&ImageSet::EtcdPrevious));
+            previous
+                .map(|image| format!("{} {:?}", image.reference, image.wanted_by))
+                .collect::<Vec<_>>()
+        };
+        hops.iter().flat_map(of_hop).collect()
+    }
+
+    #[test]
+    fn members_of_kubeadm_get_the_last_of_their_minor_where_they_leave_it() {
+        let stacked = r#"{"type":"kubeadm"}"#;
+        insta::assert_snapshot!(
+            previous(stacked, "v1.32.4").join("\n"),
+            @r#"quay.io/coreos/etcd:v3.5.33 ["the upgrade of etcd ahead of v1.34.11"]"#
+        );
+        assert_eq!(previous(stacked, "v1.34.2"), Vec::<String>::new());
+        assert_eq!(previous("{}", "v1.32.4"), Vec::<String>::new());
+        let named = r#"{"type":"kubeadm","version":"v3.5.24"}"#;
+        assert_eq!(previous(named, "v1.32.4"), Vec::<String>::new());
     }
 
     #[test]

@@ -159,6 +159,30 @@ fn serve_every_host(cluster: &Cluster, arches: &BTreeSet<Arch>) -> Result<(), Re
 }
 
 impl Wanted {
+    /// Asks for one more set of images.
+    pub fn also(
+        &mut self,
+        cluster: &Cluster,
+        catalogue: &Catalogue,
+        set: ImageSet,
+        by: &str,
+    ) -> Result<(), ResolveFailure> {
+        let images = std::mem::take(&mut self.images).into_iter();
+        let mut images = images
+            .map(|image| (image.reference.clone(), image))
+            .collect();
+        for reference in chosen(cluster, catalogue)?.images(set.name())? {
+            want(&mut images, reference, by, set);
+        }
+        self.images = images.into_values().collect();
+        self.needs.push(Need {
+            what: What::Images { set },
+            wanted_by: by.to_owned(),
+            on: None,
+        });
+        Ok(())
+    }
+
     /// A Kubernetes that is newer than the catalogue, in words, and what to do about it.
     #[must_use]
     pub fn tell_of_nearest(&self, cluster: &Cluster) -> Option<(String, &'static str)> {

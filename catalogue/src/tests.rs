@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use cluster::{Arch, Version};
+use cluster::{Arch, EtcdEntry, Version, etcd_in};
 
 use crate::{Carries, Catalogue, Checksum, DefaultsError, Minor, ResolveError, Systems};
 
@@ -124,9 +124,8 @@ fn etcd_of_the_image_is_of_the_minor_of_the_program_and_no_newer() {
     }
 }
 
-/// Of older members some that were removed come back with 3.6.
 #[test]
-fn the_last_etcd_before_3_6_is_one_that_3_6_may_follow() {
+fn the_last_etcd_of_a_minor_is_one_that_the_next_may_follow() {
     let catalogue = Catalogue::builtin();
     let etcd = |kubernetes: &Version| {
         let last = version(&format!("1.{}.99", kubernetes.minor().1));
@@ -134,11 +133,22 @@ fn the_last_etcd_before_3_6_is_one_that_3_6_may_follow() {
         version(&defaults.version("etcd").unwrap().without_v())
     };
     let minors: Vec<Version> = minors(&catalogue).collect();
-    let mut steps = minors
-        .windows(2)
-        .map(|pair| (etcd(&pair[0]), etcd(&pair[1])));
-    let (before, after) = steps.find(|(_, after)| after.minor() == (3, 6)).unwrap();
-    assert!(before >= version("3.5.32"), "{before} -> {after}");
+    let mut entered = 0;
+    for pair in minors.windows(2) {
+        let (before, after) = (etcd(&pair[0]), etcd(&pair[1]));
+        let Some(entry) = EtcdEntry::of(&before, &after) else {
+            continue;
+        };
+        entered += 1;
+        assert!(before >= entry.advised, "{before} -> {after}");
+        // And so is the image that those by kubeadm become first.
+        let defaults = catalogue.defaults(&pair[1]).unwrap();
+        let image = defaults.images("etcd-previous").unwrap().remove(0);
+        let previous = etcd_in(image.rsplit_once(':').unwrap().1).unwrap();
+        assert!(previous >= entry.advised, "{image} -> {after}");
+        assert_eq!(previous.minor(), before.minor(), "{image} -> {after}");
+    }
+    assert!(entered > 0);
 }
 
 #[test]

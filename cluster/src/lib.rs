@@ -10,6 +10,7 @@ mod dns;
 mod documents;
 mod endpoint;
 mod etcd;
+mod etcd_path;
 mod formats;
 mod foundation;
 mod gates;
@@ -57,6 +58,7 @@ pub use endpoint::{ControlPlaneEndpoint, ExternalLoadBalancer, InternalLoadBalan
 pub use etcd::{
     Etcd, EtcdBackup, EtcdLogLevel, EtcdMetrics, EtcdType, ExternalEtcd, MetricsListen,
 };
+pub use etcd_path::{EtcdEntry, etcd_in};
 pub use hosts::{Bastion, Host, Login};
 pub use keys::{Below, Choice, Key, KeyDefault, Shape, keys};
 pub use kubernetes::{Component, ExtraVolume, Feature, Kubernetes, KubernetesType, PathType};

@@ -52,6 +52,7 @@ image_sets! {
     ControlPlane = "control-plane",
     Coredns = "coredns",
     Etcd = "etcd",
+    EtcdPrevious = "etcd-previous",
     Flannel = "flannel",
     Haproxy = "haproxy",
     KubeProxy = "kube-proxy",

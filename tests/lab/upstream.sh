@@ -4,9 +4,12 @@
 UPSTREAM_REGISTRY_PORT=$((LAB_PORT + 1))
 UPSTREAM_BUILD_PORT=$((LAB_PORT + 2))
 UPSTREAM_URL=http://127.0.0.1:$LAB_PORT
-# One without and one with real Kubernetes: neither is made again because the other was used.
+# One without and others with real Kubernetes: neither is made again because the other was used.
 UPSTREAM_FILES=$LAB_CACHE/upstream${KUBEXM_LAB_KUBE:+-kube}
-case ${KUBEXM_LAB_KUBE-} in *:*) UPSTREAM_FILES=${UPSTREAM_FILES}s ;; esac
+case ${KUBEXM_LAB_KUBE-} in
+*:*:*) UPSTREAM_FILES=${UPSTREAM_FILES}s-of-more ;;
+*:*) UPSTREAM_FILES=${UPSTREAM_FILES}s ;;
+esac
 
 KUBE_PROGRAMS="kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy crictl coredns pause VERSION"
 

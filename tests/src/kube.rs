@@ -105,7 +105,7 @@ impl Site {
 }
 
 /// Three masters with kubeadm's own etcd, and a worker that reaches them through nginx in a pod of its own.
-fn stacked(config: &str) -> Result<String> {
+pub(crate) fn stacked(config: &str) -> Result<String> {
     let (head, rest) = config
         .split_once("  roleGroups:\n")
         .context("a config has roles")?;

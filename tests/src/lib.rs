@@ -2,4 +2,6 @@
 
 pub mod kube;
 pub mod lab;
+pub mod load;
 pub mod snapshot;
+pub mod upgrade;

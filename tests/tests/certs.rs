@@ -3,14 +3,14 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use tests::kube::{Site, Topology};
 use tests::lab::{Ended, kill_after, run};
+use tests::load::{Client, node_ports, serve};
 
 const HOSTS: [&str; 4] = ["node1", "node2", "node3", "node4"];
 const UNCHANGED: &str = "everything is as it should be";
@@ -128,78 +128,6 @@ fn all_that_has_ended_is_renewed(site: &Site, kind: &str) -> Result<()> {
     Ok(())
 }
 
-/// A service of two pods.
-const WEB: &str = "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 10
-      containers:
-      - name: web
-        image: docker.io/library/busybox:1.37
-        command: [sh, -c, mkdir -p /www; echo hello > /www/index.html; exec httpd -f -p 8080 -h /www]
-        readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: 30080}]}
-";
-
-fn serve(site: &Site) -> Result<()> {
-    let text = WEB.replace('\'', "'\\''");
-    site.lab.on(
-        "node1",
-        &format!("printf '%s' '{text}' > /dev/shm/web.yaml"),
-    )?;
-    site.kubectl("apply -f /dev/shm/web.yaml")?;
-    site.kubectl("rollout status deployment/web --timeout 120s")
-        .map(drop)
-}
-
-/// Asks again and again, and notes what comes of it.
-struct Client {
-    child: Child,
-    told: PathBuf,
-}
-
-impl Client {
-    fn begin(site: &Site, name: &str, urls: &str) -> Result<Self> {
-        let told = site.lab.work().join(name);
-        let script = format!(
-            "while :; do for url in {urls}; do curl -sk -o /dev/null -m 2 -w '%{{http_code}} %{{errormsg}}\\n' $url \
-             || echo \"at $(date +%T) $url\"; sleep 0.1; done; done > {}",
-            told.display()
-        );
-        let mut command = site.lab.inside_shell(&script);
-        let child = command
-            .process_group(0)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Self { child, told })
-    }
-
-    /// How many questions were asked, and how many went wrong.
-    fn end(mut self) -> Result<(usize, Vec<String>)> {
-        let group = format!("-{}", self.child.id());
-        Command::new("kill")
-            .args(["-KILL", "--", &group])
-            .status()?;
-        self.child.wait()?;
-        let text = fs::read_to_string(&self.told)?;
-        let answers = text.lines().filter(|line| !line.starts_with("at "));
-        let failed = text.lines().filter(|line| !line.starts_with("200"));
-        Ok((answers.count(), failed.map(str::to_owned).collect()))
-    }
-}
-
 /// Whether the apiservers take this token for what it is.
 fn is_good(site: &Site, token: &str) -> Result<bool> {
     let url = "https://172.30.0.11:6443/api/v1/namespaces/default";
@@ -220,7 +148,7 @@ fn trait_of(site: &Site, path: &str) -> Result<String> {
 }
 
 fn authorities_give_way_to_others(site: &Site, kind: &str) -> Result<()> {
-    serve(site)?;
+    serve(&site.lab)?;
     site.kubexm(&["kubeconfig", "-f", "config.yaml", "-o", "before.conf"])?
         .ok()?;
     let token = site.kubectl("create token default --duration 2h")?;
@@ -243,12 +171,10 @@ fn authorities_give_way_to_others(site: &Site, kind: &str) -> Result<()> {
         dry.text
     );
 
-    let pods = Client::begin(
-        site,
-        "pods.log",
-        "http://172.30.0.11:30080/ http://172.30.0.12:30080/ http://172.30.0.13:30080/",
-    )?;
-    let api = Client::begin(site, "api.log", "https://172.30.0.11:6443/readyz")?;
+    let ports = node_ports(&["172.30.0.11", "172.30.0.12", "172.30.0.13"]);
+    let pods = Client::begin(&site.lab, "pods", &ports)?;
+    let apiserver = ["https://172.30.0.11:6443/readyz".to_owned()];
+    let api = Client::begin(&site.lab, "api", &apiserver)?;
     let began = Instant::now();
     // It stops between two moves.
     let stop = "--inject-error=issue/sign/authorities/(operator)/issue of etcd/ca";

@@ -3,15 +3,11 @@
 use engine::Stage;
 use task::Site;
 
-/// With no way to pull from anywhere but the site's registry; where there is none, with every image of the bundle.
+/// With no way to pull from anywhere but the site's registry.
 #[must_use]
 pub fn runtime(site: &Site) -> Stage {
     Stage::new(
         "runtime",
-        vec![
-            task::pod_network(site),
-            task::container_runtime(site),
-            task::import_images(site),
-        ],
+        vec![task::pod_network(site), task::container_runtime(site)],
     )
 }

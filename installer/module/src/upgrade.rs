@@ -15,6 +15,12 @@ pub fn snapshot(site: &Site) -> Stage {
     Stage::new("snapshot", vec![task::keep_snapshot(site)])
 }
 
+/// Members of kubeadm's etcd that are too old for this hop, ahead of it.
+#[must_use]
+pub fn etcd_first(site: &Site) -> Stage {
+    Stage::new("etcd first", vec![task::etcd_first(site)])
+}
+
 /// A worker with the programs of an older release.
 #[must_use]
 pub fn roll_back(site: &Site, worker: &str) -> Stage {

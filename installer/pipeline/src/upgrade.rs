@@ -9,7 +9,9 @@ use std::time::Duration;
 use artifact::{Release, SpaceNeed};
 use cluster::{EtcdType, Version};
 use engine::{Batch, DryState, Graph, Inventory, Order, Plan, Slot, Stage};
-use module::{CertificateSeen, ClusterSeen, Hop, HopDraining, MemberSeen, Occasion, Site, Stand};
+use module::{
+    CertificateSeen, ClusterSeen, EtcdFirst, Hop, HopDraining, MemberSeen, Occasion, Site, Stand,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::PipelineError;
@@ -47,6 +49,7 @@ const HOP: &[Named] = &[
     ("etcd", module::etcd, Extent::Center),
     ("load-balancer", module::load_balancer, Extent::Center),
     ("images", module::images, Extent::All),
+    ("etcd-first", module::etcd_first, Extent::Center),
     ("control-plane", module::control_plane, Extent::Center),
     ("network", module::network, Extent::Center),
     ("workers", module::workers, Extent::Hosts),
@@ -80,6 +83,8 @@ pub struct Way {
     pub hops: Vec<(Release, Stand)>,
     /// What is upgraded.
     pub scope: Scope,
+    /// With this version of Kubernetes comes an etcd that some members are too old for.
+    pub etcd_first: Option<(Version, EtcdFirst)>,
     /// Nodes that keep their pods.
     pub spared: Vec<String>,
     /// What is to be known before it begins.
@@ -209,8 +214,14 @@ fn at(site: &Site, way: &Way, (release, stand): &(Release, Stand), emptying: Emp
         batch: emptying.unavailable.batch(),
         spared: way.spared.iter().cloned().collect(),
     };
-    let stand = *stand;
-    site.at(release, Hop { draining, stand })
+    let first = way.etcd_first.as_ref();
+    let first = first.filter(|(version, _)| *version == release.kubernetes);
+    let hop = Hop {
+        draining,
+        stand: *stand,
+        etcd_first: first.map(|(_, first)| first.clone()),
+    };
+    site.at(release, hop)
 }
 
 /// The plan of all hops, one behind the other.

@@ -1,81 +1,23 @@
 //! Whole plans of upgrades, as people read them.
 
 mod common;
+mod upgrading;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
-use artifact::{Contents, Tree};
-use cluster::Version;
-use common::{complete, config};
+use artifact::{ImageEntry, ImageSet, Tree};
+use common::config;
 use engine::{Graph, Inventory};
 use host::Host;
 use host::fake::FakeHost;
 use pipeline::{
-    CONTROL_PLANE, ClusterSeen, DryState, Emptying, HeldPods, Living, LivingNode, OPERATOR,
-    OffsetDateTime, Scope, Site, Unavailable, dry_run, insist_on_versions, judge, roll_back, tree,
+    CONTROL_PLANE, DryState, HeldPods, Living, MemberSeen, MemberState, MemberTold, OPERATOR,
+    OffsetDateTime, Scope, Site, Told, dry_run, insist_on_versions, judge, roll_back, tree,
     upgrade, way_back,
 };
 use tokio_util::sync::CancellationToken;
-
-/// A bundle with these releases, the last of which is the config's.
-fn releases(text: &str, versions: &[&str]) -> (Contents, cluster::Cluster) {
-    let mut last = config(text);
-    let version = versions.last().unwrap();
-    last.spec.kubernetes.version = version.parse().unwrap();
-    let mut contents: Option<Contents> = None;
-    for version in versions {
-        let mut cluster = last.clone();
-        cluster.spec.kubernetes.version = version.parse().unwrap();
-        let one = complete(&cluster);
-        match &mut contents {
-            None => contents = Some(one),
-            Some(all) => {
-                all.releases.extend(one.releases);
-                all.files.extend(one.files);
-                all.files.sort_by(|a, b| a.path.cmp(&b.path));
-                all.files.dedup_by(|a, b| a.path == b.path);
-            }
-        }
-    }
-    (contents.unwrap(), last)
-}
-
-/// A cluster all of this version.
-fn living(cluster: &cluster::Cluster, version: &str) -> Living {
-    let of: Version = version.parse().unwrap();
-    let node = |host: &cluster::Host| LivingNode {
-        name: host.name.clone(),
-        kubelet: version.to_owned(),
-        takes_pods: cluster.is_in(&host.name, cluster::Role::Worker),
-        ..LivingNode::default()
-    };
-    let roles = [cluster::Role::Master, cluster::Role::Worker].into_iter();
-    let mut nodes: Vec<LivingNode> = Vec::new();
-    for host in roles.flat_map(|role| cluster.hosts_in(role)) {
-        if !nodes.iter().any(|node| node.name == host.name) {
-            nodes.push(node(host));
-        }
-    }
-    let masters = cluster.hosts_in(cluster::Role::Master).into_iter();
-    Living {
-        apiservers: masters
-            .map(|host| (host.name.clone(), Ok(of.clone())))
-            .collect(),
-        cluster: ClusterSeen {
-            nodes,
-            ..ClusterSeen::default()
-        },
-        ..Living::default()
-    }
-}
-
-const EMPTYING: Emptying = Emptying {
-    patience: Duration::from_mins(5),
-    unavailable: Unavailable::Nodes(1),
-    held: HeldPods::Refuse,
-};
+use upgrading::{EMPTYING, living, releases};
 
 fn graph(text: &str, from: &str, versions: &[&str]) -> Graph {
     part(text, from, versions, Scope::Whole)
@@ -134,6 +76,97 @@ fn a_hop_of_stacked_etcd() {
     insta::assert_snapshot!("hop-stacked-masters", of_masters.join("\n"));
     let kept = lines(&graph, |stage, _| stage.ends_with("/snapshot"));
     assert_eq!(kept.len(), 1, "{kept:?}");
+}
+
+/// The stacked members of a cluster of three masters, all of this version.
+fn with_members(cluster: &cluster::Cluster, version: &str) -> Told<MemberSeen> {
+    let masters = cluster.hosts_in(cluster::Role::Master).into_iter();
+    let seen = |(at, host): (usize, &cluster::Host)| {
+        let told = MemberTold {
+            id: at.to_string(),
+            cluster_id: "1".to_owned(),
+            version: version.to_owned(),
+            leader: at == 0,
+            learner: false,
+            revision: 7,
+            raft_term: 2,
+            raft_index: 9,
+            raft_applied: 9,
+            db_bytes: 3 << 20,
+            in_use_bytes: 1 << 20,
+            quota_bytes: 8 << 30,
+            read_ms: Some(1.0),
+        };
+        let member = MemberSeen {
+            name: host.name.clone(),
+            endpoint: format!("https://{}:2379", host.address),
+            state: MemberState::Healthy,
+            trouble: None,
+            backup: None,
+            told: Some(told),
+            alarms: Vec::new(),
+            knows: Vec::new(),
+        };
+        (host.name.clone(), Ok(member))
+    };
+    masters.enumerate().map(seen).collect()
+}
+
+#[test]
+fn stacked_members_that_are_too_old_for_a_hop_change_ahead_of_its_masters() {
+    let (mut contents, cluster) = releases(STACKED, &["v1.34.2", "v1.35.1"]);
+    let held = contents.images.iter();
+    let mut held = held.filter(|image| image.reference.starts_with("registry.k8s.io/etcd:"));
+    let held = held.next().unwrap().clone();
+    for (release, etcd) in contents.releases.iter_mut().zip(["3.6.5-0", "3.6.6-0"]) {
+        let reference = format!("registry.k8s.io/etcd:{etcd}");
+        release
+            .images
+            .insert(ImageSet::Etcd, vec![reference.clone()]);
+        contents.images.push(ImageEntry {
+            reference,
+            ..held.clone()
+        });
+    }
+    let previous = vec!["quay.io/coreos/etcd:v3.5.33".to_owned()];
+    contents.releases[0]
+        .images
+        .insert(ImageSet::EtcdPrevious, previous);
+    let site = Site::new(cluster.clone(), contents, Tree::at("/srv/.kubexm/c"), None);
+    let of = |version: &str, scope: Scope| {
+        let living = Living {
+            etcd: with_members(&cluster, version),
+            ..living(&cluster, "v1.33.6")
+        };
+        let way = judge(
+            &site,
+            &living,
+            scope,
+            HeldPods::Refuse,
+            OffsetDateTime::UNIX_EPOCH,
+        )
+        .unwrap();
+        let graph = upgrade(&site, &way, EMPTYING).unwrap();
+        lines(&graph, |stage, task| {
+            stage.ends_with("etcd first") || stage.ends_with("control plane") && task == "masters"
+        })
+    };
+    let all = of("3.5.24", Scope::Whole);
+    let first = all.iter().filter(|line| line.contains("etcd first"));
+    let first: Vec<&str> = first.map(String::as_str).collect();
+    insta::assert_snapshot!(first.join("\n"), @r"
+    v1.34/etcd first/members master2: run etcd 3.5.33 on this master, if it is older
+    v1.34/etcd first/members master3: run etcd 3.5.33 on this master, if it is older
+    v1.34/etcd first/members master1: run etcd 3.5.33 on this master, if it is older
+    ");
+    assert!(
+        all[..first.len()] == first[..],
+        "they are the first: {all:?}"
+    );
+    let plane = of("3.5.24", Scope::ControlPlane);
+    assert!(plane[0].contains("etcd first"), "{plane:?}");
+    let sound = of("3.5.26", Scope::Whole);
+    assert!(!sound.iter().any(|line| line.contains("etcd first")));
 }
 
 #[test]

@@ -29,6 +29,8 @@ use crate::os::rendered;
 use crate::rotation::signing_file;
 use crate::site::names;
 
+pub use upgrade::etcd_first;
+
 const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";
 
 /// The first master begins the cluster, the others join it one at a time. A change goes the same way: the next master is

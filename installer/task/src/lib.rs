@@ -60,7 +60,7 @@ pub use etcd::{
 pub use hosts::look_at_hosts;
 pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
 pub use kept_keys::keep_keys;
-pub use kubeadm::{kubeadm_masters, kubeadm_workers};
+pub use kubeadm::{etcd_first, kubeadm_masters, kubeadm_workers};
 pub use network::{network_plugin, node_network, pod_network};
 pub use nodes::{
     delete_nodes, drain, forget_taken_out, leave_etcd, master_nodes, node_marks, note_taken_out,
@@ -87,5 +87,5 @@ pub use step::{
     WebhookSeen, api_answers,
 };
 pub use upgrade::{
-    Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, roll_back, uncordon_all,
+    EtcdFirst, Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, roll_back, uncordon_all,
 };

@@ -27,6 +27,16 @@ use crate::site::url_address;
 pub struct Hop {
     pub draining: HopDraining,
     pub stand: Stand,
+    /// What members of kubeadm's etcd become ahead of this release's.
+    pub etcd_first: Option<EtcdFirst>,
+}
+
+/// Members that are too old for the etcd of a release become the last of their minor before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdFirst {
+    pub image: String,
+    /// The masters with members. The leader is the last, so that another one is chosen once.
+    pub order: Vec<String>,
 }
 
 /// How far a cluster has come on a hop.

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,14 @@ class RealKubernetes:
         program.write_bytes(self.program(name))
         program.chmod(0o755)
         return subprocess.run([program, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+
+    def other_etcds(self) -> Iterator[tuple[str, dict[str, bytes]]]:
+        """Further images of etcd, each with a subfolder of programs: lines of the file `etcd-images`."""
+        listed = self.folder / "etcd-images"
+        for line in listed.read_text().splitlines() if listed.exists() else ():
+            reference, folder = line.split()
+            names = ("etcd", "etcdctl")
+            yield reference, {name: self.program(f"{folder}/{name}") for name in names}
 
     def images(self) -> list[str]:
         """What kubeadm itself asks for."""
@@ -222,6 +231,8 @@ class Filler:
             self.images.tag(reference.format(v=f"v{debs['etcd-server', self.arches[0]].version}"), self.etcd)
 
     def kube_images(self, kube: RealKubernetes) -> None:
+        for reference, programs in kube.other_etcds():
+            self.images.tag(reference, self.images.programs(kube.arch, "usr/local/bin/", programs))
         for reference in kube.images():
             name = reference.rsplit(":", 1)[0].rsplit("/", 1)[1]
             if name == "etcd" and kube.has("etcd"):

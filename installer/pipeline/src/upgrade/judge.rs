@@ -69,8 +69,9 @@ pub fn judge(
     let mut remarks = deprecated(living, target);
     remarks.extend(found.pods(living, held, leaves));
     remarks.extend(proxy_mode(&site.cluster, &from, &hops));
+    let (of_etcd, etcd_first) = etcd(&living.etcd, &hops);
     for noted in [
-        etcd(&living.etcd, &hops),
+        of_etcd,
         certificates(&living.certificates, now),
         webhooks(&living.cluster.webhooks, &living.cluster.nodes),
         runtimes(&living.cluster.nodes, &hops),
@@ -92,6 +93,7 @@ pub fn judge(
         from,
         scope,
         snapshots: snapshots(&living.etcd, &hops),
+        etcd_first,
         spared,
         remarks,
         hops,

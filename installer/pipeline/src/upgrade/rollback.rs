@@ -110,6 +110,7 @@ fn before(site: &Site, back: &Return, emptying: Emptying) -> Site {
         from: back.from.clone(),
         hops: vec![hop.clone()],
         scope: Scope::Nodes(vec![back.node.clone()]),
+        etcd_first: None,
         spared: back
             .keeps_pods
             .then(|| back.node.clone())

@@ -21,9 +21,10 @@ pub struct KubeadmEtcd {
     pub port: u16,
 }
 
-const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
+pub(crate) const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
 /// On the same file system, where the kubelet does not look.
-const ASIDE: &str = "/etc/kubernetes/.etcd.yaml";
+pub(crate) const ASIDE: &str = "/etc/kubernetes/.etcd.yaml";
+pub(crate) const TRYING: &str = "write the manifest of etcd";
 const ETCDCTL: &str = "etcdctl --dial-timeout=2s --command-timeout=10s --cacert=/etc/kubernetes/pki/etcd/ca.crt \
      --cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt --key=/etc/kubernetes/pki/etcd/healthcheck-client.key";
 /// Where kubeadm notes how the member is reached. Its loopback address is of the family of that one.
@@ -151,28 +152,24 @@ async fn corrupt_endpoints(cx: &Cx) -> Result<BTreeSet<String>, StepError> {
     Ok(urls.collect())
 }
 
-impl KubeadmEtcd {
-    async fn roll(&self, cx: &Cx) -> Result<(), StepError> {
-        let trying = "write the manifest of etcd";
-        let another = run(cx, trying, exclusive(&lay_aside())).await?;
-        let mut complaints = String::new();
-        if !another.text().is_empty() {
-            let look = Look::at(cx).await?;
-            may_restart(&look)?;
-            let take_up = format!("mv -f {ASIDE} {MANIFEST}");
-            must(cx, trying, Command::script(take_up)).await?;
-            complaints += &runs_anew("etcd", look.container.as_deref().unwrap_or_default());
-        }
-        let ill = format!(
-            "crictl exec \"$({})\" {ETCDCTL} --endpoints=\"$({URL})\" get health > /dev/null 2>&1 || \
-             {{ echo its member is not healthy; exit; }}; {}",
-            container("etcd"),
-            apiserver_is_ready(self.port)
-        );
-        complaints += &ill;
-        settled(cx, "etcd", &complaints).await?;
-        note(cx, "etcd").await
+/// Has the kubelet take up the manifest that lies aside, if it is another one, and sees the member well.
+pub(crate) async fn take_up(cx: &Cx, port: u16, another: &Output) -> Result<(), StepError> {
+    let mut complaints = String::new();
+    if !another.text().is_empty() {
+        let look = Look::at(cx).await?;
+        may_restart(&look)?;
+        let take_up = format!("mv -f {ASIDE} {MANIFEST}");
+        must(cx, TRYING, Command::script(take_up)).await?;
+        complaints += &runs_anew("etcd", look.container.as_deref().unwrap_or_default());
     }
+    let ill = format!(
+        "crictl exec \"$({})\" {ETCDCTL} --endpoints=\"$({URL})\" get health > /dev/null 2>&1 || \
+         {{ echo its member is not healthy; exit; }}; {}",
+        container("etcd"),
+        apiserver_is_ready(port)
+    );
+    complaints += &ill;
+    settled(cx, "etcd", &complaints).await
 }
 
 /// A line with the container, one with the member's address, and what etcd says of everybody's health.
@@ -264,7 +261,9 @@ impl Step for KubeadmEtcd {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        self.roll(cx).await
+        let another = run(cx, TRYING, exclusive(&lay_aside())).await?;
+        take_up(cx, self.port, &another).await?;
+        note(cx, "etcd").await
     }
 
     /// `ResetNode`, the counterpart of setting up the node, takes the pods away.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use cluster::{EtcdType, Host, KubeadmApi};
 use engine::{Order, Rolling, Step, Task, Turn};
-use step::{Content, KubeadmControlPlane, KubeadmEtcd, KubeadmUpgrade, UpgradeOf, UpgradeSettings};
+use step::{
+    Content, KubeadmControlPlane, KubeadmEtcd, KubeadmEtcdImage, KubeadmUpgrade, UpgradeOf,
+    UpgradeSettings,
+};
 use templates::KubeadmUpgradeConfig;
 
 use super::config::kubeadm;
@@ -28,6 +31,25 @@ pub(super) fn masters(site: &Site, first: &Host, others: &[&Host]) -> Task {
         .roll(follow)
         .then(Order::AllHosts);
     once(site, task, phases(site, first).into())
+}
+
+/// Members that are too old for what this hop brings become the last of their minor, one master at a time.
+#[must_use]
+pub fn etcd_first(site: &Site) -> Task {
+    let task = Task::new("members");
+    let hop = site.hop.as_ref();
+    let Some(first) = hop.and_then(|hop| hop.etcd_first.as_ref()) else {
+        return task;
+    };
+    let port = site.cluster.spec.control_plane_endpoint.port;
+    let turns = first
+        .order
+        .iter()
+        .fold(Rolling::one_by_one(), |rolling, host| {
+            let image = first.image.clone();
+            rolling.on(host, Turn::new(Arc::new(KubeadmEtcdImage { image, port })))
+        });
+    task.roll(turns)
 }
 
 /// Neither the kubelet nor what it reads is touched before the control plane of its master is new.
@@ -101,4 +123,37 @@ fn upgrade(site: &Site, of: UpgradeOf) -> KubeadmUpgrade {
 
 fn kubeadm_itself(site: &Site) -> Vec<Arc<dyn Step>> {
     vec![programs::install(site, "kubeadm", "/usr/local/bin")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    /// A stacked etcd is kubexm's to change: kubeadm would copy all of its data at each hop, and go past what must come first.
+    #[test]
+    fn kubeadm_leaves_etcd_alone_in_the_words_that_its_version_knows() {
+        for minor in 25..=36 {
+            let spec = format!(
+                "kubernetes: {{type: kubeadm, version: v1.{minor}.0, ignorePreflightErrors: [Swap]}}"
+            );
+            let site = testing::site(&spec);
+            for of in [UpgradeOf::Cluster, UpgradeOf::Master, UpgradeOf::Worker] {
+                match upgrade(&site, of).told {
+                    UpgradeSettings::Flags(words) => {
+                        assert!(minor <= 30, "{minor}: {words:?}");
+                        assert_eq!(
+                            words,
+                            ["--etcd-upgrade=false", "--ignore-preflight-errors=Swap"]
+                        );
+                    }
+                    UpgradeSettings::Config(text) => {
+                        assert!(minor >= 31, "{minor}: {text}");
+                        let both = text.matches("etcdUpgrade: false").count();
+                        assert_eq!(both, 2, "{minor}: {text}");
+                    }
+                }
+            }
+        }
+    }
 }

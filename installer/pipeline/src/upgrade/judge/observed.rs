@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use artifact::{Release, split_tag};
-use cluster::{ImageSet, Version};
+use cluster::{EtcdEntry, ImageSet, Version, etcd_in};
 use module::{
-    CertificateSeen, LivingNode, MemberSeen, MemberState, OffsetDateTime, Stand, WebhookSeen,
+    CertificateSeen, EtcdFirst, LivingNode, MemberSeen, MemberState, OffsetDateTime, Stand,
+    WebhookSeen,
 };
 
 use super::super::Told;
@@ -23,15 +24,13 @@ pub(super) struct Noted {
 /// So many days before its end a certificate is named.
 const SOON: i64 = 30;
 
-/// etcd 3.6 takes in members of 3.5 only from this version on: older ones lose promotions of learners.
-const ENTERS: Version = Version::new(3, 5, 20);
-/// What etcd's own guide asks for ahead of 3.6: older ones may bring back members that were removed.
-const ADVISED: Version = Version::new(3, 5, 32);
-
 type Hops = [(Release, Stand)];
 
-/// The members, and the versions that they go through.
-pub(super) fn etcd(members: &Told<MemberSeen>, hops: &Hops) -> Noted {
+/// The members, and the versions that they go through; and ahead of which hop they become the last of their minor.
+pub(super) fn etcd(
+    members: &Told<MemberSeen>,
+    hops: &Hops,
+) -> (Noted, Option<(Version, EtcdFirst)>) {
     let mut noted = Noted::default();
     let mut oldest: Option<(Version, &str)> = None;
     let healthy = members.iter().filter(|(_, seen)| {
@@ -78,14 +77,28 @@ pub(super) fn etcd(members: &Told<MemberSeen>, hops: &Hops) -> Noted {
             oldest = Some((version, host));
         }
     }
-    if let Some((version, host)) = oldest {
-        path(version, host, hops, &mut noted);
-    }
-    noted
+    let first = oldest.and_then(|(version, host)| path(version, host, hops, &mut noted));
+    let first = first.map(|(version, image)| {
+        let order = leader_last(members);
+        (version, EtcdFirst { image, order })
+    });
+    (noted, first)
 }
 
-fn path(from: Version, host: &str, hops: &Hops, noted: &mut Noted) {
+fn leader_last(members: &Told<MemberSeen>) -> Vec<String> {
+    let leads = |seen: &Result<MemberSeen, String>| {
+        let told = seen.as_ref().ok().and_then(|member| member.told.as_ref());
+        told.is_some_and(|told| told.leader)
+    };
+    let (leaders, others): (Vec<_>, Vec<_>) = members.iter().partition(|(_, seen)| leads(seen));
+    let names = others.into_iter().chain(leaders);
+    names.map(|(host, _)| host.clone()).collect()
+}
+
+/// What is wrong with the way, and the image that members get ahead of a hop.
+fn path(from: Version, host: &str, hops: &Hops, noted: &mut Noted) -> Option<(Version, String)> {
     let mut at = from;
+    let mut first = None;
     for (release, _) in hops {
         let Some(next) = etcd_of(release) else {
             continue;
@@ -102,19 +115,61 @@ fn path(from: Version, host: &str, hops: &Hops, noted: &mut Noted) {
                 "etcd would go from {at} ({host}) to {next} with {kubernetes}, and leave out a minor: make the bundle with \
                  --upgrade-from, and leave etcd.version out of the config"
             ));
-        } else if at.minor() == (3, 5) && next.minor() == (3, 6) && at < ENTERS {
-            noted.blocks.push(format!(
-                "etcd {at} ({host}) cannot become {next}, which {kubernetes} brings: members older than {ENTERS} lose the \
-                 promotion of learners. Bring it to {ADVISED} or later first: etcd.version of the present config, and kubexm install"
-            ));
-        } else if at.minor() == (3, 5) && next.minor() == (3, 6) && at < ADVISED {
-            noted.remarks.push(format!(
-                "etcd is {at} when {kubernetes} brings {next}, and etcd's own guide asks for {ADVISED} or later first: with an older \
-                 one members that were removed long ago may come back. kubexm etcd status names all members"
-            ));
+        } else if let Some(entry) = EtcdEntry::of(&at, &next) {
+            first = enter(entry, &at, host, &next, release, noted).or(first);
         }
         at = next.max(at);
     }
+    first
+}
+
+/// The way into a minor that does not take in all members of the one before.
+fn enter(
+    entry: &EtcdEntry,
+    at: &Version,
+    host: &str,
+    next: &Version,
+    release: &Release,
+    noted: &mut Noted,
+) -> Option<(Version, String)> {
+    let kubernetes = &release.kubernetes;
+    let EtcdEntry {
+        least,
+        sound,
+        advised,
+        ..
+    } = entry;
+    let previous = release.images_of(ImageSet::EtcdPrevious).first();
+    if let Some(image) = previous
+        && at < sound
+    {
+        noted.remarks.push(format!(
+            "etcd is {at} ({host}) when {kubernetes} brings {next}, and members older than {sound} may bring back members that were \
+             removed: ahead of that hop's masters each becomes {image}, one at a time"
+        ));
+        return Some((kubernetes.clone(), image.clone()));
+    }
+    let stacked = release.version_of("etcd").is_none();
+    if at < least {
+        let way = if stacked {
+            "kubexm bundle --upgrade-from makes a bundle with an etcd that they become first"
+                .to_owned()
+        } else {
+            format!(
+                "Bring it to {advised} or later first: etcd.version of the present config, and kubexm install"
+            )
+        };
+        noted.blocks.push(format!(
+            "etcd {at} ({host}) cannot become {next}, which {kubernetes} brings: members older than {least} lose the promotion of \
+             learners. {way}"
+        ));
+    } else if at < advised {
+        noted.remarks.push(format!(
+            "etcd is {at} when {kubernetes} brings {next}, and etcd's own guide asks for {advised} or later first: with an older one \
+             members that were removed long ago may come back. kubexm etcd status names all members"
+        ));
+    }
+    None
 }
 
 /// The etcd that a release brings, as a service or as an image.
@@ -123,10 +178,7 @@ fn etcd_of(release: &Release) -> Option<Version> {
         return super::version(version).ok();
     }
     let mut images = release.images_of(ImageSet::Etcd).iter();
-    let tag = images.find_map(|image| split_tag(image).1)?;
-    // The image has a revision of its own: 3.5.24-0.
-    let version = tag.split('-').next().unwrap_or(tag);
-    super::version(version).ok()
+    images.find_map(|image| etcd_in(split_tag(image).1?))
 }
 
 /// What the snapshots of these hops will take.

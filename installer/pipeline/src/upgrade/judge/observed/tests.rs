@@ -55,11 +55,15 @@ fn told(noted: &Noted) -> String {
     blocks.chain(remarks).collect::<Vec<_>>().join("\n")
 }
 
+fn of_etcd(members: &Told<MemberSeen>, hops: &Hops) -> Noted {
+    etcd(members, hops).0
+}
+
 #[test]
 fn etcd_goes_from_a_late_3_5_to_3_6() {
     let to = [hop("v1.34.2", &[("etcd", "v3.6.5")])];
     let of = |version: &str| {
-        told(&etcd(
+        told(&of_etcd(
             &vec![member("m1", "3.5.33"), member("m2", version)],
             &to,
         ))
@@ -74,24 +78,71 @@ fn etcd_goes_from_a_late_3_5_to_3_6() {
         hop("v1.33.6", &[("etcd", "v3.5.33")]),
         hop("v1.34.2", &[("etcd", "v3.6.5")]),
     ];
-    assert_eq!(told(&etcd(&vec![member("m1", "3.5.9")], &by_way)), "");
+    assert_eq!(told(&of_etcd(&vec![member("m1", "3.5.9")], &by_way)), "");
     // As an image.
     let stacked = [stacked("v1.34.2", "registry.k8s.io/etcd:3.6.5-0")];
     assert_eq!(
-        etcd(&vec![member("m1", "3.5.16")], &stacked).blocks.len(),
+        of_etcd(&vec![member("m1", "3.5.16")], &stacked)
+            .blocks
+            .len(),
         1
     );
+}
+
+/// The same with an image of the minor before.
+fn with_previous(kubernetes: &str, image: &str) -> (Release, Stand) {
+    let (mut release, stand) = stacked(kubernetes, image);
+    let previous = vec!["quay.io/coreos/etcd:v3.5.33".to_owned()];
+    release.images.insert(ImageSet::EtcdPrevious, previous);
+    (release, stand)
+}
+
+#[test]
+fn members_of_kubeadm_become_the_last_of_their_minor_first() {
+    let to = [
+        stacked("v1.33.8", "registry.k8s.io/etcd:3.5.24-0"),
+        with_previous("v1.34.11", "registry.k8s.io/etcd:3.6.5-0"),
+        stacked("v1.35.8", "registry.k8s.io/etcd:3.6.6-0"),
+    ];
+    let mut members = vec![
+        member("m1", "3.5.16"),
+        member("m2", "3.5.16"),
+        member("m3", "3.5.16"),
+    ];
+    if let Ok(leader) = &mut members[1].1 {
+        leader.told.as_mut().unwrap().leader = true;
+    }
+    let (noted, first) = etcd(&members, &to);
+    insta::assert_snapshot!(told(&noted), @"told: etcd is v3.5.24 (m1) when v1.34.11 brings v3.6.5, and members older than v3.5.26 may bring back members that were removed: ahead of that hop's masters each becomes quay.io/coreos/etcd:v3.5.33, one at a time");
+    let (version, first) = first.unwrap();
+    assert_eq!(version, "v1.34.11".parse().unwrap());
+    assert_eq!(first.image, "quay.io/coreos/etcd:v3.5.33");
+    assert_eq!(first.order, ["m1", "m3", "m2"]);
+    // It was done, or half of the masters have the hop already.
+    for past in [
+        ["3.5.33", "3.5.33"],
+        ["3.5.33", "3.6.5"],
+        ["3.5.26", "3.5.33"],
+    ] {
+        let members = vec![member("m1", past[0]), member("m2", past[1])];
+        assert_eq!(etcd(&members, &to[1..]).1, None, "{past:?}");
+    }
+    // Of a bundle that was made without it.
+    let without = [stacked("v1.34.11", "registry.k8s.io/etcd:3.6.5-0")];
+    let (noted, first) = etcd(&members, &without);
+    assert_eq!(first, None);
+    insta::assert_snapshot!(told(&noted), @"no: etcd v3.5.16 (m1) cannot become v3.6.5, which v1.34.11 brings: members older than v3.5.20 lose the promotion of learners. kubexm bundle --upgrade-from makes a bundle with an etcd that they become first");
 }
 
 #[test]
 fn etcd_neither_goes_back_nor_leaves_out_a_minor() {
     let back = [hop("v1.34.2", &[("etcd", "v3.5.24")])];
-    insta::assert_snapshot!(told(&etcd(&vec![member("m1", "3.6.5")], &back)));
+    insta::assert_snapshot!(told(&of_etcd(&vec![member("m1", "3.6.5")], &back)));
     let far = [hop("v1.36.2", &[("etcd", "v3.6.5")])];
-    insta::assert_snapshot!(told(&etcd(&vec![member("m1", "3.4.30")], &far)));
+    insta::assert_snapshot!(told(&of_etcd(&vec![member("m1", "3.4.30")], &far)));
     // Another patch of one minor is neither.
     let patch = [hop("v1.30.2", &[("etcd", "v3.5.15")])];
-    assert_eq!(told(&etcd(&vec![member("m1", "3.5.16")], &patch)), "");
+    assert_eq!(told(&of_etcd(&vec![member("m1", "3.5.16")], &patch)), "");
 }
 
 #[test]
@@ -110,7 +161,7 @@ fn a_member_that_is_not_well_keeps_everything_from_beginning() {
         full.told.as_mut().unwrap().learner = true;
     }
     members[2].1 = Err("connection refused".to_owned());
-    insta::assert_snapshot!(told(&etcd(&members, &[])));
+    insta::assert_snapshot!(told(&of_etcd(&members, &[])));
 }
 
 #[test]
@@ -126,14 +177,14 @@ fn one_member_that_a_killed_run_has_left_down_is_told_and_a_majority_is_insisted
         }
     };
     stop(&mut members, 0);
-    let noted = etcd(&members, &[]);
+    let noted = of_etcd(&members, &[]);
     assert_eq!(
         (noted.blocks.len(), noted.remarks.len()),
         (0, 1),
         "{noted:?}"
     );
     stop(&mut members, 1);
-    assert_eq!(etcd(&members, &[]).blocks.len(), 2);
+    assert_eq!(of_etcd(&members, &[]).blocks.len(), 2);
 }
 
 #[test]
