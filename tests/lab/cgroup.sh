@@ -16,6 +16,9 @@ cgroup_enter() {
 				cat "$(dirname "$group")/cpuset.mems" >"$group/cpuset.mems"
 			fi
 		done
+		# A group weighs as much as one process beside it, and this one has whole hosts in it.
+		[ ! -e "$hierarchy/$LAB_ID/cpu.shares" ] || echo 16384 >"$hierarchy/$LAB_ID/cpu.shares"
+		[ ! -e "$hierarchy/$LAB_ID/cpu.weight" ] || echo 1600 >"$hierarchy/$LAB_ID/cpu.weight"
 		echo "$BASHPID" >"$hierarchy/$LAB_ID/$1/cgroup.procs"
 	done
 }
