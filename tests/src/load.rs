@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, run};
 
 /// A service of two pods on port 30080 of every node, with a budget that spares one of them.
 const WEB: &str = "
@@ -114,8 +114,20 @@ fn end_group(child: &mut Child) -> Result<()> {
 /// Asks one address after the other, again and again.
 pub struct Client(Talker);
 
+/// Waits until all of them answer: behind a service that is there the rules of its nodes come a moment later.
+fn answer(lab: &Lab, urls: &[String]) -> Result<()> {
+    let urls = urls.join(" ");
+    let script = format!(
+        "for i in $(seq 60); do ill=; for url in {urls}; do curl -fsk -o /dev/null -m 2 $url || ill=$url; done; \
+         [ -n \"$ill\" ] || exit 0; sleep 1; done; echo $ill does not answer; exit 1"
+    );
+    run(lab.inside_shell(&script))?.ok().map(drop)
+}
+
 impl Client {
+    /// Of addresses that answer when it begins.
     pub fn begin(lab: &Lab, name: &str, urls: &[String]) -> Result<Self> {
+        answer(lab, urls)?;
         // One request after the other, and each address in turn.
         let body = urls
             .iter()
