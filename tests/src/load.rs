@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, run};
 
 /// A service of two pods on port 30080 of every node, with a budget that spares one of them.
 const WEB: &str = "
@@ -114,8 +114,20 @@ fn end_group(child: &mut Child) -> Result<()> {
 /// Asks one address after the other, again and again.
 pub struct Client(Talker);
 
+/// Waits until all of them answer: behind a service that is there the rules of its nodes come a moment later.
+fn answer(lab: &Lab, urls: &[String]) -> Result<()> {
+    let urls = urls.join(" ");
+    let script = format!(
+        "for i in $(seq 60); do ill=; for url in {urls}; do curl -fsk -o /dev/null -m 2 $url || ill=$url; done; \
+         [ -n \"$ill\" ] || exit 0; sleep 1; done; echo $ill does not answer; exit 1"
+    );
+    run(lab.inside_shell(&script))?.ok().map(drop)
+}
+
 impl Client {
+    /// Of addresses that answer when it begins.
     pub fn begin(lab: &Lab, name: &str, urls: &[String]) -> Result<Self> {
+        answer(lab, urls)?;
         // One request after the other, and each address in turn.
         let body = urls
             .iter()
@@ -164,10 +176,12 @@ impl Writer {
         let header = lab.work().join("token");
         fs::write(&header, format!("Authorization: Bearer {}", token.trim()))?;
         let ask = format!("curl -sk -m 60 -H @{}", header.display());
+        // As clients of Kubernetes do: an apiserver that is about to stop asks them to try again, and says when.
         let body = format!(
-            "{ask} -o /dev/null -w 'write %{{http_code}} %{{time_total}} ' -X PATCH -H 'Content-Type: application/merge-patch+json' \
-             -d \"{{\\\"data\\\":{{\\\"at\\\":\\\"$(date +%s%N)\\\"}}}}\" {server}/api/v1/namespaces/default/configmaps/written; \
-             date -u +%FT%T; echo budget $({ask} -m 5 {server}/apis/policy/v1/namespaces/default/poddisruptionbudgets/web | \
+            "began=$(date +%s%N); code=$({ask} --retry 5 -o /dev/null -w '%{{http_code}}' -X PATCH \
+             -H 'Content-Type: application/merge-patch+json' -d \"{{\\\"data\\\":{{\\\"at\\\":\\\"$began\\\"}}}}\" \
+             {server}/api/v1/namespaces/default/configmaps/written); \
+             echo write $code $(( ($(date +%s%N) - began) / 1000000 )) $(date -u +%FT%T); echo budget $({ask} -m 5 {server}/apis/policy/v1/namespaces/default/poddisruptionbudgets/web | \
              tr -d ' \\n' | grep -o '\"\\(current\\|desired\\)Healthy\":[0-9]*' | tr '\\n' ' ') $(date -u +%FT%T)"
         );
         Talker::begin(lab, "writer", &body).map(Self)
@@ -195,7 +209,7 @@ fn written(text: &str) -> Result<Written> {
                 continue;
             };
             seen.writes += 1;
-            seen.longest = seen.longest.max(Duration::from_secs_f64(took));
+            seen.longest = seen.longest.max(Duration::from_millis(took));
             if code != Some("200") {
                 seen.failed.push(rest.to_owned());
             }
@@ -268,15 +282,15 @@ mod tests {
 
     #[test]
     fn what_a_writer_has_met() {
-        let text = "write 200 0.012 2026-01-01T00:00:00\n\
+        let text = "write 200 12 2026-01-01T00:00:00\n\
                     budget \"currentHealthy\":2 \"desiredHealthy\":1 2026-01-01T00:00:00\n\
-                    write 000 1.500 2026-01-01T00:00:01\n\
+                    write 000 1500 2026-01-01T00:00:01\n\
                     budget 2026-01-01T00:00:01\n\
-                    write 200 3.250 2026-01-01T00:00:05\n\
+                    write 200 3250 2026-01-01T00:00:05\n\
                     budget \"currentHealthy\":0 \"desiredHealthy\":1 2026-01-01T00:00:05\nwrite 2";
         let seen = written(text).unwrap();
         assert_eq!((seen.writes, seen.looks), (3, 2));
-        assert_eq!(seen.failed, ["000 1.500 2026-01-01T00:00:01"]);
+        assert_eq!(seen.failed, ["000 1500 2026-01-01T00:00:01"]);
         assert_eq!(seen.longest, Duration::from_millis(3250));
         assert_eq!(seen.broken.len(), 1);
         assert!(written("").is_err());
