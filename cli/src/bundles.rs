@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use artifact::{
-    Bundle, BundleError, Cancel, Principal, SignatureError, SpaceNeed, Tree, Unpacked, Verdict,
+    Bundle, BundleError, Cancel, Principal, SignatureError, SpaceNeed, Taking, Tree, Unpacked, Verdict,
 };
 use camino::Utf8Path;
 use event::{Events, Outcome};
@@ -40,7 +40,7 @@ pub fn verify(
     let piece = Piece {
         stage: "verify",
         title,
-        bytes: bundle.contents().content_size(),
+        bytes: bundle.carried_size(),
     };
     piece.run(
         events,
@@ -50,6 +50,45 @@ pub fn verify(
             Err(error) => ended(error),
         },
     )
+}
+
+/// Fails where a delta builds on something that the tree has not.
+pub fn require_rest(
+    bundle: &Bundle,
+    tree: &Tree,
+    jobs: NonZeroUsize,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<(), BundleError> {
+    let piece = Piece {
+        stage: "verify",
+        title: format!("what {} needs of {}", bundle.path(), tree.root()),
+        bytes: bundle.contents().content_size(),
+    };
+    piece.run(
+        events,
+        |progress| {
+            let taking = Taking {
+                jobs,
+                progress,
+                cancel,
+            };
+            bundle.require_rest(tree, taking)
+        },
+        |result| match result {
+            Ok(()) => Outcome::Satisfied,
+            Err(error) => ended(error),
+        },
+    )
+}
+
+/// `12 of 130 files`
+pub fn files(bundle: &Bundle) -> String {
+    let all = count(bundle.contents().files.len() as u64, "file");
+    match bundle.carriage() {
+        None => all,
+        Some(_) => format!("{} of {all}", bundle.carried().count()),
+    }
 }
 
 /// Fails where what a bundle holds has no room beside what its tree holds already.

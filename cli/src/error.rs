@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::process::ExitCode;
 
-use artifact::{BundleError, ContentsError, SignError, SignatureError, SpaceError, Verdict};
+use artifact::{BaseError, BundleError, ContentsError, SignError, SignatureError, SpaceError, Verdict};
 use bundler::LockError;
 use bundler::mirror::MirrorError;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -52,6 +52,8 @@ pub enum Failure {
     Yaml(#[from] WriteError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Base(#[from] BaseError),
     #[error(transparent)]
     Space(#[from] SpaceError),
     #[error("{path}: {source}")]
@@ -105,10 +107,12 @@ impl Failure {
             Self::Read { source, .. }
             | Self::Write { source, .. }
             | Self::Bundle(BundleError::Open { source, .. })
+            | Self::Base(BaseError::Bundle(BundleError::Open { source, .. }))
             | Self::Pipeline(
                 PipelineError::Read { source, .. } | PipelineError::State { source, .. },
             ) if is_misnamed(source) => Exit::Usage,
             Self::Usage { .. }
+            | Self::Base(BaseError::Unknown { .. } | BaseError::Read { .. })
             | Self::Secretless(_)
             | Self::Config(_)
             | Self::Mirror(_)
@@ -144,7 +148,7 @@ impl Failure {
             | Self::Yaml(_)
             | Self::Space(_)
             | Self::Pipeline(_) => Exit::Failed,
-            Self::Bundle(error) => match error.verdict() {
+            Self::Bundle(error) | Self::Base(BaseError::Bundle(error)) => match error.verdict() {
                 Verdict::Refused => Exit::Unverified,
                 Verdict::Io => Exit::Failed,
                 Verdict::Cancelled => Exit::Interrupted,
@@ -176,6 +180,8 @@ impl Failure {
                 Some("a bundle carries no secret: give the site's config with -f".to_owned())
             }
             Self::Bundle(error) => error.hint(),
+            Self::Base(BaseError::Read { source, .. }) => unreadable(source),
+            Self::Base(error) => error.hint(),
             Self::Space(SpaceError::Short { .. }) => {
                 Some("free some space, or choose another place with --work-dir".to_owned())
             }

@@ -2,10 +2,13 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{ContentsError, SignError};
+use crate::bundle::carriage::CarryError;
+use crate::{ContentsError, Sha256, SignError};
 
 /// So many faults are told one by one.
 const SHOWN_MAX: usize = 50;
+/// So many files that are missing are named.
+const LACKS_SHOWN: usize = 10;
 /// So many letters of a name are shown.
 const NAME_SHOWN: usize = 256;
 
@@ -31,6 +34,9 @@ pub enum PackError {
     },
     #[error("{path} is not the file that bundle.json lists: {how}")]
     Changed { path: Utf8PathBuf, how: Change },
+    /// What the receiver has cannot be read, to make patches from.
+    #[error(transparent)]
+    Base(#[from] BundleError),
     #[error("cannot write {path}: {source}")]
     Write {
         path: Utf8PathBuf,
@@ -78,6 +84,7 @@ impl PackError {
             Self::Contents(_) | Self::Excess(_) | Self::Changed { .. } | Self::Sign(_) => {
                 Verdict::Refused
             }
+            Self::Base(error) => error.verdict(),
             Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => Verdict::Io,
             Self::Cancelled => Verdict::Cancelled,
         }
@@ -96,6 +103,7 @@ impl PackError {
                 Some("make a bundle for fewer operating systems, architectures or images".into())
             }
             Self::Sign(source) => source.hint(),
+            Self::Base(error) => error.hint(),
             Self::Contents(_) | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
         }
     }
@@ -128,8 +136,19 @@ pub enum BundleError {
     },
     #[error("{path} cannot be read by this kubexm: {why}")]
     Newer { path: Utf8PathBuf, why: String },
-    #[error("{path} is {what}; this kubexm cannot apply it")]
-    Part { path: Utf8PathBuf, what: String },
+    #[error("{path}: {source}")]
+    Carry {
+        path: Utf8PathBuf,
+        source: CarryError,
+    },
+    /// A delta for somebody who has more.
+    #[error("{path} is {what}, and {tree} has not all that it builds on: {}", lacks(.lacking))]
+    Lacking {
+        path: Utf8PathBuf,
+        what: String,
+        tree: Utf8PathBuf,
+        lacking: Vec<Lack>,
+    },
     #[error("{path}: {source}")]
     Contents {
         path: Utf8PathBuf,
@@ -147,8 +166,39 @@ pub enum BundleError {
     },
     #[error("no space left on the disk while writing {path}")]
     NoSpace { path: Utf8PathBuf },
+    /// Somebody else writes into the tree.
+    #[error("{path} changed while it was read")]
+    Unsteady { path: Utf8PathBuf },
     #[error("interrupted")]
     Cancelled,
+}
+
+/// A file that a delta builds on and the receiver has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// The file of the bundle that cannot be had without it.
+    pub file: Utf8PathBuf,
+    /// What is looked for: that file, or the one that it is made from.
+    pub sha256: Sha256,
+    pub size: u64,
+}
+
+fn lacks(lacking: &[Lack]) -> String {
+    let size = lacking.iter().fold(0_u64, |sum, lack| sum.saturating_add(lack.size));
+    let lines = lacking.iter().take(LACKS_SHOWN).map(|lack| {
+        let digest = lack.sha256.oci();
+        format!("\n  {digest} for {}", shown(lack.file.as_str()))
+    });
+    let more = match lacking.len().saturating_sub(LACKS_SHOWN) {
+        0 => String::new(),
+        more => format!("\n  and {more} more"),
+    };
+    let files = if lacking.len() == 1 { "file" } else { "files" };
+    format!(
+        "{} {files} ({size} bytes) are neither in it nor there{}{more}",
+        lacking.len(),
+        lines.collect::<String>()
+    )
 }
 
 fn several(faults: &[Fault]) -> String {
@@ -209,10 +259,15 @@ impl BundleError {
             | Self::Broken { .. }
             | Self::Newer { .. }
             | Self::LargeMember { .. }
-            | Self::Part { .. }
+            | Self::Carry { .. }
+            | Self::Lacking { .. }
             | Self::Contents { .. }
             | Self::Faulty { .. } => Verdict::Refused,
-            Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => {
+            Self::Open { .. }
+            | Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Unsteady { .. }
+            | Self::NoSpace { .. } => {
                 Verdict::Io
             }
             Self::Cancelled => Verdict::Cancelled,
@@ -248,13 +303,16 @@ impl BundleError {
             Self::NoSpace { .. } => {
                 Some("make room and run again; what was unpacked is kept".into())
             }
-            Self::Part { .. } => {
-                Some("use the whole bundle, or the kubexm that came with this".into())
-            }
+            Self::Lacking { .. } => Some(
+                "nothing was changed. Here: `kubexm get inventory -f CONFIG > inventory.json`; where bundles are made: `kubexm bundle -f CONFIG --since inventory.json`; or bring the whole bundle"
+                    .into(),
+            ),
             Self::Contents { source, .. } => Some(source.hint().into()),
+            Self::Carry { source, .. } => Some(source.hint().into()),
             Self::NotABundle { .. } | Self::LargeMember { .. } => {
                 Some("a bundle is what `kubexm bundle` writes".into())
             }
+            Self::Unsteady { .. } => Some("see who else writes there, and run again".into()),
             Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
         }
     }
@@ -287,6 +345,8 @@ pub enum Fault {
     Image { reference: String, why: String },
     #[error("{} is listed in bundle.json but missing", shown(.member))]
     Missing { member: String },
+    #[error("{} does not become what bundle.json lists when its patch is applied", shown(.member))]
+    Patch { member: String },
     #[error("the end of the archive is damaged")]
     End,
     #[error("frame {number} is not as the format says: {why}")]

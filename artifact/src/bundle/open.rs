@@ -5,13 +5,14 @@ use std::os::unix::fs::FileExt;
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Zoned;
 
-use crate::bundle::carriage;
+use crate::bundle::carriage::{Carriage, Carry};
 use crate::bundle::error::BundleError;
 use crate::bundle::frame;
+use crate::bundle::members::Member;
 use crate::bundle::seal::{self, Frame, SealError};
 use crate::bundle::stream::{CONTENTS, Head, Layout};
 use crate::contents::HEAD_MAX;
-use crate::{Contents, Principal, Sha256, SignatureError, open_regular, verify_signature};
+use crate::{Contents, FileEntry, Principal, Sha256, SignatureError, open_regular, verify_signature};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -29,6 +30,9 @@ pub struct Bundle {
     contents: Contents,
     contents_bytes: Vec<u8>,
     signature: Option<Vec<u8>>,
+    carriage: Option<Carriage>,
+    /// What of the contents is in this file, in the order of the tar.
+    pub(super) members: Vec<Member>,
     pub(super) layout: Layout,
 }
 
@@ -57,17 +61,28 @@ impl Bundle {
             not_a_bundle(path, why)
         })?;
         drop(head);
-        if let Some(carriage) = carriage {
-            return Err(BundleError::Part {
-                path: path.to_owned(),
-                what: carriage::described(&carriage),
-            });
-        }
         let contents = Contents::read(&contents_bytes).map_err(|source| BundleError::Contents {
             path: path.to_owned(),
             source,
         })?;
-        let layout = Layout::new(head_len, &contents.files);
+        let (carriage, members) = match carriage {
+            None => {
+                let files = contents.files.iter().enumerate();
+                (None, files.map(|(i, file)| Member::whole(i, file)).collect())
+            }
+            Some(bytes) => {
+                let carry = Carry::read(&bytes, Sha256::of(&contents_bytes), &contents).map_err(
+                    |source| BundleError::Carry {
+                        path: path.to_owned(),
+                        source,
+                    },
+                )?;
+                let members = carry.members.iter();
+                let members = members.map(|carried| Member::of(carried, &contents));
+                (Some(carry.carriage), members.collect::<Vec<_>>())
+            }
+        };
+        let layout = Layout::new(head_len, &members);
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -76,6 +91,8 @@ impl Bundle {
             contents,
             contents_bytes,
             signature,
+            carriage,
+            members,
             layout,
         })
     }
@@ -114,6 +131,29 @@ impl Bundle {
         self.signature.as_deref()
     }
 
+    /// What part of its contents the file carries; none where that is all.
+    #[must_use]
+    pub fn carriage(&self) -> Option<&Carriage> {
+        self.carriage.as_ref()
+    }
+
+    /// What of the contents is in this file, and how.
+    pub fn carried(&self) -> impl Iterator<Item = CarriedFile<'_>> {
+        self.members.iter().map(|member| CarriedFile {
+            file: &self.contents.files[member.file],
+            stored: member.size,
+            is_patch: member.patch.is_some(),
+        })
+    }
+
+    /// The bytes of all that is carried, as they are before they are compressed.
+    #[must_use]
+    pub fn carried_size(&self) -> u64 {
+        self.members
+            .iter()
+            .fold(0, |sum, member| sum.saturating_add(member.size))
+    }
+
     /// How many frames the data is in.
     #[must_use]
     pub fn frames(&self) -> usize {
@@ -128,6 +168,16 @@ impl Bundle {
     ) -> Result<Principal, SignatureError> {
         verify_signature(&self.contents_bytes, self.signature(), allowed_signers, now)
     }
+}
+
+/// A file of the contents that is in a bundle.
+#[derive(Clone, Copy, Debug)]
+pub struct CarriedFile<'a> {
+    pub file: &'a FileEntry,
+    /// The length of the member.
+    pub stored: u64,
+    /// It is made from a file that the receiver has.
+    pub is_patch: bool,
 }
 
 fn not_a_bundle(path: &Utf8Path, why: impl Into<String>) -> BundleError {

@@ -39,6 +39,7 @@ impl Prepared {
                 tree: &this.tree,
                 contents: &contents,
                 output: &this.request.out,
+                since: this.request.since.as_ref().map(|since| &since.base),
                 signer: this.request.signer.as_ref(),
                 jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
                 progress: &progress,

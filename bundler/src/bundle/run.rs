@@ -92,6 +92,7 @@ impl Prepared {
         Ok(Report {
             out: self.request.out.clone(),
             size: packed.size,
+            carried: (packed.carried, contents.files.len()),
             digest: packed.digest,
             content: contents.content_size(),
             files: self.details.wanted.files.len(),
@@ -214,12 +215,21 @@ impl Prepared {
                 need: tree,
                 largest: 0,
             },
-            SpaceNeed {
-                dir: directory_of(&self.request.out).to_owned(),
-                need: out,
-                largest: bundle,
-            },
+            self.out_room(out, bundle),
         ]
+    }
+
+    /// How large a delta becomes is known when it is written: a disk that is too small for all may hold what is new.
+    fn out_room(&self, need: u64, largest: u64) -> SpaceNeed {
+        let (need, largest) = match self.request.since {
+            None => (need, largest),
+            Some(_) => (OVERHEAD, 0),
+        };
+        SpaceNeed {
+            dir: directory_of(&self.request.out).to_owned(),
+            need,
+            largest,
+        }
     }
 
     fn put_kubexm_beside(&self) -> Result<Vec<Utf8PathBuf>, BundleError> {

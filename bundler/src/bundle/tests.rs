@@ -84,6 +84,7 @@ impl Site {
             jobs: NonZeroUsize::new(4).unwrap(),
             access: BTreeMap::new(),
             keyrings: Vec::new(),
+            since: None,
             signer: None,
             kubexm: vec![Kubexm {
                 arch: Arch::Amd64,

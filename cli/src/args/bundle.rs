@@ -53,19 +53,24 @@ Examples:
   kubexm bundle -f config.yaml --mirror docker.io=https://mirror.example.org
   kubexm bundle -f config.yaml --upgrade-from v1.33.4 -o upgrade.tar.zst
   kubexm bundle -f config.yaml --upgrade-from hosts.json -o upgrade.tar.zst
+  kubexm bundle -f config.yaml --since inventory.json -o /media/usb
   kubexm bundle -f config.yaml --update systems
   kubexm bundle -f config.yaml --locked --sign ~/.ssh/id_ed25519")]
 pub struct BundleArgs {
     /// The cluster's config; - reads stdin
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Utf8PathBuf,
-    /// Where the bundle goes [default: <cluster>.tar.zst in the current directory]
+    /// Where the bundle goes [default: <cluster>.tar.zst in the current directory; a delta is <cluster>.delta.tar.zst]
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
     /// Pack every release that leads from this version of Kubernetes to the config's, for `kubexm upgrade cluster`. FILE is
     /// what `kubexm get hosts --output json` has written in the site
     #[arg(long, value_name = "VERSION|FILE", value_parser = upgrade_from)]
     pub upgrade_from: Option<UpgradeFrom>,
+    /// Carry only what the receiver does not have. FILE is what `kubexm get inventory` has written in the site, or the bundle
+    /// that the site has unpacked last
+    #[arg(long, value_name = "FILE")]
+    pub since: Option<Utf8PathBuf>,
     /// Pack for these architectures instead of those of the config
     #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     pub arch: Vec<Arch>,

@@ -51,7 +51,10 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         for (doubt, _) in &doubts {
             printer.warning(doubt);
         }
-        let cancel = signals::watch(printer.work())?;
+        let events = printer.work();
+        let cancel = signals::watch(events.clone())?;
+        let flag = signals::flag(&cancel);
+        bundles::require_rest(&bundle, &site.tree, runtime::threads(), &events, &flag)?;
         let nodes = runtime.block_on(pipeline::dry_run(&graph, &inventory, jobs, &cancel));
         return dry::show(&nodes, printer);
     }

@@ -80,6 +80,7 @@ impl Site {
             tree: &tree,
             contents: &contents,
             output: &site.bundle(),
+            since: None,
             signer,
             jobs: NonZeroUsize::MIN,
             progress: &Progress::unseen(),

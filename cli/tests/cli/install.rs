@@ -48,6 +48,7 @@ impl Site {
             tree: &tree,
             contents: &contents,
             output: &path.join("small.tar.zst"),
+            since: None,
             signer: None,
             jobs: NonZeroUsize::MIN,
             progress: &Progress::unseen(),
