@@ -125,9 +125,7 @@ impl Base {
         let files = contents.files.iter();
         Self {
             digest,
-            held: files
-                .map(Held::from)
-                .collect(),
+            held: files.map(Held::from).collect(),
             bundle: None,
         }
     }

@@ -27,8 +27,9 @@ mod text;
 
 pub use archive::{Member, Members};
 pub use bundle::{
-    Bundle, BundleError, Carriage, CarriedFile, CarryError, Change, Fault, Lack, ListingError, PackError, Packed, Packing, Unlistable,
-    Unpacked, Verdict, pack,
+    Awaited, Bundle, BundleError, Carriage, CarriedFile, CarryError, Change, Fault, Lack,
+    ListingError, PackError, Packed, Packing, SEGMENT_MIN, Segment, Unlistable, Unpacked, Verdict,
+    pack, split,
 };
 pub use cancel::Cancel;
 pub use cluster::ImageSet;

@@ -2,6 +2,7 @@
 //! bundle has none.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,30 @@ pub enum Carriage {
         base: Vec<Sha256>,
     },
     /// What is not in it is in the others of its set.
-    Segment { n: u32, of: u32 },
+    Segment {
+        n: u32,
+        /// Of each segment, the place in `files` of the first file that is in it.
+        first: Vec<usize>,
+    },
+}
+
+impl Carriage {
+    /// The files of each segment of the set, by their places among so many; of a delta nothing.
+    pub(crate) fn segments(&self, files: usize) -> Vec<Range<usize>> {
+        let Self::Segment { first, .. } = self else {
+            return Vec::new();
+        };
+        let next = first.iter().skip(1).copied().chain([files]);
+        first.iter().zip(next).map(|(from, to)| *from..to).collect()
+    }
+
+    fn files_of_segment(&self, files: usize) -> Option<Range<usize>> {
+        let Self::Segment { n, .. } = self else {
+            return None;
+        };
+        let place = usize::try_from(*n).ok()?.checked_sub(1)?;
+        self.segments(files).into_iter().nth(place)
+    }
 }
 
 impl fmt::Display for Carriage {
@@ -31,7 +55,9 @@ impl fmt::Display for Carriage {
                     write!(f, "a delta against {} and {} more", base.oci(), more.len())
                 }
             },
-            Self::Segment { n, of } => write!(f, "segment {n} of {of} of a bundle"),
+            Self::Segment { n, first } => {
+                write!(f, "segment {n} of {} of a bundle", first.len())
+            }
         }
     }
 }
@@ -50,15 +76,19 @@ pub(crate) struct Patch {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PatchMethod {
+    /// Piece by piece.
     Zstd,
+    /// What is inside of a gzip'd file, and notes about the gzip around it: those of preflate-rs 0.7.
+    Layer,
 }
 
 impl PatchMethod {
-    const ALL: [Self; 1] = [Self::Zstd];
+    const ALL: [Self; 2] = [Self::Zstd, Self::Layer];
 
     fn word(self) -> &'static str {
         match self {
             Self::Zstd => "zstd",
+            Self::Layer => "preflate-0.7",
         }
     }
 }
@@ -98,6 +128,7 @@ enum Kind {
 struct Segment {
     n: u32,
     of: u32,
+    first: Vec<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -141,8 +172,12 @@ impl Carry {
             contents: self.contents,
             kind: match &self.carriage {
                 Carriage::Delta { base } => Kind::Delta { base: base.clone() },
-                Carriage::Segment { n, of } => Kind::Segment {
-                    segment: Segment { n: *n, of: *of },
+                Carriage::Segment { n, first } => Kind::Segment {
+                    segment: Segment {
+                        n: *n,
+                        of: u32::try_from(first.len()).unwrap_or(u32::MAX),
+                        first: first.clone(),
+                    },
                 },
             },
             members: self.members.iter().cloned().map(Listed::from).collect(),
@@ -170,16 +205,26 @@ impl Carry {
         let carriage = match written.kind {
             Kind::Delta { base } => Carriage::Delta { base },
             Kind::Segment {
-                segment: Segment { n, of },
+                segment: Segment { n, of, first },
             } => {
-                if n == 0 || n > of {
+                if n == 0 || n > of || first.len() as u64 != u64::from(of) {
                     return wrong("there is no such segment");
                 }
-                Carriage::Segment { n, of }
+                if first[0] != 0 || !first.is_sorted_by(|a, b| a < b) {
+                    return wrong(
+                        "its segments are not sorted, or do not begin with the first file",
+                    );
+                }
+                Carriage::Segment { n, first }
             }
         };
         let members = written.members.into_iter().map(Carried::try_from);
         let members: Vec<Carried> = members.collect::<Result<_, _>>()?;
+        if let Some(files) = carriage.files_of_segment(contents.files.len())
+            && !members.iter().map(|member| member.index).eq(files)
+        {
+            return wrong("its members are not the files of its segment");
+        }
         if !members.is_sorted_by(|a, b| a.index < b.index) {
             return wrong("its members are not sorted, or one is there twice");
         }
@@ -303,7 +348,13 @@ mod tests {
                 },
                 vec![whole(0), patch(2, 7)],
             ),
-            (Carriage::Segment { n: 2, of: 2 }, vec![whole(1)]),
+            (
+                Carriage::Segment {
+                    n: 2,
+                    first: vec![0, 1],
+                },
+                vec![whole(1), whole(2)],
+            ),
             (Carriage::Delta { base: Vec::new() }, Vec::new()),
         ] {
             let carry = Carry {
@@ -325,6 +376,11 @@ mod tests {
         let patch = |more: &str| {
             format!(r#"{{"index":0,"base":"{digest}","sha256":"{digest}","size":5,{more}}}"#)
         };
+        let segment = |n: u32, first: &str, members: &str| {
+            format!(
+                r#"{{"contents":"CONTENTS","kind":"segment","segment":{{"n":{n},"of":2,"first":[{first}]}},"members":[{members}]}}"#
+            )
+        };
         let texts = [
             "{}".to_owned(),
             delta("3"),
@@ -336,11 +392,12 @@ mod tests {
             delta(&patch(r#""patch":"zstd","base_size":18446744073709551615"#)),
             delta("0").replace("CONTENTS", &digest.to_string()),
             delta("0").replace("delta", "whole"),
-            r#"{"contents":"CONTENTS","kind":"segment","segment":{"n":3,"of":2},"members":[]}"#.into(),
-            format!(
-                r#"{{"contents":"CONTENTS","kind":"segment","segment":{{"n":1,"of":2}},"members":[{}]}}"#,
-                patch(r#""patch":"zstd","base_size":1"#)
-            ),
+            segment(3, "0,1", ""),
+            segment(0, "0,1", "0"),
+            segment(1, "1,2", "1"),
+            segment(1, "0,0", "0"),
+            segment(2, "0,1", "1"),
+            segment(1, "0,1", &patch(r#""patch":"zstd","base_size":1"#)),
             delta("0").replace("[]", "[],\"later\":\"a\u{202e}b\""),
         ];
         let said: Vec<String> = texts

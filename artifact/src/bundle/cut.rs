@@ -183,7 +183,10 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(i, (size, _))| {
-                Member::whole(i, &FileEntry::new(i.to_string(), *size, 0o644, Sha256::of(b"")))
+                Member::whole(
+                    i,
+                    &FileEntry::new(i.to_string(), *size, 0o644, Sha256::of(b"")),
+                )
             })
             .collect();
         let layout = Layout::new(512, &entries);

@@ -51,9 +51,8 @@ pub(super) fn carry(contents: &Contents, digest: Sha256, base: &Base) -> Carry {
         .collect();
     let always = describing(contents);
     let files = contents.files.iter().enumerate();
-    let wanted = files.filter(|(_, file)| {
-        always.contains(file.path.as_path()) || !held.contains(&file.sha256)
-    });
+    let wanted = files
+        .filter(|(_, file)| always.contains(file.path.as_path()) || !held.contains(&file.sha256));
     Carry {
         contents: digest,
         carriage: Carriage::Delta {

@@ -11,6 +11,7 @@ use sha2::Digest;
 
 use crate::bundle::carriage::{Patch, PatchMethod};
 use crate::bundle::error::{BundleError, Fault};
+use crate::bundle::layer;
 use crate::bundle::open::Bundle;
 use crate::bundle::patch::{self, Sized, Unmade};
 use crate::bundle::pieces::write_pieces;
@@ -109,9 +110,11 @@ impl<'a> Disk<'a> {
 
     /// Makes a file from one that is there.
     fn make(&self, entry: &FileEntry, patch: &Patch, spool: File) -> Result<(), BundleError> {
-        let PatchMethod::Zstd = patch.method;
         let _alone = self.patching.lock().unwrap_or_else(PoisonError::into_inner);
-        let source = self.bases.get(&patch.base).map_or("".into(), |path| path.as_path());
+        let source = self
+            .bases
+            .get(&patch.base)
+            .map_or("".into(), |path| path.as_path());
         let path = self.root.path(source);
         let read = |error| BundleError::read(&path, error);
         let file = self.root.open_file(source).map_err(read)?.into_std();
@@ -120,15 +123,25 @@ impl<'a> Disk<'a> {
             size: patch.base_size,
         };
         let mut written = Written::begin(self.root, entry)?;
-        let made = patch::apply(base, entry.size, BufReader::new(spool), |bytes| {
+        let dir = self.root.path("".into());
+        let sink = |bytes: &[u8]| {
             self.goes_on()?;
             written.write(bytes)
-        });
+        };
+        let spool = BufReader::new(spool);
+        let made = match patch.method {
+            PatchMethod::Zstd => patch::apply(base, entry.size, spool, sink),
+            PatchMethod::Layer => {
+                let scratch = || tempfile::tempfile_in(&dir);
+                layer::apply(base, scratch, spool, self.cancel, sink)
+            }
+        };
         let good = match made {
             Ok(()) => written.publish()?,
             Err(Unmade::Odd) => false,
             Err(Unmade::Base(error)) => return Err(read(error)),
             Err(Unmade::Patch(error)) => return Err(BundleError::read(self.bundle.path(), error)),
+            Err(Unmade::Scratch(error)) => return Err(BundleError::write(&dir, error)),
             Err(Unmade::Sink(error)) => return Err(error),
         };
         if good {

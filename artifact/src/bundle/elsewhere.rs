@@ -16,6 +16,15 @@ use crate::bundle::root::Root;
 use crate::inventory::{Held, INVENTORY, Inventory, Taking};
 use crate::{Cancel, Sha256, Tree};
 
+/// A segment of which files are not there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    pub n: u32,
+    pub files: usize,
+    /// Of these files.
+    pub size: u64,
+}
+
 /// Where the rest of a tree comes from.
 #[derive(Debug, Default)]
 pub(super) struct Elsewhere {
@@ -23,8 +32,8 @@ pub(super) struct Elsewhere {
     pub copies: Vec<(usize, Utf8PathBuf)>,
     /// Files that patches are made from.
     pub bases: HashMap<Sha256, Utf8PathBuf>,
-    /// How many files are in segments that did not come yet.
-    pub missing: usize,
+    /// Segments that did not come yet.
+    pub missing: Vec<Awaited>,
 }
 
 /// Threads, and what ends them.
@@ -42,8 +51,8 @@ impl Elsewhere {
         let wanted = Wanted::of(bundle, kept);
         match bundle.carriage() {
             None => Ok(Self::default()),
-            Some(Carriage::Segment { .. }) => Ok(Self {
-                missing: wanted.absent.len(),
+            Some(carriage @ Carriage::Segment { .. }) => Ok(Self {
+                missing: wanted.awaited(carriage, kept.len()),
                 ..Self::default()
             }),
             Some(Carriage::Delta { .. }) => {
@@ -94,6 +103,22 @@ impl Wanted {
                 })
                 .collect(),
         }
+    }
+
+    /// The segments that hold what is absent.
+    fn awaited(&self, carriage: &Carriage, files: usize) -> Vec<Awaited> {
+        let segments = (1..).zip(carriage.segments(files));
+        let awaited = segments.map(|(n, range)| {
+            let of_it = self.absent.iter();
+            let of_it = of_it.filter(|(index, _)| range.contains(index));
+            let (mut files, mut size) = (0, 0_u64);
+            for (_, lack) in of_it {
+                files += 1;
+                size = size.saturating_add(lack.size);
+            }
+            Awaited { n, files, size }
+        });
+        awaited.filter(|awaited| awaited.files > 0).collect()
     }
 
     /// Where in the tree that lies which is wanted, with the right content.
@@ -157,7 +182,7 @@ impl Wanted {
             bases: bases
                 .filter_map(|lack| Some((lack.sha256, source(lack)?)))
                 .collect(),
-            missing: 0,
+            missing: Vec::new(),
         })
     }
 }
@@ -219,9 +244,9 @@ impl Bundle {
 
     /// Whether a tree has what this file does not carry. Nothing is written.
     pub fn require_rest(&self, tree: &Tree, taking: Taking<'_>) -> Result<(), BundleError> {
-        if self.carriage().is_none() {
+        let Some(Carriage::Delta { .. }) = self.carriage() else {
             return Ok(());
-        }
+        };
         let work = (taking.jobs, taking.cancel);
         let files: Vec<Held> = self.contents().files.iter().map(Held::from).collect();
         let root = match Root::look(tree) {
@@ -229,7 +254,9 @@ impl Bundle {
             Err(BundleError::Open { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 let wanted = Wanted::of(self, &vec![false; files.len()]);
                 let none = wanted.taken(&HashMap::new());
-                return none.map(|_| ()).map_err(|lacking| self.lacking(tree, lacking));
+                return none
+                    .map(|_| ())
+                    .map_err(|lacking| self.lacking(tree, lacking));
             }
             Err(error) => return Err(error),
         };

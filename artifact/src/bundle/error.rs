@@ -44,6 +44,15 @@ pub enum PackError {
     },
     #[error("no space left on the disk of {path}")]
     NoSpace { path: Utf8PathBuf },
+    /// Files are not parted.
+    #[error(
+        "a segment of {size} bytes is too small: {path} and what it is compressed with take {need}"
+    )]
+    Segment {
+        path: Utf8PathBuf,
+        need: u64,
+        size: u64,
+    },
     /// Nobody would read such a bundle.
     #[error("the bundle would have {0}")]
     Excess(&'static str),
@@ -81,9 +90,11 @@ impl PackError {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Contents(_) | Self::Excess(_) | Self::Changed { .. } | Self::Sign(_) => {
-                Verdict::Refused
-            }
+            Self::Contents(_)
+            | Self::Excess(_)
+            | Self::Segment { .. }
+            | Self::Changed { .. }
+            | Self::Sign(_) => Verdict::Refused,
             Self::Base(error) => error.verdict(),
             Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => Verdict::Io,
             Self::Cancelled => Verdict::Cancelled,
@@ -102,6 +113,10 @@ impl PackError {
             Self::Excess(_) | Self::Contents(ContentsError::TooLarge(_)) => {
                 Some("make a bundle for fewer operating systems, architectures or images".into())
             }
+            Self::Segment { need, .. } => Some(format!(
+                "give --segment-size {}M or more",
+                need.div_ceil(1 << 20)
+            )),
             Self::Sign(source) => source.hint(),
             Self::Base(error) => error.hint(),
             Self::Contents(_) | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
@@ -125,6 +140,10 @@ pub enum BundleError {
     #[error("{path} is not a bundle: {why}")]
     NotABundle { path: Utf8PathBuf, why: String },
     /// It is a bundle, or was one: cut, or changed in what holds it together.
+    #[error(
+        "{path} is damaged: it ends at 4 GiB - 1, and no file on FAT32 is longer: the rest was lost when it was copied"
+    )]
+    CutByFat { path: Utf8PathBuf },
     #[error("{path} is damaged: {why}")]
     Broken { path: Utf8PathBuf, why: String },
     #[error("{path}: {member} has {size} bytes; at most {} MiB of it are read", most >> 20)]
@@ -184,7 +203,9 @@ pub struct Lack {
 }
 
 fn lacks(lacking: &[Lack]) -> String {
-    let size = lacking.iter().fold(0_u64, |sum, lack| sum.saturating_add(lack.size));
+    let size = lacking
+        .iter()
+        .fold(0_u64, |sum, lack| sum.saturating_add(lack.size));
     let lines = lacking.iter().take(LACKS_SHOWN).map(|lack| {
         let digest = lack.sha256.oci();
         format!("\n  {digest} for {}", shown(lack.file.as_str()))
@@ -193,10 +214,12 @@ fn lacks(lacking: &[Lack]) -> String {
         0 => String::new(),
         more => format!("\n  and {more} more"),
     };
-    let files = if lacking.len() == 1 { "file" } else { "files" };
     format!(
-        "{} {files} ({size} bytes) are neither in it nor there{}{more}",
-        lacking.len(),
+        "{} missing, {size} bytes{}{more}",
+        match lacking.len() {
+            1 => "1 file is".to_owned(),
+            many => format!("{many} files are"),
+        },
         lines.collect::<String>()
     )
 }
@@ -257,6 +280,7 @@ impl BundleError {
         match self {
             Self::NotABundle { .. }
             | Self::Broken { .. }
+            | Self::CutByFat { .. }
             | Self::Newer { .. }
             | Self::LargeMember { .. }
             | Self::Carry { .. }
@@ -267,9 +291,7 @@ impl BundleError {
             | Self::Read { .. }
             | Self::Write { .. }
             | Self::Unsteady { .. }
-            | Self::NoSpace { .. } => {
-                Verdict::Io
-            }
+            | Self::NoSpace { .. } => Verdict::Io,
             Self::Cancelled => Verdict::Cancelled,
         }
     }
@@ -286,6 +308,9 @@ impl BundleError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::CutByFat { .. } => Some(
+                "copy it to exFAT, ext4 or XFS; or make it anew with `kubexm bundle --segment-size fat32`".into(),
+            ),
             Self::Broken { .. } => Some("copy the bundle again, and compare its size first".into()),
             Self::Faulty { faults, .. } => Some(
                 if faults

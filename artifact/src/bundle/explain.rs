@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use camino::Utf8Path;
 use tar::{Archive, EntryType, Header};
 
+use crate::Cancel;
 use crate::archive::irregular;
 use crate::bundle::decode::Stored;
 use crate::bundle::error::{BundleError, Fault};
@@ -14,7 +15,6 @@ use crate::bundle::frame::WINDOW_LOG_MAX;
 use crate::bundle::members::Member;
 use crate::bundle::open::Bundle;
 use crate::bundle::stream::{CARRIAGE, CONTENTS, SIGNATURE, header};
-use crate::Cancel;
 
 /// A bundle made to be refused must not fill the screen, or memory.
 const FAULTS_MAX: usize = 50;

@@ -12,9 +12,14 @@ use crate::bundle::members::Member;
 use crate::bundle::seal::{self, Frame, SealError};
 use crate::bundle::stream::{CONTENTS, Head, Layout};
 use crate::contents::HEAD_MAX;
-use crate::{Contents, FileEntry, Principal, Sha256, SignatureError, open_regular, verify_signature};
+use crate::{
+    Contents, FileEntry, Principal, Sha256, SignatureError, open_regular, verify_signature,
+};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// What FAT32 can hold of a file.
+const FAT_MAX: u64 = u32::MAX as u64;
+const SEEN_OF_THE_END: u64 = 4096;
 
 /// A bundle, of which the first frame and the seek table have been read. However large it is, that takes milliseconds.
 ///
@@ -49,7 +54,7 @@ impl Bundle {
         };
         let file = open_regular(path).map_err(open)?;
         let size = file.metadata().map_err(open)?.len();
-        let frames = seal::read(&file, size).map_err(|error| unsealed(path, &file, error))?;
+        let frames = seal::read(&file, size).map_err(|error| unsealed(path, &file, size, error))?;
         let head = read_head(path, &file, frames.first())?;
         let head_len = head.len() as u64;
         let Head {
@@ -68,7 +73,10 @@ impl Bundle {
         let (carriage, members) = match carriage {
             None => {
                 let files = contents.files.iter().enumerate();
-                (None, files.map(|(i, file)| Member::whole(i, file)).collect())
+                (
+                    None,
+                    files.map(|(i, file)| Member::whole(i, file)).collect(),
+                )
             }
             Some(bytes) => {
                 let carry = Carry::read(&bytes, Sha256::of(&contents_bytes), &contents).map_err(
@@ -194,7 +202,14 @@ fn broken(path: &Utf8Path, why: impl Into<String>) -> BundleError {
     }
 }
 
-fn unsealed(path: &Utf8Path, file: &File, error: SealError) -> BundleError {
+/// Where a medium gives back nothing of what was written last.
+fn ends_with_zeros(file: &File, size: u64) -> bool {
+    let mut end = vec![1; usize::try_from(size.min(SEEN_OF_THE_END)).unwrap_or_default()];
+    let read = file.read_exact_at(&mut end, size.saturating_sub(SEEN_OF_THE_END));
+    read.is_ok() && end.iter().all(|byte| *byte == 0)
+}
+
+fn unsealed(path: &Utf8Path, file: &File, size: u64, error: SealError) -> BundleError {
     match error {
         SealError::Read(source) => BundleError::read(path, source),
         SealError::Newer(_) | SealError::Requires(_) => BundleError::Newer {
@@ -205,6 +220,13 @@ fn unsealed(path: &Utf8Path, file: &File, error: SealError) -> BundleError {
         SealError::NoTable | SealError::Table | SealError::Seal => {
             let mut start = [0; 4];
             match file.read_exact_at(&mut start, 0) {
+                Ok(()) if start == ZSTD_MAGIC && size == FAT_MAX => BundleError::CutByFat {
+                    path: path.to_owned(),
+                },
+                Ok(()) if start == ZSTD_MAGIC && ends_with_zeros(file, size) => broken(
+                    path,
+                    "its end is nothing but zeros: the medium holds less than it says, or was unplugged before all was written",
+                ),
                 Ok(()) if start == ZSTD_MAGIC => broken(path, error.to_string()),
                 _ => not_a_bundle(path, "it is no zstd file"),
             }

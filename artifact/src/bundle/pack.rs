@@ -66,7 +66,10 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
     let (carriage, members) = match packing.since {
         None => {
             let files = contents.files.iter().enumerate();
-            (None, files.map(|(i, file)| Member::whole(i, file)).collect())
+            (
+                None,
+                files.map(|(i, file)| Member::whole(i, file)).collect(),
+            )
         }
         Some(base) => {
             let mut carry = delta::carry(contents, digest, base);
@@ -138,15 +141,15 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
 }
 
 /// The bundle while it is written; removed unless it is published.
-struct Partial<'a> {
-    file: File,
+pub(super) struct Partial<'a> {
+    pub file: File,
     temporary: Utf8PathBuf,
     output: &'a Utf8Path,
     published: bool,
 }
 
 impl<'a> Partial<'a> {
-    fn beside(output: &'a Utf8Path) -> io::Result<Self> {
+    pub(super) fn beside(output: &'a Utf8Path) -> io::Result<Self> {
         let name = output.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         // A fixed name: what a killed run left behind is replaced, and does not pile up.
         let temporary = output.with_file_name(temporary_name(name));
@@ -163,7 +166,7 @@ impl<'a> Partial<'a> {
         })
     }
 
-    fn publish(mut self) -> io::Result<()> {
+    pub(super) fn publish(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.temporary, self.output)?;
         self.published = true;

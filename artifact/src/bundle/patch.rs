@@ -7,11 +7,10 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use sha2::Digest;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, compress_bound};
 
+use crate::Cancel;
 use crate::bundle::frame;
-use crate::{Cancel, Sha256};
 
 /// Of the file that is made.
 const PIECE: u64 = 16 << 20;
@@ -28,15 +27,6 @@ pub(super) struct Sized<'a> {
     pub size: u64,
 }
 
-/// What making a patch came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Made {
-    pub size: u64,
-    pub sha256: Sha256,
-    /// What the file itself would take, compressed in the same pieces.
-    pub alone: u64,
-}
-
 /// Why a file could not be made from a patch.
 #[derive(Debug)]
 pub(super) enum Unmade<E> {
@@ -44,7 +34,21 @@ pub(super) enum Unmade<E> {
     Odd,
     Base(io::Error),
     Patch(io::Error),
+    /// What waits on disk meanwhile.
+    Scratch(io::Error),
     Sink(E),
+}
+
+impl<E> Unmade<Unmade<E>> {
+    /// Of work within such work.
+    pub(super) fn flatten(self) -> Unmade<E> {
+        match self {
+            Self::Odd => Unmade::Odd,
+            Self::Base(error) | Self::Scratch(error) => Unmade::Scratch(error),
+            Self::Patch(error) => Unmade::Patch(error),
+            Self::Sink(error) => error,
+        }
+    }
 }
 
 /// The pieces of a file, each with the stretch of the base that goes before it.
@@ -59,14 +63,15 @@ fn pieces(base: u64, size: u64) -> impl Iterator<Item = (Range<u64>, usize)> {
     })
 }
 
-/// Writes the patch that makes `new` from `base`; none where it was cancelled.
+/// Writes the patch that makes `new` from `base`, and tells what `new` would take by itself, compressed in the same pieces;
+/// none where it was cancelled.
 pub(super) fn make(
     base: Sized<'_>,
     new: Sized<'_>,
     mut out: impl Write,
     cancel: &Cancel,
-) -> io::Result<Option<Made>> {
-    let (mut hasher, mut size, mut alone) = (sha2::Sha256::new(), 0, 0);
+) -> io::Result<Option<u64>> {
+    let mut alone = 0;
     let (mut stretch, mut piece) = (Vec::new(), Vec::new());
     let mut at = 0;
     for (range, len) in pieces(base.size, new.size) {
@@ -79,18 +84,10 @@ pub(super) fn make(
         let stored = compress(&piece, Some(&stretch))?;
         alone += compress(&piece, None)?.len() as u64;
         let length = u32::try_from(stored.len()).map_err(io::Error::other)?;
-        for bytes in [&length.to_le_bytes()[..], &stored] {
-            hasher.update(bytes);
-            out.write_all(bytes)?;
-            size += bytes.len() as u64;
-        }
+        out.write_all(&length.to_le_bytes())?;
+        out.write_all(&stored)?;
     }
-    let sha256 = Sha256::from(hasher);
-    Ok(Some(Made {
-        size,
-        sha256,
-        alone,
-    }))
+    Ok(Some(alone))
 }
 
 /// Gives what the patch makes from `base`, piece by piece.
@@ -159,7 +156,7 @@ fn read_at(file: &File, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()>
 }
 
 /// Where the patch ends too early, it is none.
-fn fill<E>(patch: &mut impl Read, into: &mut [u8]) -> Result<(), Unmade<E>> {
+pub(super) fn fill<E>(patch: &mut impl Read, into: &mut [u8]) -> Result<(), Unmade<E>> {
     patch.read_exact(into).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => Unmade::Odd,
         _ => Unmade::Patch(error),
@@ -184,7 +181,7 @@ mod tests {
         file
     }
 
-    fn patch(base: &[u8], new: &[u8]) -> (Vec<u8>, Made) {
+    fn patch(base: &[u8], new: &[u8]) -> (Vec<u8>, u64) {
         let (old, wanted) = (file(base), file(new));
         let sized = |file, content: &[u8]| Sized {
             file,
@@ -218,17 +215,24 @@ mod tests {
         let before = base.clone();
         base.splice(9_000_000..9_000_100, b"another version".iter().copied());
         base.extend_from_slice(b"and more");
-        let (bytes, made) = patch(&before, &base);
-        assert_eq!(made.size, bytes.len() as u64);
-        assert_eq!(made.sha256, Sha256::of(&bytes));
-        assert!(made.size < 100_000, "{made:?}");
-        assert!(made.alone > 10_000_000, "{made:?}");
+        let (bytes, alone) = patch(&before, &base);
+        assert!(bytes.len() < 100_000, "{}", bytes.len());
+        assert!(alone > 10_000_000, "{alone}");
         assert_eq!(applied(&before, base.len() as u64, &bytes), Some(base));
     }
 
     #[test]
     fn pieces_and_stretches_lie_within_both_files() {
-        let sizes = [1, 5, PIECE - 1, PIECE, PIECE + 1, STRETCH, 9 * STRETCH + 7, 1 << 50];
+        let sizes = [
+            1,
+            5,
+            PIECE - 1,
+            PIECE,
+            PIECE + 1,
+            STRETCH,
+            9 * STRETCH + 7,
+            1 << 50,
+        ];
         for base in sizes {
             for size in sizes.into_iter().take(7) {
                 let all: Vec<_> = pieces(base, size).collect();

@@ -2,18 +2,22 @@
 //! pays.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use event::Progress;
+use sha2::Digest;
 
 use crate::bundle::carriage::{Carry, Patch, PatchMethod};
 use crate::bundle::cut::{SMALL, is_compressed_file};
 use crate::bundle::delta::Places;
 use crate::bundle::error::PackError;
+use crate::bundle::layer::{self, Untaken};
+use crate::bundle::layers;
 use crate::bundle::listing::temporary_name;
-use crate::bundle::patch::{self, Sized};
+use crate::bundle::patch::{self, Sized, Unmade};
 use crate::{Base, Cancel, Contents, FileEntry, Held, Sha256, Tree};
 
 /// Patches on their way into a bundle. They go with this.
@@ -65,40 +69,52 @@ impl Making<'_> {
     /// Turns members into patches, where that pays.
     pub(super) fn run(&self, carry: &mut Carry) -> Result<(), PackError> {
         let pairs = self.pairs(carry)?;
-        let wanted: HashSet<Sha256> = pairs.values().map(|held| held.sha256).collect();
+        let wanted: HashSet<Sha256> = pairs.values().map(|pair| pair.held.sha256).collect();
         let sources = self.sources(&wanted)?;
         for member in &mut carry.members {
-            if let Some(held) = pairs.get(&member.index)
-                && let Some(source) = sources.get(&held.sha256)
+            if let Some(pair) = pairs.get(&member.index)
+                && let Some(source) = sources.get(&pair.held.sha256)
             {
-                member.patch = self.patch(member.index, held, source)?;
+                member.patch = self.patch(member.index, *pair, source)?;
             }
         }
         Ok(())
     }
 
     /// For each file that is carried, an earlier version of it that the receiver has and keeps until it is made.
-    fn pairs(&self, carry: &Carry) -> Result<HashMap<usize, &Held>, PackError> {
+    fn pairs(&self, carry: &Carry) -> Result<HashMap<usize, Pair<'_>>, PackError> {
         let places = Places::of(self.contents);
-        let held = self.base.held().iter();
-        let earlier: HashMap<String, &Held> = held
-            .clone()
-            .filter(|held| held.size > 0 && places.leave(&held.path, held.sha256))
+        let earlier: HashMap<String, &Held> = earlier_of(self.base, &places)
             .map(|held| (alike(&held.path), held))
             .collect();
+        let held = self.base.held().iter();
         let same: HashMap<&Utf8Path, &Held> = held
             .filter(|held| held.size > 0)
             .map(|held| (held.path.as_path(), held))
             .collect();
+        let layers = match self.base.bundle() {
+            Some(bundle) => layers::earlier(self.contents, self.tree, bundle, self.cancel)?,
+            None => HashMap::new(),
+        };
+        let by_digest: HashMap<Sha256, &Held> = earlier_of(self.base, &places)
+            .map(|held| (held.sha256, held))
+            .collect();
         let mut pairs = HashMap::new();
         for member in &carry.members {
             let file = &self.contents.files[member.index];
+            let layer = layers.get(&file.sha256);
+            if let Some(held) = layer.and_then(|digest| by_digest.get(digest)) {
+                let method = PatchMethod::Layer;
+                pairs.insert(member.index, Pair { method, held });
+                continue;
+            }
             let before = same.get(file.path.as_path());
             let Some(held) = before.or_else(|| earlier.get(&alike(&file.path))) else {
                 continue;
             };
             if file.size >= SMALL && !self.is_compressed(file)? {
-                pairs.insert(member.index, *held);
+                let method = PatchMethod::Zstd;
+                pairs.insert(member.index, Pair { method, held });
             }
         }
         Ok(pairs)
@@ -130,7 +146,7 @@ impl Making<'_> {
     fn patch(
         &self,
         index: usize,
-        held: &Held,
+        Pair { method, held }: Pair<'_>,
         source: &Utf8Path,
     ) -> Result<Option<Patch>, PackError> {
         let file = &self.contents.files[index];
@@ -154,23 +170,116 @@ impl Making<'_> {
         );
         let at = self.patches.at(index);
         let write = |source| PackError::write(&at, source);
-        let mut out = BufWriter::new(File::create(&at).map_err(write)?);
-        let made = patch::make(base, wanted, &mut out, self.cancel).map_err(write)?;
-        let made = made.ok_or(PackError::Cancelled)?;
-        out.flush().map_err(write)?;
+        let mut out = Hashed::new(BufWriter::new(File::create(&at).map_err(write)?));
+        let alone = match method {
+            PatchMethod::Zstd => {
+                let made = patch::make(base, wanted, &mut out, self.cancel).map_err(write)?;
+                made.ok_or(PackError::Cancelled)?
+            }
+            PatchMethod::Layer => {
+                let scratch = || tempfile::tempfile_in(&self.patches.dir);
+                match layer::make(base, wanted, scratch, &mut out, self.cancel) {
+                    Ok(()) => file.size,
+                    Err(Untaken::Unfit) => 0,
+                    Err(Untaken::Cancelled) => return Err(PackError::Cancelled),
+                    Err(Untaken::Io(error)) => return Err(write(error)),
+                }
+            }
+        };
+        let (size, sha256) = out.finish().map_err(write)?;
+        let patch = Patch {
+            method,
+            base: held.sha256,
+            base_size: held.size,
+            size,
+            sha256,
+        };
         // A quarter less, or it is not worth that the receiver needs the other file.
-        if made.size > made.alone / 4 * 3 {
+        if size > alone / 4 * 3 || !self.proves(&patch, base, file, &at).map_err(write)? {
             fs::remove_file(&at).map_err(write)?;
             return Ok(None);
         }
         self.progress.add(file.size);
-        Ok(Some(Patch {
-            method: PatchMethod::Zstd,
-            base: held.sha256,
-            base_size: held.size,
-            size: made.size,
-            sha256: made.sha256,
-        }))
+        Ok(Some(patch))
+    }
+}
+
+impl Making<'_> {
+    /// Whether a patch makes its file, bit by bit.
+    fn proves(
+        &self,
+        patch: &Patch,
+        base: Sized<'_>,
+        file: &FileEntry,
+        at: &Utf8Path,
+    ) -> io::Result<bool> {
+        let mut hasher = sha2::Sha256::new();
+        let sink = |bytes: &[u8]| {
+            hasher.update(bytes);
+            Ok::<_, Infallible>(())
+        };
+        let from = BufReader::new(File::open(at)?);
+        let made = match patch.method {
+            PatchMethod::Zstd => patch::apply(base, file.size, from, sink),
+            PatchMethod::Layer => {
+                let scratch = || tempfile::tempfile_in(&self.patches.dir);
+                layer::apply(base, scratch, from, self.cancel, sink)
+            }
+        };
+        match made {
+            Ok(()) => Ok(Sha256::from(hasher) == file.sha256),
+            Err(Unmade::Odd) => Ok(false),
+            Err(Unmade::Base(error) | Unmade::Patch(error) | Unmade::Scratch(error)) => Err(error),
+            Err(Unmade::Sink(never)) => match never {},
+        }
+    }
+}
+
+/// What the receiver has, and keeps until the bundle is unpacked.
+fn earlier_of<'a>(base: &'a Base, places: &Places<'_>) -> impl Iterator<Item = &'a Held> {
+    let held = base.held().iter();
+    held.filter(move |held| held.size > 0 && places.leave(&held.path, held.sha256))
+}
+
+/// A file that is there, and how another is made from it.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    method: PatchMethod,
+    held: &'a Held,
+}
+
+/// Sums what is written.
+struct Hashed<W> {
+    out: W,
+    hasher: sha2::Sha256,
+    size: u64,
+}
+
+impl<W: Write> Hashed<W> {
+    fn new(out: W) -> Self {
+        Self {
+            out,
+            hasher: sha2::Sha256::new(),
+            size: 0,
+        }
+    }
+
+    fn finish(mut self) -> io::Result<(u64, Sha256)> {
+        self.out.flush()?;
+        Ok((self.size, Sha256::from(self.hasher)))
+    }
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 use event::Progress;
 
-use crate::{Cancel, Sha256};
 use crate::bundle::error::BundleError;
 use crate::bundle::members::Member;
 use crate::bundle::open::Bundle;
 use crate::bundle::pieces::write_pieces;
 use crate::bundle::receive::{Target, receive};
+use crate::{Cancel, Sha256};
 
 /// Some members, in memory.
 struct Chosen<'a> {

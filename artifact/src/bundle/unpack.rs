@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use event::Progress;
 
 use crate::bundle::disk::{Disk, Ground};
-use crate::bundle::elsewhere::{Elsewhere, each};
+use crate::bundle::elsewhere::{Awaited, Elsewhere, each};
 use crate::bundle::error::BundleError;
 use crate::bundle::open::Bundle;
 use crate::bundle::receive::receive;
@@ -21,8 +21,8 @@ pub struct Unpacked {
     pub written: usize,
     /// How many were there already, with the right content.
     pub kept: usize,
-    /// How many are in other segments, and not there yet: until then the tree is not complete.
-    pub missing: usize,
+    /// Segments that did not come yet: until then the tree is not complete.
+    pub missing: Vec<Awaited>,
     /// What an earlier bundle had put there and this one does not list; it is gone, with the directories that were
     /// empty then.
     pub pruned: Vec<Utf8PathBuf>,
@@ -48,7 +48,7 @@ impl Bundle {
         }
         let left = kept.iter().filter(|kept| !**kept).count();
         let elsewhere = Elsewhere::of(self, tree, &root, &kept, (jobs, cancel))?;
-        let missing = elsewhere.missing;
+        let missing: usize = elsewhere.missing.iter().map(|awaited| awaited.files).sum();
         let done = left == 0 && root.holds(self);
         let stale = root.stale(files, done);
         if done {
@@ -76,7 +76,7 @@ impl Bundle {
                 return Ok(Unpacked {
                     written: left - missing,
                     kept: files.len() - left,
-                    missing,
+                    missing: elsewhere.missing,
                     pruned: Vec::new(),
                 });
             }
@@ -90,7 +90,7 @@ impl Bundle {
         Ok(Unpacked {
             written: left,
             kept: files.len() - left,
-            missing: 0,
+            missing: Vec::new(),
             pruned,
         })
     }

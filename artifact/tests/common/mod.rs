@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 
 use artifact::{
-    Base, Bundle, BundleError, Cancel, Contents, FileEntry, PackError, Packed, Packing, Sha256, Signer,
-    Tree, Unpacked, pack,
+    Base, Bundle, BundleError, Cancel, Contents, FileEntry, PackError, Packed, Packing, Sha256,
+    Signer, Tree, Unpacked, pack,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
@@ -152,7 +152,8 @@ impl Site {
 
     /// Packs a delta for whoever has this.
     pub fn delta(&self, base: &Base) -> Utf8PathBuf {
-        self.pack_since("delta.tar.zst", 2, None, Some(base)).unwrap();
+        self.pack_since("delta.tar.zst", 2, None, Some(base))
+            .unwrap();
         self.path("delta.tar.zst")
     }
 

@@ -13,6 +13,7 @@ mod packed;
 mod prepare;
 mod prove;
 mod run;
+mod segments;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;
@@ -20,7 +21,7 @@ pub(crate) mod write;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use artifact::{Base, Sha256, Signer, WorkDir};
+use artifact::{Base, Segment, Sha256, Signer, WorkDir};
 use camino::Utf8PathBuf;
 use cluster::{Arch, Cluster, Version};
 
@@ -54,6 +55,8 @@ pub struct Request {
     pub http: HttpOptions,
     /// What the receiver has: then the bundle carries only what is new there.
     pub since: Option<Since>,
+    /// The bundle is cut where one file would be larger.
+    pub segment_size: Option<u64>,
     /// Fetches at once.
     pub jobs: NonZeroUsize,
     /// How upstream registries are talked to, by host.
@@ -109,6 +112,8 @@ pub struct Report {
     /// How many members the file carries of how many that the contents list.
     pub carried: (usize, usize),
     pub images: usize,
+    /// The files of the bundle, where these are several.
+    pub segments: Vec<Segment>,
     /// Packages of operating systems.
     pub packages: usize,
     /// How many of all these had to be fetched.

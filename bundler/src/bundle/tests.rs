@@ -85,6 +85,7 @@ impl Site {
             access: BTreeMap::new(),
             keyrings: Vec::new(),
             since: None,
+            segment_size: None,
             signer: None,
             kubexm: vec![Kubexm {
                 arch: Arch::Amd64,

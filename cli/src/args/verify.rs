@@ -11,8 +11,9 @@ Examples:
   kubexm verify mycluster.tar.zst --signers allowed_signers
   kubexm verify mycluster.delta.tar.zst --work-dir .")]
 pub struct VerifyArgs {
-    /// The bundle
-    pub file: Utf8PathBuf,
+    /// The bundle; of segments any, each is verified by itself
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<Utf8PathBuf>,
     /// Insist on a signature by one of these keys (ssh-keygen's allowed_signers format)
     #[arg(long, value_name = "FILE")]
     pub signers: Option<Utf8PathBuf>,

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use artifact::{Base, Signer, WorkDir};
+use artifact::{Base, Segment, Signer, WorkDir};
 use bundler::fetch::HttpOptions;
 use bundler::mirror::Mirrors;
 use bundler::{
@@ -174,6 +174,7 @@ pub(super) fn request(args: &BundleArgs, config: Config) -> Result<Request, Fail
         lock_mode,
         update: args.update.map_or_else(BTreeSet::new, updates),
         out: out(args, cluster.name()),
+        segment_size: args.segment_size,
         since: args.since.as_deref().map(since).transpose()?,
         mirrors: flags.or(environment),
         http: HttpOptions::default(),
@@ -346,6 +347,8 @@ struct Bundled<'a> {
     /// How many of the files are in it.
     carried: usize,
     files: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    segments: Vec<&'a Utf8Path>,
     kubexm: &'a [Utf8PathBuf],
 }
 
@@ -364,6 +367,7 @@ fn tell(made: &Made, printer: &Printer) -> Result<(), Failure> {
             digest,
             carried,
             files,
+            segments: made.segments.iter().map(|one| one.path.as_path()).collect(),
             kubexm,
         };
         return Ok(printer.document(&bundled)?);
@@ -374,6 +378,13 @@ fn tell(made: &Made, printer: &Printer) -> Result<(), Failure> {
         format!("; {carried} of {}", count(files as u64, "file"))
     };
     printer.result(format_args!("{file}: {}, {digest}{part}", bytes(made.size)))?;
+    for Segment { path, size, files } in &made.segments {
+        printer.result(format_args!(
+            "{path}: {}, {}",
+            bytes(*size),
+            count(*files as u64, "file")
+        ))?;
+    }
     for program in kubexm {
         printer.result(format_args!("{program}"))?;
     }

@@ -73,6 +73,7 @@ fn fetching(args: &CreateClusterArgs) -> BundleArgs {
         config: args.config.clone(),
         out: None,
         since: None,
+        segment_size: None,
         upgrade_from: None,
         arch: Vec::new(),
         work_dir: args.work_dir.clone(),

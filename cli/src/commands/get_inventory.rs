@@ -15,7 +15,10 @@ pub fn run(args: &TreeArgs, printer: &Printer) -> Result<(), Failure> {
     let tree = WorkDir::new(&args.work_dir).tree(cluster);
     if !tree.root().is_dir() {
         return Err(Failure::Usage {
-            message: format!("nothing has been unpacked for {cluster}: there is no {}", tree.root()),
+            message: format!(
+                "nothing has been unpacked for {cluster}: there is no {}",
+                tree.root()
+            ),
             hint: Some("--work-dir names the directory that kubexm install was given".to_owned()),
         });
     }
