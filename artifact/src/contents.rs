@@ -8,7 +8,7 @@ mod check;
 mod read;
 
 pub use read::ContentsError;
-pub(crate) use read::HEAD_MAX;
+pub(crate) use read::{Clean, HEAD_MAX};
 
 /// The version of the bundle format that this kubexm writes, and the newest it reads.
 pub const FORMAT: u32 = 1;

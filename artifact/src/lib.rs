@@ -12,6 +12,7 @@ mod bundle;
 mod cancel;
 mod contents;
 mod digest;
+mod inventory;
 mod known;
 mod layout;
 mod needs;
@@ -26,8 +27,9 @@ mod text;
 
 pub use archive::{Member, Members};
 pub use bundle::{
-    Bundle, BundleError, Change, Fault, ListingError, PackError, Packed, Packing, Unlistable,
-    Unpacked, Verdict, pack,
+    Awaited, Bundle, BundleError, Carriage, CarriedFile, CarryError, Change, Fault, Lack,
+    ListingError, PackError, Packed, Packing, SEGMENT_MIN, Segment, Unlistable, Unpacked, Verdict,
+    pack, split,
 };
 pub use cancel::Cancel;
 pub use cluster::ImageSet;
@@ -36,6 +38,7 @@ pub use contents::{
     ImageEntry, PlatformEntry, Program, ProgramFile,
 };
 pub use digest::{ParseDigestError, Sha256};
+pub use inventory::{Base, BaseError, Held, INVENTORY, Inventory, Taking};
 pub(crate) use known::known_keys;
 pub use layout::{Tree, WorkDir};
 pub use needs::{Missing, Need, What, needs};

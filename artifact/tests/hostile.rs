@@ -4,11 +4,11 @@ mod common;
 
 use std::io::Write;
 
-use artifact::{Bundle, Contents, FORMAT, FileEntry, Sha256, Tree};
+use artifact::{Bundle, BundleError, Contents, FORMAT, FileEntry, Sha256, Tree, Verdict};
 use tar::EntryType;
 
 use crate::common::forgery::{Forgery, Member, a, b, compress, file, member, short};
-use crate::common::{assert_holds, unpack, verify};
+use crate::common::{assert_holds, assert_nothing_bad, files_below, unpack, verify};
 
 #[test]
 fn an_honest_bundle_by_another_hand_is_read() {
@@ -237,24 +237,53 @@ fn contents_cannot_ask_for_what_no_bundle_may_hold() {
 }
 
 #[test]
-fn a_part_of_a_bundle_is_told_from_a_whole_one() {
-    let whole = Forgery::of(vec![a(), b()]);
-    let told = |carriage: &str| {
+fn a_part_is_what_its_carriage_says() {
+    let forgery = Forgery::of(vec![b()]);
+    let contents = forgery.contents.to_bytes();
+    let digest = Sha256::of(&contents);
+    let written = |carriage: &str| {
         let head = [
-            file("bundle.json", &whole.contents.to_bytes()).bytes(),
+            file("bundle.json", &contents).bytes(),
             file("carry.json", carriage.as_bytes()).bytes(),
         ];
-        let rest = [&whole.members[..], &whole.trailer].concat();
-        whole.refusal(&whole.write_frames(&[&head.concat(), &rest]))
+        let rest = [&forgery.members[..], &forgery.trailer].concat();
+        forgery.write_frames(&[&head.concat(), &rest])
     };
-    let base = Sha256::of(b"base");
-    let delta = format!(r#"{{"kind": "delta", "base": ["{base}"], "members": [1]}}"#);
+    let told = |carriage: &str| {
+        let path = written(carriage);
+        let error = verify(&path).unwrap_err();
+        assert_eq!(error.verdict(), Verdict::Refused);
+        let dest = Tree::at(forgery.path("tree"));
+        unpack(&path, &dest).unwrap_err();
+        assert_nothing_bad(&dest, &forgery.contents);
+        format!("{error}\n  hint: {}", error.hint().unwrap()).replace(path.as_str(), "BUNDLE")
+    };
+    let delta = |members: &str| {
+        format!(
+            r#"{{"contents": "{digest}", "kind": "delta", "base": ["{digest}"], "members": [{members}]}}"#
+        )
+    };
+    let patch = |word: &str| {
+        format!(
+            r#"{{"index": 1, "patch": "{word}", "base": "{digest}", "base_size": 1, "size": 1, "sha256": "{digest}"}}"#
+        )
+    };
     let report = [
-        told(&delta),
-        told(r#"{"kind": "segment", "segment": {"n": 2, "of": 5}}"#),
-        told(r#"{"kind": "holograph"}"#),
+        told(&delta("0")),
+        told(&delta("0, 1")),
+        told(&delta(&patch("zstd"))),
+        told(&delta(&patch("bsdiff"))),
+        told(&delta("1").replace("delta", "holograph")),
+        told(&delta("1").replace(&digest.to_string(), &Sha256::of(b"other").to_string())),
     ];
-    insta::assert_snapshot!(report.join("\n").replace(&base.to_string(), "BASE"));
+    insta::assert_snapshot!(report.join("\n").replace(&digest.to_string(), "CONTENTS"));
+
+    let good = written(&delta("1"));
+    verify(&good).unwrap();
+    let dest = Tree::at(forgery.path("alone/tree"));
+    let error = unpack(&good, &dest).unwrap_err();
+    assert!(matches!(error, BundleError::Lacking { .. }), "{error}");
+    assert!(files_below(dest.root()).is_empty());
 }
 
 #[test]

@@ -86,6 +86,7 @@ fn an_interrupted_run_leaves_nothing_and_a_killed_one_is_replaced() {
         tree: &site.tree(),
         contents: &site.contents,
         output: &site.path("out.tar.zst"),
+        since: None,
         signer: None,
         jobs: jobs(2),
         progress: &Progress::unseen(),

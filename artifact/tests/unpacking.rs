@@ -355,6 +355,7 @@ fn fill(disk: &Utf8Path) {
         tree: &site.tree(),
         contents: &site.contents,
         output: &output,
+        since: None,
         signer: None,
         jobs: jobs(2),
         progress: &Progress::unseen(),

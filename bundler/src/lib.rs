@@ -22,7 +22,7 @@ mod testing;
 
 pub use access::registry_access;
 pub use bundle::{
-    Kubexm, OutputError, Prepared, Report, Request, Update, plan, prepare, prepare_tree,
+    Kubexm, OutputError, Prepared, Report, Request, Since, Update, plan, prepare, prepare_tree,
 };
 pub use check::check;
 pub use error::{BundleError, Failed, Fault};

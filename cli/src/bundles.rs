@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 
 use artifact::{
-    Bundle, BundleError, Cancel, Principal, SignatureError, SpaceNeed, Tree, Unpacked, Verdict,
+    Bundle, BundleError, Cancel, Principal, SignatureError, SpaceNeed, Taking, Tree, Unpacked,
+    Verdict,
 };
 use camino::Utf8Path;
 use event::{Events, Outcome};
@@ -13,6 +14,7 @@ use crate::error::Failure;
 use crate::input;
 use crate::output::count;
 use crate::piece::Piece;
+use crate::set;
 
 /// Who signed the bundle, if one of the signers did.
 pub fn signed_by(bundle: &Bundle, signers: &Utf8Path) -> Result<Principal, Failure> {
@@ -40,7 +42,7 @@ pub fn verify(
     let piece = Piece {
         stage: "verify",
         title,
-        bytes: bundle.contents().content_size(),
+        bytes: bundle.carried_size(),
     };
     piece.run(
         events,
@@ -52,6 +54,45 @@ pub fn verify(
     )
 }
 
+/// Fails where a delta builds on something that the tree has not.
+pub fn require_rest(
+    bundle: &Bundle,
+    tree: &Tree,
+    jobs: NonZeroUsize,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<(), BundleError> {
+    let piece = Piece {
+        stage: "verify",
+        title: format!("what {} needs of {}", bundle.path(), tree.root()),
+        bytes: bundle.contents().content_size(),
+    };
+    piece.run(
+        events,
+        |progress| {
+            let taking = Taking {
+                jobs,
+                progress,
+                cancel,
+            };
+            bundle.require_rest(tree, taking)
+        },
+        |result| match result {
+            Ok(()) => Outcome::Satisfied,
+            Err(error) => ended(error),
+        },
+    )
+}
+
+/// `12 of 130 files`
+pub fn files(bundle: &Bundle) -> String {
+    let all = count(bundle.contents().files.len() as u64, "file");
+    match bundle.carriage() {
+        None => all,
+        Some(_) => format!("{} of {all}", bundle.carried().count()),
+    }
+}
+
 /// Fails where what a bundle holds has no room beside what its tree holds already.
 pub fn require_space(bundle: &Bundle, tree: &Tree) -> Result<(), Failure> {
     Ok(artifact::check_space(&[SpaceNeed::to_unpack(
@@ -61,7 +102,7 @@ pub fn require_space(bundle: &Bundle, tree: &Tree) -> Result<(), Failure> {
 }
 
 /// Puts what a bundle holds into its tree, and takes out what only an earlier one held.
-pub fn unpack(
+fn unpack(
     bundle: &Bundle,
     tree: &Tree,
     jobs: NonZeroUsize,
@@ -98,9 +139,27 @@ pub fn unpack(
     )
 }
 
+/// The same with all files of a bundle. Segments that are not among them may come later.
+pub fn unpack_all(
+    bundles: &[Bundle],
+    tree: &Tree,
+    jobs: NonZeroUsize,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    for bundle in bundles {
+        missing = unpack(bundle, tree, jobs, events, cancel)?.missing;
+    }
+    set::require_all(&missing, &bundles[0])
+}
+
 /// Where no summary follows, what is wrong in detail is told once, by the reporter of errors.
 fn ended(error: &BundleError) -> Outcome {
     let error = match error.verdict() {
+        _ if matches!(error, BundleError::Lacking { .. }) => {
+            "it builds on files that are not there"
+        }
         Verdict::Cancelled => return Outcome::Interrupted,
         Verdict::Refused => "the bundle is not what it should be",
         Verdict::Io => "reading or writing failed",

@@ -14,6 +14,7 @@ mod etcd;
 mod explain;
 mod get;
 mod get_hosts;
+mod get_inventory;
 mod help;
 mod inspect;
 mod install;

@@ -6,7 +6,9 @@ use std::error::Error as StdError;
 use std::io;
 use std::process::ExitCode;
 
-use artifact::{BundleError, ContentsError, SignError, SignatureError, SpaceError, Verdict};
+use artifact::{
+    BaseError, BundleError, ContentsError, SignError, SignatureError, SpaceError, Verdict,
+};
 use bundler::LockError;
 use bundler::mirror::MirrorError;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -53,6 +55,8 @@ pub enum Failure {
     #[error(transparent)]
     Bundle(#[from] BundleError),
     #[error(transparent)]
+    Base(#[from] BaseError),
+    #[error(transparent)]
     Space(#[from] SpaceError),
     #[error("{path}: {source}")]
     Signature {
@@ -75,6 +79,9 @@ pub enum Failure {
     /// There is no way to log in with the config of a bundle.
     #[error(transparent)]
     Secretless(PipelineError),
+    /// What has come is unpacked; hosts are not touched.
+    #[error("of {of} segments there are still to come: {missing}")]
+    Awaiting { missing: String, of: usize },
     /// The run's own summary has told it; who reads events finds it in the last line.
     #[error(transparent)]
     Summed(Box<Failure>),
@@ -105,10 +112,12 @@ impl Failure {
             Self::Read { source, .. }
             | Self::Write { source, .. }
             | Self::Bundle(BundleError::Open { source, .. })
+            | Self::Base(BaseError::Bundle(BundleError::Open { source, .. }))
             | Self::Pipeline(
                 PipelineError::Read { source, .. } | PipelineError::State { source, .. },
             ) if is_misnamed(source) => Exit::Usage,
             Self::Usage { .. }
+            | Self::Base(BaseError::Unknown { .. } | BaseError::Read { .. })
             | Self::Secretless(_)
             | Self::Config(_)
             | Self::Mirror(_)
@@ -143,8 +152,9 @@ impl Failure {
             | Self::Start(_)
             | Self::Yaml(_)
             | Self::Space(_)
+            | Self::Awaiting { .. }
             | Self::Pipeline(_) => Exit::Failed,
-            Self::Bundle(error) => match error.verdict() {
+            Self::Bundle(error) | Self::Base(BaseError::Bundle(error)) => match error.verdict() {
                 Verdict::Refused => Exit::Unverified,
                 Verdict::Io => Exit::Failed,
                 Verdict::Cancelled => Exit::Interrupted,
@@ -172,10 +182,15 @@ impl Failure {
             Self::DamagedTree { .. } => {
                 Some("kubexm install BUNDLE writes it anew; of hosts nothing is lost".to_owned())
             }
+            Self::Awaiting { .. } => Some(
+                "put in the next medium, and give the same command its file: what has come is unpacked, and stays".to_owned(),
+            ),
             Self::Secretless(_) => {
                 Some("a bundle carries no secret: give the site's config with -f".to_owned())
             }
             Self::Bundle(error) => error.hint(),
+            Self::Base(BaseError::Read { source, .. }) => unreadable(source),
+            Self::Base(error) => error.hint(),
             Self::Space(SpaceError::Short { .. }) => {
                 Some("free some space, or choose another place with --work-dir".to_owned())
             }

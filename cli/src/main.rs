@@ -22,6 +22,7 @@ mod recorded;
 mod run;
 mod runtime;
 mod secrets;
+mod set;
 mod signals;
 mod site;
 mod told_versions;

@@ -84,6 +84,7 @@ fn pack_tree(tree: &Utf8Path, contents: &Utf8Path, output: &Utf8Path) -> Result<
         tree: &Tree::at(tree),
         contents: &read_contents(contents)?,
         output,
+        since: None,
         signer: None,
         jobs: threads(),
         progress: &Progress::unseen(),

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 
+use camino::Utf8Path;
 use cluster::Arch;
 
 use crate::bundle::seal::CONTENT_MAX;
@@ -15,7 +16,7 @@ use crate::{FileEntry, Tree};
 /// at once.
 pub(crate) const FRAME: u64 = 4 << 20;
 /// A file below this joins whatever frame it stands beside.
-const SMALL: u64 = 64 << 10;
+pub(crate) const SMALL: u64 = 64 << 10;
 const MAGIC_MAX: u64 = 8;
 
 /// A frame to be written.
@@ -59,11 +60,7 @@ impl<'a> Kind<'a> {
         if file.size < SMALL {
             return Ok(Self::Small);
         }
-        let mut start = Vec::new();
-        File::open(tree.path(&file.path))?
-            .take(MAGIC_MAX)
-            .read_to_end(&mut start)?;
-        Ok(if is_compressed(&start) {
+        Ok(if is_compressed_file(&tree.path(&file.path))? {
             Self::Compressed
         } else if let Some(component) = &file.component {
             Self::Alike {
@@ -74,6 +71,13 @@ impl<'a> Kind<'a> {
             Self::Plain
         })
     }
+}
+
+/// By its first bytes.
+pub(crate) fn is_compressed_file(path: &Utf8Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(path)?.take(MAGIC_MAX).read_to_end(&mut start)?;
+    Ok(is_compressed(&start))
 }
 
 fn is_compressed(start: &[u8]) -> bool {
@@ -170,14 +174,20 @@ fn cut_run(layout: &Layout, files: Range<usize>, limit: u64, mut push: impl FnMu
 mod tests {
     use super::*;
     use crate::Sha256;
+    use crate::bundle::members::Member;
 
     const MIB: u64 = 1 << 20;
 
     fn cuts(files: &[(u64, Kind<'_>)]) -> Vec<(u64, Method)> {
-        let entries: Vec<FileEntry> = files
+        let entries: Vec<Member> = files
             .iter()
             .enumerate()
-            .map(|(i, (size, _))| FileEntry::new(i.to_string(), *size, 0o644, Sha256::of(b"")))
+            .map(|(i, (size, _))| {
+                Member::whole(
+                    i,
+                    &FileEntry::new(i.to_string(), *size, 0o644, Sha256::of(b"")),
+                )
+            })
             .collect();
         let layout = Layout::new(512, &entries);
         let kinds: Vec<Kind<'_>> = files.iter().map(|(_, kind)| *kind).collect();

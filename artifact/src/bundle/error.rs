@@ -2,10 +2,13 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{ContentsError, SignError};
+use crate::bundle::carriage::CarryError;
+use crate::{ContentsError, Sha256, SignError};
 
 /// So many faults are told one by one.
 const SHOWN_MAX: usize = 50;
+/// So many files that are missing are named.
+const LACKS_SHOWN: usize = 10;
 /// So many letters of a name are shown.
 const NAME_SHOWN: usize = 256;
 
@@ -31,6 +34,9 @@ pub enum PackError {
     },
     #[error("{path} is not the file that bundle.json lists: {how}")]
     Changed { path: Utf8PathBuf, how: Change },
+    /// What the receiver has cannot be read, to make patches from.
+    #[error(transparent)]
+    Base(#[from] BundleError),
     #[error("cannot write {path}: {source}")]
     Write {
         path: Utf8PathBuf,
@@ -38,6 +44,15 @@ pub enum PackError {
     },
     #[error("no space left on the disk of {path}")]
     NoSpace { path: Utf8PathBuf },
+    /// Files are not parted.
+    #[error(
+        "a segment of {size} bytes is too small: {path} and what it is compressed with take {need}"
+    )]
+    Segment {
+        path: Utf8PathBuf,
+        need: u64,
+        size: u64,
+    },
     /// Nobody would read such a bundle.
     #[error("the bundle would have {0}")]
     Excess(&'static str),
@@ -75,9 +90,12 @@ impl PackError {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Contents(_) | Self::Excess(_) | Self::Changed { .. } | Self::Sign(_) => {
-                Verdict::Refused
-            }
+            Self::Contents(_)
+            | Self::Excess(_)
+            | Self::Segment { .. }
+            | Self::Changed { .. }
+            | Self::Sign(_) => Verdict::Refused,
+            Self::Base(error) => error.verdict(),
             Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => Verdict::Io,
             Self::Cancelled => Verdict::Cancelled,
         }
@@ -95,7 +113,12 @@ impl PackError {
             Self::Excess(_) | Self::Contents(ContentsError::TooLarge(_)) => {
                 Some("make a bundle for fewer operating systems, architectures or images".into())
             }
+            Self::Segment { need, .. } => Some(format!(
+                "give --segment-size {}M or more",
+                need.div_ceil(1 << 20)
+            )),
             Self::Sign(source) => source.hint(),
+            Self::Base(error) => error.hint(),
             Self::Contents(_) | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
         }
     }
@@ -117,6 +140,10 @@ pub enum BundleError {
     #[error("{path} is not a bundle: {why}")]
     NotABundle { path: Utf8PathBuf, why: String },
     /// It is a bundle, or was one: cut, or changed in what holds it together.
+    #[error(
+        "{path} is damaged: it ends at 4 GiB - 1, and no file on FAT32 is longer: the rest was lost when it was copied"
+    )]
+    CutByFat { path: Utf8PathBuf },
     #[error("{path} is damaged: {why}")]
     Broken { path: Utf8PathBuf, why: String },
     #[error("{path}: {member} has {size} bytes; at most {} MiB of it are read", most >> 20)]
@@ -128,8 +155,19 @@ pub enum BundleError {
     },
     #[error("{path} cannot be read by this kubexm: {why}")]
     Newer { path: Utf8PathBuf, why: String },
-    #[error("{path} is {what}; this kubexm cannot apply it")]
-    Part { path: Utf8PathBuf, what: String },
+    #[error("{path}: {source}")]
+    Carry {
+        path: Utf8PathBuf,
+        source: CarryError,
+    },
+    /// A delta for somebody who has more.
+    #[error("{path} is {what}, and {tree} has not all that it builds on: {}", lacks(.lacking))]
+    Lacking {
+        path: Utf8PathBuf,
+        what: String,
+        tree: Utf8PathBuf,
+        lacking: Vec<Lack>,
+    },
     #[error("{path}: {source}")]
     Contents {
         path: Utf8PathBuf,
@@ -147,8 +185,43 @@ pub enum BundleError {
     },
     #[error("no space left on the disk while writing {path}")]
     NoSpace { path: Utf8PathBuf },
+    /// Somebody else writes into the tree.
+    #[error("{path} changed while it was read")]
+    Unsteady { path: Utf8PathBuf },
     #[error("interrupted")]
     Cancelled,
+}
+
+/// A file that a delta builds on and the receiver has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// The file of the bundle that cannot be had without it.
+    pub file: Utf8PathBuf,
+    /// What is looked for: that file, or the one that it is made from.
+    pub sha256: Sha256,
+    pub size: u64,
+}
+
+fn lacks(lacking: &[Lack]) -> String {
+    let size = lacking
+        .iter()
+        .fold(0_u64, |sum, lack| sum.saturating_add(lack.size));
+    let lines = lacking.iter().take(LACKS_SHOWN).map(|lack| {
+        let digest = lack.sha256.oci();
+        format!("\n  {digest} for {}", shown(lack.file.as_str()))
+    });
+    let more = match lacking.len().saturating_sub(LACKS_SHOWN) {
+        0 => String::new(),
+        more => format!("\n  and {more} more"),
+    };
+    format!(
+        "{} missing, {size} bytes{}{more}",
+        match lacking.len() {
+            1 => "1 file is".to_owned(),
+            many => format!("{many} files are"),
+        },
+        lines.collect::<String>()
+    )
 }
 
 fn several(faults: &[Fault]) -> String {
@@ -207,14 +280,18 @@ impl BundleError {
         match self {
             Self::NotABundle { .. }
             | Self::Broken { .. }
+            | Self::CutByFat { .. }
             | Self::Newer { .. }
             | Self::LargeMember { .. }
-            | Self::Part { .. }
+            | Self::Carry { .. }
+            | Self::Lacking { .. }
             | Self::Contents { .. }
             | Self::Faulty { .. } => Verdict::Refused,
-            Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::NoSpace { .. } => {
-                Verdict::Io
-            }
+            Self::Open { .. }
+            | Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Unsteady { .. }
+            | Self::NoSpace { .. } => Verdict::Io,
             Self::Cancelled => Verdict::Cancelled,
         }
     }
@@ -231,6 +308,9 @@ impl BundleError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::CutByFat { .. } => Some(
+                "copy it to exFAT, ext4 or XFS; or make it anew with `kubexm bundle --segment-size fat32`".into(),
+            ),
             Self::Broken { .. } => Some("copy the bundle again, and compare its size first".into()),
             Self::Faulty { faults, .. } => Some(
                 if faults
@@ -248,13 +328,16 @@ impl BundleError {
             Self::NoSpace { .. } => {
                 Some("make room and run again; what was unpacked is kept".into())
             }
-            Self::Part { .. } => {
-                Some("use the whole bundle, or the kubexm that came with this".into())
-            }
+            Self::Lacking { .. } => Some(
+                "nothing was changed. Here: `kubexm get inventory -f CONFIG > inventory.json`; where bundles are made: `kubexm bundle -f CONFIG --since inventory.json`; or bring the whole bundle"
+                    .into(),
+            ),
             Self::Contents { source, .. } => Some(source.hint().into()),
+            Self::Carry { source, .. } => Some(source.hint().into()),
             Self::NotABundle { .. } | Self::LargeMember { .. } => {
                 Some("a bundle is what `kubexm bundle` writes".into())
             }
+            Self::Unsteady { .. } => Some("see who else writes there, and run again".into()),
             Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
         }
     }
@@ -287,6 +370,8 @@ pub enum Fault {
     Image { reference: String, why: String },
     #[error("{} is listed in bundle.json but missing", shown(.member))]
     Missing { member: String },
+    #[error("{} does not become what bundle.json lists when its patch is applied", shown(.member))]
+    Patch { member: String },
     #[error("the end of the archive is damaged")]
     End,
     #[error("frame {number} is not as the format says: {why}")]

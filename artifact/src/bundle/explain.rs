@@ -7,13 +7,14 @@ use std::io::{self, Read};
 use camino::Utf8Path;
 use tar::{Archive, EntryType, Header};
 
+use crate::Cancel;
 use crate::archive::irregular;
 use crate::bundle::decode::Stored;
 use crate::bundle::error::{BundleError, Fault};
 use crate::bundle::frame::WINDOW_LOG_MAX;
+use crate::bundle::members::Member;
 use crate::bundle::open::Bundle;
-use crate::bundle::stream::{CONTENTS, SIGNATURE, header};
-use crate::{Cancel, FileEntry};
+use crate::bundle::stream::{CARRIAGE, CONTENTS, SIGNATURE, header};
 
 /// A bundle made to be refused must not fill the screen, or memory.
 const FAULTS_MAX: usize = 50;
@@ -82,9 +83,10 @@ impl<R: Read> Read for Stoppable<'_, R> {
 
 /// What was found, against what is listed.
 struct Inventory<'a> {
-    files: &'a [FileEntry],
+    members: &'a [Member],
     places: HashMap<&'a str, usize>,
     signed: bool,
+    part: bool,
     seen: HashSet<String>,
     last: Option<usize>,
     faults: Vec<Fault>,
@@ -92,14 +94,15 @@ struct Inventory<'a> {
 
 impl<'a> Inventory<'a> {
     fn new(bundle: &'a Bundle) -> Self {
-        let files = &bundle.contents().files;
-        let places = files.iter().enumerate();
+        let members = &bundle.members;
+        let places = members.iter().enumerate();
         Self {
-            files,
+            members,
             places: places
-                .map(|(place, file)| (file.path.as_str(), place))
+                .map(|(place, member)| (member.path.as_str(), place))
                 .collect(),
             signed: bundle.signature().is_some(),
+            part: bundle.carriage().is_some(),
             seen: HashSet::new(),
             last: None,
             faults: Vec::new(),
@@ -107,7 +110,9 @@ impl<'a> Inventory<'a> {
     }
 
     fn take(&mut self, name: &str, found: &Header) {
-        let is_head = name == CONTENTS || (name == SIGNATURE && self.signed);
+        let is_head = name == CONTENTS
+            || (name == SIGNATURE && self.signed)
+            || (name == CARRIAGE && self.part);
         let index = self.places.get(name).copied();
         let member = name.to_owned();
         let fault = if !self.seen.insert(member.clone()) && (is_head || index.is_some()) {
@@ -124,7 +129,7 @@ impl<'a> Inventory<'a> {
         } else if let Some(index) = index {
             let in_order = self.last.is_none_or(|last| last < index);
             self.last = Some(index);
-            match differs(&self.files[index], found) {
+            match differs(&self.members[index], found) {
                 Some(fault) => fault,
                 None if in_order => return,
                 None => Fault::Header { member },
@@ -137,7 +142,7 @@ impl<'a> Inventory<'a> {
 
     fn missing(&mut self) {
         let missing = self
-            .files
+            .members
             .iter()
             .filter(|file| !self.seen.contains(file.path.as_str()));
         let room = FAULTS_MAX.saturating_sub(self.faults.len());
@@ -158,7 +163,7 @@ fn leads_out(name: &str) -> bool {
             .any(|part| part.as_str() == "..")
 }
 
-fn differs(listed: &FileEntry, found: &Header) -> Option<Fault> {
+fn differs(listed: &Member, found: &Header) -> Option<Fault> {
     let member = listed.path.to_string();
     let size = found.entry_size().ok()?;
     if size != listed.size {

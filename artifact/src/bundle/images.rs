@@ -40,11 +40,14 @@ pub(super) fn prove(bundle: &Bundle, cancel: &Cancel) -> Result<(), BundleError>
         return Ok(());
     }
     let files = bundle.contents().files.iter().enumerate();
+    let members = bundle.members.iter().enumerate();
+    let here = members.filter(|(_, member)| member.patch.is_none());
     let mut layout = Layout {
         bundle,
         places: files
             .map(|(place, file)| (file.path.as_str(), place))
             .collect(),
+        here: here.map(|(at, member)| (member.file, at)).collect(),
         documents: HashMap::new(),
         size: 0,
     };
@@ -54,6 +57,7 @@ pub(super) fn prove(bundle: &Bundle, cancel: &Cancel) -> Result<(), BundleError>
     let proofs = Proofs::of(&layout);
     let faults: Vec<Fault> = images
         .iter()
+        .filter(|image| layout.has_documents_of(image))
         .filter_map(|image| {
             let why = proofs.of_image(image).err()?;
             Some(Fault::Image {
@@ -83,6 +87,8 @@ fn digest_of(descriptor: &Descriptor) -> Option<Sha256> {
 struct Layout<'a> {
     bundle: &'a Bundle,
     places: HashMap<&'a str, usize>,
+    /// Where in this file those are that it carries.
+    here: HashMap<usize, usize>,
     documents: HashMap<usize, Result<Document, String>>,
     size: u64,
 }
@@ -95,7 +101,7 @@ impl Layout<'_> {
             let Some(&place) = self.places.get(path.as_str()) else {
                 continue;
             };
-            if self.documents.contains_key(&place) {
+            if self.documents.contains_key(&place) || !self.here.contains_key(&place) {
                 continue;
             }
             self.size = self
@@ -111,7 +117,9 @@ impl Layout<'_> {
                 wanted.insert(place);
             }
         }
-        for (place, bytes) in self.bundle.read_all(&wanted, cancel)? {
+        let members = wanted.iter().map(|place| self.here[place]).collect();
+        for (member, bytes) in self.bundle.read_all(&members, cancel)? {
+            let place = self.bundle.members[member].file;
             let document = serde_json::from_slice(&bytes)
                 .map_err(|error| format!("{} cannot be understood: {error}", self.path(place)));
             self.documents.insert(place, document);
@@ -128,6 +136,21 @@ impl Layout<'_> {
             .filter_map(digest_of)
             .map(blob)
             .collect()
+    }
+
+    /// Whether this file can tell of an image. A part need not carry what others do.
+    fn has_documents_of(&self, image: &ImageEntry) -> bool {
+        let is_here = |path: &str| {
+            let place = self.places.get(path);
+            place.is_none_or(|place| self.here.contains_key(place))
+        };
+        let root = blob(image.digest);
+        let mut leads_to = self
+            .document(&root)
+            .map_or(&[][..], |root| &root.manifests)
+            .iter()
+            .filter_map(digest_of);
+        is_here(INDEX) && is_here(&root) && leads_to.all(|digest| is_here(&blob(digest)))
     }
 
     fn path(&self, place: usize) -> &str {

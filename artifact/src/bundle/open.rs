@@ -5,15 +5,21 @@ use std::os::unix::fs::FileExt;
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Zoned;
 
-use crate::bundle::carriage;
+use crate::bundle::carriage::{Carriage, Carry};
 use crate::bundle::error::BundleError;
 use crate::bundle::frame;
+use crate::bundle::members::Member;
 use crate::bundle::seal::{self, Frame, SealError};
 use crate::bundle::stream::{CONTENTS, Head, Layout};
 use crate::contents::HEAD_MAX;
-use crate::{Contents, Principal, Sha256, SignatureError, open_regular, verify_signature};
+use crate::{
+    Contents, FileEntry, Principal, Sha256, SignatureError, open_regular, verify_signature,
+};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// What FAT32 can hold of a file.
+const FAT_MAX: u64 = u32::MAX as u64;
+const SEEN_OF_THE_END: u64 = 4096;
 
 /// A bundle, of which the first frame and the seek table have been read. However large it is, that takes milliseconds.
 ///
@@ -29,6 +35,9 @@ pub struct Bundle {
     contents: Contents,
     contents_bytes: Vec<u8>,
     signature: Option<Vec<u8>>,
+    carriage: Option<Carriage>,
+    /// What of the contents is in this file, in the order of the tar.
+    pub(super) members: Vec<Member>,
     pub(super) layout: Layout,
 }
 
@@ -45,7 +54,7 @@ impl Bundle {
         };
         let file = open_regular(path).map_err(open)?;
         let size = file.metadata().map_err(open)?.len();
-        let frames = seal::read(&file, size).map_err(|error| unsealed(path, &file, error))?;
+        let frames = seal::read(&file, size).map_err(|error| unsealed(path, &file, size, error))?;
         let head = read_head(path, &file, frames.first())?;
         let head_len = head.len() as u64;
         let Head {
@@ -57,17 +66,31 @@ impl Bundle {
             not_a_bundle(path, why)
         })?;
         drop(head);
-        if let Some(carriage) = carriage {
-            return Err(BundleError::Part {
-                path: path.to_owned(),
-                what: carriage::described(&carriage),
-            });
-        }
         let contents = Contents::read(&contents_bytes).map_err(|source| BundleError::Contents {
             path: path.to_owned(),
             source,
         })?;
-        let layout = Layout::new(head_len, &contents.files);
+        let (carriage, members) = match carriage {
+            None => {
+                let files = contents.files.iter().enumerate();
+                (
+                    None,
+                    files.map(|(i, file)| Member::whole(i, file)).collect(),
+                )
+            }
+            Some(bytes) => {
+                let carry = Carry::read(&bytes, Sha256::of(&contents_bytes), &contents).map_err(
+                    |source| BundleError::Carry {
+                        path: path.to_owned(),
+                        source,
+                    },
+                )?;
+                let members = carry.members.iter();
+                let members = members.map(|carried| Member::of(carried, &contents));
+                (Some(carry.carriage), members.collect::<Vec<_>>())
+            }
+        };
+        let layout = Layout::new(head_len, &members);
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -76,6 +99,8 @@ impl Bundle {
             contents,
             contents_bytes,
             signature,
+            carriage,
+            members,
             layout,
         })
     }
@@ -114,6 +139,29 @@ impl Bundle {
         self.signature.as_deref()
     }
 
+    /// What part of its contents the file carries; none where that is all.
+    #[must_use]
+    pub fn carriage(&self) -> Option<&Carriage> {
+        self.carriage.as_ref()
+    }
+
+    /// What of the contents is in this file, and how.
+    pub fn carried(&self) -> impl Iterator<Item = CarriedFile<'_>> {
+        self.members.iter().map(|member| CarriedFile {
+            file: &self.contents.files[member.file],
+            stored: member.size,
+            is_patch: member.patch.is_some(),
+        })
+    }
+
+    /// The bytes of all that is carried, as they are before they are compressed.
+    #[must_use]
+    pub fn carried_size(&self) -> u64 {
+        self.members
+            .iter()
+            .fold(0, |sum, member| sum.saturating_add(member.size))
+    }
+
     /// How many frames the data is in.
     #[must_use]
     pub fn frames(&self) -> usize {
@@ -130,6 +178,16 @@ impl Bundle {
     }
 }
 
+/// A file of the contents that is in a bundle.
+#[derive(Clone, Copy, Debug)]
+pub struct CarriedFile<'a> {
+    pub file: &'a FileEntry,
+    /// The length of the member.
+    pub stored: u64,
+    /// It is made from a file that the receiver has.
+    pub is_patch: bool,
+}
+
 fn not_a_bundle(path: &Utf8Path, why: impl Into<String>) -> BundleError {
     BundleError::NotABundle {
         path: path.to_owned(),
@@ -144,7 +202,14 @@ fn broken(path: &Utf8Path, why: impl Into<String>) -> BundleError {
     }
 }
 
-fn unsealed(path: &Utf8Path, file: &File, error: SealError) -> BundleError {
+/// Where a medium gives back nothing of what was written last.
+fn ends_with_zeros(file: &File, size: u64) -> bool {
+    let mut end = vec![1; usize::try_from(size.min(SEEN_OF_THE_END)).unwrap_or_default()];
+    let read = file.read_exact_at(&mut end, size.saturating_sub(SEEN_OF_THE_END));
+    read.is_ok() && end.iter().all(|byte| *byte == 0)
+}
+
+fn unsealed(path: &Utf8Path, file: &File, size: u64, error: SealError) -> BundleError {
     match error {
         SealError::Read(source) => BundleError::read(path, source),
         SealError::Newer(_) | SealError::Requires(_) => BundleError::Newer {
@@ -155,6 +220,13 @@ fn unsealed(path: &Utf8Path, file: &File, error: SealError) -> BundleError {
         SealError::NoTable | SealError::Table | SealError::Seal => {
             let mut start = [0; 4];
             match file.read_exact_at(&mut start, 0) {
+                Ok(()) if start == ZSTD_MAGIC && size == FAT_MAX => BundleError::CutByFat {
+                    path: path.to_owned(),
+                },
+                Ok(()) if start == ZSTD_MAGIC && ends_with_zeros(file, size) => broken(
+                    path,
+                    "its end is nothing but zeros: the medium holds less than it says, or was unplugged before all was written",
+                ),
                 Ok(()) if start == ZSTD_MAGIC => broken(path, error.to_string()),
                 _ => not_a_bundle(path, "it is no zstd file"),
             }

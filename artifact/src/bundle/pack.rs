@@ -8,13 +8,16 @@ use event::Progress;
 
 use crate::bundle::compress::compress;
 use crate::bundle::cut::{Kind, cut};
+use crate::bundle::delta;
 use crate::bundle::error::PackError;
 use crate::bundle::listing::temporary_name;
+use crate::bundle::members::Member;
+use crate::bundle::patches::{Making, Patches};
 use crate::bundle::seal::FRAMES_MAX;
 use crate::bundle::source::Source;
 use crate::bundle::stream::{Head, Layout};
 use crate::contents::HEAD_MAX;
-use crate::{Cancel, Contents, Sha256, Signer, Tree};
+use crate::{Base, Cancel, Contents, Sha256, Signer, Tree};
 
 /// What to pack, and where to.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct Packing<'a> {
     /// Lists every file of the bundle. What else lies in the tree stays behind.
     pub contents: &'a Contents,
     pub output: &'a Utf8Path,
+    /// What the receiver has: then the bundle is a delta, and carries only what is not there.
+    pub since: Option<&'a Base>,
     pub signer: Option<&'a Signer>,
     pub jobs: NonZeroUsize,
     /// Counts the bytes of the files; [`Contents::content_size`] is the total.
@@ -37,6 +42,8 @@ pub struct Packed {
     pub size: u64,
     /// The digest of `bundle.json`: what identifies the bundle.
     pub digest: Sha256,
+    /// How many of the files are in it.
+    pub carried: usize,
 }
 
 /// Writes a bundle. It appears under its name when it is complete and on disk, and not before.
@@ -54,20 +61,51 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
         .map(|signer| signer.sign(&contents_bytes))
         .transpose()?;
     let digest = Sha256::of(&contents_bytes);
+    let write = |source| PackError::write(output, source);
+    let mut patches = None;
+    let (carriage, members) = match packing.since {
+        None => {
+            let files = contents.files.iter().enumerate();
+            (
+                None,
+                files.map(|(i, file)| Member::whole(i, file)).collect(),
+            )
+        }
+        Some(base) => {
+            let mut carry = delta::carry(contents, digest, base);
+            let made = Patches::beside(output).map_err(write)?;
+            let making = Making {
+                contents,
+                tree,
+                base,
+                patches: &made,
+                progress: packing.progress,
+                cancel: packing.cancel,
+            };
+            making.run(&mut carry)?;
+            patches = Some(made);
+            let members = carry.members.iter();
+            let members = members.map(|carried| Member::of(carried, contents));
+            (Some(carry.to_bytes()), members.collect::<Vec<_>>())
+        }
+    };
     let head = Head {
         contents: contents_bytes,
-        carriage: None,
+        carriage,
         signature: signature.map(String::into_bytes),
     }
     .to_bytes();
     if head.len() as u64 > HEAD_MAX {
         return Err(PackError::Excess("a bundle.json of more than 16 MiB"));
     }
-    let layout = Layout::new(head.len() as u64, &contents.files);
-    let kinds = contents
-        .files
+    let layout = Layout::new(head.len() as u64, &members);
+    let kinds = members
         .iter()
-        .map(|file| {
+        .map(|member| {
+            let file = &contents.files[member.file];
+            if member.patch.is_some() {
+                return Ok(Kind::Compressed);
+            }
             Kind::of(tree, file).map_err(|source| PackError::Read {
                 path: tree.path(&file.path),
                 source,
@@ -81,33 +119,37 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
     }
     let source = Source {
         tree,
-        files: &contents.files,
+        members: &members,
+        patches: patches.as_ref(),
         layout: &layout,
         progress: packing.progress,
         cancel: packing.cancel,
         abandoned: AtomicBool::new(false),
     };
 
-    let write = |source| PackError::write(output, source);
     let partial = Partial::beside(output).map_err(write)?;
     let size = compress(&head, &cuts, &source, packing.jobs, &partial.file, output)?;
     if packing.cancel.is_cancelled() {
         return Err(PackError::Cancelled);
     }
     partial.publish().map_err(write)?;
-    Ok(Packed { size, digest })
+    Ok(Packed {
+        size,
+        digest,
+        carried: members.len(),
+    })
 }
 
 /// The bundle while it is written; removed unless it is published.
-struct Partial<'a> {
-    file: File,
+pub(super) struct Partial<'a> {
+    pub file: File,
     temporary: Utf8PathBuf,
     output: &'a Utf8Path,
     published: bool,
 }
 
 impl<'a> Partial<'a> {
-    fn beside(output: &'a Utf8Path) -> io::Result<Self> {
+    pub(super) fn beside(output: &'a Utf8Path) -> io::Result<Self> {
         let name = output.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         // A fixed name: what a killed run left behind is replaced, and does not pile up.
         let temporary = output.with_file_name(temporary_name(name));
@@ -124,7 +166,7 @@ impl<'a> Partial<'a> {
         })
     }
 
-    fn publish(mut self) -> io::Result<()> {
+    pub(super) fn publish(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.temporary, self.output)?;
         self.published = true;

@@ -1,14 +1,17 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use event::Progress;
 
-use crate::Cancel;
 use crate::bundle::error::BundleError;
+use crate::bundle::members::Member;
 use crate::bundle::open::Bundle;
+use crate::bundle::pieces::write_pieces;
 use crate::bundle::receive::{Target, receive};
+use crate::{Cancel, Sha256};
 
 /// Some members, in memory.
 struct Chosen<'a> {
@@ -39,8 +42,63 @@ impl Target for Chosen<'_> {
     }
 }
 
+/// Some members, in files.
+struct Aside<'a, P> {
+    bundle: &'a Bundle,
+    wanted: BTreeSet<usize>,
+    to: P,
+}
+
+impl<P: Fn(Sha256) -> Utf8PathBuf + Sync> Target for Aside<'_, P> {
+    type Part = (File, Utf8PathBuf);
+
+    fn wants(&self, member: usize) -> bool {
+        self.wanted.contains(&member)
+    }
+
+    fn begin(&self, member: usize) -> Result<Self::Part, BundleError> {
+        let path = (self.to)(self.bundle.members[member].sha256);
+        let file = File::create(&path).map_err(|source| BundleError::write(&path, source))?;
+        Ok((file, path))
+    }
+
+    fn write(&self, (file, path): &mut Self::Part, bytes: &[u8]) -> Result<(), BundleError> {
+        write_pieces(file, bytes).map_err(|source| BundleError::write(path, source))
+    }
+
+    fn finish(&self, _: Self::Part) -> Result<(), BundleError> {
+        Ok(())
+    }
+}
+
 impl Bundle {
-    /// The content of one small member, verified; none if the bundle lists no such file. Only the frames that hold it
+    /// Writes those files of the bundle that have these digests, verified, and tells which there were.
+    pub(super) fn put_aside(
+        &self,
+        digests: &HashSet<Sha256>,
+        to: impl Fn(Sha256) -> Utf8PathBuf + Sync,
+        cancel: &Cancel,
+    ) -> Result<BTreeSet<Sha256>, BundleError> {
+        let mut found = BTreeSet::new();
+        let members = self.members.iter().enumerate();
+        let wanted: BTreeSet<usize> = members
+            .filter(|(_, member)| member.patch.is_none() && digests.contains(&member.sha256))
+            .filter(|(_, member)| found.insert(member.sha256))
+            .map(|(place, _)| place)
+            .collect();
+        if !wanted.is_empty() {
+            let aside = Aside {
+                bundle: self,
+                wanted,
+                to,
+            };
+            let unseen = Progress::unseen();
+            receive(self, &aside, NonZeroUsize::MIN, &unseen, cancel)?;
+        }
+        Ok(found)
+    }
+
+    /// The content of one small member, verified; none if there is no such file in it. Only the frames that hold it
     /// are read, and nothing of a member that is larger than `most`.
     pub fn read(
         &self,
@@ -48,15 +106,11 @@ impl Bundle {
         most: u64,
         cancel: &Cancel,
     ) -> Result<Option<Vec<u8>>, BundleError> {
-        let Some(wanted) = self
-            .contents()
-            .files
-            .iter()
-            .position(|file| file.path == path)
-        else {
+        let whole = |member: &Member| member.patch.is_none() && member.path == path;
+        let Some(wanted) = self.members.iter().position(whole) else {
             return Ok(None);
         };
-        let size = self.contents().files[wanted].size;
+        let size = self.members[wanted].size;
         if size > most {
             return Err(BundleError::LargeMember {
                 path: self.path().to_owned(),
@@ -70,7 +124,7 @@ impl Bundle {
             .remove(&wanted))
     }
 
-    /// The contents of files by their places in `files`, verified. Each frame is read once, and the caller has seen to it
+    /// The contents of members by their places, verified. Each frame is read once, and the caller has seen to it
     /// that the sizes add up to little.
     pub(super) fn read_all(
         &self,

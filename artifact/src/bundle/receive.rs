@@ -29,9 +29,9 @@ pub(super) trait Target: Sync {
     /// A member in the middle of being received. Dropped if the member turns out bad.
     type Part: Send;
 
-    /// Whether the content of a file is to be received at all.
-    fn wants(&self, file: usize) -> bool;
-    fn begin(&self, file: usize) -> Result<Self::Part, BundleError>;
+    /// Whether the content of a member is to be received at all.
+    fn wants(&self, member: usize) -> bool;
+    fn begin(&self, member: usize) -> Result<Self::Part, BundleError>;
     fn write(&self, part: &mut Self::Part, bytes: &[u8]) -> Result<(), BundleError>;
     /// All of it came, and its digest is right.
     fn finish(&self, part: Self::Part) -> Result<(), BundleError>;
@@ -169,7 +169,7 @@ impl<T: Target> Receiver<'_, T> {
             faults.insert(Fault::End);
         }
         for file in files {
-            let member = self.bundle.contents().files[file].path.to_string();
+            let member = self.bundle.members[file].path.to_string();
             faults.insert(Fault::Damaged { member });
         }
     }

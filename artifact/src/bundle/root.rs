@@ -16,7 +16,7 @@ use crate::bundle::open::Bundle;
 use crate::bundle::pieces::write_pieces;
 use crate::bundle::stream::{CONTENTS, SIGNATURE};
 use crate::contents::HEAD_MAX;
-use crate::{Cancel, Contents, FileEntry, Sha256, Tree};
+use crate::{Cancel, Contents, FileEntry, Held, Sha256, Tree};
 
 /// The contents of the bundle before, while the tree is between the two.
 const BEFORE: &str = ".bundle.json.before";
@@ -41,20 +41,50 @@ impl<'a> Root<'a> {
             .map_err(|source| BundleError::write(tree.root(), source))
     }
 
+    pub(super) fn path(&self, path: &Utf8Path) -> Utf8PathBuf {
+        self.tree.path(path)
+    }
+
     fn error(&self, path: &Utf8Path, source: io::Error) -> BundleError {
         BundleError::write(&self.tree.path(path), source)
     }
 
+    /// The same for whoever only looks: a tree that is not there is an error.
+    pub(super) fn look(tree: &'a Tree) -> Result<Self, BundleError> {
+        Dir::open_ambient_dir(tree.root(), ambient_authority())
+            .map(|dir| Self { tree, dir })
+            .map_err(|source| BundleError::Open {
+                path: tree.root().to_owned(),
+                source,
+            })
+    }
+
+    /// Whether a file is there with the right content. Its mode is set right on the way.
     pub(super) fn has(&self, entry: &FileEntry, cancel: &Cancel) -> io::Result<bool> {
-        let meta = self.dir.symlink_metadata(&entry.path)?;
-        if !meta.is_file() || meta.len() != entry.size {
-            return Ok(false);
+        let mode = self.dir.symlink_metadata(&entry.path)?.permissions().mode();
+        let same = self.holds_file(&entry.into(), cancel)?;
+        if same && mode & 0o7777 != entry.mode {
+            let file = self.open_file(&entry.path)?;
+            file.set_permissions(Permissions::from_mode(entry.mode))?;
         }
+        Ok(same)
+    }
+
+    pub(super) fn open_file(&self, path: &Utf8Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options
             .read(true)
             .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-        let mut file = self.dir.open_with(&entry.path, &options)?;
+        self.dir.open_with(path, &options)
+    }
+
+    /// Whether a file is there with this content: it is read whole.
+    pub(super) fn holds_file(&self, held: &Held, cancel: &Cancel) -> io::Result<bool> {
+        let meta = self.dir.symlink_metadata(&held.path)?;
+        if !meta.is_file() || meta.len() != held.size {
+            return Ok(false);
+        }
+        let mut file = self.open_file(&held.path)?;
         let mut hasher = sha2::Sha256::new();
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -67,11 +97,31 @@ impl<'a> Root<'a> {
             }
             hasher.update(&chunk[..len]);
         }
-        let same = Sha256::from(hasher) == entry.sha256;
-        if same && meta.permissions().mode() & 0o7777 != entry.mode {
-            file.set_permissions(Permissions::from_mode(entry.mode))?;
-        }
-        Ok(same)
+        Ok(Sha256::from(hasher) == held.sha256)
+    }
+
+    /// What the tree's own lists name, each path with each content that it may have, in this order: of the bundle that it
+    /// is, of the one before, and of the one that it is on its way to.
+    pub(super) fn told(&self) -> Vec<Held> {
+        let lists = [CONTENTS, BEFORE, NEXT].into_iter();
+        let mut told: Vec<Held> = lists
+            .filter_map(|list| Contents::read(&self.read(list)?).ok())
+            .flat_map(|contents| contents.files)
+            .map(|file| Held::from(&file))
+            .collect();
+        let mut seen = HashSet::new();
+        told.retain(|held| seen.insert((held.path.clone(), held.sha256)));
+        told
+    }
+
+    /// The digest of its `bundle.json`, if it has one.
+    pub(super) fn contents_digest(&self) -> Option<Sha256> {
+        self.read(CONTENTS).map(|bytes| Sha256::of(&bytes))
+    }
+
+    /// The name of its `bundle.json`'s cluster and what else that says.
+    pub(super) fn contents(&self) -> Option<Contents> {
+        Contents::read(&self.read(CONTENTS)?).ok()
     }
 
     /// Whether the tree says of itself that it is this bundle's.

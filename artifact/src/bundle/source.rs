@@ -6,19 +6,23 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 
+use camino::Utf8PathBuf;
 use event::Progress;
 use sha2::Digest;
 
 use crate::bundle::error::{Change, PackError};
+use crate::bundle::members::Member;
+use crate::bundle::patches::Patches;
 use crate::bundle::stream::{Layout, Part, ZEROS, header, span};
-use crate::{Cancel, FileEntry, Sha256, Tree};
+use crate::{Cancel, Sha256, Tree};
 
 const CHUNK: usize = 256 << 10;
 
 /// Where packing reads from.
 pub(crate) struct Source<'a> {
     pub tree: &'a Tree,
-    pub files: &'a [FileEntry],
+    pub members: &'a [Member],
+    pub patches: Option<&'a Patches>,
     pub layout: &'a Layout,
     pub progress: &'a Progress,
     pub cancel: &'a Cancel,
@@ -60,7 +64,7 @@ impl Source<'_> {
         for piece in self.layout.pieces(range) {
             match piece.part {
                 Part::Header { file, from } => {
-                    let entry = &self.files[file];
+                    let entry = &self.members[file];
                     if piece.first {
                         reading = Some(self.open(entry)?);
                     }
@@ -72,7 +76,7 @@ impl Source<'_> {
                         return Err(PackError::Cancelled);
                     };
                     self.read(
-                        &self.files[file],
+                        &self.members[file],
                         reading,
                         piece.len,
                         &mut buffer,
@@ -84,7 +88,7 @@ impl Source<'_> {
             if let Some(file) = piece.completes()
                 && let Some(done) = reading.take()
             {
-                compare(&self.files[file], done)?;
+                compare(&self.members[file], done)?;
             }
         }
         if let (Some(reading), Some(after)) = (reading, links.after) {
@@ -94,8 +98,15 @@ impl Source<'_> {
         Ok(())
     }
 
-    fn open(&self, entry: &FileEntry) -> Result<Reading, PackError> {
-        let path = self.tree.path(&entry.path);
+    fn at(&self, member: &Member) -> Utf8PathBuf {
+        match self.patches {
+            Some(patches) if member.patch.is_some() => patches.at(member.file),
+            _ => self.tree.path(&member.path),
+        }
+    }
+
+    fn open(&self, entry: &Member) -> Result<Reading, PackError> {
+        let path = self.at(entry);
         let read = |source| PackError::Read {
             path: path.clone(),
             source,
@@ -121,7 +132,7 @@ impl Source<'_> {
 
     fn read(
         &self,
-        entry: &FileEntry,
+        entry: &Member,
         reading: &mut Reading,
         len: u64,
         buffer: &mut [u8],
@@ -139,20 +150,22 @@ impl Source<'_> {
                 .map_err(|source| match source.kind() {
                     io::ErrorKind::UnexpectedEof => changed(entry, Change::Content),
                     _ => PackError::Read {
-                        path: self.tree.path(&entry.path),
+                        path: self.at(entry),
                         source,
                     },
                 })?;
             reading.hasher.update(&chunk);
             sink(chunk)?;
             left -= chunk.len() as u64;
-            self.progress.add(chunk.len() as u64);
+            if entry.patch.is_none() {
+                self.progress.add(chunk.len() as u64);
+            }
         }
         Ok(())
     }
 }
 
-fn compare(entry: &FileEntry, done: Reading) -> Result<(), PackError> {
+fn compare(entry: &Member, done: Reading) -> Result<(), PackError> {
     if Sha256::from(done.hasher) == entry.sha256 {
         Ok(())
     } else {
@@ -160,7 +173,7 @@ fn compare(entry: &FileEntry, done: Reading) -> Result<(), PackError> {
     }
 }
 
-fn changed(entry: &FileEntry, how: Change) -> PackError {
+fn changed(entry: &Member, how: Change) -> PackError {
     PackError::Changed {
         path: entry.path.clone(),
         how,

@@ -5,11 +5,15 @@ use std::ops::Range;
 
 use tar::{EntryType, Header};
 
-use crate::FileEntry;
+use crate::bundle::members::Member;
 
 pub(crate) const CONTENTS: &str = "bundle.json";
 pub(crate) const CARRIAGE: &str = "carry.json";
 pub(crate) const SIGNATURE: &str = "bundle.json.sig";
+/// Where the blobs of images lie, each named by its digest.
+pub(crate) const IMAGE_BLOBS: &str = "images/blobs/sha256/";
+/// What an OCI layout has besides its blobs.
+pub(crate) const IMAGE_DOCUMENTS: [&str; 2] = ["images/index.json", "images/oci-layout"];
 pub(crate) const BLOCK: u64 = 512;
 /// Two empty blocks end a tar.
 pub(crate) const TRAILER: u64 = 2 * BLOCK;
@@ -137,7 +141,7 @@ pub(crate) fn span(from: u64, len: u64) -> Range<usize> {
     from..from.saturating_add(usize::try_from(len).unwrap_or(usize::MAX))
 }
 
-/// Where each listed file lies in the stream.
+/// Where each member that is a file lies in the stream.
 #[derive(Debug)]
 pub(crate) struct Layout {
     extents: Vec<Extent>,
@@ -189,16 +193,16 @@ pub(crate) enum Part {
 }
 
 impl Layout {
-    pub(crate) fn new(head: u64, files: &[FileEntry]) -> Self {
+    pub(crate) fn new(head: u64, members: &[Member]) -> Self {
         let mut at = head;
-        let extents = files
+        let extents = members
             .iter()
-            .map(|file| {
-                let header = header_len(file.path.as_str());
+            .map(|member| {
+                let header = header_len(member.path.as_str());
                 let extent = Extent {
                     start: at,
                     header,
-                    size: file.size,
+                    size: member.size,
                 };
                 at = extent.end();
                 extent
@@ -288,7 +292,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Sha256;
+    use crate::{FileEntry, Sha256};
 
     #[test]
     fn headers_are_as_long_as_the_layout_says() {
@@ -337,10 +341,10 @@ mod tests {
         fn pieces_cover_any_range_without_gap(
             sizes in proptest::collection::vec(0_u64..3000, 0..8), cut in 0_u64..20_000, len in 0_u64..20_000,
         ) {
-            let files: Vec<FileEntry> = sizes.iter().enumerate()
-                .map(|(i, size)| FileEntry::new(i.to_string(), *size, 0o644, Sha256::of(b"")))
+            let members: Vec<Member> = sizes.iter().enumerate()
+                .map(|(i, size)| Member::whole(i, &FileEntry::new(i.to_string(), *size, 0o644, Sha256::of(b""))))
                 .collect();
-            let layout = Layout::new(1024, &files);
+            let layout = Layout::new(1024, &members);
             let from = (1024 + cut).min(layout.end());
             let to = (from + len).min(layout.end());
             prop_assert_eq!(layout.pieces(from..to).map(|piece| piece.len).sum::<u64>(), to - from);

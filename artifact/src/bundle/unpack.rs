@@ -2,17 +2,16 @@
 //! `bundle.json` comes last, so that its presence says that all the rest is there.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use camino::Utf8PathBuf;
 use event::Progress;
 
+use crate::bundle::disk::{Disk, Ground};
+use crate::bundle::elsewhere::{Awaited, Elsewhere, each};
 use crate::bundle::error::BundleError;
 use crate::bundle::open::Bundle;
-use crate::bundle::receive::{Target, receive};
-use crate::bundle::root::{Partial, Root};
+use crate::bundle::receive::receive;
+use crate::bundle::root::Root;
 use crate::{Cancel, FileEntry, Tree};
 
 /// A tree that holds what its bundle lists.
@@ -22,6 +21,8 @@ pub struct Unpacked {
     pub written: usize,
     /// How many were there already, with the right content.
     pub kept: usize,
+    /// Segments that did not come yet: until then the tree is not complete.
+    pub missing: Vec<Awaited>,
     /// What an earlier bundle had put there and this one does not list; it is gone, with the directories that were
     /// empty then.
     pub pruned: Vec<Utf8PathBuf>,
@@ -46,23 +47,39 @@ impl Bundle {
             return Err(BundleError::Cancelled);
         }
         let left = kept.iter().filter(|kept| !**kept).count();
+        let elsewhere = Elsewhere::of(self, tree, &root, &kept, (jobs, cancel))?;
+        let missing: usize = elsewhere.missing.iter().map(|awaited| awaited.files).sum();
         let done = left == 0 && root.holds(self);
         let stale = root.stale(files, done);
         if done {
             root.prune_all(&stale.first)?;
         } else {
-            let disk = Disk {
-                root: &root,
-                bundle: self,
+            let ground = Ground {
                 stale: &stale.first,
                 kept: &kept,
-                changing: Mutex::new(false),
+                bases: &elsewhere.bases,
             };
-            if left > 0 || files.is_empty() {
+            let disk = Disk::new(&root, self, ground, cancel);
+            if !elsewhere.copies.is_empty() {
+                disk.changes()?;
+            }
+            // Before what they are copied from is replaced.
+            for (file, source) in &elsewhere.copies {
+                disk.copy(&files[*file], source, progress)?;
+            }
+            if left > missing || files.is_empty() {
                 receive(self, &disk, jobs, progress, cancel)?;
             }
             disk.changes()?;
             root.sync()?;
+            if missing > 0 {
+                return Ok(Unpacked {
+                    written: left - missing,
+                    kept: files.len() - left,
+                    missing: elsewhere.missing,
+                    pruned: Vec::new(),
+                });
+            }
             root.complete(self)?;
         }
         root.prune_all(&stale.last)?;
@@ -73,6 +90,7 @@ impl Bundle {
         Ok(Unpacked {
             written: left,
             kept: files.len() - left,
+            missing: Vec::new(),
             pruned,
         })
     }
@@ -86,67 +104,12 @@ fn survey(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Vec<bool> {
-    let kept: Vec<AtomicBool> = files.iter().map(|_| AtomicBool::new(false)).collect();
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..jobs.get() {
-            scope.spawn(|| {
-                while let Some(index) = Some(next.fetch_add(1, Ordering::Relaxed))
-                    && let Some(file) = files.get(index)
-                    && !cancel.is_cancelled()
-                {
-                    // What cannot be read is written anew; if that fails too, it says why.
-                    if root.has(file, cancel).unwrap_or(false) {
-                        kept[index].store(true, Ordering::Relaxed);
-                        progress.add(file.size);
-                    }
-                }
-            });
+    each(files, (jobs, cancel), |file| {
+        // What cannot be read is written anew; if that fails too, it says why.
+        let has = root.has(file, cancel).unwrap_or(false);
+        if has {
+            progress.add(file.size);
         }
-    });
-    kept.into_iter().map(AtomicBool::into_inner).collect()
-}
-
-struct Disk<'a> {
-    root: &'a Root<'a>,
-    bundle: &'a Bundle,
-    stale: &'a [Utf8PathBuf],
-    kept: &'a [bool],
-    changing: Mutex<bool>,
-}
-
-impl Disk<'_> {
-    /// From here on the tree is no longer what its `bundle.json` says.
-    fn changes(&self) -> Result<(), BundleError> {
-        let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*changing {
-            self.root.set_contents_aside()?;
-            self.root.prune_all(self.stale)?;
-            self.root.begin(self.bundle)?;
-            *changing = true;
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Target for Disk<'a> {
-    type Part = (Partial<'a>, u32);
-
-    fn wants(&self, file: usize) -> bool {
-        !self.kept[file]
-    }
-
-    fn begin(&self, file: usize) -> Result<Self::Part, BundleError> {
-        self.changes()?;
-        let entry = &self.bundle.contents().files[file];
-        Ok((Partial::create(self.root, &entry.path)?, entry.mode))
-    }
-
-    fn write(&self, (partial, _): &mut Self::Part, bytes: &[u8]) -> Result<(), BundleError> {
-        partial.write(bytes)
-    }
-
-    fn finish(&self, (partial, mode): Self::Part) -> Result<(), BundleError> {
-        partial.publish(mode)
-    }
+        has
+    })
 }

@@ -61,7 +61,7 @@ impl<'a, T: Target> Walk<'a, T> {
         mut bytes: &[u8],
         mut fault: impl FnMut(Fault),
     ) -> Result<(), Stop> {
-        let files = &self.bundle.contents().files;
+        let members = &self.bundle.members;
         let end = self.at + bytes.len() as u64;
         let mut received = 0;
         for piece in self.bundle.layout.pieces(self.at..end) {
@@ -69,7 +69,7 @@ impl<'a, T: Target> Walk<'a, T> {
             bytes = rest;
             match piece.part {
                 Part::Header { file, from } => {
-                    let entry = &files[file];
+                    let entry = &members[file];
                     let expected = header(entry.path.as_str(), entry.size, entry.mode);
                     if here != &expected[span(from, piece.len)] {
                         return Err(Stop::Odd);
@@ -101,11 +101,11 @@ impl<'a, T: Target> Walk<'a, T> {
             if let Some(file) = piece.completes()
                 && let Some(Receiving { part, hasher }) = self.receiving.take()
             {
-                if Sha256::from(hasher) == files[file].sha256 {
+                if Sha256::from(hasher) == members[file].sha256 {
                     self.target.finish(part)?;
                 } else {
                     fault(Fault::Content {
-                        member: files[file].path.to_string(),
+                        member: members[file].path.to_string(),
                     });
                 }
             }

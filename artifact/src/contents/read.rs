@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::check::check;
 use crate::bundle::ListingError;
-use crate::text::unprintable;
+use crate::text::{too_many_commas, unprintable};
 use crate::{Contents, FORMAT};
 
 /// What `requires` may name: what a reader must know besides this format. Nothing so far.
@@ -17,8 +17,6 @@ const KNOWN_REQUIREMENTS: [&str; 0] = [];
 
 /// The first frame holds the contents and its signature, and no more than this.
 pub(crate) const HEAD_MAX: u64 = 16 << 20;
-/// `"",` takes three bytes in JSON and eight times that in memory, so that their number needs a bound of its own.
-const COMMAS_MAX: usize = 1 << 20;
 
 /// `bundle.json` is not what it should be, or is for a newer kubexm.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +74,7 @@ impl Contents {
         if bytes.len() as u64 > HEAD_MAX {
             return Err(ContentsError::TooLarge("16 MiB"));
         }
-        if bytes.split(|byte| *byte == b',').count() > COMMAS_MAX + 1 {
+        if too_many_commas(bytes) {
             return Err(ContentsError::TooLarge("2^20 commas"));
         }
         let Head {
@@ -101,7 +99,7 @@ impl Contents {
 }
 
 /// Any JSON of which no text, known or not, does anything to a terminal, and no object has a key twice.
-struct Clean;
+pub(crate) struct Clean;
 
 impl<'de> Deserialize<'de> for Clean {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

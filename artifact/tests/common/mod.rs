@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 
 use artifact::{
-    Bundle, BundleError, Cancel, Contents, FileEntry, PackError, Packed, Packing, Sha256, Signer,
-    Tree, Unpacked, pack,
+    Base, Bundle, BundleError, Cancel, Contents, FileEntry, PackError, Packed, Packing, Sha256,
+    Signer, Tree, Unpacked, pack,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
@@ -147,10 +147,28 @@ impl Site {
         threads: usize,
         signer: Option<&Signer>,
     ) -> Result<Packed, PackError> {
+        self.pack_since(name, threads, signer, None)
+    }
+
+    /// Packs a delta for whoever has this.
+    pub fn delta(&self, base: &Base) -> Utf8PathBuf {
+        self.pack_since("delta.tar.zst", 2, None, Some(base))
+            .unwrap();
+        self.path("delta.tar.zst")
+    }
+
+    fn pack_since(
+        &self,
+        name: &str,
+        threads: usize,
+        signer: Option<&Signer>,
+        since: Option<&Base>,
+    ) -> Result<Packed, PackError> {
         pack(&Packing {
             tree: &self.tree(),
             contents: &self.contents,
             output: &self.path(name),
+            since,
             signer,
             jobs: jobs(threads),
             progress: &Progress::unseen(),

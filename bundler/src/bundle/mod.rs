@@ -13,6 +13,7 @@ mod packed;
 mod prepare;
 mod prove;
 mod run;
+mod segments;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;
@@ -20,7 +21,7 @@ pub(crate) mod write;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use artifact::{Sha256, Signer, WorkDir};
+use artifact::{Base, Segment, Sha256, Signer, WorkDir};
 use camino::Utf8PathBuf;
 use cluster::{Arch, Cluster, Version};
 
@@ -52,6 +53,10 @@ pub struct Request {
     pub out: Utf8PathBuf,
     pub mirrors: Mirrors,
     pub http: HttpOptions,
+    /// What the receiver has: then the bundle carries only what is new there.
+    pub since: Option<Since>,
+    /// The bundle is cut where one file would be larger.
+    pub segment_size: Option<u64>,
     /// Fetches at once.
     pub jobs: NonZeroUsize,
     /// How upstream registries are talked to, by host.
@@ -61,6 +66,13 @@ pub struct Request {
     pub signer: Option<Signer>,
     /// The installer itself, which travels along: one program per architecture.
     pub kubexm: Vec<Kubexm>,
+}
+
+/// What somebody has told of a receiver, and the file that told it.
+#[derive(Debug)]
+pub struct Since {
+    pub path: Utf8PathBuf,
+    pub base: Base,
 }
 
 /// Pins that give way to what upstream has now. A file of a version is not among them: it does not change.
@@ -97,7 +109,11 @@ pub struct Report {
     /// The bytes of all members together.
     pub content: u64,
     pub files: usize,
+    /// How many members the file carries of how many that the contents list.
+    pub carried: (usize, usize),
     pub images: usize,
+    /// The files of the bundle, where these are several.
+    pub segments: Vec<Segment>,
     /// Packages of operating systems.
     pub packages: usize,
     /// How many of all these had to be fetched.

@@ -29,6 +29,8 @@ pub enum OutputError {
     WorkDir { path: Utf8PathBuf, cause: String },
     #[error("the bundle cannot be {path}: kubexm itself is written there, beside the bundle")]
     Beside { path: Utf8PathBuf },
+    #[error("the bundle cannot be {path}: that is what it shall be a delta against")]
+    Since { path: Utf8PathBuf },
     #[error("{path} is there, and is no bundle")]
     NoBundle { path: Utf8PathBuf },
     #[error("{path} is there, and is no file")]
@@ -75,6 +77,12 @@ pub(super) fn check(request: &Request) -> Result<(), OutputError> {
     let here = real(dir);
     if request.lock.file_name() == Some(name) && real(directory_of(&request.lock)) == here {
         return Err(OutputError::Lock { path: path() });
+    }
+    if let Some(since) = &request.since
+        && since.path.file_name() == Some(name)
+        && real(directory_of(&since.path)) == here
+    {
+        return Err(OutputError::Since { path: path() });
     }
     let tree = request.work_dir.tree(request.cluster.name());
     let own = directory_of(tree.root());

@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
-use artifact::{Cancel, Contents, Packed, Packing};
+use artifact::{Cancel, Contents, Packed, Packing, Segment};
 use event::{Event, Events, Outcome, Unit};
 use tokio_util::sync::CancellationToken;
 
 use super::Prepared;
 use super::run::on_thread;
+use super::segments;
 use crate::error::BundleError;
 
 impl Prepared {
@@ -18,7 +19,7 @@ impl Prepared {
         contents: &Arc<Contents>,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<Packed, BundleError> {
+    ) -> Result<(Packed, Vec<Segment>), BundleError> {
         let id = events.next_id();
         let total = contents.content_size();
         events.emit(&Event::Started(Unit {
@@ -35,15 +36,20 @@ impl Prepared {
         let (this, contents) = (Arc::clone(self), Arc::clone(contents));
         let (progress, stopped) = (events.progress(id, Some(total)), stop.clone());
         let mut work = std::pin::pin!(on_thread(move || {
-            artifact::pack(&Packing {
+            let packing = Packing {
                 tree: &this.tree,
                 contents: &contents,
                 output: &this.request.out,
+                since: this.request.since.as_ref().map(|since| &since.base),
                 signer: this.request.signer.as_ref(),
                 jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
                 progress: &progress,
                 cancel: &stopped,
-            })
+            };
+            match this.request.segment_size {
+                None => Ok((artifact::pack(&packing)?, Vec::new())),
+                Some(size) => segments::pack(packing, size),
+            }
         }));
         let result = tokio::select! {
             result = &mut work => result,

@@ -81,7 +81,7 @@ impl Prepared {
         artifact::check_space(&self.rooms())?;
         let (contents, fetched) = self.gather(events, cancel).await?;
         let contents = Arc::new(contents);
-        let packed = self.pack(&contents, events, cancel).await?;
+        let (packed, segments) = self.pack(&contents, events, cancel).await?;
         let this = Arc::clone(self);
         let kubexm = on_thread(move || {
             // What no image leads to any more only takes room: that it stays is no reason to fail.
@@ -92,6 +92,8 @@ impl Prepared {
         Ok(Report {
             out: self.request.out.clone(),
             size: packed.size,
+            segments,
+            carried: (packed.carried, contents.files.len()),
             digest: packed.digest,
             content: contents.content_size(),
             files: self.details.wanted.files.len(),
@@ -214,12 +216,23 @@ impl Prepared {
                 need: tree,
                 largest: 0,
             },
-            SpaceNeed {
-                dir: directory_of(&self.request.out).to_owned(),
-                need: out,
-                largest: bundle,
-            },
+            self.out_room(out, bundle),
         ]
+    }
+
+    /// How large a delta becomes is known when it is written: a disk that is too small for all may hold what is new.
+    fn out_room(&self, need: u64, largest: u64) -> SpaceNeed {
+        let (need, largest) = match (&self.request.since, self.request.segment_size) {
+            (None, None) => (need, largest),
+            // It is packed whole first, and then cut.
+            (None, Some(size)) => (need.saturating_mul(2), largest.min(size)),
+            (Some(_), _) => (OVERHEAD, 0),
+        };
+        SpaceNeed {
+            dir: directory_of(&self.request.out).to_owned(),
+            need,
+            largest,
+        }
     }
 
     fn put_kubexm_beside(&self) -> Result<Vec<Utf8PathBuf>, BundleError> {

@@ -84,6 +84,8 @@ impl Site {
             jobs: NonZeroUsize::new(4).unwrap(),
             access: BTreeMap::new(),
             keyrings: Vec::new(),
+            since: None,
+            segment_size: None,
             signer: None,
             kubexm: vec![Kubexm {
                 arch: Arch::Amd64,

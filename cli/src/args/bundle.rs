@@ -1,5 +1,6 @@
 use std::num::NonZeroU16;
 
+use artifact::SEGMENT_MIN;
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 use cluster::{Arch, Version};
@@ -41,6 +42,31 @@ fn upgrade_from(text: &str) -> Result<UpgradeFrom, String> {
     }
 }
 
+/// What one file may have: a medium by its name, or a number.
+fn segment_size(text: &str) -> Result<u64, String> {
+    const MEDIA: [(&str, u64); 4] = [
+        ("fat32", u32::MAX as u64),
+        ("dvd", 4_700_000_000),
+        ("bd25", 25_000_000_000),
+        ("bd50", 50_000_000_000),
+    ];
+    if let Some((_, size)) = MEDIA.iter().find(|(name, _)| *name == text) {
+        return Ok(*size);
+    }
+    let (number, unit) = match text.strip_suffix(['M', 'm']) {
+        Some(number) => (number, 20),
+        None => (text.strip_suffix(['G', 'g']).unwrap_or_default(), 30),
+    };
+    let size = number
+        .parse::<u32>()
+        .map(|number| u64::from(number) << unit);
+    match size {
+        Ok(size) if size >= SEGMENT_MIN => Ok(size),
+        Ok(_) => Err(format!("no segment is smaller than {}M", SEGMENT_MIN >> 20)),
+        Err(_) => Err("a size is such as 4095M, 25G, fat32, dvd, bd25 or bd50".to_owned()),
+    }
+}
+
 /// Fetch everything a cluster needs and pack it into one file
 ///
 /// Resolves every version for every architecture, fetches and checks binaries and images, proves that nothing is missing
@@ -53,19 +79,29 @@ Examples:
   kubexm bundle -f config.yaml --mirror docker.io=https://mirror.example.org
   kubexm bundle -f config.yaml --upgrade-from v1.33.4 -o upgrade.tar.zst
   kubexm bundle -f config.yaml --upgrade-from hosts.json -o upgrade.tar.zst
+  kubexm bundle -f config.yaml --since inventory.json -o /media/usb
+  kubexm bundle -f config.yaml --segment-size dvd -o /media/spool
   kubexm bundle -f config.yaml --update systems
   kubexm bundle -f config.yaml --locked --sign ~/.ssh/id_ed25519")]
 pub struct BundleArgs {
     /// The cluster's config; - reads stdin
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Utf8PathBuf,
-    /// Where the bundle goes [default: <cluster>.tar.zst in the current directory]
+    /// Where the bundle goes [default: <cluster>.tar.zst in the current directory; a delta is <cluster>.delta.tar.zst]
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
     /// Pack every release that leads from this version of Kubernetes to the config's, for `kubexm upgrade cluster`. FILE is
     /// what `kubexm get hosts --output json` has written in the site
     #[arg(long, value_name = "VERSION|FILE", value_parser = upgrade_from)]
     pub upgrade_from: Option<UpgradeFrom>,
+    /// Carry only what the receiver does not have. FILE is what `kubexm get inventory` has written in the site, or the bundle
+    /// that the site has unpacked last
+    #[arg(long, value_name = "FILE")]
+    pub since: Option<Utf8PathBuf>,
+    /// Write several files, none larger than SIZE: a number with M or G (1024-based), or fat32, dvd, bd25, bd50. Each can be
+    /// verified and unpacked by itself, in any order
+    #[arg(long, value_name = "SIZE", value_parser = segment_size, conflicts_with = "since", allow_hyphen_values = true)]
+    pub segment_size: Option<u64>,
     /// Pack for these architectures instead of those of the config
     #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     pub arch: Vec<Arch>,
@@ -99,6 +135,31 @@ pub struct BundleArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_of_segments_make_sense() {
+        assert_eq!(segment_size("4095M"), Ok(4095 << 20));
+        assert_eq!(segment_size("2G"), Ok(2 << 30));
+        assert_eq!(segment_size("fat32"), Ok(4_294_967_295));
+        for odd in [
+            "",
+            "0",
+            "-1",
+            "1",
+            "M",
+            "-1M",
+            "1.5G",
+            "99999999999G",
+            "4095MB",
+        ] {
+            let said = segment_size(odd).unwrap_err();
+            assert!(said.starts_with("a size is such as"), "{odd}: {said}");
+        }
+        for small in ["0M", "1M", "15M", "0G"] {
+            let said = segment_size(small).unwrap_err();
+            assert_eq!(said, "no segment is smaller than 16M", "{small}");
+        }
+    }
 
     #[test]
     fn a_cluster_has_a_version_or_hosts_that_tell_it() {

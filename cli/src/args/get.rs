@@ -10,7 +10,8 @@ Examples:
   kubexm get cluster -f config.yaml
   kubexm get nodes -f config.yaml
   kubexm get hosts -f config.yaml
-  kubexm get images -f config.yaml --output json")]
+  kubexm get images -f config.yaml --output json
+  kubexm get inventory -f config.yaml > inventory.json")]
 pub struct GetArgs {
     #[command(subcommand)]
     pub command: GetCommand,
@@ -43,6 +44,12 @@ Examples:
   kubexm get images -f config.yaml
   kubexm get images -f config.yaml --output json | jq -r '.[].reference'")]
     Images(TreeArgs),
+    /// What lies in its tree here, each file read anew: what `kubexm bundle --since` makes a delta for
+    #[command(after_help = "\
+Examples:
+  kubexm get inventory -f config.yaml > inventory.json
+  kubexm bundle -f config.yaml --since inventory.json     (where bundles are made)")]
+    Inventory(TreeArgs),
 }
 
 /// Names a cluster that has its tree here.

@@ -15,10 +15,12 @@ Examples:
   kubexm install mycluster.tar.zst
   kubexm install mycluster.tar.zst -f site.yaml --dry-run
   kubexm install mycluster.tar.zst --until etcd
+  kubexm install /media/disk1 -f site.yaml     (segments, one medium after the other)
   kubexm install mycluster.tar.zst --accept-new-host-keys --signers allowed_signers")]
 pub struct InstallArgs {
-    /// The bundle
-    pub file: Utf8PathBuf,
+    /// The bundle: one file, or segments, also a directory with segments in it
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<Utf8PathBuf>,
     /// The site's config, where it differs from the one bundled: hosts, secrets, any setting; - reads stdin
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Option<Utf8PathBuf>,

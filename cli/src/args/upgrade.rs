@@ -40,8 +40,9 @@ Examples:
   kubexm upgrade cluster upgrade.tar.zst -f config.yaml --only node4,node5
   kubexm upgrade cluster before.tar.zst -f config.yaml --rollback node5")]
 pub struct UpgradeClusterArgs {
-    /// The bundle with every release on the way
-    pub file: Utf8PathBuf,
+    /// The bundle with every release on the way: one file, or segments, also a directory with segments in it
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<Utf8PathBuf>,
     /// The site's config, with the version that the cluster is to have; - reads stdin
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Utf8PathBuf,

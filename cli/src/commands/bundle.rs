@@ -4,11 +4,11 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use artifact::{Signer, WorkDir};
+use artifact::{Base, Segment, Signer, WorkDir};
 use bundler::fetch::HttpOptions;
 use bundler::mirror::Mirrors;
 use bundler::{
-    BundleError, Extent, Kubexm, LockMode, Plan, Report as Made, Request, RowKind, Update,
+    BundleError, Extent, Kubexm, LockMode, Plan, Report as Made, Request, RowKind, Since, Update,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{Arch, Version};
@@ -173,7 +173,9 @@ pub(super) fn request(args: &BundleArgs, config: Config) -> Result<Request, Fail
         lock: config.name.with_file_name("kubexm.lock"),
         lock_mode,
         update: args.update.map_or_else(BTreeSet::new, updates),
-        out: out(args.out.as_deref(), cluster.name()),
+        out: out(args, cluster.name()),
+        segment_size: args.segment_size,
+        since: args.since.as_deref().map(since).transpose()?,
         mirrors: flags.or(environment),
         http: HttpOptions::default(),
         jobs: args.jobs.unwrap_or(JOBS).into(),
@@ -197,10 +199,17 @@ fn updates(asked: UpdateArg) -> BTreeSet<Update> {
     }
 }
 
-/// `<cluster>.tar.zst`, here or in the directory that is named.
-fn out(wanted: Option<&Utf8Path>, cluster: &str) -> Utf8PathBuf {
-    let name = format!("{cluster}.tar.zst");
-    match wanted {
+fn since(path: &Utf8Path) -> Result<Since, Failure> {
+    let path = home::expand(path);
+    let base = Base::open(&path)?;
+    Ok(Since { path, base })
+}
+
+/// `<cluster>.tar.zst`, here or in the directory that is named. A delta does not take the place of a whole bundle.
+fn out(args: &BundleArgs, cluster: &str) -> Utf8PathBuf {
+    let kind = args.since.as_ref().map_or("", |_| ".delta");
+    let name = format!("{cluster}{kind}.tar.zst");
+    match args.out.as_deref() {
         None => name.into(),
         Some(path) if path.is_dir() => path.join(name),
         Some(path) => path.to_owned(),
@@ -335,6 +344,11 @@ struct Bundled<'a> {
     file: &'a Utf8Path,
     size: u64,
     digest: String,
+    /// How many of the files are in it.
+    carried: usize,
+    files: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    segments: Vec<&'a Utf8Path>,
     kubexm: &'a [Utf8PathBuf],
 }
 
@@ -344,17 +358,33 @@ fn tell(made: &Made, printer: &Printer) -> Result<(), Failure> {
         made.digest.oci(),
         made.kubexm.as_slice(),
     );
+    let (carried, files) = made.carried;
     if printer.format() == Format::Json {
         let bundled = Bundled {
             event: "bundled",
             file,
             size: made.size,
             digest,
+            carried,
+            files,
+            segments: made.segments.iter().map(|one| one.path.as_path()).collect(),
             kubexm,
         };
         return Ok(printer.document(&bundled)?);
     }
-    printer.result(format_args!("{file}: {}, {digest}", bytes(made.size)))?;
+    let part = if carried == files {
+        String::new()
+    } else {
+        format!("; {carried} of {}", count(files as u64, "file"))
+    };
+    printer.result(format_args!("{file}: {}, {digest}{part}", bytes(made.size)))?;
+    for Segment { path, size, files } in &made.segments {
+        printer.result(format_args!(
+            "{path}: {}, {}",
+            bytes(*size),
+            count(*files as u64, "file")
+        ))?;
+    }
     for program in kubexm {
         printer.result(format_args!("{program}"))?;
     }

@@ -72,6 +72,8 @@ fn fetching(args: &CreateClusterArgs) -> BundleArgs {
     BundleArgs {
         config: args.config.clone(),
         out: None,
+        since: None,
+        segment_size: None,
         upgrade_from: None,
         arch: Vec::new(),
         work_dir: args.work_dir.clone(),

@@ -7,7 +7,7 @@ use pipeline::{NodeSeen, Site};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{GetCommand, NodesArgs, TreeArgs};
-use crate::commands::get_hosts;
+use crate::commands::{get_hosts, get_inventory};
 use crate::error::Failure;
 use crate::output::{Column, Format, Printer, bytes, count, harmless, report, table};
 use crate::{access, runtime, signals, site};
@@ -18,6 +18,7 @@ pub fn run(command: &GetCommand, printer: &Printer) -> Result<(), Failure> {
         GetCommand::Nodes(args) => nodes(args, printer),
         GetCommand::Hosts(args) => get_hosts::run(args, printer),
         GetCommand::Images(args) => images(args, printer),
+        GetCommand::Inventory(args) => get_inventory::run(args, printer),
     }
 }
 

@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use artifact::{Bundle, Contents, FileEntry, Release};
+use artifact::{Bundle, CarriedFile, Contents, FileEntry, Release};
+use camino::Utf8Path;
 use cluster::Arch;
 
 use crate::args::InspectArgs;
@@ -19,7 +20,7 @@ pub fn run(args: &InspectArgs, printer: &Printer) -> Result<(), Failure> {
     parts.extend(images(bundle.contents()));
     parts.extend(systems(bundle.contents()));
     if args.files {
-        parts.push(files(bundle.contents()));
+        parts.push(files(&bundle));
     }
     Ok(printer.result(parts.join("\n\n"))?)
 }
@@ -31,6 +32,15 @@ fn facts(bundle: &Bundle, paint: Paint) -> String {
         Some(_) => "present; kubexm verify --signers FILE tells whose",
     };
     let files = count(contents.files.len() as u64, "file");
+    let part = bundle.carriage().map_or_else(String::new, |carriage| {
+        let carried = bundle.carried().count();
+        let patches = bundle.carried().filter(|it| it.is_patch).count() as u64;
+        let patches = match patches {
+            0 => String::new(),
+            _ => format!(", {} of them made from files that are there", patches),
+        };
+        format!("; {carriage}, with {carried} of the files{patches}")
+    });
     let rows = [
         ("cluster", contents.cluster.clone()),
         ("releases", releases(contents)),
@@ -38,7 +48,7 @@ fn facts(bundle: &Bundle, paint: Paint) -> String {
         (
             "size",
             format!(
-                "{} ({files}, {} unpacked)",
+                "{} ({files}, {} unpacked){part}",
                 bytes(bundle.size()),
                 bytes(contents.content_size())
             ),
@@ -161,20 +171,29 @@ fn systems(contents: &Contents) -> Option<String> {
     (!contents.systems.is_empty()).then(|| table(&columns, rows))
 }
 
-fn files(contents: &Contents) -> String {
-    let columns = [
-        Column::Number("size"),
-        Column::Text("mode"),
-        Column::Text("file"),
-    ];
+/// Of a part also what of each file is in it.
+fn files(bundle: &Bundle) -> String {
+    let here: HashMap<&Utf8Path, CarriedFile<'_>> = bundle
+        .carried()
+        .map(|carried| (carried.file.path.as_path(), carried))
+        .collect();
+    let part = bundle.carriage().map(|_| Column::Text("here"));
+    let columns: Vec<Column> = [Column::Number("size"), Column::Text("mode")]
+        .into_iter()
+        .chain(part)
+        .chain([Column::Text("file")])
+        .collect();
     let row = |file: &FileEntry| {
-        vec![
-            bytes(file.size),
-            format!("{:04o}", file.mode),
-            file.path.to_string(),
-        ]
+        let mut cells = vec![bytes(file.size), format!("{:04o}", file.mode)];
+        cells.extend(part.map(|_| match here.get(file.path.as_path()) {
+            None => "no".to_owned(),
+            Some(carried) if carried.is_patch => format!("patch, {}", bytes(carried.stored)),
+            Some(_) => "whole".to_owned(),
+        }));
+        cells.push(file.path.to_string());
+        cells
     };
-    table(&columns, contents.files.iter().map(row))
+    table(&columns, bundle.contents().files.iter().map(row))
 }
 
 fn list(arches: impl Iterator<Item = Arch>) -> String {

@@ -1,22 +1,22 @@
 use std::process;
 
-use artifact::Bundle;
 use pipeline::{InstallStage, Options, Session};
 
 use crate::args::InstallArgs;
 use crate::error::Failure;
 use crate::output::Printer;
 use crate::run::Run;
-use crate::{access, bundles, claim, config, dry, runtime, signals, site};
+use crate::{access, bundles, claim, config, dry, runtime, set, signals, site};
 
 pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
-    let bundle = Bundle::open(&args.file)?;
+    let bundles = set::open(&args.files, printer)?;
+    let bundle = &bundles[0];
     if let Some(signers) = &args.signers {
-        bundles::signed_by(&bundle, signers)?;
+        bundles::signed_by(bundle, signers)?;
     }
     let config = match &args.config {
         Some(path) => config::load(path, printer)?,
-        None => site::bundled(&bundle, printer)?,
+        None => site::bundled(bundle, printer)?,
     };
     if args.config.is_none() && args.signers.is_none() {
         site::require_no_pointers(&config)?;
@@ -51,14 +51,17 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         for (doubt, _) in &doubts {
             printer.warning(doubt);
         }
-        let cancel = signals::watch(printer.work())?;
+        let events = printer.work();
+        let cancel = signals::watch(events.clone())?;
+        let flag = signals::flag(&cancel);
+        bundles::require_rest(bundle, &site.tree, runtime::threads(), &events, &flag)?;
         let nodes = runtime.block_on(pipeline::dry_run(&graph, &inventory, jobs, &cancel));
         return dry::show(&nodes, printer);
     }
     let session = Session::begin(&site.tree, &format!("install, process {}", process::id()))?;
     let looking = pipeline::install(&site, None, InstallStage::PREFLIGHT)?;
     let leasing = claim::leasing("install", &site, args.lease.stale())?;
-    bundles::require_space(&bundle, &site.tree)?;
+    bundles::require_space(bundle, &site.tree)?;
     let run = Run {
         command: "install",
         cluster: site.cluster.name(),
@@ -74,8 +77,8 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         }
         let cancel = signals::watch(events.clone())?;
         let flag = signals::flag(&cancel);
-        bundles::unpack(&bundle, &site.tree, runtime::threads(), events, &flag)
-            .map_err(|error| Failure::Summed(Box::new(error.into())))?;
+        bundles::unpack_all(&bundles, &site.tree, runtime::threads(), events, &flag)
+            .map_err(|error| Failure::Summed(Box::new(error)))?;
         let options = Options {
             bundle: bundle.digest().to_string(),
             jobs,

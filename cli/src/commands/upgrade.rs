@@ -1,6 +1,6 @@
 use std::process;
 
-use artifact::{Bundle, SpaceNeed};
+use artifact::SpaceNeed;
 use pipeline::{
     Emptying, Graph, Living, OffsetDateTime, Options, PipelineError, Return, Scope, Session, Site,
     Stand, Undertaking, Way,
@@ -13,7 +13,7 @@ use crate::confirm::Question;
 use crate::error::Failure;
 use crate::output::{Format, Printer};
 use crate::run::Run;
-use crate::{access, bundles, claim, config, dry, runtime, signals, site};
+use crate::{access, bundles, claim, config, dry, runtime, set, signals, site};
 
 /// The word of --only that is no node.
 const CONTROL_PLANE: &str = "control-plane";
@@ -31,9 +31,10 @@ struct Course {
 }
 
 pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> {
-    let bundle = Bundle::open(&args.file)?;
+    let bundles = set::open(&args.files, printer)?;
+    let bundle = &bundles[0];
     if let Some(signers) = &args.signers {
-        bundles::signed_by(&bundle, signers)?;
+        bundles::signed_by(bundle, signers)?;
     }
     let config = config::load(&args.config, printer)?;
     let cluster = config.parsed.cluster.clone();
@@ -107,7 +108,7 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
         }
         let cancel = signals::watch(events.clone())?;
         let flag = signals::flag(&cancel);
-        bundles::unpack(&bundle, &site.tree, runtime::threads(), events, &flag)
+        bundles::unpack_all(&bundles, &site.tree, runtime::threads(), events, &flag)
             .map_err(|error| Failure::Summed(Box::new(error.into())))?;
         let options = Options {
             bundle: bundle.digest().to_string(),

@@ -1,11 +1,12 @@
-use artifact::{Bundle, Principal};
+use artifact::{Bundle, Cancel, Principal, WorkDir};
 use camino::Utf8Path;
+use event::Events;
 use serde::Serialize;
 
 use crate::args::VerifyArgs;
 use crate::error::Failure;
-use crate::output::{Format, Printer, bytes, count};
-use crate::{bundles, runtime, signals};
+use crate::output::{Format, Printer, bytes};
+use crate::{bundles, runtime, set, signals};
 
 #[derive(Serialize)]
 struct Verified<'a> {
@@ -19,20 +20,34 @@ struct Verified<'a> {
 }
 
 pub fn run(args: &VerifyArgs, printer: &Printer) -> Result<(), Failure> {
-    let bundle = Bundle::open(&args.file)?;
-    let signers = args.signers.as_deref();
-    let signer = signers
-        .map(|signers| bundles::signed_by(&bundle, signers))
-        .transpose()?;
     let events = printer.work();
     let runtime = runtime::start()?;
     let cancel = signals::cancel(&runtime, &events)?;
-    bundles::verify(&bundle, runtime::threads(), &events, &cancel)?;
-    tell(&bundle, signer, printer)
+    for bundle in set::open(&args.files, printer)? {
+        verify(&bundle, args, (&events, &cancel), printer)?;
+    }
+    Ok(())
+}
+
+fn verify(
+    bundle: &Bundle,
+    args: &VerifyArgs,
+    (events, cancel): (&Events, &Cancel),
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let signers = args.signers.as_deref();
+    let signer = signers
+        .map(|signers| bundles::signed_by(bundle, signers))
+        .transpose()?;
+    bundles::verify(bundle, runtime::threads(), events, cancel)?;
+    if let Some(dir) = &args.work_dir {
+        let tree = WorkDir::new(dir).tree(&bundle.contents().cluster);
+        bundles::require_rest(bundle, &tree, runtime::threads(), events, cancel)?;
+    }
+    tell(bundle, signer, printer)
 }
 
 fn tell(bundle: &Bundle, signer: Option<Principal>, printer: &Printer) -> Result<(), Failure> {
-    let manifest = bundle.contents();
     if printer.format() == Format::Json {
         let digest = bundle.digest().oci();
         let (signed_by, key) = signer.map(|by| (by.name, by.fingerprint)).unzip();
@@ -45,10 +60,7 @@ fn tell(bundle: &Bundle, signer: Option<Principal>, printer: &Printer) -> Result
         };
         return Ok(printer.document(&verified)?);
     }
-    let (files, size) = (
-        count(manifest.files.len() as u64, "file"),
-        bytes(bundle.size()),
-    );
+    let (files, size) = (bundles::files(bundle), bytes(bundle.size()));
     let intact = printer.paint().good("intact");
     printer.result(format_args!(
         "{}: {intact} ({files}, {size})",

@@ -4,7 +4,8 @@ use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use artifact::{
-    Cancel, ConfigEntry, Contents, FileEntry, ImageSet, Packing, Release, Sha256, Signer, Tree,
+    Base, Bundle, Cancel, ConfigEntry, Contents, FileEntry, ImageSet, Packing, Release, Sha256,
+    Signer, Tree,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
@@ -13,7 +14,7 @@ use event::Progress;
 use super::layout::{documents, image, put};
 use super::{kubexm, one_line, told};
 
-const CONFIG: &str = "\
+pub const CONFIG: &str = "\
 apiVersion: kubexm.mensylisir.io/v1alpha1
 kind: Cluster
 metadata: {name: small}
@@ -24,18 +25,20 @@ spec:
 ";
 
 /// A directory with `small.tar.zst` in it, a bundle of three files and an image.
-struct Site {
+pub struct Site {
     dir: tempfile::TempDir,
+    contents: Contents,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::signed(None)
     }
 
     fn signed(signer: Option<&Signer>) -> Self {
-        let site = Self {
+        let mut site = Self {
             dir: tempfile::tempdir().unwrap(),
+            contents: Contents::new("small", env!("CARGO_PKG_VERSION")),
         };
         let tree = Tree::at(site.path().join("source"));
         let etcd = |arch: Arch| FileEntry {
@@ -68,28 +71,55 @@ impl Site {
         files.extend(blobs);
         files.extend(documents(&tree, &images));
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let contents = Contents {
+        site.contents = Contents {
             arches: vec![Arch::Amd64, Arch::Arm64],
             releases: vec![release],
             configs,
             files,
             images,
-            ..Contents::new("small", env!("CARGO_PKG_VERSION"))
+            ..site.contents
         };
+        site.pack("small.tar.zst", signer, None);
+        site
+    }
+
+    fn pack(&self, name: &str, signer: Option<&Signer>, since: Option<&Base>) {
         let packed = artifact::pack(&Packing {
-            tree: &tree,
-            contents: &contents,
-            output: &site.bundle(),
+            tree: &Tree::at(self.path().join("source")),
+            contents: &self.contents,
+            output: &self.path().join(name),
+            since,
             signer,
             jobs: NonZeroUsize::MIN,
             progress: &Progress::unseen(),
             cancel: &Cancel::default(),
         });
         packed.unwrap();
-        site
     }
 
-    fn path(&self) -> &Utf8Path {
+    /// Has the bundle unpacked, as a site has it.
+    pub fn unpack(&self) {
+        let tree = Tree::at(self.path().join(".kubexm/small"));
+        let bundle = Bundle::open(&self.bundle()).unwrap();
+        let (unseen, cancel) = (Progress::unseen(), Cancel::default());
+        bundle
+            .unpack(&tree, NonZeroUsize::MIN, &unseen, &cancel)
+            .unwrap();
+    }
+
+    /// Another etcd for one architecture, in a delta for whoever has this.
+    pub fn delta(&mut self, since: &str) {
+        let base = Base::open(&self.path().join(since)).unwrap();
+        let tree = Tree::at(self.path().join("source"));
+        let path = "etcd/v3.5.24/amd64/etcd.tar.gz";
+        let renewed = put(&tree, path, &noise(9));
+        let mut files = self.contents.files.iter_mut();
+        let file = files.find(|file| file.path == path).unwrap();
+        (file.size, file.sha256) = (renewed.size, renewed.sha256);
+        self.pack("small.delta.tar.zst", None, Some(&base));
+    }
+
+    pub fn path(&self) -> &Utf8Path {
         self.dir.path().try_into().unwrap()
     }
 
@@ -110,7 +140,7 @@ impl Site {
         file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
     }
 
-    fn told(&self, args: &[&str]) -> String {
+    pub fn told(&self, args: &[&str]) -> String {
         told(self.dir.path(), args)
     }
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 45] = [
+pub const VERBS: [&[&str]; 46] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -35,6 +35,7 @@ pub const VERBS: [&[&str]; 45] = [
     &["get", "nodes"],
     &["get", "hosts"],
     &["get", "images"],
+    &["get", "inventory"],
     &["adopt"],
     &["report"],
     &["upgrade"],

@@ -6,7 +6,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 
 use artifact::{
-    Cancel, ConfigEntry, Contents, FileEntry, Packing, Program, Release, Sha256, Tree, What, needs,
+    Base, Cancel, ConfigEntry, Contents, FileEntry, Packing, Program, Release, Sha256, Tree, What,
+    needs,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
@@ -48,6 +49,7 @@ impl Site {
             tree: &tree,
             contents: &contents,
             output: &path.join("small.tar.zst"),
+            since: None,
             signer: None,
             jobs: NonZeroUsize::MIN,
             progress: &Progress::unseen(),
@@ -80,6 +82,30 @@ impl Site {
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// Another etcd for whoever has the bundle.
+    fn delta(&self) {
+        let path = Utf8Path::from_path(self.dir.path()).unwrap();
+        let base = Base::open(&path.join("small.tar.zst")).unwrap();
+        let tree = Tree::at(path.join("source"));
+        let mut contents = complete(&tree, CONFIG);
+        let mut files = contents.files.iter_mut();
+        let etcd = files.find(|file| file.component.as_deref() == Some("etcd"));
+        let etcd = etcd.unwrap();
+        let renewed = put(&tree, etcd.path.as_str(), &noise("another"));
+        (etcd.size, etcd.sha256) = (renewed.size, renewed.sha256);
+        let packed = artifact::pack(&Packing {
+            tree: &tree,
+            contents: &contents,
+            output: &path.join("small.delta.tar.zst"),
+            since: Some(&base),
+            signer: None,
+            jobs: NonZeroUsize::MIN,
+            progress: &Progress::unseen(),
+            cancel: &Cancel::default(),
+        });
+        packed.unwrap();
     }
 
     fn reports(&self) -> Vec<Value> {
@@ -404,4 +430,28 @@ fn a_bundle_that_nobody_vouches_for_chooses_nothing_to_be_read_here() {
     let site = Site::new().configured(&CONFIG.replace("hunter2", "{env: HOME}"));
     let own = site.told("install", &["--dry-run"]);
     assert!(own.contains("Nothing was changed."), "{own}");
+}
+
+#[test]
+fn a_delta_builds_on_the_tree_or_touches_nothing() {
+    let site = Site::new();
+    site.delta();
+    let install = |args: &[&str]| {
+        let all = [&["install", "small.delta.tar.zst", "-f", "site.yaml"], args].concat();
+        told(site.dir.path(), &all)
+    };
+    for args in [&["--dry-run"][..], &[]] {
+        let text = install(args);
+        assert!(text.starts_with("exit 3\n"), "{text}");
+        assert!(text.contains("has not all that it builds on"), "{text}");
+        assert!(text.contains("kubexm get inventory"), "{text}");
+    }
+    assert!(!site.tree().join("bundle.json").exists());
+    assert!(!site.tree().join("etcd").exists());
+    // With the tree of the whole bundle it goes as far as that does: to a host that nobody answers for.
+    let whole = site.told("install", &[]);
+    assert!(whole.starts_with("exit 1\n"), "{whole}");
+    let text = install(&[]);
+    assert!(text.starts_with("exit 1\n"), "{text}");
+    assert!(text.contains("1 file written"), "{text}");
 }

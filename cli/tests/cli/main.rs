@@ -7,6 +7,7 @@ mod config;
 mod delete;
 mod help;
 mod install;
+mod journey;
 mod kubeconfig;
 mod layout;
 mod nodes;
