@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::graph::{Gate, Graph, GraphError, Member, Node, PlannedTask, Roll, Work};
@@ -274,19 +274,21 @@ impl Graph {
         }
     }
 
+    /// By algorithms that keep their way on the heap: the operator's machine alone has some steps for every host, one after
+    /// another, and a stack has no room for so many.
     fn refuse_cycles(&self) -> Result<(), GraphError> {
-        let circle = tarjan_scc(&self.nodes)
-            .into_iter()
-            .find(|group| group.len() > 1);
-        match circle {
-            Some(mut group) => {
-                group.sort_unstable();
-                let works = group.into_iter().filter_map(|index| self.work_at(index));
-                Err(GraphError::Cycle(
-                    works.map(|work| self.path(work)).collect(),
-                ))
-            }
-            None => Ok(()),
-        }
+        let Err(circular) = toposort(&self.nodes, None) else {
+            return Ok(());
+        };
+        let groups = kosaraju_scc(&self.nodes).into_iter();
+        let mut circle = groups
+            .filter(|group| group.contains(&circular.node_id()))
+            .flatten()
+            .collect::<Vec<_>>();
+        circle.sort_unstable();
+        let works = circle.into_iter().filter_map(|index| self.work_at(index));
+        Err(GraphError::Cycle(
+            works.map(|work| self.path(work)).collect(),
+        ))
     }
 }
