@@ -9,8 +9,7 @@ use crate::output::{Format, Printer, count, harmless};
 
 /// The steps of a plan.
 pub fn tree(graph: &Graph) -> String {
-    let views: Vec<_> = graph.view().into_iter().map(harmless::node).collect();
-    pipeline::tree(&views, |_| String::new())
+    pipeline::tree(graph.views().map(harmless::line))
 }
 
 /// The whole plan, and for each step whether it is needed.
@@ -18,28 +17,23 @@ pub fn show(nodes: &[DryNode], printer: &Printer) -> Result<(), Failure> {
     if printer.format() == Format::Json {
         return Ok(printer.document(&nodes)?);
     }
-    let views: Vec<_> = nodes
-        .iter()
-        .map(|dry| harmless::node(dry.node.clone()))
-        .collect();
     let paint = printer.paint();
-    let tree = pipeline::tree(&views, |view| {
-        match nodes
-            .iter()
-            .find(|dry| dry.node.id == view.id)
-            .map(|dry| &dry.state)
-        {
-            None | Some(DryState::Satisfied) => format!(": {}", paint.good("ok")),
-            Some(DryState::Needed { reason }) => {
+    let tree = pipeline::tree(nodes.iter().map(|dry| {
+        let mut line = harmless::line(dry.node.clone());
+        let found = match &dry.state {
+            DryState::Satisfied => format!(": {}", paint.good("ok")),
+            DryState::Needed { reason } => {
                 let reason = harmless::word(reason);
                 format!(": {} ({reason})", paint.warn("needed"))
             }
-            Some(DryState::Unknown { because }) => {
+            DryState::Unknown { because } => {
                 let because = harmless::word(because);
                 format!(": {} ({because})", paint.bad("cannot tell"))
             }
-        }
-    });
+        };
+        line.text.push_str(&found);
+        line
+    }));
     printer.result(format_args!("{tree}\n{}", sum(nodes)))?;
     Ok(())
 }

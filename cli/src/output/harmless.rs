@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use event::{Event, Outcome, Sink, Unit};
 use jiff::Timestamp;
-use pipeline::NodeView;
+use pipeline::{Line, Name, NodeView};
 
 /// The colours that [`super::Paint`] puts on text.
 const COLOURS: [&str; 7] = [
@@ -104,16 +104,17 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A step of a plan.
-pub fn node(node: NodeView) -> NodeView {
-    let plain = |text: String| word(&text).into_owned();
-    NodeView {
-        id: node.id,
-        stage: plain(node.stage),
-        task: plain(node.task),
-        host: plain(node.host),
-        step: plain(node.step),
-        title: plain(node.title),
+/// A step of a plan as a line of its tree.
+pub fn line(node: NodeView) -> Line {
+    let name = |name: Name| match word(&name) {
+        Cow::Borrowed(_) => name,
+        Cow::Owned(plain) => plain.into(),
+    };
+    Line {
+        stage: name(node.stage),
+        task: name(node.task),
+        host: name(node.host),
+        text: word(&node.title).into_owned(),
     }
 }
 

@@ -102,9 +102,9 @@ pub enum GraphError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeView {
     pub id: usize,
-    pub stage: String,
-    pub task: String,
-    pub host: String,
+    pub stage: Name,
+    pub task: Name,
+    pub host: Name,
     pub step: String,
     pub title: String,
 }
@@ -168,12 +168,15 @@ impl Graph {
     /// Every step in plan order.
     #[must_use]
     pub fn view(&self) -> Vec<NodeView> {
-        self.work()
-            .map(|(index, work)| self.viewed(index, work))
-            .collect()
+        self.views().collect()
     }
 
-    /// Every step and gate in plan order, with what it waits for. One after another: a plan of many hosts is long.
+    /// The same one after another: a plan of many hosts is long.
+    pub fn views(&self) -> impl Iterator<Item = NodeView> {
+        self.work().map(|(index, work)| self.viewed(index, work))
+    }
+
+    /// Every step and gate in plan order, one after another, with what it waits for.
     pub fn linked(&self) -> impl Iterator<Item = LinkedNode> {
         self.nodes.node_indices().map(|index| {
             let after = self.after(index);
@@ -194,9 +197,9 @@ impl Graph {
     pub(crate) fn viewed(&self, index: NodeIndex, work: &Work) -> NodeView {
         NodeView {
             id: index.index(),
-            stage: self.stage_of(work).to_string(),
-            task: self.task_of(work).name.to_string(),
-            host: work.host.to_string(),
+            stage: self.stage_of(work).clone(),
+            task: self.task_of(work).name.clone(),
+            host: work.host.clone(),
             step: work.step.id(),
             title: work.step.describe(),
         }

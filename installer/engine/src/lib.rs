@@ -43,7 +43,7 @@ pub use lock::{Lock, LockError};
 pub use name::Name;
 pub use plan::{Order, Plan, Stage, Task};
 pub use question::Question;
-pub use render::tree;
+pub use render::{Line, tree};
 pub use rolling::{Batch, Rolling, Turn};
 pub use run::{Failure, RunOptions, RunReport, run};
 pub use slot::{Slot, SlotId};

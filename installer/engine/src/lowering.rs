@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::graph::{Gate, Graph, GraphError, Member, Node, PlannedTask, Roll, Work};
@@ -261,32 +261,44 @@ impl Graph {
         Ok(())
     }
 
+    /// Task by task, since the names of all steps at once are more than the graph itself.
     fn refuse_twins(&self) -> Result<(), GraphError> {
-        let mut known = HashSet::new();
-        let twin = self.work().find(|(_, work)| {
-            let task = self.task_of(work);
-            let place = (self.stage_of(work), &task.name, &work.host);
-            !known.insert((place, work.step.id()))
+        let mut ranks = HashMap::new();
+        let ranked = self.tasks.iter().map(|task| {
+            let next = ranks.len();
+            let path = (&self.stages[task.stage], &task.name);
+            *ranks.entry(path).or_insert(next)
         });
-        match twin {
-            Some((_, work)) => Err(GraphError::Twice(self.path(work))),
-            None => Ok(()),
+        let ranked: Vec<usize> = ranked.collect();
+        let rank = |work: &Work| ranked[work.task];
+        let mut works: Vec<&Work> = self.work().map(|(_, work)| work).collect();
+        works.sort_by_key(|work| rank(work));
+        for of_one_path in works.chunk_by(|a, b| rank(a) == rank(b)) {
+            let mut known = HashSet::new();
+            for work in of_one_path {
+                if !known.insert((&work.host, work.step.id())) {
+                    return Err(GraphError::Twice(self.path(work)));
+                }
+            }
         }
+        Ok(())
     }
 
+    /// By algorithms that keep their way on the heap: the operator's machine alone has some steps for every host, one after
+    /// another, and a stack has no room for so many.
     fn refuse_cycles(&self) -> Result<(), GraphError> {
-        let circle = tarjan_scc(&self.nodes)
-            .into_iter()
-            .find(|group| group.len() > 1);
-        match circle {
-            Some(mut group) => {
-                group.sort_unstable();
-                let works = group.into_iter().filter_map(|index| self.work_at(index));
-                Err(GraphError::Cycle(
-                    works.map(|work| self.path(work)).collect(),
-                ))
-            }
-            None => Ok(()),
-        }
+        let Err(circular) = toposort(&self.nodes, None) else {
+            return Ok(());
+        };
+        let groups = kosaraju_scc(&self.nodes).into_iter();
+        let mut circle = groups
+            .filter(|group| group.contains(&circular.node_id()))
+            .flatten()
+            .collect::<Vec<_>>();
+        circle.sort_unstable();
+        let works = circle.into_iter().filter_map(|index| self.work_at(index));
+        Err(GraphError::Cycle(
+            works.map(|work| self.path(work)).collect(),
+        ))
     }
 }

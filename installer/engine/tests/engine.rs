@@ -523,6 +523,16 @@ fn broken_plans_are_refused_and_say_why() {
     assert_eq!(twice, GraphError::Twice("s/t/a/x".into()).to_string());
 }
 
+#[test]
+fn a_host_may_have_any_number_of_steps() {
+    let world = World::default();
+    let many = (0..100_000).map(|step| Arc::new(Act::new(&world, &step.to_string())));
+    let many = many.map(|step| step as Arc<dyn Step>).collect();
+    let graph = plan(vec![Task::new("t").on("a", many)]);
+    assert_eq!(graph.len(), 100_000);
+    assert_eq!(graph.tree().lines().count(), 100_003);
+}
+
 #[tokio::test]
 async fn an_interrupted_run_finishes_what_runs_and_starts_nothing() {
     let world = World::default();

@@ -24,8 +24,8 @@ pub use certs::{certificates, certificates_look, renew};
 pub use check::{check, hosts, nodes};
 pub use delete::{delete, recognise};
 pub use engine::{
-    Claim, Data, DryNode, DryState, Failure, Gate, Graph, Inventory, Journal, JournalError,
-    LinkedNode, NodeView, Record, RunReport, Slot, StaleLease, tree,
+    Claim, Data, DryNode, DryState, Failure, Gate, Graph, Inventory, Journal, JournalError, Line,
+    LinkedNode, Name, NodeView, Record, RunReport, Slot, StaleLease, tree,
 };
 pub use error::PipelineError;
 pub use etcd::{

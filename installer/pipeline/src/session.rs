@@ -4,7 +4,8 @@ use std::pin::Pin;
 
 use artifact::Tree;
 use engine::{
-    DryNode, DryState, Graph, Inventory, Journal, Lease, LeaseError, Lock, RunOptions, RunReport,
+    DryNode, DryState, Graph, Inventory, Journal, Lease, LeaseError, Lock, Name, RunOptions,
+    RunReport,
 };
 use event::{Events, RunOutcome};
 use module::OPERATOR;
@@ -141,7 +142,7 @@ pub async fn dry_run(
 
 /// Where a host could not tell, the operator's machine, which goes by what hosts tell, cannot either.
 fn doubted(mut nodes: Vec<DryNode>, ahead_of: impl Fn(usize) -> Vec<usize>) -> Vec<DryNode> {
-    let untold: BTreeMap<usize, String> = nodes
+    let untold: BTreeMap<usize, Name> = nodes
         .iter()
         .filter(|dry| matches!(dry.state, DryState::Unknown { .. }) && dry.node.host != OPERATOR)
         .map(|dry| (dry.node.id, dry.node.host.clone()))

@@ -42,7 +42,7 @@ async fn proofs(down: Option<&str>) -> BTreeMap<(String, String), DryState> {
     .await;
     let proofs = asked.into_iter();
     proofs
-        .map(|proof| ((proof.node.host, proof.node.title), proof.state))
+        .map(|proof| ((proof.node.host.to_string(), proof.node.title), proof.state))
         .collect()
 }
 

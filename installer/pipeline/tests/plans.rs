@@ -358,7 +358,7 @@ fn nobody_pulls_before_the_registry_holds_every_image() {
         assert_eq!(push.is_some(), has_registry, "{text}");
         let mut pulls: BTreeMap<&str, usize> = BTreeMap::new();
         for node in &steps {
-            if !nodes.contains(&node.host) || !PULLING.contains(&&*node.stage) {
+            if !nodes.contains(node.host.as_str()) || !PULLING.contains(&&*node.stage) {
                 continue;
             }
             *pulls.entry(&node.host).or_default() += usize::from(node.step.starts_with("pull "));
@@ -492,7 +492,7 @@ async fn touched(text: &str, host: &str, wrong: &str, steps: &[&str]) -> BTreeSe
     }
     let done = graph.failing_at(host, wrong).await.into_iter();
     let done = done.filter(|node| steps.contains(&&*node.step));
-    done.map(|node| node.host).collect()
+    done.map(|node| node.host.to_string()).collect()
 }
 
 #[tokio::test]

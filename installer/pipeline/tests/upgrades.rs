@@ -12,7 +12,7 @@ use engine::{Graph, Inventory};
 use host::Host;
 use host::fake::FakeHost;
 use pipeline::{
-    CONTROL_PLANE, DryState, HeldPods, Living, MemberSeen, MemberState, MemberTold, OPERATOR,
+    CONTROL_PLANE, DryState, HeldPods, Line, Living, MemberSeen, MemberState, MemberTold, OPERATOR,
     OffsetDateTime, Scope, Site, Told, dry_run, insist_on_versions, judge, roll_back, tree,
     upgrade, way_back,
 };
@@ -172,7 +172,7 @@ fn stacked_members_that_are_too_old_for_a_hop_change_ahead_of_its_masters() {
 #[test]
 fn hops_follow_each_other_under_their_own_names() {
     let graph = graph(BINARIES, "v1.32.4", &["v1.33.6", "v1.34.2"]);
-    let mut stages: Vec<String> = graph.view().into_iter().map(|node| node.stage).collect();
+    let mut stages: Vec<String> = graph.views().map(|node| node.stage.to_string()).collect();
     stages.dedup();
     insta::assert_snapshot!("stages-of-two-hops", stages.join("\n"));
 }
@@ -215,14 +215,15 @@ fn a_bundle_that_lacks_a_part_of_a_hop_is_refused() {
 /// Where something is done, by stage.
 fn places(graph: &Graph) -> String {
     let mut places: Vec<(String, Vec<String>)> = Vec::new();
-    for node in graph.view() {
-        if places.last().is_none_or(|(stage, _)| *stage != node.stage) {
-            places.push((node.stage.clone(), Vec::new()));
+    for node in graph.views() {
+        let (stage, host) = (node.stage.to_string(), node.host.to_string());
+        if places.last().is_none_or(|(last, _)| *last != stage) {
+            places.push((stage, Vec::new()));
         }
         if let Some((_, hosts)) = places.last_mut()
-            && !hosts.contains(&node.host)
+            && !hosts.contains(&host)
         {
-            hosts.push(node.host);
+            hosts.push(host);
         }
     }
     let told = places.into_iter().map(|(stage, mut hosts)| {
@@ -294,15 +295,15 @@ async fn transcript(text: &str, minor: u64) -> String {
         })
         .collect();
     let nodes = dry_run(&graph, &inventory, 16, &CancellationToken::new()).await;
-    let views: Vec<_> = nodes.iter().map(|dry| dry.node.clone()).collect();
-    let told = tree(&views, |view| {
-        let of = nodes.iter().find(|dry| dry.node.id == view.id);
-        match of.map(|dry| &dry.state) {
-            None | Some(DryState::Satisfied) => ": ok".to_owned(),
-            Some(DryState::Needed { reason }) => format!(": needed ({reason})"),
-            Some(DryState::Unknown { .. }) => ": cannot tell".to_owned(),
-        }
-    });
+    let told = tree(nodes.into_iter().map(|dry| {
+        let mut line = Line::from(dry.node);
+        line.text += &match dry.state {
+            DryState::Satisfied => ": ok".to_owned(),
+            DryState::Needed { reason } => format!(": needed ({reason})"),
+            DryState::Unknown { .. } => ": cannot tell".to_owned(),
+        };
+        line
+    }));
     let hop = format!("v1.{}/", minor + 1);
     told.replace(&to, "TO")
         .replace(&from, "FROM")

@@ -287,7 +287,7 @@ async fn calico(came: &[&str]) -> AwaitNetwork {
     AwaitNetwork {
         plugin: "calico",
         selector: "k8s-app=calico-node",
-        nodes,
+        nodes: nodes.into(),
     }
 }
 

@@ -107,8 +107,8 @@ pub fn node_network(site: &Site) -> Task {
     }
 }
 
-/// What may stand in the way of the pods' network, by node.
-pub(crate) type Obstacles = Vec<(String, Slot<NodeObstacles>)>;
+/// What may stand in the way of the pods' network, by node. Each node's proof knows all of them: they are there once.
+pub(crate) type Obstacles = Arc<[(String, Slot<NodeObstacles>)]>;
 
 /// Looks at each node for what may stand in the way.
 pub(crate) fn look_for_obstacles(site: &Site, task: Task) -> (Task, Obstacles) {

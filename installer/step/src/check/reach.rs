@@ -24,8 +24,8 @@ pub struct ProveReach {
     pub known_name: String,
     pub family: Family,
     pub probes: Slot<Probes>,
-    /// What may stand in the way, by node.
-    pub obstacles: Vec<(String, Slot<NodeObstacles>)>,
+    /// What may stand in the way, by node. The same for all nodes.
+    pub obstacles: Arc<[(String, Slot<NodeObstacles>)]>,
     pub patience: Retry,
 }
 

@@ -20,7 +20,7 @@ pub struct AwaitNetwork {
     pub selector: &'static str,
     /// Every node of the config, with what may stand in its way. One that did not come so far has failed, and nobody waits
     /// for it.
-    pub nodes: Vec<(String, Slot<NodeObstacles>)>,
+    pub nodes: Arc<[(String, Slot<NodeObstacles>)]>,
 }
 
 /// The plugin's images are pulled on every node at the same time.
@@ -196,7 +196,7 @@ mod tests {
         AwaitNetwork {
             plugin: "calico",
             selector: "k8s-app=calico-node",
-            nodes: vec![("node1".to_owned(), seen)],
+            nodes: [("node1".to_owned(), seen)].into(),
         }
     }
 
