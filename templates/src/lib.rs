@@ -29,7 +29,9 @@ pub use balancer::{
     Backend, Balancer, BalancerCheck, BalancerHome, BalancerPod, BalancerProgram, HaproxyConfig,
     KeepalivedConfig, KubeVipPod, KubeVipRole, NginxConfig,
 };
-pub use containerd::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
+pub use containerd::{
+    Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHost, RegistryHosts, RegistryLogin,
+};
 pub use control_plane::{
     ApiserverUnit, ClusterAdmins, ClusterRoles, ControllerManagerUnit, KubeProxyUnit, SchedulerUnit,
 };

@@ -47,8 +47,8 @@ pub use preflight::{
     Activity, Bringer, Carried, CgroupV1, Component, Directory, Eviction, FOUNDATION, Finding,
     Held, HostSeen, Identity, JudgeClocks, JudgeSurveys, KeptAuthority, KernelSince, Leftover,
     LookAtClock, LookAtHost, MARKER, Memory, Neighbour, Observed, OtherKubernetes, Port, Program,
-    ProgramFeature, Requirements, Rival, SelinuxBoolean, SharedAddress, SiteName, Socket, Space,
-    Survey, SurveyHost, System,
+    ProgramFeature, Reached, Requirements, Rival, SelinuxBoolean, SharedAddress, SiteName, Socket,
+    Space, Survey, SurveyHost, System,
 };
 pub use program::*;
 pub use registry::*;

@@ -125,7 +125,7 @@ fn losses(site: &Site) -> Vec<(Utf8PathBuf, String)> {
             "no certificate of a new member of etcd",
         ));
     }
-    if site.cluster.registry_host().is_some() {
+    if site.registry().is_some() {
         losses.push(signs(
             registry_authority(site),
             "no certificate of a registry on another host",

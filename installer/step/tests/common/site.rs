@@ -10,8 +10,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Retry, Slot};
 use secrecy::ExposeSecret;
 use step::{
-    Certificate, CertificateAuthority, CertificateSpec, KeyPairFiles, PrepareRegistryCredentials,
-    ProveRegistry, PushImages, RegistryCredentials, SiteRegistry, Usage,
+    Certificate, CertificateAuthority, CertificateSpec, Keeper, KeyPairFiles,
+    PrepareRegistryCredentials, ProveRegistry, PushImages, RegistryCredentials, SiteRegistry,
+    Trust, Usage,
 };
 use tempfile::TempDir;
 
@@ -64,12 +65,15 @@ impl Site {
     pub fn registry(&self) -> SiteRegistry {
         SiteRegistry {
             url: format!("https://127.0.0.1:{}", self.port),
-            ca: self.ca().certificate(),
+            at: Vec::new(),
+            trust: Trust::File(self.ca().certificate()),
             names: step::SiteNames {
                 authority: "hub.corp:5000".into(),
                 namespace: None,
             },
-            data_dir: self.dir().join("registry"),
+            keeper: Keeper::Kubexm {
+                data_dir: self.dir().join("registry"),
+            },
         }
     }
 
@@ -95,7 +99,7 @@ impl Site {
         let certs = self.dir().join("certs");
         ProveRegistry {
             site: self.registry(),
-            credentials: PrepareRegistryCredentials::new(certs, None, Slot::new("credentials")),
+            login: PrepareRegistryCredentials::new(certs, None, Slot::new("credentials")).into(),
             images,
             patience: Retry::NETWORK,
         }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster::Host;
-use engine::{Step, Task};
+use engine::Step;
 use step::{
     Component, Content, CreateUser, DataDirectory, FileAttrs, Owner, Requirements, RunService,
     UploadFile,
@@ -39,8 +38,8 @@ impl Registry for Distribution {
         vec![certificate, key, run()]
     }
 
-    fn set_up(&self, site: &Site, host: &Host) -> Task {
-        service(site, host)
+    fn set_up(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+        service(site)
     }
 }
 
@@ -96,7 +95,7 @@ fn run() -> Arc<dyn Step> {
     })
 }
 
-fn service(site: &Site, host: &Host) -> Task {
+fn service(site: &Site) -> Vec<Arc<dyn Step>> {
     let data_dir = site.cluster.spec.registry.registry_data_dir.clone();
     let config = rendered(&RegistryConfig {
         port: site.cluster.registry_port(),
@@ -110,33 +109,30 @@ fn service(site: &Site, host: &Host) -> Task {
         data_dir: data_dir.to_string(),
     });
     let [certificate, key] = pair(site);
-    Task::new("registry service").on(
-        &host.name,
-        vec![
-            Arc::new(CreateUser { name: USER }),
-            programs::install(site, "registry", "/usr/local/bin"),
-            directory(DIR),
-            Arc::new(DataDirectory {
-                path: data_dir,
-                attrs: FileAttrs {
-                    mode: 0o700,
-                    owner: owner(),
-                },
-            }),
-            certificate,
-            key,
-            upload(
-                at("htpasswd"),
-                Content::Local(credentials(site).htpasswd()),
-                private(),
-            ),
-            upload(
-                at("config.yml"),
-                Content::Text(config),
-                FileAttrs::root(0o644),
-            ),
-            upload(unit_path(), Content::Text(unit), FileAttrs::root(0o644)),
-            run(),
-        ],
-    )
+    vec![
+        Arc::new(CreateUser { name: USER }),
+        programs::install(site, "registry", "/usr/local/bin"),
+        directory(DIR),
+        Arc::new(DataDirectory {
+            path: data_dir,
+            attrs: FileAttrs {
+                mode: 0o700,
+                owner: owner(),
+            },
+        }),
+        certificate,
+        key,
+        upload(
+            at("htpasswd"),
+            Content::Local(credentials(site).htpasswd()),
+            private(),
+        ),
+        upload(
+            at("config.yml"),
+            Content::Text(config),
+            FileAttrs::root(0o644),
+        ),
+        upload(unit_path(), Content::Text(unit), FileAttrs::root(0o644)),
+        run(),
+    ]
 }
