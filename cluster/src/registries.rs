@@ -93,6 +93,13 @@ impl Cluster {
         }
     }
 
+    /// Where nodes pull from the site's own registry.
+    #[must_use]
+    pub fn pull_port(&self) -> u16 {
+        let read_only = self.spec.registry.read_only_port;
+        read_only.unwrap_or_else(|| self.registry_port())
+    }
+
     fn own_registries(&self, hosts: &[&Host]) -> Vec<NodeRegistry> {
         let at = |authority: String| NodeRegistry {
             authority,
@@ -101,10 +108,10 @@ impl Cluster {
             trust: RegistryTrust::Site,
             login: NodeLogin::Site,
         };
+        let port = self.pull_port();
         match hosts {
-            [_] => vec![at(self.registry_authority())],
+            [_] => vec![at(format!("{}:{port}", self.registry_domain()))],
             several => {
-                let port = self.registry_port();
                 let names = several.iter().map(|host| format!("{}:{port}", host.name));
                 names.map(at).collect()
             }

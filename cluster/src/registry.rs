@@ -23,6 +23,11 @@ pub struct Registry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), extend("x-default" = "5000; 443 with `type: external`"))]
     pub port: Option<u16>,
+    /// A second port of the site's own registry, where it can only be read. Nodes then pull from there, with an account of their own that can
+    /// push nowhere; what is pushed goes to `port`. Only for `type: registry`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1), extend("x-default" = "none; nodes have the account that pushes"))]
+    pub read_only_port: Option<u16>,
     /// The registry's domain, perhaps with a port. Every host gets it in `/etc/hosts`; with `type: external` only where `address`
     /// is given.
     #[schemars(extend("format" = "registry-domain"))]
@@ -45,6 +50,11 @@ pub struct Registry {
     /// Where the registry keeps its data. Preflight asks for the size of all images there.
     #[schemars(with = "String", extend("format" = "data-directory"))]
     pub registry_data_dir: Utf8PathBuf,
+    /// The mount point of the disk or the NFS share that `registryDataDir` is on. Nothing is put there while it is not mounted, and
+    /// the registry waits for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "absolute-path"))]
+    pub registry_mount: Option<Utf8PathBuf>,
 }
 
 impl Default for Registry {
@@ -53,6 +63,7 @@ impl Default for Registry {
             kind: RegistryType::Registry,
             version: None,
             port: None,
+            read_only_port: None,
             address: IpPair::default(),
             private_registry: "dockerhub.kubexm.local".to_owned(),
             namespace_override: String::new(),
@@ -60,6 +71,7 @@ impl Default for Registry {
             containerd_data_dir: "/var/lib/containerd".into(),
             docker_data_dir: "/var/lib/docker".into(),
             registry_data_dir: "/mnt/registry".into(),
+            registry_mount: None,
         }
     }
 }
@@ -105,9 +117,9 @@ pub struct RegistryAuth {
     #[schemars(extend("x-default" = "none; a random one for the site's own registry"))]
     pub password: Option<Secret>,
     /// Who pulls on the nodes, where that is another account than the one that pushes: it needs no right to push. Only for the site's
-    /// registry of `type: external`.
+    /// registry, of `type: external` or with `readOnlyPort`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-default" = "the same account"))]
+    #[schemars(extend("x-default" = "the same account; with `readOnlyPort` `kubexm-nodes` and a random password"))]
     pub pull: Option<RegistryAccount>,
     /// Nodes ask this registry itself for what is named by it: behind the site's registry, where there is one. Without it,
     /// what is said here of another registry is for bundling alone.

@@ -51,7 +51,7 @@ pub use network::{
     CalicoctlConfig, CniBridge, NetworkdRoutes, PodFamily, PodRoute, PodRoutes, PodRoutesUnit,
 };
 pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
-pub use registry::{RegistryConfig, RegistryUnit};
+pub use registry::{RegistryConfig, RegistryTakes, RegistryUnit};
 pub use renewal::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
 pub use time::ChronyConfig;
 

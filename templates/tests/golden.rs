@@ -119,12 +119,28 @@ fn registry_files() {
         certificate: "/etc/kubexm-registry/registry.crt".into(),
         key: "/etc/kubexm-registry/registry.key".into(),
         htpasswd: "/etc/kubexm-registry/htpasswd".into(),
+        takes: RegistryTakes::Pushes,
     };
     insta::assert_snapshot!("registry.yml", text(&config));
     let unit = RegistryUnit {
         config: "/etc/kubexm-registry/config.yml".into(),
         data_dir: "/mnt/registry".into(),
+        mount: None,
+        takes: RegistryTakes::Pushes,
     };
+    let takes = RegistryTakes::Nothing;
+    let reading = RegistryConfig {
+        port: 5001,
+        takes,
+        ..config.clone()
+    };
+    insta::assert_snapshot!("registry-reading.yml", text(&reading));
+    let reading = RegistryUnit {
+        mount: Some("/mnt/registry".into()),
+        takes,
+        ..unit.clone()
+    };
+    insta::assert_snapshot!("registry-reading.service", text(&reading));
     insta::assert_snapshot!("registry.service", text(&unit));
 }
 

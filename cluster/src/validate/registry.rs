@@ -35,11 +35,12 @@ pub(super) fn check(check: &mut Check<'_>) {
                 "write the password, or {env: NAME}".to_owned(),
             );
         }
-        if auth.pull.is_some() && !(own && registry.kind == RegistryType::External) {
+        let other = registry.kind == RegistryType::External || registry.read_only_port.is_some();
+        if auth.pull.is_some() && !(own && other) {
             check.error(
                 here.key("pull"),
                 format!("nodes pull from {name} with the account that kubexm has there"),
-                "only the site's registry of type external has another account for nodes; remove it"
+                "the site's registry has another account for nodes with readOnlyPort, or with type: external; add that, or remove this"
                     .to_owned(),
             );
         }
@@ -52,6 +53,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         }
     }
     external(check);
+    mount(check);
     without_host(check);
     let arm = check
         .cluster
@@ -112,12 +114,31 @@ fn external(check: &mut Check<'_>) {
     let inert = [
         (registry.registry_data_dir != default.registry_data_dir).then_some("registryDataDir"),
         registry.version.is_some().then_some("version"),
+        registry.registry_mount.is_some().then_some("registryMount"),
+        registry.read_only_port.is_some().then_some("readOnlyPort"),
     ];
     for key in inert.into_iter().flatten() {
         check.error(
             path.key(key),
             "the registry was there before, so nothing is done with this".to_owned(),
             "remove it".to_owned(),
+        );
+    }
+}
+
+/// What is elsewhere would not be on the disk that is waited for.
+fn mount(check: &mut Check<'_>) {
+    let registry = &check.cluster.spec.registry;
+    let data = &registry.registry_data_dir;
+    if let Some(mount) = &registry.registry_mount
+        && !data.starts_with(mount)
+        && check.sound(&["spec.registry"])
+    {
+        let (mount, data) = (mount.clone(), data.clone());
+        check.error(
+            KeyPath::of("spec.registry.registryMount"),
+            format!("the registry's data is in {data}, which is not below {mount}"),
+            format!("registryDataDir must be {mount} or a directory in it"),
         );
     }
 }

@@ -9,6 +9,7 @@ mod guards;
 mod judge;
 mod kernel;
 mod look_at_host;
+mod mounts;
 mod names;
 mod network;
 mod observed;
@@ -40,6 +41,7 @@ pub use disks::Eviction;
 pub use guards::SelinuxBoolean;
 pub use kernel::{CgroupV1, KernelSince};
 pub use look_at_host::{Carried, Component, HostSeen, LookAtHost};
+pub use mounts::Mounted;
 pub use names::SiteName;
 pub use network::Directory;
 pub use observed::{Activity, Observed};
@@ -117,6 +119,8 @@ pub struct Requirements {
     pub addresses: Vec<IpAddr>,
     /// Addresses of other hosts that must be in a network of this one.
     pub neighbours: Vec<Neighbour>,
+    /// What must be mounted before anything is put there.
+    pub mounts: Vec<Mounted>,
     /// What of other machines it must get a connection to.
     pub reached: Vec<Reached>,
     /// Addresses that this host holds in turn with others, and where they are then reached.
@@ -265,13 +269,14 @@ impl Question for SurveyHost {
         let facts = facts.map_err(|error| told_with(error.into(), self.without))?;
         let wanted = &self.requirements;
         // Side by side, so that all of it can be asked at once.
-        let (marker, seen, lacks, packages, distant, reached, outside, guards, shared) = tokio::try_join!(
+        let (marker, seen, lacks, packages, distant, reached, bare, outside, guards, shared) = tokio::try_join!(
             async { Ok(cx.host.read(MARKER.into()).await?) },
             observed::look(cx, wanted),
             ask::find_lacks(cx, wanted, &facts),
             packages::find_lacks(cx, wanted, &facts),
             ask::find_distant(cx, wanted),
             reach::find_unreached(cx, wanted),
+            mounts::find_bare(cx, wanted),
             shared::find_outside(cx, wanted),
             guards::look(cx, wanted),
             shared::look(cx, wanted, &facts),
@@ -284,7 +289,7 @@ impl Question for SurveyHost {
         findings.extend(network::judge_directories(wanted, &seen));
         findings.extend(routes::judge(wanted, &seen));
         findings.extend(names::judge(wanted, &seen));
-        for found in [lacks, packages, distant, reached, outside] {
+        for found in [lacks, packages, distant, reached, bare, outside] {
             findings.extend(found);
         }
         findings.extend_from_slice(&guards.findings);

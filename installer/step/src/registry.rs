@@ -24,7 +24,7 @@ use crate::SiteNames;
 
 pub use any_of::AnyOf;
 pub(crate) use client::{Begun, Found, Held, Registry, unreadable};
-pub use credentials::{PrepareRegistryCredentials, RegistryCredentials};
+pub use credentials::{PrepareRegistryCredentials, RegistryCredentials, RegistryUser};
 pub(crate) use error::RegistryError;
 pub use given::{AskRegistry, LearnLogin, LoginManner, RegistryLogin};
 pub(crate) use push::Push;

@@ -21,10 +21,10 @@ pub(crate) struct Route {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Upstream {
-    /// The host that references begin with.
-    Host(String),
     /// Whatever has no route of its own.
     Others,
+    /// The host that references begin with.
+    Host(String),
 }
 
 /// A registry, and where in it the images of an upstream are.
@@ -172,7 +172,15 @@ impl Site {
         match (&registry.login, &registry.trust) {
             (NodeLogin::Nobody, _) => LateLogin::Nobody,
             (NodeLogin::Named(name), _) => known(self.node_logins.others.get(name)),
-            (NodeLogin::Site, RegistryTrust::Site) => LateLogin::Made(self.credentials.clone()),
+            (NodeLogin::Site, RegistryTrust::Site) => {
+                let only_read = self.cluster.spec.registry.read_only_port.is_some();
+                let slot = if only_read {
+                    &self.node_credentials
+                } else {
+                    &self.credentials
+                };
+                LateLogin::Made(slot.clone())
+            }
             (NodeLogin::Site, _) => known(self.node_login()),
         }
     }
@@ -191,5 +199,58 @@ pub(crate) fn folder(authority: &str) -> String {
     match authority.split_once(':') {
         Some((host, port)) => format!("{host}_{port}_"),
         None => authority.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::site;
+
+    fn told(spec: &str) -> String {
+        let mut lines = Vec::new();
+        for Route { of, endpoints } in site(spec).routes() {
+            let of = match of {
+                Upstream::Host(host) => host,
+                Upstream::Others => "others".to_owned(),
+            };
+            let urls: Vec<String> = endpoints.iter().map(Endpoint::url).collect();
+            lines.push(format!("{of}: {}", urls.join(", then ")));
+        }
+        lines.join("\n")
+    }
+
+    #[test]
+    fn nobody_is_asked_where_images_are_imported() {
+        assert_eq!(told("{}"), "");
+    }
+
+    #[test]
+    fn a_registry_that_was_there_before_has_all_images_in_one_project() {
+        let spec =
+            "registry: {type: external, privateRegistry: hub.corp, namespaceOverride: team/kubexm}";
+        insta::assert_snapshot!(told(spec), @r"
+        others: https://hub.corp/v2
+        hub.corp: https://hub.corp/v2
+        registry.k8s.io: https://hub.corp/v2/team/kubexm/registry.k8s.io
+        ");
+    }
+
+    #[test]
+    fn whom_the_config_names_is_asked_behind_the_sites_registry() {
+        let spec = "\
+registry: {type: external, privateRegistry: 'hub.corp:5000', auths: {team.corp: {onNodes: true}}}
+  kubernetes: {containerRuntime: {containerd: {registryMirrors: ['http://mirror.corp/hub'], insecureRegistries: ['old.corp:5000']}}}";
+        insta::assert_snapshot!(told(spec), @r"
+        others: https://hub.corp:5000/v2
+        docker.io: https://hub.corp:5000/v2/docker.io, then http://mirror.corp/v2/hub
+        hub.corp:5000: https://hub.corp:5000/v2
+        old.corp:5000: https://hub.corp:5000/v2/old.corp_5000, then https://old.corp:5000/v2, then http://old.corp:5000/v2
+        registry.k8s.io: https://hub.corp:5000/v2/registry.k8s.io
+        team.corp: https://hub.corp:5000/v2/team.corp, then https://team.corp/v2
+        ");
+        let without =
+            "kubernetes: {containerRuntime: {containerd: {registryMirrors: [mirror.corp]}}}";
+        assert_eq!(told(without), "docker.io: https://mirror.corp/v2");
     }
 }

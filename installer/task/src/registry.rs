@@ -10,12 +10,13 @@ use cluster::{Host, ImageHome, RegistryType};
 use engine::{Step, Task};
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Component, Keeper, KeyPairFiles,
-    PrepareRegistryCredentials, Requirements, SiteRegistry, Trust, Usage,
+    PrepareRegistryCredentials, RegistryUser, Requirements, SiteRegistry, Trust, Usage,
 };
 
 use crate::site::url_address;
 use crate::{OPERATOR, Site};
 
+pub(crate) use distribution::{DATA, MOUNT};
 pub use given::ask_registry;
 pub(crate) use given::there_before;
 
@@ -88,7 +89,7 @@ pub fn registry_pki(site: &Site) -> Task {
 }
 
 /// One certificate for all its hosts: each answers under the registry's name as well as under its own.
-fn own_pki(site: &Site, hosts: &[&Host]) -> [Arc<dyn Step>; 3] {
+fn own_pki(site: &Site, hosts: &[&Host]) -> Vec<Arc<dyn Step>> {
     let name = format!("kubexm registry of {}", site.cluster.name());
     let own = hosts.iter().map(|host| host.name.clone());
     let dns: BTreeSet<String> = own
@@ -101,7 +102,7 @@ fn own_pki(site: &Site, hosts: &[&Host]) -> [Arc<dyn Step>; 3] {
     let spec = CertificateSpec::new(site.cluster.registry_domain(), Usage::Server)
         .dns(dns)
         .ips(ips);
-    [
+    let mut steps: Vec<Arc<dyn Step>> = vec![
         Arc::new(CertificateAuthority::new(authority(site), name)),
         Arc::new(Certificate::new(
             authority(site),
@@ -109,12 +110,23 @@ fn own_pki(site: &Site, hosts: &[&Host]) -> [Arc<dyn Step>; 3] {
             spec.since(site.renewal),
         )),
         Arc::new(credentials(site)),
-    ]
+    ];
+    if site.cluster.spec.registry.read_only_port.is_some() {
+        steps.push(Arc::new(node_credentials(site)));
+    }
+    steps
 }
 
 pub(crate) fn credentials(site: &Site) -> PrepareRegistryCredentials {
     let login = site.registry_login.clone();
     PrepareRegistryCredentials::new(site.registry_dir(), login, site.credentials.clone())
+}
+
+/// Those of the nodes, where they only read.
+pub(crate) fn node_credentials(site: &Site) -> PrepareRegistryCredentials {
+    let (dir, login) = (site.registry_dir().join("nodes"), &site.node_logins.site);
+    PrepareRegistryCredentials::new(dir, login.clone(), site.node_credentials.clone())
+        .of(RegistryUser::Nodes)
 }
 
 /// The registry itself, on its hosts.

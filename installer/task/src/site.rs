@@ -28,6 +28,8 @@ pub struct Site {
     pub renewal: Option<OffsetDateTime>,
     /// The same for all tasks: filled by the one that prepares the registry's credentials.
     pub(crate) credentials: Slot<RegistryCredentials>,
+    /// Likewise: those of the nodes, where they are others.
+    pub(crate) node_credentials: Slot<RegistryCredentials>,
     /// Likewise: full once the site's registry holds every image.
     pub(crate) pushed: Slot<()>,
     /// Likewise: how a registry that was there before takes the nodes' login.
@@ -69,6 +71,7 @@ impl Site {
             node_logins: NodeLogins::default(),
             renewal: None,
             credentials,
+            node_credentials: Slot::new("the registry's credentials of nodes"),
             pushed: Slot::new("the images in the registry"),
             login_manner: Slot::new("how the registry takes a login"),
         }

@@ -251,7 +251,7 @@ impl Registry {
             moved(chunk.len() as u64);
         });
         let scope = Scope::push(repository);
-        let request = self.login.sign(self.client.put(to), &scope).await?;
+        let (request, signed) = self.login.sign(self.client.put(to), &scope).await?;
         let request = request
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, size)
@@ -263,7 +263,7 @@ impl Registry {
         match answer.status() {
             StatusCode::CREATED => Ok(()),
             // It ended between the beginning and the upload.
-            StatusCode::UNAUTHORIZED if self.login.challenged(&answer, &scope) => {
+            StatusCode::UNAUTHORIZED if self.login.challenged(&answer, &scope, signed) => {
                 Err(RegistryError::Expired {
                     registry: self.name.clone(),
                 })
@@ -309,14 +309,14 @@ impl Registry {
         let mut tried = false;
         loop {
             let request = self.client.request(method.clone(), url.clone());
-            let request = self.login.sign(request, scope).await?;
+            let (request, signed) = self.login.sign(request, scope).await?;
             let answer = with(request)
                 .timeout(ANSWER_TIMEOUT)
                 .send()
                 .await
                 .map_err(|error| self.unanswered(&error))?;
             let refused = answer.status() == StatusCode::UNAUTHORIZED;
-            if tried || !refused || !self.login.challenged(&answer, scope) {
+            if tried || !refused || !self.login.challenged(&answer, scope, signed) {
                 return Ok(answer);
             }
             tried = true;

@@ -17,6 +17,13 @@ const SHORTEST_LIFE: Duration = Duration::from_mins(1);
 /// One that ends so soon is not used any more.
 const SPARE: Duration = Duration::from_secs(10);
 
+/// As what a request was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signed {
+    ByName,
+    ByToken,
+}
+
 /// What a request needs the right to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Scope(Vec<String>);
@@ -111,17 +118,18 @@ impl Login {
         &self,
         request: RequestBuilder,
         scope: &Scope,
-    ) -> Result<RequestBuilder, RegistryError> {
+    ) -> Result<(RequestBuilder, Signed), RegistryError> {
         let giver = self.tokens().giver.clone();
         let Some(giver) = giver else {
-            return Ok(self.by_name(request));
+            return Ok((self.by_name(request), Signed::ByName));
         };
         let held = self.held(scope);
         let token = match held {
             Some(token) => token,
             None => self.fetch(&giver, scope).await?,
         };
-        Ok(request.bearer_auth(token.expose_secret()))
+        let request = request.bearer_auth(token.expose_secret());
+        Ok((request, Signed::ByToken))
     }
 
     fn by_name(&self, request: RequestBuilder) -> RequestBuilder {
@@ -139,18 +147,20 @@ impl Login {
         (token.until > Instant::now() + SPARE).then(|| token.value.clone())
     }
 
-    /// Takes note of what a registry that refuses asks for; whether it is worth to ask again.
-    pub fn challenged(&self, answer: &Response, scope: &Scope) -> bool {
+    /// Takes note of what a registry that refuses asks for; whether it is worth to ask again. Many are asked at once, and all but the
+    /// first find it noted.
+    pub fn challenged(&self, answer: &Response, scope: &Scope, signed: Signed) -> bool {
         let challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
         let mut givers = challenges.filter_map(|challenge| giver(challenge.to_str().ok()?));
         let Some(giver) = givers.next() else {
             return false;
         };
         let mut tokens = self.tokens();
-        let is_new = tokens.giver.as_ref() != Some(&giver);
-        let had = tokens.held.remove(scope).is_some();
         tokens.giver = Some(giver);
-        is_new || had
+        match signed {
+            Signed::ByName => true,
+            Signed::ByToken => tokens.held.remove(scope).is_some(),
+        }
     }
 
     async fn fetch(&self, giver: &Giver, scope: &Scope) -> Result<SecretString, RegistryError> {

@@ -231,7 +231,7 @@ mod tests {
             "plugins": { "a.b": { "runc": { "replace": true }, "restrict_oom_score_adj": true } },
             "oom_score": 0,
         });
-        let serde_json::Value::Object(settings) = settings else {
+        let Value::Object(settings) = settings else {
             unreachable!()
         };
         let table: toml::Table = merged(text, &settings).parse().unwrap();
