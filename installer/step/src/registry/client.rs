@@ -298,7 +298,7 @@ impl Registry {
         url
     }
 
-    /// A token that is refused is asked for anew once.
+    /// First it may turn out that tokens are wanted, and then that one has ended.
     async fn ask(
         &self,
         method: Method,
@@ -306,7 +306,7 @@ impl Registry {
         scope: &Scope,
         with: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, RegistryError> {
-        let mut tried = false;
+        let mut again = 2;
         loop {
             let request = self.client.request(method.clone(), url.clone());
             let (request, signed) = self.login.sign(request, scope).await?;
@@ -316,10 +316,10 @@ impl Registry {
                 .await
                 .map_err(|error| self.unanswered(&error))?;
             let refused = answer.status() == StatusCode::UNAUTHORIZED;
-            if tried || !refused || !self.login.challenged(&answer, scope, signed) {
+            if again == 0 || !refused || !self.login.challenged(&answer, scope, signed) {
                 return Ok(answer);
             }
-            tried = true;
+            again -= 1;
         }
     }
 
