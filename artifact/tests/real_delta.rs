@@ -66,7 +66,11 @@ fn site(version: &str, from: &Utf8Path) -> Site {
     }
     let index = format!(r#"{{"manifests": [{}]}}"#, index.join(","));
     site.add("images/index.json", 0o644, index.as_bytes());
-    site.add("images/oci-layout", 0o644, br#"{"imageLayoutVersion":"1.0.0"}"#);
+    site.add(
+        "images/oci-layout",
+        0o644,
+        br#"{"imageLayoutVersion":"1.0.0"}"#,
+    );
     site.sort();
     site.contents.files.dedup_by(|a, b| a.path == b.path);
     site
@@ -93,10 +97,7 @@ fn zstd_alone(old: &Utf8Path, new: &Utf8Path, aside: &Utf8Path) -> u64 {
 fn a_delta_of_two_builds_is_a_quarter_at_most() {
     let folders = std::env::var("KUBEXM_DELTA").expect("KUBEXM_DELTA=OLD:NEW");
     let (old, new) = folders.split_once(':').unwrap();
-    let (before, after) = (
-        site("v1.36.2", old.into()),
-        site("v1.36.3", new.into()),
-    );
+    let (before, after) = (site("v1.36.2", old.into()), site("v1.36.3", new.into()));
     let first = before.packed();
     let (full, began) = (after.packed(), Instant::now());
     let delta = after.delta(&Base::open(&first).unwrap());

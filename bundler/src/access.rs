@@ -14,10 +14,7 @@ pub fn registry_access(
     cluster: &Cluster,
     lookup: &dyn SecretSource,
 ) -> Result<BTreeMap<String, RegistryAccess>, SecretError> {
-    let own = [
-        cluster.registry_authority(),
-        cluster.registry_domain().to_owned(),
-    ];
+    let own = cluster.registry_names();
     cluster
         .spec
         .registry

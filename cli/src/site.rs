@@ -1,11 +1,12 @@
 //! Puts together what an installation works from: a bundle or an unpacked tree, and the site's config.
 
+use std::collections::BTreeMap;
 use std::{fs, io};
 
 use artifact::{Bundle, BundleError, Cancel, Contents, Sha256, WorkDir};
 use camino::Utf8Path;
-use cluster::Cluster;
-use pipeline::{RegistryCredentials, Site};
+use cluster::{Cluster, ImageHome, NodeLogin, Secret};
+use pipeline::{NodeLogins, RegistryCredentials, Site};
 use secrecy::SecretString;
 
 use crate::config::{self, Config};
@@ -69,7 +70,8 @@ pub fn require_no_pointers(config: &Config) -> Result<(), Failure> {
 pub fn site(cluster: Cluster, contents: Contents, work_dir: &Utf8Path) -> Result<Site, Failure> {
     let tree = WorkDir::new(work_dir).tree(cluster.name());
     let login = registry_login(&cluster)?;
-    Ok(Site::new(cluster, contents, tree, login))
+    let nodes = node_logins(&cluster)?;
+    Ok(Site::new(cluster, contents, tree, login).with_node_logins(nodes))
 }
 
 /// A site that has been installed, or at least unpacked, before: the config as it is given, and what the tree holds.
@@ -245,7 +247,51 @@ fn registry_login(cluster: &Cluster) -> Result<Option<RegistryCredentials>, Fail
     let Some(auth) = cluster.registry_auth() else {
         return Ok(None);
     };
-    let (Some(username), Some(password)) = (&auth.username, &auth.password) else {
+    let login = credentials(auth.username.as_ref(), auth.password.as_ref())?;
+    if login.is_none() && auth.username.is_some() && cluster.image_home() == ImageHome::External {
+        return Err(Failure::Usage {
+            message: format!(
+                "registry.auths has a username for {}, the site's registry, and no password",
+                cluster.registry_authority()
+            ),
+            hint: Some(
+                "write password: {env: NAME} or {file: PATH}; a bundle carries no password, so give the config with -f"
+                    .to_owned(),
+            ),
+        });
+    }
+    Ok(login)
+}
+
+/// As whom nodes ask registries.
+fn node_logins(cluster: &Cluster) -> Result<NodeLogins, Failure> {
+    let pull = cluster.registry_auth().and_then(|auth| auth.pull.as_ref());
+    let site = match pull {
+        Some(pull) => credentials(Some(&pull.username), pull.password.as_ref())?,
+        None => None,
+    };
+    let mut others = BTreeMap::new();
+    for source in cluster.image_sources() {
+        for registry in source.registries {
+            let NodeLogin::Named(name) = registry.login else {
+                continue;
+            };
+            let Some(auth) = cluster.spec.registry.auths.get(&name) else {
+                continue;
+            };
+            if let Some(login) = credentials(auth.username.as_ref(), auth.password.as_ref())? {
+                others.insert(name, login);
+            }
+        }
+    }
+    Ok(NodeLogins { site, others })
+}
+
+fn credentials(
+    username: Option<&String>,
+    password: Option<&Secret>,
+) -> Result<Option<RegistryCredentials>, Failure> {
+    let (Some(username), Some(password)) = (username, password) else {
         return Ok(None);
     };
     let password: SecretString = password.resolve(&LocalSecrets)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::keys::{Key, keys};
-use crate::{Cluster, KeyPath, KubernetesType, Spec};
+use crate::{Cluster, KeyPath, KubernetesType, RegistryType, Spec};
 
 /// What a key does in this version, and everything below it that says nothing else; or a value, where it is one of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl Acts {
 }
 
 /// What is said of a registry and does nothing where it is the site's own: that one always has TLS, by its own authority.
-const INERT_FOR_OWN_REGISTRY: &[&str] = &["skipTLSVerify", "plainHTTP", "certsPath"];
+const INERT_FOR_OWN_REGISTRY: &[&str] = &["skipTLSVerify", "plainHTTP", "certsPath", "onNodes"];
 
 /// The keys among those written that do nothing yet: each once, and the highest that is inert as a whole. A key with its
 /// default changes nothing, so nothing is missing where it does not act.
@@ -79,13 +79,12 @@ fn document(cluster: &Cluster) -> Value {
 }
 
 fn of_own_registry(cluster: &Cluster) -> Vec<KeyPath> {
+    if cluster.spec.registry.kind == RegistryType::External {
+        return Vec::new();
+    }
     let auths = KeyPath::of("spec.registry.auths");
-    let own = [
-        cluster.registry_authority(),
-        cluster.registry_domain().to_owned(),
-    ];
-    let of_own = own.iter().flat_map(|registry| {
-        let auth = auths.key(registry);
+    let of_own = cluster.registry_names().into_iter().flat_map(|registry| {
+        let auth = auths.key(&registry);
         INERT_FOR_OWN_REGISTRY.iter().map(move |key| auth.key(key))
     });
     of_own.collect()

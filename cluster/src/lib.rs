@@ -28,6 +28,7 @@ mod places;
 mod problem;
 mod proxy;
 mod redact;
+mod registries;
 mod registry;
 mod removed;
 mod require;
@@ -72,7 +73,8 @@ pub use path::KeyPath;
 pub use problem::{Location, Problem, Problems, Severity};
 pub use proxy::{KubeProxyConfiguration, KubeProxyIpvs, ProxyMode};
 pub use redact::WriteError;
-pub use registry::{Registry, RegistryAuth, RegistryType};
+pub use registries::{ImageSource, NodeLogin, NodeRegistry, RegistryTrust, Scheme};
+pub use registry::{ImageHome, Registry, RegistryAccount, RegistryAuth, RegistryType};
 pub use removed::{
     Change, Program, api_gone, flag_gone, kubelet_key_since, plugin_gone, proxy_key_since,
 };

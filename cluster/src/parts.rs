@@ -195,6 +195,7 @@ impl RegistryType {
                 part!("docker", &["docker", "dockerd"]),
                 part!("docker-compose", &["docker-compose"]),
             ]),
+            Self::External => NOTHING,
         }
     }
 }

@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 
 use secrecy::SecretString;
 
-use crate::{Bastion, Cluster, Host, NetworkPlugin, RegistryAuth, Secret, Spec, yaml};
+use crate::{
+    Bastion, Cluster, Host, NetworkPlugin, RegistryAccount, RegistryAuth, Secret, Spec, yaml,
+};
 
 /// The config cannot be written as YAML.
 #[derive(Debug, thiserror::Error)]
@@ -121,12 +123,21 @@ impl Cluster {
         for auth in self.spec.registry.auths.values_mut() {
             let RegistryAuth {
                 password,
+                pull,
                 username: _,
+                on_nodes: _,
                 skip_tls_verify: _,
                 plain_http: _,
                 certs_path: _,
             } = auth;
             visit(password);
+            if let Some(RegistryAccount {
+                password,
+                username: _,
+            }) = pull
+            {
+                visit(password);
+            }
         }
     }
 }

@@ -62,7 +62,8 @@ pub struct RoleGroups {
     /// Nodes that run workloads. There must be a master that they can join.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub worker: Vec<HostPattern>,
-    /// The one node with the image registry. Absent: images are imported on each node.
+    /// The host with the image registry, or two of them: both hold all images, and nodes pull from the second while the first is down.
+    /// Absent: images are imported on each node, unless `registry.type` is `external`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub registry: Vec<HostPattern>,
     /// Hosts with keepalived and a load balancer, for `externalLoadBalancer: kubexm`.
@@ -256,7 +257,7 @@ impl Cluster {
         names.any(|name| name == host)
     }
 
-    /// The node with the image registry, if there is one.
+    /// The first host with the image registry, if there is one.
     #[must_use]
     pub fn registry_host(&self) -> Option<&Host> {
         self.first_in(Role::Registry)

@@ -78,13 +78,13 @@ pub struct Containerd {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-default" = "goes with Kubernetes"))]
     pub version: Option<Version>,
-    /// Mirrors for docker.io. In the site every pull goes to the site's registry anyway.
+    /// Mirrors for docker.io that the site has: `https://mirror.corp`, or without `https://`. They are asked in their order, behind
+    /// the site's registry where there is one; docker.io itself never is.
     #[serde(skip_serializing_if = "Strings::is_empty")]
-    #[schemars(extend("x-acts" = Acts::No))]
     pub registry_mirrors: Strings,
-    /// Registries to talk to without checking their certificate.
+    /// Registries of the site that nodes ask themselves, without checking their certificate, and by plain HTTP where they have none:
+    /// `old-hub.corp:5000`.
     #[serde(skip_serializing_if = "Strings::is_empty")]
-    #[schemars(extend("x-acts" = Acts::No))]
     pub insecure_registries: Strings,
     /// Merged into containerd's `config.toml`: tables are merged, anything else is replaced. The section names differ
     /// between containerd 1.x (`io.containerd.grpc.v1.cri`) and 2.x (`io.containerd.cri.v1.images`,

@@ -29,7 +29,9 @@ pub use balancer::{
     Backend, Balancer, BalancerCheck, BalancerHome, BalancerPod, BalancerProgram, HaproxyConfig,
     KeepalivedConfig, KubeVipPod, KubeVipRole, NginxConfig,
 };
-pub use containerd::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
+pub use containerd::{
+    Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHost, RegistryHosts, RegistryLogin,
+};
 pub use control_plane::{
     ApiserverUnit, ClusterAdmins, ClusterRoles, ControllerManagerUnit, KubeProxyUnit, SchedulerUnit,
 };
@@ -49,7 +51,7 @@ pub use network::{
     CalicoctlConfig, CniBridge, NetworkdRoutes, PodFamily, PodRoute, PodRoutes, PodRoutesUnit,
 };
 pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
-pub use registry::{RegistryConfig, RegistryUnit};
+pub use registry::{RegistryConfig, RegistryTakes, RegistryUnit};
 pub use renewal::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
 pub use time::ChronyConfig;
 

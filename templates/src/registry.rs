@@ -2,6 +2,15 @@ use serde::Serialize;
 
 use crate::template;
 
+/// What a registry takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistryTakes {
+    Pushes,
+    /// It only gives.
+    Nothing,
+}
+
 /// `/etc/kubexm-registry/config.yml`.
 #[derive(Clone, Debug, Serialize)]
 pub struct RegistryConfig {
@@ -10,6 +19,7 @@ pub struct RegistryConfig {
     pub certificate: String,
     pub key: String,
     pub htpasswd: String,
+    pub takes: RegistryTakes,
 }
 template!(RegistryConfig, "registry.yml.j2");
 
@@ -18,5 +28,8 @@ template!(RegistryConfig, "registry.yml.j2");
 pub struct RegistryUnit {
     pub config: String,
     pub data_dir: String,
+    /// What must be mounted.
+    pub mount: Option<String>,
+    pub takes: RegistryTakes,
 }
 template!(RegistryUnit, "registry.service.j2");

@@ -59,23 +59,52 @@ fn etcd_files() {
 #[test]
 fn containerd_files() {
     let (data_dir, sandbox_image) = ("/var/lib/containerd", "registry.k8s.io/pause:3.10");
+    let logins = vec![RegistryLogin {
+        authority: "hub.corp:5000".into(),
+        username: "robot$reader".into(),
+        password: "a \"quoted\" one".into(),
+    }];
     let one = Containerd1 {
         data_dir: data_dir.into(),
         sandbox_image: sandbox_image.into(),
+        logins: Vec::new(),
     };
     insta::assert_snapshot!("containerd-1.toml", text(&one));
     let two = Containerd2 {
         data_dir: data_dir.into(),
         sandbox_image: sandbox_image.into(),
+        logins: Vec::new(),
     };
     insta::assert_snapshot!("containerd-2.toml", text(&two));
-    insta::assert_snapshot!("containerd.service", text(&ContainerdUnit {}));
-    let hosts = RegistryHosts {
-        endpoint: "https://registry.site:5000/v2/registry.k8s.io".into(),
-        ca_file: "/etc/containerd/certs.d/ca.crt".into(),
-        authorization: "Basic a3ViZXhtOnNlY3JldA==".into(),
+    let two = Containerd2 {
+        logins: logins.clone(),
+        ..two
     };
-    insta::assert_snapshot!("hosts.toml", text(&hosts));
+    insta::assert_snapshot!("containerd-2-logins.toml", text(&two));
+    let one = Containerd1 { logins, ..one };
+    assert!(text(&one).contains("registry.configs.\"hub.corp:5000\".auth]"));
+    insta::assert_snapshot!("containerd.service", text(&ContainerdUnit {}));
+    let own = RegistryHost {
+        endpoint: "https://registry.site:5000/v2/registry.k8s.io".into(),
+        ca_file: Some("/etc/containerd/certs.d/ca.crt".into()),
+        unchecked: false,
+        authorization: Some("Basic a3ViZXhtOnNlY3JldA==".into()),
+    };
+    let alone = RegistryHosts {
+        first: Vec::new(),
+        last: own.clone(),
+    };
+    insta::assert_snapshot!("hosts.toml", text(&alone));
+    let several = RegistryHosts {
+        first: vec![own],
+        last: RegistryHost {
+            endpoint: "http://old.site:5000/v2".into(),
+            ca_file: None,
+            unchecked: true,
+            authorization: None,
+        },
+    };
+    insta::assert_snapshot!("hosts-several.toml", text(&several));
     let crictl = Crictl {
         endpoint: "unix:///run/containerd/containerd.sock".into(),
     };
@@ -90,12 +119,28 @@ fn registry_files() {
         certificate: "/etc/kubexm-registry/registry.crt".into(),
         key: "/etc/kubexm-registry/registry.key".into(),
         htpasswd: "/etc/kubexm-registry/htpasswd".into(),
+        takes: RegistryTakes::Pushes,
     };
     insta::assert_snapshot!("registry.yml", text(&config));
     let unit = RegistryUnit {
         config: "/etc/kubexm-registry/config.yml".into(),
         data_dir: "/mnt/registry".into(),
+        mount: None,
+        takes: RegistryTakes::Pushes,
     };
+    let takes = RegistryTakes::Nothing;
+    let reading = RegistryConfig {
+        port: 5001,
+        takes,
+        ..config.clone()
+    };
+    insta::assert_snapshot!("registry-reading.yml", text(&reading));
+    let reading = RegistryUnit {
+        mount: Some("/mnt/registry".into()),
+        takes,
+        ..unit.clone()
+    };
+    insta::assert_snapshot!("registry-reading.service", text(&reading));
     insta::assert_snapshot!("registry.service", text(&unit));
 }
 

@@ -16,7 +16,7 @@ use host::local::LocalHost;
 use host::ssh::{Auth, HostKeys, Options, SshHost, Target, UnknownHost};
 use host::{FileAttrs, Host, Redactor, Source};
 use secrecy::SecretString;
-use step::{PrepareRegistryCredentials, PushImages, SiteNames, SiteRegistry};
+use step::{Keeper, PrepareRegistryCredentials, PushImages, SiteNames, SiteRegistry, Trust};
 use tokio::runtime::Runtime;
 
 #[derive(Subcommand)]
@@ -136,12 +136,15 @@ async fn pushing(
     prepare.check(&operator()).await?;
     let site = SiteRegistry {
         url: url.to_owned(),
-        ca: certs.join("ca.crt"),
+        at: Vec::new(),
+        trust: Trust::File(certs.join("ca.crt")),
         names: SiteNames {
             authority: url.trim_start_matches("https://").to_owned(),
             namespace: None,
         },
-        data_dir: "/var/lib/registry".into(),
+        keeper: Keeper::Kubexm {
+            data_dir: "/var/lib/registry".into(),
+        },
     };
     let layout = Tree::at(tree).images();
     Ok(PushImages::new(

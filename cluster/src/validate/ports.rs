@@ -8,6 +8,7 @@ use crate::{EtcdType, Host, InternalLoadBalancer, KeyPath, Role};
 
 const ENDPOINT: &str = "spec.controlPlaneEndpoint.port";
 const REGISTRY: &str = "spec.registry.port";
+const READ_ONLY: &str = "spec.registry.readOnlyPort";
 const REGISTRY_DOMAIN: &str = "spec.registry.privateRegistry";
 const RANGE_ARGUMENT: &str = "service-node-port-range";
 
@@ -111,6 +112,13 @@ fn chosen(check: &Check<'_>, roles: &BTreeSet<Role>) -> Vec<Chosen> {
         what: "the registry",
         key: if in_domain { REGISTRY_DOMAIN } else { REGISTRY },
     });
+    let read_only = cluster.spec.registry.read_only_port.map(|port| Chosen {
+        port,
+        what: "the registry for nodes",
+        key: READ_ONLY,
+    });
+    let read_only = read_only.filter(|_| roles.contains(&Role::Registry));
+    let of_registry = of_registry.into_iter().chain(read_only);
     of_endpoint.into_iter().chain(of_registry).collect()
 }
 

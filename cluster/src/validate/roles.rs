@@ -9,7 +9,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     for role in Role::ALL {
         members(check, role);
     }
-    one_registry(check);
+    few_registries(check);
     masters(check);
     etcd_members(check);
     idle(check);
@@ -67,18 +67,24 @@ fn every_host_has_its_name(check: &Check<'_>) -> bool {
             .all(|host| !host.name.is_empty())
 }
 
-fn one_registry(check: &mut Check<'_>) {
+/// More would only be more to fill.
+const MOST_REGISTRIES: usize = 2;
+
+fn few_registries(check: &mut Check<'_>) {
     let names: Vec<&str> = check
         .cluster
         .hosts_in(Role::Registry)
         .iter()
         .map(|host| host.name.as_str())
         .collect();
-    if names.len() > 1 {
+    if names.len() > MOST_REGISTRIES {
         check.error(
             path(Role::Registry),
             format!("{} hosts have the role registry", names.len()),
-            format!("one of {} can have it", names.join(", ")),
+            format!(
+                "two of {} can have it: nodes pull from one, and from the other while that one is down",
+                names.join(", ")
+            ),
         );
     }
 }

@@ -6,7 +6,10 @@ use task::{HostSeen, Site};
 /// Everything that is wrong is found and told before anything is touched.
 #[must_use]
 pub fn preflight(site: &Site) -> Stage {
-    Stage::new("preflight", vec![task::survey(site)])
+    Stage::new(
+        "preflight",
+        vec![task::survey(site), task::ask_registry(site)],
+    )
 }
 
 /// What is signed here must be valid there.

@@ -46,9 +46,10 @@ pub use task::{
     Activity, Authority, BackupNote, BackupSeen, Bindings, CONTROL_PLANE, Carried,
     CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore, DeprecatedApi, Draining, Drilled,
     ETCD, EtcdAlarm, EtcdFirst, Guarded, Hop, HopDraining, HostSeen, KeptSnapshot, LivingNode,
-    LocalData, MemberSeen, MemberState, MemberTold, Move, NodeSeen, OPERATOR, OffsetDateTime, Part,
-    Recipients, RegistryCredentials, Restore, RestorePhase, RestorePlan, Revisions, Rotation, Site,
-    SnapshotFile, Stand, WebhookSeen, api_answers, authorities, binding_files, etcd_of, keys_of,
-    renewal_note, restore_note, revisions, rotation_note, under_way,
+    LocalData, MemberSeen, MemberState, MemberTold, Move, NodeLogins, NodeSeen, OPERATOR,
+    OffsetDateTime, Part, Recipients, RegistryCredentials, Restore, RestorePhase, RestorePlan,
+    Revisions, Rotation, Site, SnapshotFile, Stand, WebhookSeen, api_answers, authorities,
+    binding_files, etcd_of, keys_of, renewal_note, restore_note, revisions, rotation_note,
+    under_way,
 };
 pub use upgrade::{etcd_first, look, roll_back, snapshot, uncordon};

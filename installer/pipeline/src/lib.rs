@@ -40,8 +40,8 @@ pub use module::{
     Activity, Authority, BackupNote, BackupSeen, Bindings, CONTROL_PLANE, Carried,
     CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore, Draining, Drilled, ETCD,
     EtcdAlarm, HostSeen, KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState, MemberTold,
-    Move, NodeSeen, OPERATOR, OffsetDateTime, Part, Recipients, RegistryCredentials, RestorePhase,
-    Revisions, Rotation, Site, SnapshotFile, Stand, keys_of, revisions,
+    Move, NodeLogins, NodeSeen, OPERATOR, OffsetDateTime, Part, Recipients, RegistryCredentials,
+    RestorePhase, Revisions, Rotation, Site, SnapshotFile, Stand, keys_of, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};

@@ -48,7 +48,15 @@ fn each_choice_as_a_plan() {
             "external-etcd",
             include_str!("../../../examples/external-etcd.yaml"),
         ),
+        (
+            "external-registry",
+            include_str!("../../../examples/external-registry.yaml"),
+        ),
         ("flannel", include_str!("../../../examples/flannel.yaml")),
+        (
+            "two-registries",
+            include_str!("../../../examples/two-registries.yaml"),
+        ),
         (
             "kubeadm-whole",
             include_str!("../../../examples/kubeadm.yaml"),
@@ -297,7 +305,9 @@ const EXAMPLES: &[&str] = &[
     include_str!("../../../examples/bridge.yaml"),
     include_str!("../../../examples/dual-stack.yaml"),
     include_str!("../../../examples/external-etcd.yaml"),
+    include_str!("../../../examples/external-registry.yaml"),
     include_str!("../../../examples/flannel.yaml"),
+    include_str!("../../../examples/two-registries.yaml"),
     include_str!("../../../examples/ha-external.yaml"),
     include_str!("../../../examples/ha-haproxy.yaml"),
     include_str!("../../../examples/ha-internal.yaml"),
@@ -349,7 +359,7 @@ fn nobody_pulls_before_the_registry_holds_every_image() {
             .flat_map(|role| cluster.hosts_in(role))
             .map(|host| host.name.clone())
             .collect();
-        let has_registry = cluster.registry_host().is_some();
+        let has_registry = cluster.has_registry();
         let graph = graph(cluster);
         let steps = graph.view();
         let push = steps
@@ -469,7 +479,8 @@ async fn a_registry_that_is_down_holds_up_what_pulls() {
     assert_eq!(stages, pulling.into());
     for text in EXAMPLES {
         let cluster = config(text);
-        let Some(registry) = cluster.registry_host() else {
+        let hosts = cluster.hosts_in(Role::Registry);
+        let [registry] = hosts.as_slice() else {
             continue;
         };
         let held = held_up(text, &registry.name).await;
@@ -480,6 +491,19 @@ async fn a_registry_that_is_down_holds_up_what_pulls() {
         });
         assert_eq!(other, None, "{}", cluster.name());
         assert!(!held.is_empty(), "{}", cluster.name());
+    }
+}
+
+#[tokio::test]
+async fn of_two_registries_either_may_be_down() {
+    let text = include_str!("../../../examples/two-registries.yaml");
+    for down in ["registry1", "registry2"] {
+        let held = held_up(text, down).await;
+        let held: BTreeSet<&str> = held
+            .iter()
+            .filter_map(|path| path.split('/').next())
+            .collect();
+        assert_eq!(held, ["record"].into(), "without {down}");
     }
 }
 

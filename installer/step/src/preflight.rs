@@ -9,12 +9,14 @@ mod guards;
 mod judge;
 mod kernel;
 mod look_at_host;
+mod mounts;
 mod names;
 mod network;
 mod observed;
 mod others;
 mod packages;
 mod ports;
+mod reach;
 mod routes;
 mod running;
 mod shared;
@@ -39,10 +41,12 @@ pub use disks::Eviction;
 pub use guards::SelinuxBoolean;
 pub use kernel::{CgroupV1, KernelSince};
 pub use look_at_host::{Carried, Component, HostSeen, LookAtHost};
+pub use mounts::Mounted;
 pub use names::SiteName;
 pub use network::Directory;
 pub use observed::{Activity, Observed};
 pub use others::{Rival, Socket};
+pub use reach::Reached;
 pub use shared::{Held, SharedAddress};
 pub use together::{Identity, JudgeSurveys};
 
@@ -115,6 +119,10 @@ pub struct Requirements {
     pub addresses: Vec<IpAddr>,
     /// Addresses of other hosts that must be in a network of this one.
     pub neighbours: Vec<Neighbour>,
+    /// What must be mounted before anything is put there.
+    pub mounts: Vec<Mounted>,
+    /// What of other machines it must get a connection to.
+    pub reached: Vec<Reached>,
     /// Addresses that this host holds in turn with others, and where they are then reached.
     pub shared: Vec<SocketAddr>,
 }
@@ -261,12 +269,14 @@ impl Question for SurveyHost {
         let facts = facts.map_err(|error| told_with(error.into(), self.without))?;
         let wanted = &self.requirements;
         // Side by side, so that all of it can be asked at once.
-        let (marker, seen, lacks, packages, distant, outside, guards, shared) = tokio::try_join!(
+        let (marker, seen, lacks, packages, distant, reached, bare, outside, guards, shared) = tokio::try_join!(
             async { Ok(cx.host.read(MARKER.into()).await?) },
             observed::look(cx, wanted),
             ask::find_lacks(cx, wanted, &facts),
             packages::find_lacks(cx, wanted, &facts),
             ask::find_distant(cx, wanted),
+            reach::find_unreached(cx, wanted),
+            mounts::find_bare(cx, wanted),
             shared::find_outside(cx, wanted),
             guards::look(cx, wanted),
             shared::look(cx, wanted, &facts),
@@ -279,7 +289,7 @@ impl Question for SurveyHost {
         findings.extend(network::judge_directories(wanted, &seen));
         findings.extend(routes::judge(wanted, &seen));
         findings.extend(names::judge(wanted, &seen));
-        for found in [lacks, packages, distant, outside] {
+        for found in [lacks, packages, distant, reached, bare, outside] {
             findings.extend(found);
         }
         findings.extend_from_slice(&guards.findings);

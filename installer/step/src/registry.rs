@@ -3,369 +3,70 @@
 //! Not `oci-client`: the site's registry must never be asked for through a proxy, which that crate takes from the
 //! environment with no way to forbid it, and it mounts no blob without losing what the registry answers.
 
+mod any_of;
+mod client;
 pub(crate) mod credentials;
 mod error;
+mod given;
+mod login;
 mod push;
 pub(crate) mod push_images;
+mod trust;
 mod whole;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::net::IpAddr;
 
 use artifact::Sha256;
-use bytes::{Bytes, BytesMut};
-use camino::{Utf8Path, Utf8PathBuf};
-use futures::TryStreamExt;
-use host::Way;
-use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use reqwest::{Body, Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url};
-use secrecy::ExposeSecret;
-use tokio_util::io::ReaderStream;
+use camino::Utf8PathBuf;
+use reqwest::Url;
 
 use crate::SiteNames;
-use crate::image::layout::{Blob, MANIFEST_LIMIT, Manifest};
 
-pub use credentials::{PrepareRegistryCredentials, RegistryCredentials};
+pub use any_of::AnyOf;
+pub(crate) use client::{Begun, Found, Held, Registry, unreadable};
+pub use credentials::{PrepareRegistryCredentials, RegistryCredentials, RegistryUser};
 pub(crate) use error::RegistryError;
+pub use given::{AskRegistry, LearnLogin, LoginManner, RegistryLogin};
 pub(crate) use push::Push;
 pub use push_images::PushImages;
+pub use trust::{GatherTrust, Trust};
 pub(crate) use whole::{Flaw, look};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
-/// An upload that moves nothing for so long is dead. A registry may take its time over the last byte of a layer.
-const STALL_TIMEOUT: Duration = Duration::from_mins(2);
-const CHUNK: usize = 512 << 10;
-const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
-    application/vnd.oci.image.manifest.v1+json, \
-    application/vnd.docker.distribution.manifest.list.v2+json, \
-    application/vnd.docker.distribution.manifest.v2+json";
 
 /// The site's registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteRegistry {
     /// Where it listens, e.g. `https://172.16.0.5:5000`.
     pub url: String,
-    /// The only authority that is trusted.
-    pub ca: Utf8PathBuf,
+    /// Where the name in it leads, if no DNS says so.
+    pub at: Vec<IpAddr>,
+    pub trust: Trust,
     pub names: SiteNames,
-    /// Where it keeps its data, on its host.
-    pub data_dir: Utf8PathBuf,
+    pub keeper: Keeper,
+}
+
+/// Who looks after a registry's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// kubexm, on the registry's host, where it lies in this directory.
+    Kubexm { data_dir: Utf8PathBuf },
+    /// Whoever set it up.
+    Others,
 }
 
 impl SiteRegistry {
     pub(crate) fn port(&self) -> Option<u16> {
         Url::parse(&self.url).ok()?.port_or_known_default()
     }
+}
 
-    /// Where a content lies on its host, as distribution keeps it.
-    pub(crate) fn place_of(&self, content: Sha256) -> Utf8PathBuf {
+impl Keeper {
+    /// Where a content lies on the registry's host, as distribution keeps it.
+    pub(crate) fn place_of(&self, content: Sha256) -> Option<Utf8PathBuf> {
+        let Self::Kubexm { data_dir } = self else {
+            return None;
+        };
         let hex = content.to_string();
-        let blobs = self.data_dir.join("docker/registry/v2/blobs/sha256");
-        blobs.join(&hex[..2]).join(hex)
-    }
-}
-
-/// A connection to the site's registry.
-pub(crate) struct Registry {
-    client: Client,
-    base: Url,
-    /// For messages: `registry.kubexm.local:5000`.
-    name: String,
-    credentials: RegistryCredentials,
-}
-
-/// What the registry answers to a question for something that lies there and that it cannot read, such as a file that a
-/// power cut has left empty.
-const UNREADABLE: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
-
-/// What is under a name.
-enum Found {
-    Nothing,
-    Unreadable,
-    Manifest(Bytes),
-}
-
-/// How a blob is there.
-enum Held {
-    Nothing,
-    /// And why that is known.
-    Damaged(String),
-    Whole,
-}
-
-/// What came of asking the registry to take a blob.
-enum Begun {
-    /// It had the blob in the other repository.
-    Mounted,
-    /// The blob goes there.
-    Upload(Url),
-}
-
-impl Registry {
-    pub fn connect(
-        site: &SiteRegistry,
-        ca: &[u8],
-        credentials: RegistryCredentials,
-        way: &Way,
-    ) -> Result<Self, RegistryError> {
-        let unusable = |why: String| RegistryError::Unusable {
-            url: site.url.clone(),
-            why,
-        };
-        let parse = |url: &str| Url::parse(url).map_err(|error| unusable(error.to_string()));
-        let mut base = parse(&site.url)?;
-        let mut name = authority(&base);
-        let certificates = Certificate::from_pem_bundle(ca)
-            .map_err(|error| unusable(format!("{}: {}", site.ca, error::innermost(&error))))?;
-        let mut client = Client::builder();
-        if let Way::Through(forward) = way {
-            // Its certificate has no loopback address; by its name it proves itself, wherever that leads.
-            base = parse(&format!("https://{}", site.names.authority))?;
-            name = authority(&base);
-            let here = forward.here();
-            base.set_port(Some(here.port()))
-                .expect("an address with https has a port");
-            client = client.resolve(base.host_str().unwrap_or_default(), here);
-        }
-        let client = client
-            .tls_certs_only(certificates)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // HTTP/2 would squeeze all uploads through the flow control of one connection.
-            .http1_only()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| unusable(format!("{}: {}", site.ca, error::innermost(&error))))?;
-        Ok(Self {
-            client,
-            base,
-            name,
-            credentials,
-        })
-    }
-
-    /// The manifest under a tag or digest, byte for byte.
-    async fn manifest(&self, repository: &str, at: &str) -> Result<Found, RegistryError> {
-        let url = self.url(&format!("{repository}/manifests/{at}"));
-        let answer = self.ask(Method::GET, url, |request| {
-            request.header(ACCEPT, MANIFEST_TYPES)
-        });
-        let answer = answer.await?;
-        match answer.status() {
-            StatusCode::OK => self.body(answer).await.map(Found::Manifest),
-            StatusCode::NOT_FOUND => Ok(Found::Nothing),
-            UNREADABLE => Ok(Found::Unreadable),
-            _ => Err(self.refused(format!("{repository}:{at}"), answer).await),
-        }
-    }
-
-    /// What a manifest takes, and one byte more, so that too much is seen.
-    async fn body(&self, mut answer: Response) -> Result<Bytes, RegistryError> {
-        let mut body = BytesMut::new();
-        let more = async |answer: &mut Response| {
-            let chunk = answer.chunk().await;
-            chunk.map_err(|error| self.unanswered(&error))
-        };
-        while let Some(chunk) = more(&mut answer).await? {
-            let room = (MANIFEST_LIMIT + 1).saturating_sub(body.len() as u64);
-            let taken = chunk.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-            body.extend_from_slice(&chunk[..taken]);
-            if taken < chunk.len() {
-                break;
-            }
-        }
-        Ok(body.freeze())
-    }
-
-    /// How a registry holds a blob, by the size that it would send.
-    async fn held(&self, repository: &str, blob: Blob) -> Result<Held, RegistryError> {
-        let url = self.url(&format!("{repository}/blobs/{}", blob.digest.oci()));
-        let answer = self.ask(Method::HEAD, url, |request| request).await?;
-        match answer.status() {
-            StatusCode::OK => {
-                let length = answer.headers().get(CONTENT_LENGTH);
-                let size = length.and_then(|size| size.to_str().ok()?.parse::<u64>().ok());
-                Ok(match size {
-                    Some(size) if size != blob.size => Held::Damaged(format!(
-                        "{} has {size} bytes instead of {}",
-                        blob.digest.oci(),
-                        blob.size
-                    )),
-                    _ => Held::Whole,
-                })
-            }
-            StatusCode::NOT_FOUND => Ok(Held::Nothing),
-            UNREADABLE => Ok(Held::Damaged(unreadable(blob.digest))),
-            _ => Err(self.refused(blob_of(repository, blob.digest), answer).await),
-        }
-    }
-
-    /// Asks where a blob shall go; `from` names a repository that holds it already.
-    async fn begin(
-        &self,
-        repository: &str,
-        digest: Sha256,
-        from: Option<&str>,
-    ) -> Result<Begun, RegistryError> {
-        let mut url = self.url(&format!("{repository}/blobs/uploads/"));
-        if let Some(from) = from {
-            url.query_pairs_mut()
-                .append_pair("mount", &digest.oci())
-                .append_pair("from", from);
-        }
-        let empty = |request: RequestBuilder| request.header(CONTENT_LENGTH, 0);
-        let answer = self.ask(Method::POST, url, empty).await?;
-        match answer.status() {
-            StatusCode::CREATED if from.is_some() => Ok(Begun::Mounted),
-            StatusCode::ACCEPTED => self.location(&answer).map(Begun::Upload),
-            _ => Err(self.refused(blob_of(repository, digest), answer).await),
-        }
-    }
-
-    /// Sends a blob from a file, in one piece. `moved` hears of the bytes as they go.
-    async fn upload<F>(
-        &self,
-        mut to: Url,
-        repository: &str,
-        digest: Sha256,
-        path: &Utf8Path,
-        moved: F,
-    ) -> Result<(), RegistryError>
-    where
-        F: Fn(u64) + Send + Sync + 'static,
-    {
-        let unreadable = |why| RegistryError::Read {
-            path: path.to_owned(),
-            why,
-        };
-        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-        let size = file.metadata().await.map_err(unreadable)?.len();
-        to.query_pairs_mut().append_pair("digest", &digest.oci());
-        let sent = std::sync::Arc::new(AtomicU64::new(0));
-        let counter = sent.clone();
-        let stream = ReaderStream::with_capacity(file, CHUNK).inspect_ok(move |chunk: &Bytes| {
-            counter.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-            moved(chunk.len() as u64);
-        });
-        let request = self
-            .request(Method::PUT, to)
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .header(CONTENT_LENGTH, size)
-            .body(Body::wrap_stream(stream));
-        let answer = tokio::select! {
-            answer = request.send() => answer.map_err(|error| self.unanswered(&error))?,
-            () = stalled(&sent) => return Err(self.silent(STALL_TIMEOUT)),
-        };
-        match answer.status() {
-            StatusCode::CREATED => Ok(()),
-            _ => Err(self.refused(blob_of(repository, digest), answer).await),
-        }
-    }
-
-    async fn put_manifest(
-        &self,
-        repository: &str,
-        tag: &str,
-        manifest: &Manifest,
-    ) -> Result<(), RegistryError> {
-        let url = self.url(&format!("{repository}/manifests/{tag}"));
-        let answer = self.ask(Method::PUT, url, |request| {
-            request
-                .header(CONTENT_TYPE, &manifest.media_type)
-                .body(manifest.bytes.clone())
-        });
-        let answer = answer.await?;
-        match answer.status() {
-            StatusCode::CREATED => Ok(()),
-            _ => Err(self.refused(format!("{repository}:{tag}"), answer).await),
-        }
-    }
-
-    fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("/v2/{path}"));
-        url
-    }
-
-    fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let RegistryCredentials { username, password } = &self.credentials;
-        self.client
-            .request(method, url)
-            .basic_auth(username, Some(password.expose_secret()))
-    }
-
-    async fn ask(
-        &self,
-        method: Method,
-        url: Url,
-        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, RegistryError> {
-        with(self.request(method, url))
-            .timeout(ANSWER_TIMEOUT)
-            .send()
-            .await
-            .map_err(|error| self.unanswered(&error))
-    }
-
-    /// Credentials go to the registry and nowhere else, wherever it points.
-    fn location(&self, answer: &Response) -> Result<Url, RegistryError> {
-        let location = answer
-            .headers()
-            .get(LOCATION)
-            .and_then(|value| value.to_str().ok());
-        let url = location.and_then(|location| answer.url().join(location).ok());
-        url.filter(|url| url.origin() == self.base.origin())
-            .ok_or_else(|| RegistryError::Elsewhere {
-                registry: self.name.clone(),
-                location: location.unwrap_or("nowhere").to_owned(),
-            })
-    }
-
-    fn unanswered(&self, error: &reqwest::Error) -> RegistryError {
-        RegistryError::unanswered(self.name.clone(), error)
-    }
-
-    fn silent(&self, after: Duration) -> RegistryError {
-        RegistryError::Silent {
-            registry: self.name.clone(),
-            seconds: after.as_secs(),
-        }
-    }
-
-    async fn refused(&self, what: String, answer: Response) -> RegistryError {
-        RegistryError::refused(self.name.clone(), what, answer).await
-    }
-}
-
-/// Host and port, as people know them.
-fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port_or_known_default() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
-}
-
-fn unreadable(content: Sha256) -> String {
-    format!("the registry cannot read {}", content.oci())
-}
-
-fn blob_of(repository: &str, digest: Sha256) -> String {
-    format!("{} of {repository}", digest.oci())
-}
-
-/// Ends when nothing has been sent for too long.
-async fn stalled(sent: &AtomicU64) {
-    let mut before = None;
-    loop {
-        let now = sent.load(Ordering::Relaxed);
-        if before == Some(now) {
-            return;
-        }
-        before = Some(now);
-        tokio::time::sleep(STALL_TIMEOUT).await;
+        let blobs = data_dir.join("docker/registry/v2/blobs/sha256");
+        Some(blobs.join(&hex[..2]).join(hex))
     }
 }

@@ -11,8 +11,9 @@ use host::{Cgroup, Facts};
 use jiff::Timestamp;
 use step::{
     Bringer, CgroupV1, Eviction, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KeptAuthority,
-    KernelModule, KernelSince, Leftover, MARKER, Memory, Port, Program, ProgramFeature,
-    Requirements, Rival, SelinuxBoolean, SiteName, Socket, Space, Survey, SurveyHost, System,
+    KernelModule, KernelSince, Leftover, MARKER, Memory, Mounted, Port, Program, ProgramFeature,
+    Reached, Requirements, Rival, SelinuxBoolean, SiteName, Socket, Space, Survey, SurveyHost,
+    System,
 };
 
 fn requirements() -> Requirements {
@@ -969,4 +970,51 @@ async fn a_real_shell_names_what_is_not_there_and_nothing_else() {
             "its sh has no no-such feature",
         ]
     );
+}
+
+/// The real shell of this machine: what listens on it is reached, and nothing else.
+#[tokio::test]
+async fn a_real_shell_knows_what_it_reaches_and_what_is_mounted() {
+    let listener = std::net::TcpListener::bind("127.0.0.8:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let reached = |name: &str, addresses: &[&str]| Reached {
+        name: name.into(),
+        addresses: addresses.iter().map(|ip| ip.parse().unwrap()).collect(),
+        port,
+        of: "the site's registry",
+        key: "spec.registry.address",
+    };
+    let temp = tempfile::tempdir().unwrap();
+    let mounted = |path: &str| Mounted {
+        path: path.into(),
+        of: "the registry's data",
+        key: "spec.registry.registryMount",
+    };
+    let requirements = Requirements {
+        reached: vec![
+            reached("hub.corp", &["127.0.0.9", "127.0.0.8"]),
+            reached("lost.corp", &["127.0.0.9"]),
+            reached("no-such-name.invalid", &[]),
+        ],
+        mounts: vec![mounted("/proc"), mounted(temp.path().to_str().unwrap())],
+        ..Requirements::default()
+    };
+    let survey = survey_here(requirements).await;
+    let findings = survey.get().unwrap().findings.iter();
+    let told: Vec<String> = findings
+        .filter(|finding| {
+            finding.what.contains("the registry") || finding.what.contains("'s registry")
+        })
+        .map(|finding| format!("{}\n  fix: {}", finding.what, finding.fix))
+        .collect();
+    let told = told.join("\n").replace(&format!(":{port}"), ":[port]");
+    let told = told.replace(temp.path().to_str().unwrap(), "[bare]");
+    insta::assert_snapshot!(told, @r"
+    it gets no connection to lost.corp:[port], the site's registry
+      fix: open the way in firewalls between them; is it at work there?
+    it does not know where no-such-name.invalid, the site's registry, is
+      fix: give the address in spec.registry.address, or the name to the DNS that the host asks
+    nothing is mounted at [bare], and the registry's data is to lie there
+      fix: mount it, with a line in /etc/fstab so that it comes at boot, or correct spec.registry.registryMount
+    ");
 }

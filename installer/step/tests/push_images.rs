@@ -14,7 +14,9 @@ use common::{converge, operator, reason, said, told};
 use engine::{Cx, Slot, State, Step};
 use event::{Event, Events, Sink};
 use secrecy::SecretString;
-use step::{CertificateAuthority, KeyPairFiles, PushImages, RegistryCredentials, SiteRegistry};
+use step::{
+    CertificateAuthority, KeyPairFiles, PushImages, RegistryCredentials, SiteRegistry, Trust,
+};
 use tokio::sync::Notify;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -374,7 +376,7 @@ async fn a_registry_that_is_not_the_sites_own_is_refused() {
         .await
         .unwrap();
     let at = SiteRegistry {
-        ca: other.certificate(),
+        trust: Trust::File(other.certificate()),
         ..site.registry()
     };
     let push = PushImages::new(

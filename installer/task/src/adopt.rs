@@ -12,7 +12,7 @@ use step::{
 
 use crate::balancer::hosts::{KEEPALIVED_CONFIG, vrrp_file};
 use crate::control_plane::pki::{CA, FRONT_PROXY_CA, kept_authorities};
-use crate::registry::{authority as registry_authority, credentials};
+use crate::registry::{authority as registry_authority, credentials, node_credentials};
 use crate::site::names;
 use crate::{OPERATOR, Site};
 
@@ -59,12 +59,17 @@ pub fn look_at_authorities(site: &Site) -> Task {
 pub fn fetch_logins(site: &Site) -> Task {
     let mut task = Task::new("logins");
     if let (Some(_), Some(runtime)) = (site.registry(), site.runtime())
-        && site.cluster.registry_auth().is_none()
+        && !is_given(site)
     {
+        // The account that pushes is on no node where there are two: another is made.
+        let kept = match site.cluster.spec.registry.read_only_port {
+            Some(_) => node_credentials(site).kept(),
+            None => credentials(site).kept(),
+        };
         task = task.on_each(&names(site.runtime_hosts()), |_| {
             vec![Arc::new(FetchRegistryLogin {
                 hosts: runtime.registry_trust().login,
-                local: credentials(site).kept(),
+                local: kept.clone(),
             })]
         });
     }
@@ -74,6 +79,17 @@ pub fn fetch_logins(site: &Site) -> Task {
             local: vrrp_file(site),
         })]
     })
+}
+
+/// Whether the config gives the account that nodes have.
+fn is_given(site: &Site) -> bool {
+    let Some(auth) = site.cluster.registry_auth() else {
+        return false;
+    };
+    match site.cluster.spec.registry.read_only_port {
+        Some(_) => auth.pull.is_some(),
+        None => true,
+    }
 }
 
 /// That the cluster is there, and what is lost of it.
@@ -125,7 +141,7 @@ fn losses(site: &Site) -> Vec<(Utf8PathBuf, String)> {
             "no certificate of a new member of etcd",
         ));
     }
-    if site.cluster.registry_host().is_some() {
+    if site.registry().is_some() {
         losses.push(signs(
             registry_authority(site),
             "no certificate of a registry on another host",

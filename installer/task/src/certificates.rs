@@ -194,7 +194,11 @@ pub fn after_store(site: &Site) -> Order {
 pub fn bring_registry_certificate(site: &Site) -> Task {
     let task = Task::new("registry");
     match site.registry() {
-        Some((registry, host)) => task.on(&host.name, registry.certificates(site)),
+        Some((registry, hosts)) => {
+            let steps = registry.certificates(site);
+            let hosts = hosts.into_iter();
+            hosts.fold(task, |task, host| task.on(&host.name, steps.clone()))
+        }
         None => task,
     }
 }

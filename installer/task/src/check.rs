@@ -79,8 +79,8 @@ pub fn prove_cluster(site: &Site, patience: Retry) -> Task {
             known: known_images(site),
             registry: site
                 .cluster
-                .registry_host()
-                .map(|_| site.cluster.registry_authority()),
+                .has_registry()
+                .then(|| site.cluster.registry_authority()),
             patience,
         }),
     ];
@@ -126,7 +126,9 @@ pub fn prove_hosts(site: &Site) -> Task {
 
 /// An image of the world that the bundle has not. Without a registry of the site there is nobody to say so.
 fn stranger(site: &Site) -> Option<String> {
-    site.cluster.registry_host()?;
+    if !site.cluster.has_registry() {
+        return None;
+    }
     let named = STRANGER_TAGS.iter().map(|tag| format!("{STRANGER}:{tag}"));
     let held = |name: &String| {
         let mut images = site.contents.images.iter();

@@ -3,51 +3,105 @@
 use std::sync::Arc;
 
 use artifact::ImageEntry;
-use cluster::Arch;
-use engine::{Order, Retry, Step, Task};
-use step::{ImageArchives, NodeImage, ProveRegistry, PushImages, RollPods};
+use cluster::{Arch, ImageHome};
+use engine::{Order, Retry, Slot, Step, Task};
+use step::{
+    AnyOf, ImageArchives, NodeImage, ProveRegistry, PushImages, RegistryLogin, RollPods,
+    SiteRegistry,
+};
 
-use crate::Site;
 use crate::check::{CONTROL_PLANE, known_images};
-use crate::registry::{credentials, reached};
+use crate::registry::{credentials, reached, there_before};
 use crate::site::names;
+use crate::{OPERATOR, Site};
 
-/// Every image of the bundle, in the registry.
+/// Every image of the bundle, in the registry; where it has several hosts, on each. One that is lost keeps nobody waiting.
 #[must_use]
 pub fn push_images(site: &Site) -> Task {
     let task = Task::new("images");
-    let Some(host) = site.cluster.registry_host() else {
-        return task;
-    };
     if site.contents.images.is_empty() {
         return task;
     }
-    let push = PushImages::new(
-        reached(site, host),
-        site.credentials.clone(),
-        site.tree.images(),
-        site.contents.images.clone(),
-        site.pushed.clone(),
-    );
-    task.after(Order::Host(host.name.clone()))
-        .on(&host.name, vec![Arc::new(push)])
+    let push = |registry: SiteRegistry, login: RegistryLogin, pushed: &Slot<()>| {
+        let images = site.contents.images.clone();
+        let layout = site.tree.images();
+        Arc::new(PushImages::new(
+            registry,
+            login,
+            layout,
+            images,
+            pushed.clone(),
+        ))
+    };
+    match site.cluster.image_home() {
+        ImageHome::Nodes => task,
+        ImageHome::External => match there_before(site) {
+            Some(registry) => {
+                let login = RegistryLogin::Given(site.registry_login.clone());
+                task.on(OPERATOR, vec![push(registry, login, &site.pushed)])
+            }
+            None => task,
+        },
+        ImageHome::Hosts(hosts) => {
+            let login = || RegistryLogin::from(site.credentials.clone());
+            if let [host] = hosts.as_slice() {
+                let push = push(reached(site, host), login(), &site.pushed);
+                return task
+                    .after(Order::Host(host.name.clone()))
+                    .on(&host.name, vec![push]);
+            }
+            let pushed: Vec<Slot<()>> = hosts
+                .iter()
+                .map(|host| Slot::new(&format!("the images on {}", host.name)))
+                .collect();
+            let task = hosts
+                .iter()
+                .zip(&pushed)
+                .fold(task, |task, (host, pushed)| {
+                    task.on(&host.name, vec![push(reached(site, host), login(), pushed)])
+                });
+            let enough = Order::Enough {
+                of: names(hosts),
+                needed: 1,
+            };
+            let any = AnyOf {
+                what: "the images are in a registry",
+                of: pushed,
+                any: site.pushed.clone(),
+            };
+            task.then(enough).on(OPERATOR, vec![Arc::new(any)])
+        }
+    }
 }
 
 /// Every image of the bundle is in the registry still, and whole.
 #[must_use]
 pub fn prove_registry(site: &Site, patience: Retry) -> Task {
     let task = Task::new("registry").apart();
-    match site.cluster.registry_host() {
-        Some(host) if !site.contents.images.is_empty() => {
-            let proof = ProveRegistry {
-                site: reached(site, host),
-                credentials: credentials(site),
-                images: site.contents.images.clone(),
-                patience,
-            };
-            task.on(&host.name, vec![Arc::new(proof)])
-        }
-        _ => task,
+    if site.contents.images.is_empty() {
+        return task;
+    }
+    let proof = |site_registry: SiteRegistry, login: RegistryLogin| {
+        Arc::new(ProveRegistry {
+            site: site_registry,
+            login,
+            images: site.contents.images.clone(),
+            patience,
+        })
+    };
+    match site.cluster.image_home() {
+        ImageHome::Nodes => task,
+        ImageHome::External => match there_before(site) {
+            Some(registry) => {
+                let login = RegistryLogin::Given(site.registry_login.clone());
+                task.on(OPERATOR, vec![proof(registry, login)])
+            }
+            None => task,
+        },
+        ImageHome::Hosts(hosts) => hosts.into_iter().fold(task, |task, host| {
+            let login = credentials(site).into();
+            task.on(&host.name, vec![proof(reached(site, host), login)])
+        }),
     }
 }
 
@@ -55,7 +109,7 @@ pub fn prove_registry(site: &Site, patience: Retry) -> Task {
 #[must_use]
 pub fn import_images(site: &Site) -> Task {
     let task = Task::new("images");
-    if site.cluster.registry_host().is_some() || site.contents.images.is_empty() {
+    if site.cluster.has_registry() || site.contents.images.is_empty() {
         return task;
     }
     let Some(runtime) = site.runtime() else {
@@ -93,7 +147,7 @@ pub fn prove_images(site: &Site) -> Task {
     let (Some(pause), Some(runtime)) = (site.pause_image(), site.runtime()) else {
         return task;
     };
-    let pushed = site.cluster.registry_host().map(|_| site.pushed.clone());
+    let pushed = site.cluster.has_registry().then(|| site.pushed.clone());
     let known = known_images(site);
     let sandbox = known
         .iter()

@@ -22,6 +22,7 @@ mod os;
 mod preflight;
 mod programs;
 mod recognise;
+mod registries;
 mod registry;
 mod restart;
 mod rotation;
@@ -70,7 +71,7 @@ pub use os::{host_files, kernel, packages, prove_time, time};
 pub use preflight::{compare_clocks, survey};
 pub use programs::unpack;
 pub use recognise::{recognise, recognise_these};
-pub use registry::{registry_pki, registry_service};
+pub use registry::{ask_registry, registry_pki, registry_service};
 pub use restart::{Draining, Part, ask_restarts, reboot, restart_static_pods, spare};
 pub use rotation::{
     Authority, Rotation, authorities, begin_rotation, bring_authorities, bring_signed,
@@ -78,7 +79,7 @@ pub use rotation::{
     take_move, tell_clients, under_way,
 };
 pub use runtime::container_runtime;
-pub use site::{OPERATOR, Site};
+pub use site::{NodeLogins, OPERATOR, Site};
 pub use step::{
     Activity, BackupNote, BackupSeen, Bindings, Carried, CertificatePlace, CertificateSeen,
     ClusterSeen, CopiedStore, DeprecatedApi, Drilled, EtcdAlarm, Guarded, HostSeen, KeptSnapshot,

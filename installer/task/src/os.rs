@@ -54,10 +54,10 @@ pub fn host_files(site: &Site) -> Task {
 
 /// `endpoint` is where the control plane's name leads.
 fn hosts_block(site: &Site, endpoint: &[IpAddr]) -> String {
-    let registry = site.cluster.registry_host().map(|host| host.name.as_str());
+    let registry = site.registry_hosts();
     let names = |host: &Host| {
         let mut names = vec![host.name.clone()];
-        if registry == Some(&host.name) {
+        if registry.iter().any(|registry| registry.name == host.name) {
             names.push(site.cluster.registry_domain().to_owned());
         }
         names
@@ -76,8 +76,14 @@ fn hosts_block(site: &Site, endpoint: &[IpAddr]) -> String {
         address: address.to_string(),
         names: vec![domain.clone()],
     });
+    // Of a registry that was there before, where the site's DNS does not know it.
+    let external = site.cluster.spec.registry.address.iter();
+    let external = external.map(|address| HostEntry {
+        address: address.to_string(),
+        names: vec![site.cluster.registry_domain().to_owned()],
+    });
     let mut lines = rendered(&HostsBlock {
-        entries: entries.chain(endpoint).collect(),
+        entries: entries.chain(endpoint).chain(external).collect(),
     });
     if !site.cluster.spec.host.is_empty() {
         lines.push_str(site.cluster.spec.host.trim_end());

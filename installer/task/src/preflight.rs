@@ -98,10 +98,16 @@ pub fn survey(site: &Site) -> Task {
 
 /// What waits while this host is down.
 fn without(site: &Site, host: &Host) -> Option<&'static str> {
-    let registry = site.cluster.registry_host()?;
-    (registry.name == host.name).then_some(
-        "it is the site's registry: whatever pulls images waits until it is back, and all else goes on",
-    )
+    let registry = site.registry_hosts();
+    if registry.iter().all(|registry| registry.name != host.name) {
+        return None;
+    }
+    Some(match registry.len() {
+        1 => {
+            "it is the site's registry: whatever pulls images waits until it is back, and all else goes on"
+        }
+        _ => "it is one of the site's registries: nodes pull from another until it is back",
+    })
 }
 
 /// Clocks that chrony will set need not agree yet: it does so before anything else goes by them.
@@ -192,10 +198,14 @@ fn site_names(site: &Site, host: &Host) -> Vec<SiteName> {
         of: "the control plane",
         addresses: site.endpoint_on(host),
     };
-    let registry = cluster.registry_host().map(|registry| SiteName {
+    let hosts = site.registry_hosts().into_iter();
+    let addresses = hosts.flat_map(Host::internal_ips);
+    let registry = cluster.has_registry().then(|| SiteName {
         name: cluster.registry_domain().to_owned(),
         of: "the registry",
-        addresses: registry.internal_ips(),
+        addresses: addresses
+            .chain(cluster.spec.registry.address.iter())
+            .collect(),
     });
     let names = [Some(endpoint), registry].into_iter().flatten();
     names.filter(|name| !name.addresses.is_empty()).collect()

@@ -1,19 +1,24 @@
-//! The site's registry: which one, and what all others need to know of it.
+//! The site's registry: which one, where, and what all others need to know of it.
 
 mod distribution;
-
-use cluster::{Host, RegistryType};
-use engine::{Step, Task};
-use step::{
-    Certificate, CertificateAuthority, CertificateSpec, Component, KeyPairFiles,
-    PrepareRegistryCredentials, Requirements, SiteRegistry, Usage,
-};
+mod given;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use cluster::{Host, ImageHome, RegistryType};
+use engine::{Step, Task};
+use step::{
+    Certificate, CertificateAuthority, CertificateSpec, Component, Keeper, KeyPairFiles,
+    PrepareRegistryCredentials, RegistryUser, Requirements, SiteRegistry, Trust, Usage,
+};
+
 use crate::site::url_address;
 use crate::{OPERATOR, Site};
+
+pub(crate) use distribution::{DATA, MOUNT};
+pub use given::ask_registry;
+pub(crate) use given::there_before;
 
 /// A registry that kubexm sets up on its host.
 pub(crate) trait Registry: Sync {
@@ -26,17 +31,28 @@ pub(crate) trait Registry: Sync {
     /// Its certificate on its host, and the registry started anew with it.
     fn certificates(&self, site: &Site) -> Vec<Arc<dyn Step>>;
 
-    /// The registry on its host.
-    fn set_up(&self, site: &Site, host: &Host) -> Task;
+    /// The registry on one of its hosts.
+    fn set_up(&self, site: &Site) -> Vec<Arc<dyn Step>>;
 }
 
 impl Site {
-    /// The registry of the config with its host; none where the site has none, or one that this version cannot set up.
-    pub(crate) fn registry(&self) -> Option<(&'static dyn Registry, &Host)> {
-        let host = self.cluster.registry_host()?;
+    /// The registry that kubexm sets up with its hosts; none where the site has none, or had it before, or one that this version
+    /// cannot set up.
+    pub(crate) fn registry(&self) -> Option<(&'static dyn Registry, Vec<&Host>)> {
+        let ImageHome::Hosts(hosts) = self.cluster.image_home() else {
+            return None;
+        };
         match self.cluster.spec.registry.kind {
-            RegistryType::Registry => Some((&distribution::Distribution, host)),
-            RegistryType::Harbor => None,
+            RegistryType::Registry => Some((&distribution::Distribution, hosts)),
+            RegistryType::Harbor | RegistryType::External => None,
+        }
+    }
+
+    /// The hosts of the registry.
+    pub(crate) fn registry_hosts(&self) -> Vec<&Host> {
+        match self.cluster.image_home() {
+            ImageHome::Hosts(hosts) => hosts,
+            ImageHome::Nodes | ImageHome::External => Vec::new(),
         }
     }
 
@@ -56,35 +72,49 @@ fn certificate(site: &Site) -> KeyPairFiles {
     KeyPairFiles::at(site.registry_dir().join("registry"))
 }
 
-/// The registry's authority, certificate and credentials, on the operator's machine.
+/// The registry's authority, certificate and credentials, on the operator's machine; of one that was there before, how it takes a login.
 #[must_use]
 pub fn registry_pki(site: &Site) -> Task {
     let task = Task::new("registry certificates");
-    let Some(host) = site.cluster.registry_host() else {
+    let mut steps = site.gather_trust();
+    match site.cluster.image_home() {
+        ImageHome::Nodes => {}
+        ImageHome::External => steps.push(given::learn_login(site)),
+        ImageHome::Hosts(hosts) => steps.extend(own_pki(site, &hosts)),
+    }
+    if steps.is_empty() {
         return task;
-    };
+    }
+    task.on(OPERATOR, steps)
+}
+
+/// One certificate for all its hosts: each answers under the registry's name as well as under its own.
+fn own_pki(site: &Site, hosts: &[&Host]) -> Vec<Arc<dyn Step>> {
     let name = format!("kubexm registry of {}", site.cluster.name());
-    let dns: BTreeSet<String> =
-        [site.cluster.registry_domain().to_owned(), host.name.clone()].into();
+    let own = hosts.iter().map(|host| host.name.clone());
+    let dns: BTreeSet<String> = own
+        .chain([site.cluster.registry_domain().to_owned()])
+        .collect();
+    let ips = hosts.iter().flat_map(|host| {
+        let reached = host.address.parse().ok();
+        host.internal_ips().into_iter().chain(reached)
+    });
     let spec = CertificateSpec::new(site.cluster.registry_domain(), Usage::Server)
         .dns(dns)
-        .ips(
-            host.internal_ips()
-                .into_iter()
-                .chain(host.address.parse().ok()),
-        );
-    task.on(
-        OPERATOR,
-        vec![
-            Arc::new(CertificateAuthority::new(authority(site), name)),
-            Arc::new(Certificate::new(
-                authority(site),
-                certificate(site),
-                spec.since(site.renewal),
-            )),
-            Arc::new(credentials(site)),
-        ],
-    )
+        .ips(ips);
+    let mut steps: Vec<Arc<dyn Step>> = vec![
+        Arc::new(CertificateAuthority::new(authority(site), name)),
+        Arc::new(Certificate::new(
+            authority(site),
+            certificate(site),
+            spec.since(site.renewal),
+        )),
+        Arc::new(credentials(site)),
+    ];
+    if site.cluster.spec.registry.read_only_port.is_some() {
+        steps.push(Arc::new(node_credentials(site)));
+    }
+    steps
 }
 
 pub(crate) fn credentials(site: &Site) -> PrepareRegistryCredentials {
@@ -92,28 +122,37 @@ pub(crate) fn credentials(site: &Site) -> PrepareRegistryCredentials {
     PrepareRegistryCredentials::new(site.registry_dir(), login, site.credentials.clone())
 }
 
-/// The registry itself, on its host.
-#[must_use]
-pub fn registry_service(site: &Site) -> Task {
-    match site.registry() {
-        Some((registry, host)) => registry.set_up(site, host),
-        None => Task::new("registry service"),
-    }
+/// Those of the nodes, where they only read.
+pub(crate) fn node_credentials(site: &Site) -> PrepareRegistryCredentials {
+    let (dir, login) = (site.registry_dir().join("nodes"), &site.node_logins.site);
+    PrepareRegistryCredentials::new(dir, login.clone(), site.node_credentials.clone())
+        .of(RegistryUser::Nodes)
 }
 
-/// The registry as the operator's machine reaches it.
+/// The registry itself, on its hosts.
+#[must_use]
+pub fn registry_service(site: &Site) -> Task {
+    let task = Task::new("registry service");
+    let Some((registry, hosts)) = site.registry() else {
+        return task;
+    };
+    let steps = registry.set_up(site);
+    hosts
+        .into_iter()
+        .fold(task, |task, host| task.on(&host.name, steps.clone()))
+}
+
+/// The registry on this host, as the operator's machine reaches it.
 pub(crate) fn reached(site: &Site, host: &Host) -> SiteRegistry {
     let port = site.cluster.registry_port();
+    let data_dir = &site.cluster.spec.registry.registry_data_dir;
     SiteRegistry {
         url: format!("https://{}:{port}", url_address(host)),
-        ca: authority(site).certificate(),
+        at: Vec::new(),
+        trust: Trust::File(authority(site).certificate()),
         names: site.registry_names(),
-        data_dir: site
-            .cluster
-            .spec
-            .registry
-            .registry_data_dir
-            .to_string()
-            .into(),
+        keeper: Keeper::Kubexm {
+            data_dir: data_dir.clone(),
+        },
     }
 }

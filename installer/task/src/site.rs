@@ -1,10 +1,10 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use artifact::{Contents, ImageEntry, ImageSet, Release, Tree, split_tag};
 use camino::Utf8PathBuf;
-use cluster::{Arch, Cluster, Host, Role, Tag};
+use cluster::{Arch, Cluster, Host, ImageHome, Role, Tag};
 use engine::Slot;
-use step::{EtcdPeer, OffsetDateTime, RegistryCredentials, SiteNames};
+use step::{EtcdPeer, LoginManner, OffsetDateTime, RegistryCredentials, SiteNames};
 
 use crate::upgrade::Hop;
 
@@ -22,12 +22,27 @@ pub struct Site {
     pub tree: Tree,
     /// The registry's user and password, where the config names them.
     pub registry_login: Option<RegistryCredentials>,
+    /// As whom nodes ask registries, where the config says so.
+    pub node_logins: NodeLogins,
     /// Since when certificates are made anew, where they are.
     pub renewal: Option<OffsetDateTime>,
     /// The same for all tasks: filled by the one that prepares the registry's credentials.
     pub(crate) credentials: Slot<RegistryCredentials>,
+    /// Likewise: those of the nodes, where they are others.
+    pub(crate) node_credentials: Slot<RegistryCredentials>,
     /// Likewise: full once the site's registry holds every image.
     pub(crate) pushed: Slot<()>,
+    /// Likewise: how a registry that was there before takes the nodes' login.
+    pub(crate) login_manner: Slot<LoginManner>,
+}
+
+/// As whom nodes ask registries.
+#[derive(Clone, Debug, Default)]
+pub struct NodeLogins {
+    /// The site's, where it is another account than the one that pushes.
+    pub site: Option<RegistryCredentials>,
+    /// Others, by their name in the config.
+    pub others: BTreeMap<String, RegistryCredentials>,
 }
 
 impl Site {
@@ -53,9 +68,21 @@ impl Site {
             hop: None,
             tree,
             registry_login,
+            node_logins: NodeLogins::default(),
             renewal: None,
             credentials,
+            node_credentials: Slot::new("the registry's credentials of nodes"),
             pushed: Slot::new("the images in the registry"),
+            login_manner: Slot::new("how the registry takes a login"),
+        }
+    }
+
+    /// The same site, with what its nodes log in with.
+    #[must_use]
+    pub fn with_node_logins(self, node_logins: NodeLogins) -> Self {
+        Self {
+            node_logins,
+            ..self
         }
     }
 
@@ -102,7 +129,7 @@ impl Site {
                 kind.name(),
             ));
         }
-        if self.cluster.registry_host().is_some() && self.registry().is_none() {
+        if matches!(self.cluster.image_home(), ImageHome::Hosts(_)) && self.registry().is_none() {
             unsupported.push(refused("spec.registry.type", spec.registry.kind.name()));
         }
         if self.network().is_none() {

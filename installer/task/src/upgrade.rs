@@ -65,10 +65,11 @@ impl Site {
     pub fn at(&self, release: &Release, hop: Hop) -> Self {
         let mut cluster = self.cluster.clone();
         cluster.spec.kubernetes.version = release.kubernetes.clone();
-        let login = self.registry_login.as_ref().map(copied);
+        let login = self.registry_login.clone();
         Self {
             release: release.clone(),
             hop: Some(hop),
+            node_logins: self.node_logins.clone(),
             ..Self::new(cluster, self.contents.clone(), self.tree.clone(), login)
         }
     }
@@ -116,13 +117,6 @@ impl Site {
             Some(_) if hosts.iter().any(is_master) => Batch::One,
             Some(hop) => hop.draining.batch,
         }
-    }
-}
-
-fn copied(login: &step::RegistryCredentials) -> step::RegistryCredentials {
-    step::RegistryCredentials {
-        username: login.username.clone(),
-        password: login.password.clone(),
     }
 }
 

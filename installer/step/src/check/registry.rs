@@ -3,15 +3,14 @@ use async_trait::async_trait;
 use engine::{Cx, Question, Retry, State, StepError};
 
 use super::{all_well, count};
-use crate::PrepareRegistryCredentials;
 use crate::registry::push_images::{connect, explained, named, way};
-use crate::registry::{Flaw, SiteRegistry, look};
+use crate::registry::{Flaw, RegistryLogin, SiteRegistry, look};
 
 /// The site's registry holds every image of the bundle, each manifest byte for byte and each blob with its size: what was
 /// pulled long ago works on, and what has yet to be pulled shows only then that a file is empty.
 pub struct ProveRegistry {
     pub site: SiteRegistry,
-    pub credentials: PrepareRegistryCredentials,
+    pub login: RegistryLogin,
     pub images: Vec<ImageEntry>,
     pub patience: Retry,
 }
@@ -31,7 +30,7 @@ impl Question for ProveRegistry {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let credentials = self.credentials.found().await?;
+        let credentials = self.login.found().await?;
         let way = way(&self.site, cx).await?;
         let registry = connect(&self.site, credentials, &way).await?;
         let named = named(&self.site.names, &self.images)?;

@@ -40,6 +40,15 @@ impl SiteNames {
     }
 }
 
+impl SiteNames {
+    /// The repository that an image of the bundle has there; none for what cannot be pushed.
+    #[must_use]
+    pub fn repository(&self, reference: &str, digest: Sha256) -> Option<String> {
+        let image = SiteImage::of(self, reference, digest).ok()?;
+        Some(image.repository)
+    }
+}
+
 /// An image in the site's registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SiteImage {

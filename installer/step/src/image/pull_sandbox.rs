@@ -28,10 +28,20 @@ pub(crate) fn ctr(arguments: &[&str]) -> Command {
     Command::new(ctr.iter().chain(arguments))
 }
 
+/// What a registry that gives tokens for a login says to ctr, which knows nothing of the logins in the runtime's own settings.
+const REFUSALS: &[&str] = &["401 ", "403 ", "authorization failed", "insufficient_scope"];
+
 /// Has containerd pull an image by the name that the world knows it by.
 pub(crate) async fn pull(cx: &Cx, reference: &str, hosts_dir: &Utf8Path) -> Result<(), StepError> {
     let pull = ctr(&["pull", "--hosts-dir", hosts_dir.as_str(), reference]);
-    let output = ask(cx, pull.timeout(SLOW_DISK)).await?;
+    let mut output = ask(cx, pull.timeout(SLOW_DISK)).await?;
+    if REFUSALS
+        .iter()
+        .any(|words| output.last_words().contains(words))
+    {
+        let by_cri = Command::new(["/usr/local/bin/crictl", "pull", reference]);
+        output = ask(cx, by_cri.timeout(SLOW_DISK)).await?;
+    }
     if output.ok() {
         return Ok(());
     }

@@ -25,16 +25,41 @@ pub struct RegistryCredentials {
 /// Idempotent: the `htpasswd` is kept as long as it lets the password in.
 #[derive(Clone, Debug)]
 pub struct PrepareRegistryCredentials {
+    of: RegistryUser,
     dir: Utf8PathBuf,
     given: Option<RegistryCredentials>,
     slot: Slot<RegistryCredentials>,
+}
+
+/// Whose account it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistryUser {
+    /// Who pushes; and who pulls, where nobody else is there.
+    Kubexm,
+    /// The nodes, which only read.
+    Nodes,
+}
+
+impl RegistryUser {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kubexm => "kubexm",
+            Self::Nodes => "kubexm-nodes",
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Kubexm => "registry credentials",
+            Self::Nodes => "registry credentials of nodes",
+        }
+    }
 }
 
 /// The registry computes the hash for every single request. What people choose is worth that; a random password of
 /// 190 bits gains nothing by it.
 const COST_GIVEN: u32 = 10;
 const COST_RANDOM: u32 = 5;
-const RANDOM_USERNAME: &str = "kubexm";
 const RANDOM_LENGTH: usize = 32;
 
 #[derive(Debug, thiserror::Error)]
@@ -98,10 +123,17 @@ impl PrepareRegistryCredentials {
         slot: Slot<RegistryCredentials>,
     ) -> Self {
         Self {
+            of: RegistryUser::Kubexm,
             dir: dir.into(),
             given,
             slot,
         }
+    }
+
+    /// The same for somebody else.
+    #[must_use]
+    pub fn of(self, of: RegistryUser) -> Self {
+        Self { of, ..self }
     }
 
     /// The file that the registry reads.
@@ -153,7 +185,7 @@ impl PrepareRegistryCredentials {
     fn make(&self) -> Result<RegistryCredentials, CredentialsError> {
         let password = Alphanumeric.sample_string(&mut rand::rng(), RANDOM_LENGTH);
         let made = RegistryCredentials {
-            username: RANDOM_USERNAME.to_owned(),
+            username: self.of.name().to_owned(),
             password: SecretString::from(password),
         };
         let json = kept(&made.username, made.password.expose_secret());
@@ -211,11 +243,14 @@ fn lets_in(file: &[u8], credentials: &RegistryCredentials) -> bool {
 #[async_trait]
 impl Step for PrepareRegistryCredentials {
     fn id(&self) -> String {
-        "registry credentials".to_owned()
+        self.of.title().to_owned()
     }
 
     fn describe(&self) -> String {
-        "prepare the registry's credentials".to_owned()
+        match self.of {
+            RegistryUser::Kubexm => "prepare the registry's credentials".to_owned(),
+            RegistryUser::Nodes => "prepare the registry's credentials for nodes".to_owned(),
+        }
     }
 
     fn fills(&self) -> Vec<SlotId> {
@@ -237,7 +272,10 @@ impl Step for PrepareRegistryCredentials {
     }
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
-        let title = "remove the registry's credentials";
+        let title = match self.of {
+            RegistryUser::Kubexm => "remove the registry's credentials",
+            RegistryUser::Nodes => "remove the registry's credentials of nodes",
+        };
         let files = || [self.htpasswd(), self.kept()];
         (data == Data::Purge).then(|| RemoveLocal::step(title, files()))
     }

@@ -6,6 +6,8 @@ use engine::StepError;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
+use super::Keeper;
+
 /// What a registry says in an answer is cut there; it is for people.
 const WORDS_LIMIT: usize = 300;
 /// ENOSPC, as the registry's Go code prints an error of the file system into its answer.
@@ -26,6 +28,23 @@ pub(crate) enum RegistryError {
     Silent { registry: String, seconds: u64 },
     #[error("the registry {registry} refused the credentials")]
     Credentials { registry: String },
+    /// The same of one that kubexm does not look after.
+    #[error("the registry {registry} refused the login: {words}")]
+    Login { registry: String, words: String },
+    #[error("the token of the registry {registry} ended during an upload")]
+    Expired { registry: String },
+    #[error("the registry {registry} sends logins to {realm}: {why}")]
+    Realm {
+        registry: String,
+        realm: String,
+        why: String,
+    },
+    #[error("the registry {registry} has no project for {what}: {words}")]
+    NoProject {
+        registry: String,
+        what: String,
+        words: String,
+    },
     #[error("the registry {registry} does not allow {what} to be pushed: {words}")]
     Forbidden {
         registry: String,
@@ -67,12 +86,37 @@ impl RegistryError {
     }
 
     /// The answer was not the one hoped for.
-    pub async fn refused(registry: String, what: String, answer: Response) -> Self {
+    /// `known`: the account itself was taken, and so it is its rights that do not do.
+    pub async fn refused(
+        registry: String,
+        what: String,
+        answer: Response,
+        keeper: &Keeper,
+        known: bool,
+    ) -> Self {
         let status = answer.status();
         let body = answer.text().await.unwrap_or_default();
         let said = Said::of(&body);
         match status {
-            StatusCode::UNAUTHORIZED => Self::Credentials { registry },
+            StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND if said.lacks_project() => {
+                Self::NoProject {
+                    registry,
+                    what,
+                    words: said.words,
+                }
+            }
+            StatusCode::UNAUTHORIZED if known || said.knows_who() => Self::Forbidden {
+                registry,
+                what,
+                words: said.words,
+            },
+            StatusCode::UNAUTHORIZED => match keeper {
+                Keeper::Kubexm { .. } => Self::Credentials { registry },
+                Keeper::Others => Self::Login {
+                    registry,
+                    words: said.words,
+                },
+            },
             StatusCode::FORBIDDEN => Self::Forbidden {
                 registry,
                 what,
@@ -103,6 +147,7 @@ impl RegistryError {
             Self::Unreachable { .. }
             | Self::Broken { .. }
             | Self::Silent { .. }
+            | Self::Expired { .. }
             | Self::Lost { .. } => true,
             Self::Answer { status, .. } => {
                 status.is_server_error()
@@ -126,6 +171,21 @@ impl RegistryError {
             }
             Self::Credentials { .. } => {
                 "the registry reads them from its htpasswd file; running `install` again puts ours there".to_owned()
+            }
+            Self::Login { .. } => {
+                "username and password stand in registry.auths, under the registry's name".to_owned()
+            }
+            Self::Realm { .. } => {
+                "a login goes to no address without TLS; the registry's administrator can say which address gives its tokens"
+                    .to_owned()
+            }
+            Self::NoProject { .. } => {
+                "kubexm makes no projects: create it in the registry, or name one that is there in registry.namespaceOverride"
+                    .to_owned()
+            }
+            Self::Elsewhere { .. } => {
+                "behind a proxy a registry must be told its own address: in Harbor external_url, in distribution http.host"
+                    .to_owned()
             }
             Self::Forbidden { .. } => "the user needs the right to push".to_owned(),
             Self::TooLarge { .. } => {
@@ -187,6 +247,16 @@ struct Said {
 }
 
 impl Said {
+    /// As Harbor says it, which has to be told of each first part of a name before anything is put there.
+    fn lacks_project(&self) -> bool {
+        self.words.starts_with("project ") && self.words.contains("not found")
+    }
+
+    /// As Harbor says it of an account that it knows.
+    fn knows_who(&self) -> bool {
+        self.words.starts_with("unauthorized to access repository")
+    }
+
     fn of(body: &str) -> Self {
         let no_space = body.contains("no space left on device") || body.contains(NO_SPACE);
         let first = serde_json::from_str::<Errors>(body)

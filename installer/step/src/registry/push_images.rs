@@ -9,8 +9,8 @@ use host::{Command, Way};
 
 use crate::image::layout::{Image, LayoutError, read_image};
 use crate::image::name::SiteImage;
-use crate::local_file::{self, blocking};
-use crate::registry::{Flaw, Push, Registry, SiteRegistry, look};
+use crate::local_file::blocking;
+use crate::registry::{Flaw, Push, Registry, RegistryLogin, SiteRegistry, look};
 use crate::shell::must;
 use crate::{RegistryCredentials, SiteNames};
 
@@ -24,7 +24,7 @@ use crate::{RegistryCredentials, SiteNames};
 #[derive(Clone, Debug)]
 pub struct PushImages {
     site: SiteRegistry,
-    credentials: Slot<RegistryCredentials>,
+    login: RegistryLogin,
     layout: Utf8PathBuf,
     images: Vec<ImageEntry>,
     pushed: Slot<()>,
@@ -46,14 +46,14 @@ impl PushImages {
     #[must_use]
     pub fn new(
         site: SiteRegistry,
-        credentials: Slot<RegistryCredentials>,
+        login: impl Into<RegistryLogin>,
         layout: impl Into<Utf8PathBuf>,
         images: Vec<ImageEntry>,
         pushed: Slot<()>,
     ) -> Self {
         Self {
             site,
-            credentials,
+            login: login.into(),
             layout: layout.into(),
             images,
             pushed,
@@ -61,11 +61,7 @@ impl PushImages {
     }
 
     async fn connect(&self, way: &Way) -> Result<Registry, StepError> {
-        let credentials =
-            self.credentials.get().cloned().ok_or_else(|| {
-                StepError::new("the registry's credentials have not been prepared")
-            })?;
-        connect(&self.site, credentials, way).await
+        connect(&self.site, self.login.found().await?, way).await
     }
 
     async fn way(&self, cx: &Cx) -> Result<Way, StepError> {
@@ -105,10 +101,18 @@ impl PushImages {
 
     /// Lets the registry forget what is not what it is called.
     async fn remove(&self, cx: &Cx, damaged: &BTreeSet<Sha256>) -> Result<(), StepError> {
-        let places: Vec<_> = damaged
-            .iter()
-            .map(|content| self.site.place_of(*content).into_string())
-            .collect();
+        let places = damaged.iter().map(|content| {
+            let place = self.site.keeper.place_of(*content);
+            place.map(Utf8PathBuf::into_string).ok_or_else(|| {
+                StepError::new(format!(
+                    "{} is damaged in the registry {}, and kubexm is not its keeper",
+                    content.oci(),
+                    self.site.names.authority
+                ))
+                .with_hint("its administrator has to remove that content there; then run again")
+            })
+        });
+        let places: Vec<String> = places.collect::<Result<_, _>>()?;
         for places in places.chunks(PLACES) {
             let start = ["rm", "-rf", "--"].map(str::to_owned);
             let remove = Command::new(start.iter().chain(places));
@@ -162,7 +166,7 @@ impl Step for PushImages {
     }
 
     fn takes(&self) -> Vec<SlotId> {
-        vec![self.credentials.id()]
+        self.login.takes()
     }
 
     fn fills(&self) -> Vec<SlotId> {
@@ -219,16 +223,11 @@ pub(crate) fn named(
 
 pub(crate) async fn connect(
     site: &SiteRegistry,
-    credentials: RegistryCredentials,
+    credentials: Option<RegistryCredentials>,
     way: &Way,
 ) -> Result<Registry, StepError> {
-    let path = site.ca.clone();
-    let ca = blocking(move || local_file::read(&path))
-        .await?
-        .ok_or_else(|| {
-            StepError::new(format!("there is no certificate authority in {}", site.ca))
-        })?;
-    Ok(Registry::connect(site, &ca, credentials, way)?)
+    let roots = site.trust.read().await?;
+    Ok(Registry::connect(site, roots.as_deref(), credentials, way)?)
 }
 
 pub(crate) async fn way(site: &SiteRegistry, cx: &Cx) -> Result<Way, StepError> {

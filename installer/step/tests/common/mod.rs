@@ -4,6 +4,7 @@
 pub mod etcd_stage;
 pub mod layout;
 pub mod site;
+pub mod tokens;
 
 use std::process::Command;
 use std::sync::Arc;

@@ -10,8 +10,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Retry, Slot};
 use secrecy::ExposeSecret;
 use step::{
-    Certificate, CertificateAuthority, CertificateSpec, KeyPairFiles, PrepareRegistryCredentials,
-    ProveRegistry, PushImages, RegistryCredentials, SiteRegistry, Usage,
+    Certificate, CertificateAuthority, CertificateSpec, Keeper, KeyPairFiles,
+    PrepareRegistryCredentials, ProveRegistry, PushImages, RegistryCredentials, SiteRegistry,
+    Trust, Usage,
 };
 use tempfile::TempDir;
 
@@ -21,12 +22,18 @@ pub struct Site {
     temp: TempDir,
     pub port: u16,
     pub credentials: Slot<RegistryCredentials>,
+    auth: String,
     registry: Option<Child>,
 }
 
 impl Site {
     /// A site whose registry answers.
     pub async fn new() -> Self {
+        Self::with_auth("{ htpasswd: { realm: site, path: {dir}/certs/htpasswd } }").await
+    }
+
+    /// `{dir}` stands for the directory of the site.
+    pub async fn with_auth(auth: &str) -> Self {
         let temp = TempDir::new().unwrap();
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = free.local_addr().unwrap().port();
@@ -36,6 +43,7 @@ impl Site {
             temp,
             port,
             credentials,
+            auth: auth.to_owned(),
             registry: None,
         };
         let certs = site.dir().join("certs");
@@ -64,12 +72,15 @@ impl Site {
     pub fn registry(&self) -> SiteRegistry {
         SiteRegistry {
             url: format!("https://127.0.0.1:{}", self.port),
-            ca: self.ca().certificate(),
+            at: Vec::new(),
+            trust: Trust::File(self.ca().certificate()),
             names: step::SiteNames {
                 authority: "hub.corp:5000".into(),
                 namespace: None,
             },
-            data_dir: self.dir().join("registry"),
+            keeper: Keeper::Kubexm {
+                data_dir: self.dir().join("registry"),
+            },
         }
     }
 
@@ -95,7 +106,7 @@ impl Site {
         let certs = self.dir().join("certs");
         ProveRegistry {
             site: self.registry(),
-            credentials: PrepareRegistryCredentials::new(certs, None, Slot::new("credentials")),
+            login: PrepareRegistryCredentials::new(certs, None, Slot::new("credentials")).into(),
             images,
             patience: Retry::NETWORK,
         }
@@ -114,7 +125,7 @@ impl Site {
     pub fn start(&mut self) {
         let (dir, port) = (self.dir().to_owned(), self.port);
         let config = dir.join("registry.yml");
-        fs::write(&config, settings(&dir, port)).unwrap();
+        fs::write(&config, settings(&dir, port, &self.auth)).unwrap();
         let log = File::options()
             .create(true)
             .append(true)
@@ -161,13 +172,14 @@ impl Drop for Site {
     }
 }
 
-fn settings(dir: &Utf8Path, port: u16) -> String {
+fn settings(dir: &Utf8Path, port: u16, auth: &str) -> String {
+    let auth = auth.replace("{dir}", dir.as_str());
     format!(
         "\
 version: 0.1
 log: {{ level: error }}
 storage: {{ filesystem: {{ rootdirectory: {dir}/registry }} }}
-auth: {{ htpasswd: {{ realm: site, path: {dir}/certs/htpasswd }} }}
+auth: {auth}
 http:
   addr: 127.0.0.1:{port}
   secret: test

@@ -1,7 +1,7 @@
 //! What a node asks of its host, whatever runs on it.
 
-use cluster::{Host, KubernetesType};
-use step::{Eviction, Leftover, Requirements, Space};
+use cluster::{Host, ImageHome, KubernetesType};
+use step::{Eviction, Leftover, Reached, Requirements, Space};
 
 use super::kubernetes::of_kubernetes;
 use super::space::{comes_to_every_node, images_size, programs_space};
@@ -68,6 +68,21 @@ pub(super) fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
         runtime.requirements(wanted);
     }
     wanted.evictions = evictions(site);
+    wanted.reached = there_before(site);
+}
+
+/// A registry that was there before: whether a node gets there is not for kubexm to say.
+fn there_before(site: &Site) -> Vec<Reached> {
+    if site.cluster.image_home() != ImageHome::External {
+        return Vec::new();
+    }
+    vec![Reached {
+        name: site.cluster.registry_domain().to_owned(),
+        addresses: site.cluster.spec.registry.address.iter().collect(),
+        port: site.cluster.registry_port(),
+        of: "the site's registry",
+        key: "spec.registry.address",
+    }]
 }
 
 /// How full disks may be for the kubelet. What is said in bytes is left to it.

@@ -1,10 +1,11 @@
 //! What the site's registry asks of its host.
 
 use cluster::Host;
-use step::{Port, Requirements, Space};
+use step::{Mounted, Port, Requirements, Space};
 
 use super::space::{images_size, programs_space};
 use crate::Site;
+use crate::registry::{DATA, MOUNT};
 
 pub(super) fn of_registry(site: &Site, host: &Host, wanted: &mut Requirements) {
     let spec = &site.cluster.spec;
@@ -13,9 +14,20 @@ pub(super) fn of_registry(site: &Site, host: &Host, wanted: &mut Requirements) {
         of: "the registry",
     };
     wanted.ports.push(port);
+    let read_only = spec.registry.read_only_port;
+    wanted.ports.extend(read_only.map(|number| Port {
+        number,
+        of: "the registry for nodes",
+    }));
     if let Some((registry, _)) = site.registry() {
         registry.requirements(wanted);
     }
+    let mount = spec.registry.registry_mount.iter();
+    wanted.mounts.extend(mount.map(|path| Mounted {
+        path: path.clone(),
+        of: DATA,
+        key: MOUNT,
+    }));
     let components = site.registry_components().into_iter();
     let programs = components.map(|component| programs_space(site, component, host.arch));
     wanted.space.extend(programs);

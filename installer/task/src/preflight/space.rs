@@ -35,7 +35,7 @@ pub(super) fn programs_space(site: &Site, component: &'static str, arch: Arch) -
 
 /// The user's own images are pulled from the registry where they are needed; without one, every node holds them all.
 pub(super) fn comes_to_every_node(site: &Site, image: &ImageEntry) -> bool {
-    site.cluster.registry_host().is_none() || image.wanted_by.iter().any(|by| by != "spec.images")
+    !site.cluster.has_registry() || image.wanted_by.iter().any(|by| by != "spec.images")
 }
 
 /// The compressed size of these images, each for these architectures.

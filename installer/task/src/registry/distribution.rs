@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use cluster::Host;
-use engine::{Step, Task};
+use engine::Step;
 use step::{
-    Component, Content, CreateUser, DataDirectory, FileAttrs, Owner, Requirements, RunService,
-    UploadFile,
+    Component, Content, CreateUser, DataDirectory, FileAttrs, InsistOnMount, Owner,
+    PrepareRegistryCredentials, Requirements, RunService, UploadFile,
 };
-use templates::{RegistryConfig, RegistryUnit};
+use templates::{RegistryConfig, RegistryTakes, RegistryUnit};
 
-use super::{Registry, certificate, credentials};
+use super::{Registry, certificate, credentials, node_credentials};
 use crate::files::directory;
 use crate::os::rendered;
 use crate::preflight::facts::USER_PROGRAMS;
@@ -19,7 +18,11 @@ use crate::{Site, programs};
 /// The registry's user on its host.
 const USER: &str = "kubexm-registry";
 const UNIT: &str = "kubexm-registry.service";
+const READING_UNIT: &str = "kubexm-registry-nodes.service";
 const DIR: &str = "/etc/kubexm-registry";
+/// What lies on a disk of its own, and the key that says so.
+pub(crate) const DATA: &str = "the registry's data";
+pub(crate) const MOUNT: &str = "spec.registry.registryMount";
 
 pub(super) struct Distribution;
 
@@ -36,11 +39,13 @@ impl Registry for Distribution {
 
     fn certificates(&self, site: &Site) -> Vec<Arc<dyn Step>> {
         let [certificate, key] = pair(site);
-        vec![certificate, key, run()]
+        let services = Service::all(site);
+        let runs = services.iter().map(Service::run);
+        [certificate, key].into_iter().chain(runs).collect()
     }
 
-    fn set_up(&self, site: &Site, host: &Host) -> Task {
-        service(site, host)
+    fn set_up(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+        service(site)
     }
 }
 
@@ -60,10 +65,6 @@ fn private() -> FileAttrs {
 
 fn at(name: &str) -> String {
     format!("{DIR}/{name}")
-}
-
-fn unit_path() -> String {
-    format!("/etc/systemd/system/{UNIT}")
 }
 
 fn upload(path: String, content: Content, attrs: FileAttrs) -> Arc<dyn Step> {
@@ -87,56 +88,111 @@ fn pair(site: &Site) -> [Arc<dyn Step>; 2] {
     ]
 }
 
-fn run() -> Arc<dyn Step> {
-    let reads = ["config.yml", "registry.crt", "registry.key"].map(|name| at(name).into());
-    let programs = ["/usr/local/bin/registry".into(), unit_path().into()];
-    Arc::new(RunService {
-        unit: UNIT,
-        reads: reads.into_iter().chain(programs).collect(),
-    })
+/// One of the services of the registry. Htpasswd knows names and no rights: who may only read has a service of its own, which takes
+/// nothing.
+struct Service {
+    takes: RegistryTakes,
+    unit: &'static str,
+    config: &'static str,
+    htpasswd: &'static str,
+    port: u16,
+    accounts: PrepareRegistryCredentials,
 }
 
-fn service(site: &Site, host: &Host) -> Task {
-    let data_dir = site.cluster.spec.registry.registry_data_dir.clone();
-    let config = rendered(&RegistryConfig {
-        port: site.cluster.registry_port(),
-        data_dir: data_dir.to_string(),
-        certificate: at("registry.crt"),
-        key: at("registry.key"),
-        htpasswd: at("htpasswd"),
-    });
-    let unit = rendered(&RegistryUnit {
-        config: at("config.yml"),
-        data_dir: data_dir.to_string(),
-    });
-    let [certificate, key] = pair(site);
-    Task::new("registry service").on(
-        &host.name,
+impl Service {
+    fn all(site: &Site) -> Vec<Self> {
+        let whole = Self {
+            takes: RegistryTakes::Pushes,
+            unit: UNIT,
+            config: "config.yml",
+            htpasswd: "htpasswd",
+            port: site.cluster.registry_port(),
+            accounts: credentials(site),
+        };
+        let reading = site.cluster.spec.registry.read_only_port.map(|port| Self {
+            takes: RegistryTakes::Nothing,
+            unit: READING_UNIT,
+            config: "reading.yml",
+            htpasswd: "reading.htpasswd",
+            port,
+            accounts: node_credentials(site),
+        });
+        [whole].into_iter().chain(reading).collect()
+    }
+
+    fn unit_path(&self) -> String {
+        format!("/etc/systemd/system/{}", self.unit)
+    }
+
+    fn run(&self) -> Arc<dyn Step> {
+        let reads = [self.config, "registry.crt", "registry.key"].map(|name| at(name).into());
+        let programs = ["/usr/local/bin/registry".into(), self.unit_path().into()];
+        Arc::new(RunService {
+            unit: self.unit,
+            reads: reads.into_iter().chain(programs).collect(),
+        })
+    }
+
+    fn steps(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+        let registry = &site.cluster.spec.registry;
+        let config = rendered(&RegistryConfig {
+            port: self.port,
+            data_dir: registry.registry_data_dir.to_string(),
+            certificate: at("registry.crt"),
+            key: at("registry.key"),
+            htpasswd: at(self.htpasswd),
+            takes: self.takes,
+        });
+        let unit = rendered(&RegistryUnit {
+            config: at(self.config),
+            data_dir: registry.registry_data_dir.to_string(),
+            mount: registry.registry_mount.as_ref().map(ToString::to_string),
+            takes: self.takes,
+        });
+        let htpasswd = Content::Local(self.accounts.htpasswd());
         vec![
-            Arc::new(CreateUser { name: USER }),
-            programs::install(site, "registry", "/usr/local/bin"),
-            directory(DIR),
-            Arc::new(DataDirectory {
-                path: data_dir,
-                attrs: FileAttrs {
-                    mode: 0o700,
-                    owner: owner(),
-                },
-            }),
-            certificate,
-            key,
+            upload(at(self.htpasswd), htpasswd, private()),
             upload(
-                at("htpasswd"),
-                Content::Local(credentials(site).htpasswd()),
-                private(),
-            ),
-            upload(
-                at("config.yml"),
+                at(self.config),
                 Content::Text(config),
                 FileAttrs::root(0o644),
             ),
-            upload(unit_path(), Content::Text(unit), FileAttrs::root(0o644)),
-            run(),
-        ],
-    )
+            upload(
+                self.unit_path(),
+                Content::Text(unit),
+                FileAttrs::root(0o644),
+            ),
+            self.run(),
+        ]
+    }
+}
+
+fn service(site: &Site) -> Vec<Arc<dyn Step>> {
+    let registry = &site.cluster.spec.registry;
+    let mounted = registry.registry_mount.clone();
+    let mounted = mounted.map(|path| -> Arc<dyn Step> {
+        Arc::new(InsistOnMount {
+            path,
+            of: DATA,
+            key: MOUNT,
+        })
+    });
+    let [certificate, key] = pair(site);
+    let steps: [Arc<dyn Step>; 6] = [
+        Arc::new(CreateUser { name: USER }),
+        programs::install(site, "registry", "/usr/local/bin"),
+        directory(DIR),
+        Arc::new(DataDirectory {
+            path: registry.registry_data_dir.clone(),
+            attrs: FileAttrs {
+                mode: 0o700,
+                owner: owner(),
+            },
+        }),
+        certificate,
+        key,
+    ];
+    let services = Service::all(site);
+    let services = services.iter().flat_map(|service| service.steps(site));
+    mounted.into_iter().chain(steps).chain(services).collect()
 }

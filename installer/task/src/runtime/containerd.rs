@@ -1,23 +1,22 @@
 //! containerd with runc, the CNI plugins and crictl.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod registries;
+
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use camino::Utf8PathBuf;
-use engine::{Rolling, Slot, Step, StepError, Task, Turn};
-use secrecy::ExposeSecret;
+use engine::{Rolling, Slot, Step, Task, Turn};
+use serde_json::{Map, Value};
 use step::{
     Component, Content, ImageArchives, ImportImages, KnownImage, NodeImage, PullSandboxImage,
     RenewImages, Requirements, Rival, RunContainerd, RunService, Socket, StaysUp,
 };
-use templates::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHosts};
+use templates::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryLogin};
 
 use super::{RegistryTrust, Runtime};
 use crate::files::{directory, text, upload};
 use crate::nodes::ROLL;
-use crate::os::{rendered, rendered_late};
+use crate::os::rendered;
 use crate::preflight::facts::OTHER_RUNTIME;
 use crate::site::minor;
 use crate::site::names;
@@ -116,9 +115,9 @@ fn service(site: &Site) -> Task {
         directory("/etc/containerd"),
         directory(REGISTRY_HOSTS),
         directory("/etc/cni/net.d"),
-        text(CONFIG, config(site)),
+        config(site),
     ];
-    steps.extend(registry_hosts(site));
+    steps.extend(registries::files(site));
     let endpoint = Containerd.endpoint().to_owned();
     // It is crictl's alone: no reason for a turn of containerd.
     let crictl = text("/etc/crictl.yaml", rendered(&Crictl { endpoint }));
@@ -146,40 +145,59 @@ fn service(site: &Site) -> Task {
 }
 
 /// The `config.toml` for the version that the bundle holds, with the config's own settings merged into it.
-fn config(site: &Site) -> String {
+fn config(site: &Site) -> Arc<dyn Step> {
     let version = site.release.version_of("containerd").unwrap_or_default();
-    let data_dir = site.cluster.spec.registry.containerd_data_dir.to_string();
-    let sandbox_image = site
-        .pause_image()
-        .map(|image| image.reference.clone())
-        .unwrap_or_default();
-    let text = if minor(version) < (2, 0) {
-        rendered(&Containerd1 {
-            data_dir,
-            sandbox_image,
-        })
-    } else {
-        rendered(&Containerd2 {
-            data_dir,
-            sandbox_image,
-        })
+    let spec = &site.cluster.spec;
+    let sandbox = site.pause_image();
+    let wanted = Wanted {
+        version: minor(version),
+        data_dir: spec.registry.containerd_data_dir.to_string(),
+        sandbox_image: sandbox.map_or_else(String::new, |image| image.reference.clone()),
+        settings: spec.kubernetes.container_runtime.containerd.config.clone(),
     };
-    let settings = &site
-        .cluster
-        .spec
-        .kubernetes
-        .container_runtime
-        .containerd
-        .config;
-    if settings.is_empty() {
-        text
-    } else {
-        merged(&text, settings)
+    match registries::TokenLogin::of(site) {
+        None => text(CONFIG, wanted.config(Vec::new())),
+        Some(login) => {
+            let takes = login.takes();
+            let render = Arc::new(move || Ok(wanted.config(login.get()?)));
+            upload(CONFIG, Content::Late { takes, render }, 0o600)
+        }
+    }
+}
+
+struct Wanted {
+    version: (u32, u32),
+    data_dir: String,
+    sandbox_image: String,
+    settings: Map<String, Value>,
+}
+
+impl Wanted {
+    fn config(&self, logins: Vec<RegistryLogin>) -> String {
+        let (data_dir, sandbox_image) = (self.data_dir.clone(), self.sandbox_image.clone());
+        let text = if self.version < (2, 0) {
+            rendered(&Containerd1 {
+                data_dir,
+                sandbox_image,
+                logins,
+            })
+        } else {
+            rendered(&Containerd2 {
+                data_dir,
+                sandbox_image,
+                logins,
+            })
+        };
+        if self.settings.is_empty() {
+            text
+        } else {
+            merged(&text, &self.settings)
+        }
     }
 }
 
 /// Lays settings of the config over a TOML text: tables are merged, anything else is replaced.
-fn merged(text: &str, settings: &serde_json::Map<String, serde_json::Value>) -> String {
+fn merged(text: &str, settings: &Map<String, Value>) -> String {
     let mut table: toml::Table = text.parse().expect("the template is TOML");
     for (key, value) in settings {
         lay_over(&mut table, key, value);
@@ -187,9 +205,9 @@ fn merged(text: &str, settings: &serde_json::Map<String, serde_json::Value>) -> 
     format!("# Written by kubexm, with the settings of the config.\n{table}")
 }
 
-fn lay_over(table: &mut toml::Table, key: &str, value: &serde_json::Value) {
+fn lay_over(table: &mut toml::Table, key: &str, value: &Value) {
     match (table.get_mut(key), value) {
-        (Some(toml::Value::Table(below)), serde_json::Value::Object(settings)) => {
+        (Some(toml::Value::Table(below)), Value::Object(settings)) => {
             for (key, value) in settings {
                 lay_over(below, key, value);
             }
@@ -200,71 +218,6 @@ fn lay_over(table: &mut toml::Table, key: &str, value: &serde_json::Value) {
             }
         }
     }
-}
-
-/// For every registry that the bundle has images of, and for all others: pulls go to the site's registry alone. Without
-/// one nothing is written, and nothing can be pulled from a site without a route out.
-fn registry_hosts(site: &Site) -> Vec<Arc<dyn Step>> {
-    if site.cluster.registry_host().is_none() {
-        return Vec::new();
-    }
-    let authority = Content::Local(site.registry_dir().join("ca.crt"));
-    let mut steps: Vec<Arc<dyn Step>> = vec![upload(CA, authority, 0o644)];
-    let registries: BTreeSet<&str> = site
-        .contents
-        .images
-        .iter()
-        .filter_map(|image| {
-            image
-                .reference
-                .split_once('/')
-                .map(|(registry, _)| registry)
-        })
-        .collect();
-    let names = site.registry_names();
-    let own = names.authority.clone();
-    let endpoint = |registry: &str| match names.prefix(registry) {
-        Some(prefix) => format!("https://{own}/v2/{prefix}"),
-        None => format!("https://{own}/v2"),
-    };
-    let mut targets: BTreeMap<String, String> = registries
-        .into_iter()
-        .chain([own.as_str()])
-        .map(|registry| (registry.to_owned(), endpoint(registry)))
-        .collect();
-    targets.insert("_default".to_owned(), endpoint(&own));
-    for (registry, endpoint) in targets {
-        // containerd takes `host_port_` for a host with a port; a colon in a path troubles other tools.
-        let folder = match registry.split_once(':') {
-            Some((host, port)) => format!("{host}_{port}_"),
-            None => registry,
-        };
-        steps.push(directory(format!("{REGISTRY_HOSTS}/{folder}")));
-        steps.push(hosts_toml(
-            site,
-            format!("{REGISTRY_HOSTS}/{folder}/hosts.toml"),
-            endpoint,
-        ));
-    }
-    steps
-}
-
-fn hosts_toml(site: &Site, path: String, endpoint: String) -> Arc<dyn Step> {
-    let slot = site.credentials.clone();
-    let takes = vec![slot.id()];
-    let render = Arc::new(move || {
-        let login = slot
-            .get()
-            .ok_or_else(|| StepError::new("the registry's credentials are missing"))?;
-        let pair = format!("{}:{}", login.username, login.password.expose_secret());
-        rendered_late(&RegistryHosts {
-            endpoint: endpoint.clone(),
-            ca_file: CA.to_owned(),
-            authorization: format!("Basic {}", BASE64_STANDARD.encode(pair)),
-        })
-    });
-    let content = Content::Late { takes, render };
-    upload(path, content, 0o600)
 }
 
 #[cfg(test)]
@@ -278,7 +231,7 @@ mod tests {
             "plugins": { "a.b": { "runc": { "replace": true }, "restrict_oom_score_adj": true } },
             "oom_score": 0,
         });
-        let serde_json::Value::Object(settings) = settings else {
+        let Value::Object(settings) = settings else {
             unreachable!()
         };
         let table: toml::Table = merged(text, &settings).parse().unwrap();
