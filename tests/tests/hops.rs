@@ -197,7 +197,7 @@ impl Moments {
     }
 
     /// A moment of a run: behind its look at the cluster, most often.
-    fn next(&mut self) -> Duration {
+    fn draw(&mut self) -> Duration {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005) + 1_442_695_040_888_963_407;
         Duration::from_millis(6_000 + (self.0 >> 33) % 24_000)
     }
@@ -212,7 +212,7 @@ fn killed_again_and_again(kind: &str) -> Result<()> {
     let client = Client::begin(&site.lab, "service", &ports)?;
     let mut kills = 0;
     for number in 0..KILLS {
-        let moment = moments.next();
+        let moment = moments.draw();
         let killed = kill_after(site.upgrading(&["--yes"]), moment)?;
         kills += usize::from(killed);
         println!("{kind}: run {number}, {moment:?}, killed: {killed}");

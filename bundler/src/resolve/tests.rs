@@ -79,8 +79,15 @@ fn every_program_that_is_asked_for_is_one_that_the_catalogue_demands_of_its_arch
 
 #[test]
 fn every_component_and_image_set_of_the_catalogue_can_be_asked_for() {
-    let all = kinds();
+    let mut all = kinds();
     let catalogue = Catalogue::builtin();
+    // An upgrade asks for more than an install does.
+    let stacked = cluster(
+        r#"{"arch":["amd64"],"etcd":{"type":"kubeadm"},"kubernetes":{"type":"kubeadm","version":"v1.34.2"}}"#,
+    );
+    let from = "v1.33.8".parse().unwrap();
+    let hops = crate::hops::hops(&stacked, Some(&from), &BTreeSet::new(), &catalogue);
+    all.extend(hops.unwrap().into_iter().map(|hop| hop.wanted));
     for component in catalogue.components() {
         let asked = all
             .iter()
