@@ -305,9 +305,13 @@ async fn a_member_that_lost_its_data_joins_anew_where_the_others_can_go_on() {
     etcd counts node2 as its member 2, but /var/lib/etcd is empty on this host: etcd would lose its quorum without node2: of the 2 others 2 must be healthy, and node3 is not
     hint: mend the others first, or take out the one that is lost for good: kubexm delete node NAME --dead; kubexm check tells how each is
     ");
+    insta::assert_snapshot!(says(&joiner(2), void(&[1, 2, 3], &[])).await, @r"
+    node2 serves as a member of etcd, and its data is not in /var/lib/etcd
+    hint: put spec.etcd.dataDir back; where the data was removed under it: systemctl stop etcd there, and run again
+    ");
     let unmounted = void(&[1, 3], &[2]).on("/etc/fstab", 0, "/var/lib/etcd\n");
     insta::assert_snapshot!(says(&joiner(2), unmounted).await, @r"
-    etcd counts node2 as its member 2, and /var/lib/etcd is not mounted, where its data is by /etc/fstab
+    etcd counts node2 as its member, and /var/lib/etcd is not mounted, where its data is by /etc/fstab
     hint: mount /var/lib/etcd; if that disk is lost for good, take its line out of /etc/fstab and run again: the member then joins anew
     ");
 }

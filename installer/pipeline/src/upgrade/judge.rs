@@ -111,7 +111,11 @@ fn hops(
     kubelets: &Versions,
 ) -> Vec<(Release, Stand)> {
     let oldest = apiservers.iter().map(|(_, version)| version).min();
-    let lags = |version: &Version| kubelets.iter().any(|(_, kubelet)| kubelet < version);
+    // Kubelets are brought to where apiservers are only as long as none of these is further: it would be taken back.
+    let newest = apiservers.iter().map(|(_, version)| version).max();
+    let lags = |version: &Version| {
+        newest == Some(version) && kubelets.iter().any(|(_, kubelet)| kubelet < version)
+    };
     let is_due = |version: &Version| {
         let ahead = oldest.is_some_and(|oldest| version > oldest);
         ahead || oldest == Some(version) && (version == target || lags(version))

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Cx, Data, Slot, State, Step, StepError};
 use host::{Command, FileAttrs, Owner, Source};
 use templates::{BootstrapState, EtcdBootstrap, Template};
@@ -178,19 +178,17 @@ impl EnterEtcd {
     /// Takes the member out that this host was: what it had promised to remember is lost with its data, and so it must not
     /// come back as the same. Where its data may only be out of sight it stays.
     async fn begin_anew(&self, cx: &Cx, member: &Member) -> Result<(), StepError> {
-        let script = Command::script(unmounted(self.data_dir.as_str(), "/etc/fstab"));
-        let away = must(cx, "look where the data of etcd is mounted", script);
-        let away = away.await?.text();
-        if let Some(at) = away.lines().next() {
+        let me = std::slice::from_ref(&self.me);
+        if self.cluster.silent(cx, me).await?.is_empty() {
             return Err(StepError::new(format!(
-                "etcd counts {} as its member {:x}, and {at} is not mounted, where its data is by /etc/fstab",
-                self.me.name, member.id
+                "{} serves as a member of etcd, and its data is not in {}",
+                self.me.name, self.data_dir
             ))
-            .with_hint(format!(
-                "mount {at}; if that disk is lost for good, take its line out of /etc/fstab and run again: the member then \
-                 joins anew"
-            )));
+            .with_hint(
+                "put spec.etcd.dataDir back; where the data was removed under it: systemctl stop etcd there, and run again",
+            ));
         }
+        insist_on_mount(cx, &self.me.name, &self.data_dir).await?;
         let mut cluster = self.cluster.clone();
         cluster.peers.retain(|peer| *peer != self.me);
         let remove = RemoveEtcdMember {
@@ -242,6 +240,25 @@ pub(crate) async fn announce(
     } else {
         Err(refused("announce the member to etcd", &output))
     }
+}
+
+/// A member whose data may only be out of sight has not lost it.
+pub(crate) async fn insist_on_mount(
+    cx: &Cx,
+    member: &str,
+    data_dir: &Utf8Path,
+) -> Result<(), StepError> {
+    let script = Command::script(unmounted(data_dir.as_str(), "/etc/fstab"));
+    let away = must(cx, "look where the data of etcd is mounted", script).await?;
+    let Some(at) = away.text().lines().next().map(str::to_owned) else {
+        return Ok(());
+    };
+    Err(StepError::new(format!(
+        "etcd counts {member} as its member, and {at} is not mounted, where its data is by /etc/fstab"
+    ))
+    .with_hint(format!(
+        "mount {at}; if that disk is lost for good, take its line out of /etc/fstab and run again: the member then joins anew"
+    )))
 }
 
 /// Prints where a file system belongs, by this table, that is to hold the data and is not mounted.

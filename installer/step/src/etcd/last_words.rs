@@ -21,6 +21,15 @@ const DAMAGES: &[(&str, &str)] = &[
     ("conflict with committed entry", "damaged log"),
 ];
 
+/// What keeps it from reading what is whole.
+const EXCUSES: &[&str] = &[
+    "no space left on device",
+    "permission denied",
+    "read-only file system",
+    "too many open files",
+    "cannot allocate memory",
+];
+
 /// What etcd says first when it starts.
 const START: &str = "\"msg\":\"Running: \"";
 
@@ -36,6 +45,9 @@ pub(super) fn of_last_start(log: &str) -> &str {
 pub(super) fn damage(log: &str) -> Option<(String, &'static str)> {
     log.lines().rev().find_map(|line| {
         let low = line.to_lowercase();
+        if EXCUSES.iter().any(|words| low.contains(words)) {
+            return None;
+        }
         let (_, damage) = DAMAGES.iter().find(|(words, _)| low.contains(words))?;
         Some((said(line), *damage))
     })
@@ -102,6 +114,8 @@ mod tests {
         assert!(line.starts_with("tocommit(9)"), "{line}");
         let down = "{\"level\":\"fatal\",\"msg\":\"listen\",\"error\":\"address already in use\"}";
         assert!(damage(down).is_none());
+        let full = r#"{"level":"fatal","msg":"failed to open WAL","error":"write /var/lib/etcd/member/wal: no space left on device"}"#;
+        assert!(damage(full).is_none());
         assert_eq!(
             last_complaint(down).unwrap(),
             "listen: address already in use"

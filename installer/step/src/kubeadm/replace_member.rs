@@ -11,7 +11,7 @@ use host::Command;
 
 use crate::etcd::aside::set_aside;
 use crate::etcd::damaged::START_THE_OTHERS;
-use crate::etcd::enter::announce;
+use crate::etcd::enter::{announce, insist_on_mount};
 use crate::etcd::etcdctl::{Answer, EtcdCluster, EtcdPeer, Member};
 use crate::kubeadm::{NOTES, container, exclusive, run, settled};
 use crate::shell::ask;
@@ -129,6 +129,9 @@ if [ -n \"$({})\" ]; then echo runs; else echo ended; fi",
         let Some(seen) = self.look.seen.get() else {
             return Ok(MemberLoss::None);
         };
+        if seen.state == MemberState::Void {
+            insist_on_mount(cx, &self.look.me.name, &self.look.data_dir).await?;
+        }
         let is_lost = matches!(seen.state, MemberState::Void | MemberState::Damaged);
         Ok(match (&seen.told, stand) {
             (Some(told), _) if told.learner => MemberLoss::Learner,

@@ -98,6 +98,8 @@ fn hops_follow_from_what_the_cluster_is() {
         ([MID; 2], [MID; 4], "v1.36.2 Ahead"),
         ([NEW, MID], [MID; 4], "v1.36.2 Begun"),
         ([NEW; 2], [NEW, NEW, MID, MID], "v1.36.2 Begun"),
+        // Cut short between two masters, with workers left behind by --only: no apiserver goes back.
+        ([NEW, MID], [MID, MID, OLD, OLD], "v1.36.2 Begun"),
         // Nothing but what was cut short is left.
         ([NEW; 2], [NEW; 4], "v1.36.2 Begun"),
         // Who builds it does not matter.
