@@ -12,6 +12,7 @@ mod bundle;
 mod cancel;
 mod contents;
 mod digest;
+mod image_source;
 mod known;
 mod layout;
 mod needs;
@@ -36,6 +37,7 @@ pub use contents::{
     ImageEntry, PlatformEntry, Program, ProgramFile,
 };
 pub use digest::{ParseDigestError, Sha256};
+pub use image_source::{ImageSource, ImageSourceError};
 pub(crate) use known::known_keys;
 pub use layout::{Tree, WorkDir};
 pub use needs::{Missing, Need, What, needs};

@@ -15,6 +15,7 @@ mod explain;
 mod get;
 mod get_hosts;
 mod help;
+mod images;
 mod inspect;
 mod install;
 mod kubeconfig;
@@ -58,6 +59,7 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Etcd(args) => etcd::run(&args.command, printer),
         Command::Report(args) => report::run(&args, printer),
         Command::Get(args) => get::run(&args.command, printer),
+        Command::Images(args) => images::run(&args.command, printer),
         Command::Kubeconfig(args) => kubeconfig::run(&args, printer),
         Command::Config(args) => config::run(&args.command, printer),
         Command::Completion { shell } => completion::run(shell, printer),

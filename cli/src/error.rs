@@ -6,7 +6,9 @@ use std::error::Error as StdError;
 use std::io;
 use std::process::ExitCode;
 
-use artifact::{BundleError, ContentsError, SignError, SignatureError, SpaceError, Verdict};
+use artifact::{
+    BundleError, ContentsError, ImageSourceError, SignError, SignatureError, SpaceError, Verdict,
+};
 use bundler::LockError;
 use bundler::mirror::MirrorError;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -52,6 +54,8 @@ pub enum Failure {
     Yaml(#[from] WriteError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Images(#[from] ImageSourceError),
     #[error(transparent)]
     Space(#[from] SpaceError),
     #[error("{path}: {source}")]
@@ -123,6 +127,7 @@ impl Failure {
                 | PipelineError::Restart(_)
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
+                | PipelineError::NoRegistry
                 | PipelineError::NotOurs
                 | PipelineError::NoEtcd
                 | PipelineError::NoKeys { .. }
@@ -132,10 +137,15 @@ impl Failure {
             | Self::Signature {
                 source: SignatureError::Signers(_),
                 ..
-            } => Exit::Usage,
-            Self::Signature { .. } | Self::Pipeline(PipelineError::Snapshot { .. }) => {
-                Exit::Unverified
             }
+            | Self::Images(
+                ImageSourceError::Strange(_)
+                | ImageSourceError::Nameless { .. }
+                | ImageSourceError::Absent { .. },
+            ) => Exit::Usage,
+            Self::Images(ImageSourceError::Damaged { .. })
+            | Self::Signature { .. }
+            | Self::Pipeline(PipelineError::Snapshot { .. }) => Exit::Unverified,
             Self::Read { .. }
             | Self::Write { .. }
             | Self::DamagedTree { .. }
@@ -143,6 +153,7 @@ impl Failure {
             | Self::Start(_)
             | Self::Yaml(_)
             | Self::Space(_)
+            | Self::Images(_)
             | Self::Pipeline(_) => Exit::Failed,
             Self::Bundle(error) => match error.verdict() {
                 Verdict::Refused => Exit::Unverified,
@@ -183,6 +194,7 @@ impl Failure {
                 Some("choose another place with --work-dir: FAT keeps no modes either".to_owned())
             }
             Self::Signature { source, .. } => source.hint(),
+            Self::Images(error) => error.hint(),
             Self::Making(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
             Self::Mirror(error) => error.hint(),

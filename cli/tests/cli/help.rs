@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 45] = [
+pub const VERBS: [&[&str]; 47] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -35,6 +35,8 @@ pub const VERBS: [&[&str]; 45] = [
     &["get", "nodes"],
     &["get", "hosts"],
     &["get", "images"],
+    &["images"],
+    &["images", "push"],
     &["adopt"],
     &["report"],
     &["upgrade"],

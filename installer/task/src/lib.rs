@@ -11,6 +11,7 @@ mod etcd;
 mod files;
 mod hosts;
 mod images;
+mod images_of_others;
 mod kube;
 mod kubeadm;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use etcd::{
 };
 pub use hosts::look_at_hosts;
 pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
+pub use images_of_others::{PushedImages, learn_image_hosts, push_others};
 pub use kubeadm::{kubeadm_masters, kubeadm_workers};
 pub use network::{network_plugin, node_network, pod_network};
 pub use nodes::{
