@@ -95,6 +95,12 @@ impl Tree {
         self.0.join("backups")
     }
 
+    /// Hosts of images that were pushed beside the bundle, as a list.
+    #[must_use]
+    pub fn image_hosts(&self) -> Utf8PathBuf {
+        self.0.join("state/image-hosts.json")
+    }
+
     /// Journal, lock and run reports.
     #[must_use]
     pub fn state(&self) -> Utf8PathBuf {

@@ -12,6 +12,7 @@ mod bundle;
 mod cancel;
 mod contents;
 mod digest;
+mod image_source;
 mod inventory;
 mod known;
 mod layout;
@@ -38,6 +39,7 @@ pub use contents::{
     ImageEntry, PlatformEntry, Program, ProgramFile,
 };
 pub use digest::{ParseDigestError, Sha256};
+pub use image_source::{ImageSource, ImageSourceError};
 pub use inventory::{Base, BaseError, Held, INVENTORY, Inventory, Taking};
 pub(crate) use known::known_keys;
 pub use layout::{Tree, WorkDir};

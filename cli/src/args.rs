@@ -18,6 +18,7 @@ mod delete;
 mod drain;
 mod etcd;
 mod get;
+mod images;
 mod inspect;
 mod install;
 mod kubeconfig;
@@ -52,6 +53,7 @@ pub use etcd::{
     EtcdRestoreArgs, EtcdSiteArgs, EtcdStatusArgs,
 };
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
+pub use images::{ImagesArgs, ImagesCommand, ImagesPushArgs};
 pub use inspect::InspectArgs;
 pub use install::InstallArgs;
 pub use kubeconfig::KubeconfigArgs;
@@ -135,6 +137,7 @@ pub enum Command {
     Adopt(AdoptArgs),
     Report(ReportArgs),
     Get(GetArgs),
+    Images(ImagesArgs),
     Kubeconfig(KubeconfigArgs),
     Config(ConfigArgs),
     /// Print a shell's completion script

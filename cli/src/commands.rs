@@ -16,6 +16,7 @@ mod get;
 mod get_hosts;
 mod get_inventory;
 mod help;
+mod images;
 mod inspect;
 mod install;
 mod kubeconfig;
@@ -59,6 +60,7 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Etcd(args) => etcd::run(&args.command, printer),
         Command::Report(args) => report::run(&args, printer),
         Command::Get(args) => get::run(&args.command, printer),
+        Command::Images(args) => images::run(&args.command, printer),
         Command::Kubeconfig(args) => kubeconfig::run(&args, printer),
         Command::Config(args) => config::run(&args.command, printer),
         Command::Completion { shell } => completion::run(shell, printer),

@@ -7,7 +7,8 @@ use std::io;
 use std::process::ExitCode;
 
 use artifact::{
-    BaseError, BundleError, ContentsError, SignError, SignatureError, SpaceError, Verdict,
+    BaseError, BundleError, ContentsError, ImageSourceError, SignError, SignatureError, SpaceError,
+    Verdict,
 };
 use bundler::LockError;
 use bundler::mirror::MirrorError;
@@ -56,6 +57,8 @@ pub enum Failure {
     Bundle(#[from] BundleError),
     #[error(transparent)]
     Base(#[from] BaseError),
+    #[error(transparent)]
+    Images(#[from] ImageSourceError),
     #[error(transparent)]
     Space(#[from] SpaceError),
     #[error("{path}: {source}")]
@@ -132,6 +135,7 @@ impl Failure {
                 | PipelineError::Restart(_)
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
+                | PipelineError::NoRegistry
                 | PipelineError::NotOurs
                 | PipelineError::NoEtcd
                 | PipelineError::NoKeys { .. }
@@ -141,10 +145,15 @@ impl Failure {
             | Self::Signature {
                 source: SignatureError::Signers(_),
                 ..
-            } => Exit::Usage,
-            Self::Signature { .. } | Self::Pipeline(PipelineError::Snapshot { .. }) => {
-                Exit::Unverified
             }
+            | Self::Images(
+                ImageSourceError::Strange(_)
+                | ImageSourceError::Nameless { .. }
+                | ImageSourceError::Absent { .. },
+            ) => Exit::Usage,
+            Self::Images(ImageSourceError::Damaged { .. })
+            | Self::Signature { .. }
+            | Self::Pipeline(PipelineError::Snapshot { .. }) => Exit::Unverified,
             Self::Read { .. }
             | Self::Write { .. }
             | Self::DamagedTree { .. }
@@ -153,6 +162,7 @@ impl Failure {
             | Self::Yaml(_)
             | Self::Space(_)
             | Self::Awaiting { .. }
+            | Self::Images(_)
             | Self::Pipeline(_) => Exit::Failed,
             Self::Bundle(error) | Self::Base(BaseError::Bundle(error)) => match error.verdict() {
                 Verdict::Refused => Exit::Unverified,
@@ -198,6 +208,7 @@ impl Failure {
                 Some("choose another place with --work-dir: FAT keeps no modes either".to_owned())
             }
             Self::Signature { source, .. } => source.hint(),
+            Self::Images(error) => error.hint(),
             Self::Making(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
             Self::Mirror(error) => error.hint(),

@@ -1,9 +1,9 @@
 //! Puts together what an installation works from: a bundle or an unpacked tree, and the site's config.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, io};
 
-use artifact::{Bundle, BundleError, Cancel, Contents, Sha256, WorkDir};
+use artifact::{Bundle, BundleError, Cancel, Contents, Sha256, Tree, WorkDir};
 use camino::Utf8Path;
 use cluster::{Cluster, ImageHome, NodeLogin, Secret};
 use pipeline::{NodeLogins, RegistryCredentials, Site};
@@ -71,7 +71,23 @@ pub fn site(cluster: Cluster, contents: Contents, work_dir: &Utf8Path) -> Result
     let tree = WorkDir::new(work_dir).tree(cluster.name());
     let login = registry_login(&cluster)?;
     let nodes = node_logins(&cluster)?;
-    Ok(Site::new(cluster, contents, tree, login).with_node_logins(nodes))
+    let hosts = image_hosts(&tree)?;
+    let site = Site::new(cluster, contents, tree, login).with_node_logins(nodes);
+    Ok(site.with_image_hosts(hosts))
+}
+
+/// The hosts of images that were pushed beside the bundle.
+fn image_hosts(tree: &Tree) -> Result<BTreeSet<String>, Failure> {
+    let path = tree.image_hosts();
+    let read = |source| Failure::Read {
+        path: path.clone(),
+        source,
+    };
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| read(error.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(read(error)),
+    }
 }
 
 /// A site that has been installed, or at least unpacked, before: the config as it is given, and what the tree holds.

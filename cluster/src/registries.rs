@@ -133,7 +133,7 @@ impl Cluster {
         let insecure = containerd.insecure_registries.iter();
         let insecure = insecure.map(|host| (host, self.unchecked(host)));
         let named = auths.iter().filter(|(_, auth)| auth.on_nodes);
-        let named = named.map(|(host, auth)| (host.as_str(), vec![self.named(host, Some(auth))]));
+        let named = named.map(|(host, auth)| (host.as_str(), vec![by_name(host, Some(auth))]));
         let mut sources: Vec<ImageSource> = Vec::new();
         if !mirrors.is_empty() {
             sources.push(ImageSource {
@@ -161,10 +161,11 @@ impl Cluster {
             None => (None, written),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let registry = self.named(authority, self.spec.registry.auths.get(authority));
-        let trust = match self.is_insecure(authority) {
-            true => RegistryTrust::Unchecked,
-            false => registry.trust.clone(),
+        let registry = by_name(authority, self.spec.registry.auths.get(authority));
+        let trust = if self.is_insecure(authority) {
+            RegistryTrust::Unchecked
+        } else {
+            registry.trust.clone()
         };
         NodeRegistry {
             path: path.trim_matches('/').to_owned(),
@@ -186,23 +187,23 @@ impl Cluster {
         let by = |scheme| NodeRegistry {
             scheme,
             trust: RegistryTrust::Unchecked,
-            ..self.named(host, auth)
+            ..by_name(host, auth)
         };
         match auth {
             Some(auth) if auth.plain_http => vec![by(Scheme::Http)],
             _ => vec![by(Scheme::Https), by(Scheme::Http)],
         }
     }
+}
 
-    fn named(&self, host: &str, auth: Option<&RegistryAuth>) -> NodeRegistry {
-        let login = match auth {
-            Some(auth) if auth.username.is_some() => NodeLogin::Named(host.to_owned()),
-            _ => NodeLogin::Nobody,
-        };
-        NodeRegistry {
-            login,
-            ..spoken_to(host.to_owned(), auth)
-        }
+fn by_name(host: &str, auth: Option<&RegistryAuth>) -> NodeRegistry {
+    let login = match auth {
+        Some(auth) if auth.username.is_some() => NodeLogin::Named(host.to_owned()),
+        _ => NodeLogin::Nobody,
+    };
+    NodeRegistry {
+        login,
+        ..spoken_to(host.to_owned(), auth)
     }
 }
 

@@ -131,11 +131,11 @@ fn who_may_only_read_is_given_what_others_have_pushed() {
         )
     };
     let (pusher, reader) = ("pusher:pusher-secret", "reader:reader-secret");
-    let pushed = push(&whole, pusher);
+    let sent = push(&whole, pusher);
     assert!(
-        pushed.status.success(),
+        sent.status.success(),
         "{}",
-        String::from_utf8_lossy(&pushed.stderr)
+        String::from_utf8_lossy(&sent.stderr)
     );
     let pulled = pull(&reading, reader);
     assert!(

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,19 +43,16 @@ impl Made {
         Ok(Self { dir, bundle })
     }
 
+    fn installing(&self, lab: &Lab) -> Command {
+        let bundle = self.bundle.display().to_string();
+        let config = self.dir.join("config.yaml").display().to_string();
+        let until = ["--until", "images"];
+        let arguments = ["install", &bundle, "-f", &config].into_iter().chain(until);
+        lab.inside(lab.work(), &arguments.collect::<Vec<_>>())
+    }
+
     fn install(&self, lab: &Lab) -> Result<Ended> {
-        let (bundle, config) = (self.bundle.display(), self.dir.join("config.yaml"));
-        run(lab.inside(
-            lab.work(),
-            &[
-                "install",
-                &bundle.to_string(),
-                "-f",
-                &config.display().to_string(),
-                "--until",
-                "images",
-            ],
-        ))
+        run(self.installing(lab))
     }
 }
 
@@ -168,6 +166,28 @@ fn asked(lab: &Lab, dir: &Path, what: &str) -> Result<String> {
     Ok(run(lab.inside_shell(&script))?.ok()?.text)
 }
 
+/// An image of a host that the bundle has none of.
+fn of_your_own(lab: &Lab, made: &Made) -> Result<()> {
+    let saved = lab.work().join("saved.tar");
+    let save = format!(
+        "skopeo copy -q --src-tls-verify=false docker://{OLD}/old/tool:1 docker-archive:{}:quay.io/own/tool:2",
+        saved.display()
+    );
+    run(lab.inside_shell(&save))?.ok()?;
+    let config = made.dir.join("config.yaml").display().to_string();
+    let saved = saved.display().to_string();
+    let push = || run(lab.inside(lab.work(), &["images", "push", &saved, "-f", &config]))?.ok();
+    push()?;
+    lab.on("node2", &format!("{PULL} quay.io/own/tool:2"))?;
+    let again = push()?;
+    ensure!(
+        again.text.contains("everything is as it should be"),
+        "{}",
+        again.text
+    );
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs the lab: make e2e"]
 fn a_registry_that_was_there_before_is_filled_and_left_alone() -> Result<()> {
@@ -233,6 +253,7 @@ fn a_registry_that_was_there_before_is_filled_and_left_alone() -> Result<()> {
     }
     lab.on("node1", &format!("{PULL} {OLD}/old/tool:1"))?;
     lab.on("node1", &format!("{PULL} docker.io/library/other:1"))?;
+    of_your_own(&lab, &made)?;
     let hosts = lab.on("node1", "cat /etc/hosts")?;
     ensure!(hosts.contains("172.30.0.1 hub.corp.example"), "{hosts}");
     let second = made.install(&lab)?.ok()?;
@@ -361,16 +382,7 @@ fn of_two_registries_one_is_enough_and_a_lost_one_is_filled_again() -> Result<()
 
     // Killed while it pushes: the next run goes on.
     lab.on("node4", FORGET)?;
-    let (bundle, config) = (
-        made.bundle.display().to_string(),
-        made.dir.join("config.yaml"),
-    );
-    let config = config.display().to_string();
-    let push = lab.inside(
-        lab.work(),
-        &["install", &bundle, "-f", &config, "--until", "images"],
-    );
-    tests::lab::kill_after(push, Duration::from_secs(4))?;
+    tests::lab::kill_after(made.installing(&lab), Duration::from_secs(4))?;
     made.install(&lab)?.ok()?;
     is_filled(&lab, "node4")?;
     let last = made.install(&lab)?.ok()?;

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 46] = [
+pub const VERBS: [&[&str]; 48] = [
     &[],
     &["bundle"],
     &["inspect"],
@@ -36,6 +36,8 @@ pub const VERBS: [&[&str]; 46] = [
     &["get", "hosts"],
     &["get", "images"],
     &["get", "inventory"],
+    &["images"],
+    &["images", "push"],
     &["adopt"],
     &["report"],
     &["upgrade"],

@@ -38,7 +38,7 @@ pub use nodes::{nodes, workers};
 pub use operator::{prepare, record};
 pub use os::os;
 pub use proof::{Occasion, proof};
-pub use registry::registry;
+pub use registry::{learn_image_hosts, push_others, registry, registry_secrets};
 pub use restart::{ask_restarts, reboots, restart_static_pods};
 pub use rotation::rotation;
 pub use runtime::runtime;
@@ -47,9 +47,9 @@ pub use task::{
     CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore, DeprecatedApi, Draining, Drilled,
     ETCD, EtcdAlarm, EtcdFirst, Guarded, Hop, HopDraining, HostSeen, KeptSnapshot, LivingNode,
     LocalData, MemberSeen, MemberState, MemberTold, Move, NodeLogins, NodeSeen, OPERATOR,
-    OffsetDateTime, Part, Recipients, RegistryCredentials, Restore, RestorePhase, RestorePlan,
-    Revisions, Rotation, Site, SnapshotFile, Stand, WebhookSeen, api_answers, authorities,
-    binding_files, etcd_of, keys_of, renewal_note, restore_note, revisions, rotation_note,
-    under_way,
+    OffsetDateTime, Part, PushedImages, Recipients, RegistryCredentials, Restore, RestorePhase,
+    RestorePlan, Revisions, Rotation, Site, SnapshotFile, Stand, WebhookSeen, api_answers,
+    authorities, binding_files, etcd_of, keys_of, renewal_note, restore_note, revisions,
+    rotation_note, under_way,
 };
 pub use upgrade::{etcd_first, look, roll_back, snapshot, uncordon};

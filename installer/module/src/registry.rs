@@ -1,7 +1,7 @@
 //! The site's registry.
 
 use engine::{Order, Retry, Stage, Task};
-use task::{OPERATOR, Site};
+use task::{OPERATOR, PushedImages, Site};
 
 pub(crate) fn prepare(site: &Site) -> Task {
     task::registry_pki(site)
@@ -19,4 +19,22 @@ pub fn registry(site: &Site) -> Stage {
 
 pub(crate) fn prove(site: &Site, patience: Retry) -> Task {
     task::prove_registry(site, patience)
+}
+
+/// What it takes to log in there.
+#[must_use]
+pub fn registry_secrets(site: &Site) -> Stage {
+    Stage::new("prepare", vec![prepare(site)])
+}
+
+/// Images that are in no bundle of the cluster.
+#[must_use]
+pub fn push_others(site: &Site, pushed: PushedImages) -> Stage {
+    Stage::new("registry", vec![task::push_others(site, pushed)])
+}
+
+/// Nodes find images of hosts that none had before.
+#[must_use]
+pub fn learn_image_hosts(site: &Site) -> Stage {
+    Stage::new("nodes", vec![task::learn_image_hosts(site)])
 }

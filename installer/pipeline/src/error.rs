@@ -27,6 +27,8 @@ pub enum PipelineError {
     NoRollback { node: String, why: Vec<String> },
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
+    #[error("the site has no registry, so there is nothing to push images to")]
+    NoRegistry,
     #[error("the cluster does not answer: {0}")]
     Unanswered(String),
     #[error("etcd.type is external: this etcd is not kubexm's")]
@@ -104,6 +106,9 @@ impl PipelineError {
             }
             Self::Unsupported(_) => {
                 "choose what can be installed; `kubexm bundle` packs the others as well".to_owned()
+            }
+            Self::NoRegistry => {
+                "without one, images come onto nodes by spec.images and a bundle; or name a host under roleGroups.registry".to_owned()
             }
             Self::Retired(_) => {
                 "run what is named behind each with -f CONFIG, or give the roles back in the config".to_owned()

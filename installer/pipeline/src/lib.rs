@@ -7,6 +7,7 @@ mod check;
 mod delete;
 mod error;
 mod etcd;
+mod images;
 mod install;
 mod kubeconfig;
 mod lease;
@@ -33,6 +34,7 @@ pub use etcd::{
     members, recipients, restore_plan,
 };
 pub use host::ssh::{HostKeys, UnknownHost};
+pub use images::{push_images, with_hosts_of};
 pub use install::{InstallStage, install};
 pub use kubeconfig::{Kubeconfig, kubeconfig};
 pub use lease::Leasing;
@@ -40,8 +42,9 @@ pub use module::{
     Activity, Authority, BackupNote, BackupSeen, Bindings, CONTROL_PLANE, Carried,
     CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore, Draining, Drilled, ETCD,
     EtcdAlarm, HostSeen, KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState, MemberTold,
-    Move, NodeLogins, NodeSeen, OPERATOR, OffsetDateTime, Part, Recipients, RegistryCredentials,
-    RestorePhase, Revisions, Rotation, Site, SnapshotFile, Stand, keys_of, revisions,
+    Move, NodeLogins, NodeSeen, OPERATOR, OffsetDateTime, Part, PushedImages, Recipients,
+    RegistryCredentials, RestorePhase, Revisions, Rotation, Site, SnapshotFile, Stand, keys_of,
+    revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};

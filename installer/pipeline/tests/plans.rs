@@ -4,11 +4,14 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{Contents, FileEntry, Tree};
+use artifact::{Contents, FileEntry, ImageEntry, Sha256, Tree};
 use cluster::{Cluster, RegistryType, Role, RuntimeType};
 use common::{complete, config};
 use engine::Graph;
-use pipeline::{Data, InstallStage, PipelineError, Site, adopt, delete, install};
+use pipeline::{
+    Data, InstallStage, PipelineError, PushedImages, Site, adopt, delete, install, push_images,
+    with_hosts_of,
+};
 
 fn plan(text: &str) -> String {
     let cluster = config(text);
@@ -327,6 +330,30 @@ fn graph(cluster: Cluster) -> Graph {
     let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
     let site = Site::new(cluster, manifest, tree, None);
     install(&site, None, InstallStage::LAST).unwrap()
+}
+
+/// Into both registries, and nodes learn of a host that no image had before; nothing is started anew.
+#[test]
+fn images_of_your_own_as_a_plan() {
+    let plan = |text: &str| {
+        let cluster = config(text);
+        let manifest = complete(&cluster);
+        let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
+        let pushed = || PushedImages {
+            layout: "/tmp/layout".into(),
+            images: vec![ImageEntry::new("quay.io/own/tool:2", Sha256::of(b"tool"))],
+        };
+        let site = with_hosts_of(Site::new(cluster, manifest, tree, None), &pushed());
+        push_images(&site, pushed()).map(|graph| graph.tree())
+    };
+    let two = plan(include_str!("../../../examples/two-registries.yaml"));
+    insta::assert_snapshot!("images-push", two.unwrap());
+    let none = plan(include_str!("../../../examples/no-registry.yaml")).err();
+    let none = none.unwrap();
+    insta::assert_snapshot!(format!("{none}\nhint: {}", none.hint().unwrap()), @r"
+    the site has no registry, so there is nothing to push images to
+    hint: without one, images come onto nodes by spec.images and a bundle; or name a host under roleGroups.registry
+    ");
 }
 
 /// Everything that a step waits for, directly or not.

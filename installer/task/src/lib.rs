@@ -11,6 +11,7 @@ mod etcd;
 mod files;
 mod hosts;
 mod images;
+mod images_of_others;
 mod kept_keys;
 mod kube;
 mod kubeadm;
@@ -60,6 +61,7 @@ pub use etcd::{
 };
 pub use hosts::look_at_hosts;
 pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
+pub use images_of_others::{PushedImages, learn_image_hosts, push_others};
 pub use kept_keys::keep_keys;
 pub use kubeadm::{etcd_first, kubeadm_masters, kubeadm_workers};
 pub use network::{network_plugin, node_network, pod_network};

@@ -100,7 +100,8 @@ impl Site {
         if !own.is_empty() {
             let images = self.contents.images.iter();
             let hosts = images.filter_map(|image| Some(image.reference.split_once('/')?.0));
-            for host in hosts.chain([names.authority.as_str()]) {
+            let pushed = self.image_hosts.iter().map(String::as_str);
+            for host in hosts.chain(pushed).chain([names.authority.as_str()]) {
                 routes.insert(Upstream::Host(host.to_owned()), of_site(host));
             }
             routes.insert(Upstream::Others, of_site(&names.authority));

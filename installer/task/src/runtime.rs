@@ -25,6 +25,11 @@ pub(crate) trait Runtime: Sync {
     /// What it asks of a node that is none yet, beyond what every node is asked for.
     fn requirements(&self, wanted: &mut Requirements);
 
+    /// How it learns whom to ask for images, without being started anew.
+    fn registries(&self, _: &Site) -> Vec<Arc<dyn Step>> {
+        Vec::new()
+    }
+
     /// The runtime on every node, with no way to pull from anywhere but the site's registry.
     fn set_up(&self, site: &Site) -> Task;
 

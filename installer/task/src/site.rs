@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use artifact::{Contents, ImageEntry, ImageSet, Release, Tree, split_tag};
 use camino::Utf8PathBuf;
@@ -24,6 +24,8 @@ pub struct Site {
     pub registry_login: Option<RegistryCredentials>,
     /// As whom nodes ask registries, where the config says so.
     pub node_logins: NodeLogins,
+    /// Hosts of images that are in the site's registry beside those of the bundle.
+    pub image_hosts: BTreeSet<String>,
     /// Since when certificates are made anew, where they are.
     pub renewal: Option<OffsetDateTime>,
     /// The same for all tasks: filled by the one that prepares the registry's credentials.
@@ -69,11 +71,21 @@ impl Site {
             tree,
             registry_login,
             node_logins: NodeLogins::default(),
+            image_hosts: BTreeSet::new(),
             renewal: None,
             credentials,
             node_credentials: Slot::new("the registry's credentials of nodes"),
             pushed: Slot::new("the images in the registry"),
             login_manner: Slot::new("how the registry takes a login"),
+        }
+    }
+
+    /// The same site, where nodes find images of these hosts as well.
+    #[must_use]
+    pub fn with_image_hosts(self, image_hosts: BTreeSet<String>) -> Self {
+        Self {
+            image_hosts,
+            ..self
         }
     }
 

@@ -70,6 +70,7 @@ impl Site {
             release: release.clone(),
             hop: Some(hop),
             node_logins: self.node_logins.clone(),
+            image_hosts: self.image_hosts.clone(),
             ..Self::new(cluster, self.contents.clone(), self.tree.clone(), login)
         }
     }

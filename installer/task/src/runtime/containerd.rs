@@ -73,6 +73,10 @@ impl Runtime for Containerd {
         });
     }
 
+    fn registries(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+        registries::files(site)
+    }
+
     fn set_up(&self, site: &Site) -> Task {
         service(site)
     }
