@@ -65,6 +65,9 @@ pub struct PromoteReadmitted {
 const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
 /// On the same file system, where the kubelet does not look. As long as it is there, the member is being replaced.
 const ANEW: &str = "/etc/kubernetes/.etcd-anew.yaml";
+/// Prints its pod, as long as the kubelet may start a container in it, also between two starts that failed.
+const POD: &str =
+    "crictl pods --quiet --state ready --namespace kube-system --label component=etcd";
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a master shows of itself.
@@ -269,9 +272,10 @@ grep -q -- --initial-cluster-state=existing {ANEW}.part || {{ echo 'its manifest
 mv -f {ANEW}.part {ANEW}
 rm -f {MANIFEST}
 tries=0
-while id=$({running}); [ -n \"$id\" ]; do
-  tries=$((tries + 1)); [ \"$tries\" -le 60 ] || {{ echo 'its container does not end' >&2; exit 1; }}
-  crictl stop --timeout 10 \"$id\" > /dev/null 2>&1 || true; sleep 1
+while id=$({running}); [ -n \"$id$({POD})\" ]; do
+  tries=$((tries + 1)); [ \"$tries\" -le 120 ] || {{ echo 'its pod does not end: journalctl -u kubelet' >&2; exit 1; }}
+  [ -z \"$id\" ] || crictl stop --timeout 10 \"$id\" > /dev/null 2>&1 || true
+  sleep 1
 done
 {aside}
 mv -f {ANEW} {MANIFEST}",
