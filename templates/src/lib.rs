@@ -19,6 +19,7 @@ mod network;
 mod os;
 mod registry;
 mod renewal;
+mod runtimes;
 mod time;
 mod yaml;
 
@@ -51,6 +52,10 @@ pub use network::{
 pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
 pub use registry::{RegistryConfig, RegistryUnit};
 pub use renewal::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
+pub use runtimes::{
+    CriDockerUnit, Crio, CrioUnit, DockerUnit, IMAGE_POLICY, OciRuntime, RegistriesConf,
+    RegistryLogin, Remap,
+};
 pub use time::ChronyConfig;
 
 use std::error::Error;

@@ -41,14 +41,15 @@ pub use proof::{Occasion, proof};
 pub use registry::registry;
 pub use restart::{ask_restarts, reboots, restart_static_pods};
 pub use rotation::rotation;
-pub use runtime::runtime;
+pub use runtime::{former_runtimes, runtime};
 pub use task::{
     Activity, Authority, BackupNote, BackupSeen, Bindings, CONTROL_PLANE, Carried,
     CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore, DeprecatedApi, Draining, Drilled,
     ETCD, EtcdAlarm, Guarded, Hop, HopDraining, HostSeen, KeptSnapshot, LivingNode, LocalData,
     MemberSeen, MemberState, MemberTold, Move, NodeSeen, OPERATOR, OffsetDateTime, Part,
-    Recipients, RegistryCredentials, Restore, RestorePhase, RestorePlan, Revisions, Rotation, Site,
-    SnapshotFile, Stand, WebhookSeen, api_answers, authorities, binding_files, etcd_of, keys_of,
-    renewal_note, restore_note, revisions, rotation_note, under_way,
+    Recipients, RegistryCredentials, ReplacedRuntime, Restore, RestorePhase, RestorePlan,
+    Revisions, Rotation, RuntimeChange, Site, SnapshotFile, Stand, WebhookSeen, api_answers,
+    authorities, binding_files, etcd_of, keys_of, renewal_note, restore_note, revisions,
+    rotation_note, under_way,
 };
 pub use upgrade::{look, roll_back, snapshot, uncordon};

@@ -15,3 +15,9 @@ pub fn runtime(site: &Site) -> Stage {
         ],
     )
 }
+
+/// What runtimes that gave way have left.
+#[must_use]
+pub fn former_runtimes(site: &Site) -> Stage {
+    Stage::new("former runtimes", vec![task::former_runtimes(site)])
+}

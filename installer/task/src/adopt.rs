@@ -19,10 +19,10 @@ use crate::{OPERATOR, Site};
 /// What must be found before anything is made from it, or another would be made in its place.
 fn kept(site: &Site) -> Vec<KeptAuthority> {
     let mut kept = kept_authorities(site);
-    if let (Some(_), Some(runtime)) = (site.registry(), site.runtime()) {
+    if site.registry().is_some() {
         kept.push(KeptAuthority {
             local: registry_authority(site).certificate(),
-            path: runtime.registry_trust().authority,
+            path: site.runtime().registry_trust(site).authority,
         });
     }
     kept
@@ -58,12 +58,10 @@ pub fn look_at_authorities(site: &Site) -> Task {
 #[must_use]
 pub fn fetch_logins(site: &Site) -> Task {
     let mut task = Task::new("logins");
-    if let (Some(_), Some(runtime)) = (site.registry(), site.runtime())
-        && site.cluster.registry_auth().is_none()
-    {
+    if site.registry().is_some() && site.cluster.registry_auth().is_none() {
         task = task.on_each(&names(site.runtime_hosts()), |_| {
             vec![Arc::new(FetchRegistryLogin {
-                hosts: runtime.registry_trust().login,
+                hosts: site.runtime().registry_trust(site).login,
                 local: credentials(site).kept(),
             })]
         });

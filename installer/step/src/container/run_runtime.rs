@@ -4,23 +4,24 @@ use async_trait::async_trait;
 use camino::Utf8PathBuf;
 use engine::{Asks, Cx, Data, State, Step, StepError};
 
+use super::RuntimeFacts;
+use super::replacement::was_started;
 use crate::before::{self, Resource};
 use crate::{RemoveContainers, RunService};
 
-/// Has containerd run. Unlike other services it does not take what it started with it when it is stopped, and so its
-/// counterpart has more to do.
-pub struct RunContainerd {
+/// Has a container runtime run. Unlike other services it does not take what it started with it when it is stopped, and so
+/// its counterpart has more to do.
+pub struct RunRuntime {
+    pub runtime: &'static RuntimeFacts,
+    /// What starts containers, where that is several services.
     pub service: RunService,
     /// Where it keeps images and what containers write.
     pub data_dir: Utf8PathBuf,
 }
 
-/// What containerd, the plugins of its networks and the kubelet make by themselves. The kubelet's goes here, when no
+/// What the plugins of containers' networks and the kubelet make by themselves. The kubelet's goes here, when no
 /// container holds a volume any more.
-const TREES: [&str; 8] = [
-    "/run/containerd",
-    "/run/nri",
-    "/opt/containerd",
+const TREES: [&str; 5] = [
     "/usr/libexec/kubernetes",
     "/var/lib/cni",
     "/var/lib/kubelet",
@@ -45,19 +46,18 @@ const SYSCTLS: [&str; 13] = [
     "net.netfilter.nf_conntrack_udp_timeout_stream",
 ];
 
-impl RunContainerd {
-    /// What it and what runs on it leave on the host beside its data.
-    pub(crate) fn leaves() -> Vec<Resource> {
-        let trees = TREES.iter().map(|path| Resource::Tree((*path).into()));
-        let sysctls = SYSCTLS
-            .iter()
-            .map(|key| Resource::Sysctl((*key).to_owned()));
-        trees.chain(sysctls).collect()
-    }
+/// What a runtime and what runs on it leave on the host beside its data.
+pub(crate) fn leaves(runtime: &RuntimeFacts) -> Vec<Resource> {
+    let trees = runtime.leaves.iter().chain(&TREES);
+    let trees = trees.map(|path| Resource::Tree((*path).into()));
+    let sysctls = SYSCTLS
+        .iter()
+        .map(|key| Resource::Sysctl((*key).to_owned()));
+    trees.chain(sysctls).collect()
 }
 
 #[async_trait]
-impl Step for RunContainerd {
+impl Step for RunRuntime {
     fn id(&self) -> String {
         self.service.id()
     }
@@ -78,12 +78,13 @@ impl Step for RunContainerd {
         self.service.check(cx).await
     }
 
+    /// Whichever runtime the pods there have: they are disturbed.
     async fn at_work(&self, cx: &Cx) -> Result<bool, StepError> {
-        self.service.at_work(cx).await
+        was_started(cx).await
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let mut resources = Self::leaves();
+        let mut resources = leaves(self.runtime);
         resources.push(Resource::Data(self.data_dir.clone()));
         before::note(cx, &resources).await?;
         self.service.apply(cx).await
@@ -91,7 +92,7 @@ impl Step for RunContainerd {
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
         Some(Arc::new(RemoveContainers {
-            unit: self.service.resource(),
+            runtime: self.runtime,
             data_dir: self.data_dir.clone(),
             data,
         }))
