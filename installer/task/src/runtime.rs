@@ -49,7 +49,7 @@ pub(crate) trait Runtime: Sync {
     /// Its programs and files on a node, with no way to pull from anywhere but the site's registry.
     fn files(&self, site: &Site) -> Vec<Arc<dyn Step>>;
 
-    /// Its services on a node, in the order in which they are started; of the first containers are a part.
+    /// Its services on a node, and what is brought when they run.
     fn services(&self, site: &Site) -> Vec<Arc<dyn Step>>;
 
     /// What shows that they go on to run.

@@ -13,8 +13,8 @@ use crate::{RemoveContainers, RunService};
 /// its counterpart has more to do.
 pub struct RunRuntime {
     pub runtime: &'static RuntimeFacts,
-    /// What starts containers, where that is several services.
-    pub service: RunService,
+    /// In the order in which they are started. Taken back they go as one: pods end by all of them.
+    pub services: Vec<RunService>,
     /// Where it keeps images and what containers write.
     pub data_dir: Utf8PathBuf,
 }
@@ -59,15 +59,18 @@ pub(crate) fn leaves(runtime: &RuntimeFacts) -> Vec<Resource> {
 #[async_trait]
 impl Step for RunRuntime {
     fn id(&self) -> String {
-        self.service.id()
+        let ids: Vec<String> = self.services.iter().map(Step::id).collect();
+        ids.join(", ")
     }
 
     fn describe(&self) -> String {
-        self.service.describe()
+        let units: Vec<&str> = self.services.iter().map(|service| service.unit).collect();
+        format!("run {}", units.join(" and "))
     }
 
     fn inputs(&self) -> String {
-        self.service.inputs()
+        let inputs: Vec<String> = self.services.iter().map(Step::inputs).collect();
+        inputs.join("\n")
     }
 
     fn asks(&self) -> Asks {
@@ -75,7 +78,15 @@ impl Step for RunRuntime {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        self.service.check(cx).await
+        for service in &self.services {
+            if let State::Needed(why) = service.check(cx).await? {
+                return Ok(State::needed(match self.services.len() {
+                    1 => why,
+                    _ => format!("{} {why}", service.unit),
+                }));
+            }
+        }
+        Ok(State::Satisfied)
     }
 
     /// Whichever runtime the pods there have: they are disturbed.
@@ -87,7 +98,12 @@ impl Step for RunRuntime {
         let mut resources = leaves(self.runtime);
         resources.push(Resource::Data(self.data_dir.clone()));
         before::note(cx, &resources).await?;
-        self.service.apply(cx).await
+        for service in &self.services {
+            if service.check(cx).await? != State::Satisfied {
+                service.apply(cx).await?;
+            }
+        }
+        Ok(())
     }
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {

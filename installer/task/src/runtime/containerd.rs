@@ -99,10 +99,10 @@ impl Runtime for Containerd {
         let reads = [CONFIG, UNIT_FILE, "/usr/local/bin/containerd"].map(Utf8PathBuf::from);
         vec![Arc::new(RunRuntime {
             runtime: &CONTAINERD,
-            service: RunService {
+            services: vec![RunService {
                 unit: UNIT,
                 reads: reads.into(),
-            },
+            }],
             data_dir: self.data_dir(site),
         })]
     }

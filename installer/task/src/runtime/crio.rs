@@ -134,10 +134,10 @@ impl Runtime for Crio {
         }
         vec![Arc::new(RunRuntime {
             runtime: &CRIO,
-            service: RunService {
+            services: vec![RunService {
                 unit: UNIT,
                 reads: reads.into_iter().map(Utf8PathBuf::from).collect(),
-            },
+            }],
             data_dir: self.data_dir(site),
         })]
     }

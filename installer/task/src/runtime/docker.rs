@@ -108,20 +108,17 @@ impl Runtime for Docker {
     }
 
     fn services(&self, site: &Site) -> Vec<Arc<dyn Step>> {
-        let service = |unit, reads: [&str; 3]| {
-            let reads = reads.map(Utf8PathBuf::from).into();
-            RunService { unit, reads }
+        let service = |unit, reads: &[&str]| RunService {
+            unit,
+            reads: reads.iter().map(Utf8PathBuf::from).collect(),
         };
-        let docker = service(UNIT, [DAEMON, UNIT_FILE, "/usr/local/bin/dockerd"]);
-        let program = "/usr/local/bin/cri-dockerd";
-        let mut steps: Vec<Arc<dyn Step>> = vec![
-            Arc::new(RunRuntime {
-                runtime: &DOCKER,
-                service: docker,
-                data_dir: self.data_dir(site),
-            }),
-            Arc::new(service(CRI_UNIT, [CRI_UNIT_FILE, program, program])),
-        ];
+        let docker = &[DAEMON, UNIT_FILE, "/usr/local/bin/dockerd"];
+        let cri = &[CRI_UNIT_FILE, "/usr/local/bin/cri-dockerd"];
+        let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(RunRuntime {
+            runtime: &DOCKER,
+            services: vec![service(UNIT, docker), service(CRI_UNIT, cri)],
+            data_dir: self.data_dir(site),
+        })];
         if site.cluster.registry_host().is_some() {
             steps.push(docker_login(site, KUBELET_LOGIN));
         }
