@@ -1,6 +1,6 @@
 //! Other runtimes than containerd, with real programs. `KUBEXM_LAB_RUNTIMES` names the folder that holds them: `crio`, `pinns`,
-//! `conmon`, `crun` with `libyajl.so.2`, and `cri-dockerd`; beside them `runc-lab`, which leaves OOM scores alone, as the lab's nodes
-//! may not lower them. crun does not run on hosts with both versions of cgroups, as those of the lab are.
+//! `conmon`, `crun` with `libyajl.so.2`, and `cri-dockerd`; beside them `runc-lab` with `runc-lab.real`, which do without what nodes of
+//! the lab may not do. crun does not run on hosts with both versions of cgroups, as those of the lab are.
 
 use std::path::PathBuf;
 
@@ -77,8 +77,10 @@ fn site(kind: &str, runtime: &Runtime) -> Result<Site> {
         with(config, runtime)
     })?;
     for node in SMALL {
-        let runc = folder.join("runc-lab");
-        site.lab.put(node, &runc, "/opt/lab/runc-lab")?;
+        for program in ["runc-lab", "runc-lab.real"] {
+            let to = format!("/opt/lab/{program}");
+            site.lab.put(node, &folder.join(program), &to)?;
+        }
     }
     Ok(site)
 }
