@@ -55,7 +55,7 @@ pub use etcd::{
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
 pub use images::{ImagesArgs, ImagesCommand, ImagesPushArgs};
 pub use inspect::InspectArgs;
-pub use install::InstallArgs;
+pub use install::{InstallArgs, RuntimeArgs};
 pub use kubeconfig::KubeconfigArgs;
 pub use lease::LeaseArgs;
 pub use plan::{PlanArgs, PlanFormat};

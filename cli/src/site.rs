@@ -6,9 +6,10 @@ use std::{fs, io};
 use artifact::{Bundle, BundleError, Cancel, Contents, Sha256, Tree, WorkDir};
 use camino::Utf8Path;
 use cluster::{Cluster, ImageHome, NodeLogin, Secret};
-use pipeline::{NodeLogins, RegistryCredentials, Site};
+use pipeline::{Data, NodeLogins, RegistryCredentials, RuntimeChange, Site};
 use secrecy::SecretString;
 
+use crate::args::RuntimeArgs;
 use crate::config::{self, Config};
 use crate::error::Failure;
 use crate::input;
@@ -163,6 +164,22 @@ pub fn must_be_applied(site: &Site, printer: &Printer) -> Result<Site, Failure> 
                 .to_owned(),
         ),
     })
+}
+
+/// Whether nodes may get another runtime, and what becomes of what the former has left.
+pub fn may_replace(site: &mut Site, args: &RuntimeArgs) {
+    if args.replace_runtime {
+        site.runtime_change = RuntimeChange::Wanted;
+    }
+    if args.purge_old {
+        site.former_data = Data::Purge;
+    }
+}
+
+/// What is to be known before containers end with their runtime.
+pub fn replaced(before: Option<&Site>, site: &Site) -> Option<(String, &'static str)> {
+    let told = pipeline::told_of_runtime(before?, site)?;
+    Some((told, "docs/runtimes.md tells what is safe"))
 }
 
 /// Tells of hosts that are out of the config, on which everything stays.

@@ -79,7 +79,7 @@ pub use removed::{
     Change, Program, api_gone, flag_gone, kubelet_key_since, plugin_gone, proxy_key_since,
 };
 pub use roles::{HostPattern, InvalidPattern, Role, RoleGroups};
-pub use runtime::{ContainerRuntime, Containerd, RuntimeData, RuntimeType};
+pub use runtime::{ContainerRuntime, Containerd, Crio, Docker, RuntimeData, RuntimeType};
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use spec::{ApiVersion, Cluster, Kind, Metadata, Spec};

@@ -45,7 +45,7 @@ pub struct Registry {
     #[schemars(with = "String", extend("format" = "data-directory"))]
     pub containerd_data_dir: Utf8PathBuf,
     /// Where Docker keeps its data, on every node.
-    #[schemars(with = "String", extend("format" = "data-directory", "x-acts" = Acts::No))]
+    #[schemars(with = "String", extend("format" = "data-directory"))]
     pub docker_data_dir: Utf8PathBuf,
     /// Where the registry keeps its data. Preflight asks for the size of all images there.
     #[schemars(with = "String", extend("format" = "data-directory"))]

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::{Acts, Cluster, KeyPath, Strings, Version};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ContainerRuntime {
-    /// Which one. `install` refuses others than containerd for now.
+    /// Which one. A change of it is made by `install --replace-runtime`, node by node.
     #[serde(rename = "type")]
     pub kind: RuntimeType,
     /// The runtime's version.
@@ -20,6 +20,12 @@ pub struct ContainerRuntime {
     pub version: Option<Version>,
     /// Settings for `type: containerd`.
     pub containerd: Containerd,
+    /// Settings for `type: docker`.
+    #[serde(skip_serializing_if = "Docker::is_default")]
+    pub docker: Docker,
+    /// Settings for `type: cri-o`.
+    #[serde(skip_serializing_if = "Crio::is_default")]
+    pub crio: Crio,
 }
 
 /// Which container runtime.
@@ -44,11 +50,10 @@ pub enum RuntimeType {
     Containerd,
     /// With cri-dockerd.
     #[serde(rename = "docker")]
-    #[schemars(extend("x-acts" = Acts::Bundle))]
     Docker,
     /// A runtime for Kubernetes alone.
     #[serde(rename = "cri-o")]
-    #[schemars(extend("x-aliases" = ["crio"], "x-acts" = Acts::Bundle))]
+    #[schemars(extend("x-aliases" = ["crio"]))]
     CriO,
 }
 
@@ -95,6 +100,49 @@ pub struct Containerd {
     pub config: Map<String, Value>,
 }
 
+/// Settings of Docker. Its data is in `registry.dockerDataDir`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Docker {
+    /// Merged into `daemon.json`: objects are merged, anything else is replaced. `data-root` has a key of its own.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub config: Map<String, Value>,
+}
+
+/// Settings of CRI-O.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Crio {
+    /// Where CRI-O keeps its data, on every node. Preflight asks for four times the images' compressed size there.
+    #[schemars(with = "String", extend("format" = "data-directory"))]
+    pub data_dir: Utf8PathBuf,
+    /// Merged into CRI-O's configuration: tables are merged, anything else is replaced. `crio.root` has a key of its own.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub config: Map<String, Value>,
+}
+
+impl Default for Crio {
+    fn default() -> Self {
+        Self {
+            // podman and its kin have /var/lib/containers.
+            data_dir: "/var/lib/crio/storage".into(),
+            config: Map::new(),
+        }
+    }
+}
+
+impl Docker {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Crio {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Where a runtime keeps its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuntimeData<'c> {
@@ -136,9 +184,9 @@ impl Cluster {
         }
     }
 
-    /// Where the container runtime keeps its data, if the config can say.
+    /// Where the container runtime keeps its data.
     #[must_use]
-    pub fn runtime_data(&self) -> Option<RuntimeData<'_>> {
+    pub fn runtime_data(&self) -> RuntimeData<'_> {
         let registry = &self.spec.registry;
         let (key, of, path) = match self.spec.kubernetes.container_runtime.kind {
             RuntimeType::Containerd => (
@@ -151,8 +199,12 @@ impl Cluster {
                 "Docker's data",
                 &registry.docker_data_dir,
             ),
-            RuntimeType::CriO => return None,
+            RuntimeType::CriO => (
+                "spec.kubernetes.containerRuntime.crio.dataDir",
+                "CRI-O's data",
+                &self.spec.kubernetes.container_runtime.crio.data_dir,
+            ),
         };
-        Some(RuntimeData { key, of, path })
+        RuntimeData { key, of, path }
     }
 }

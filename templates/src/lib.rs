@@ -19,6 +19,7 @@ mod network;
 mod os;
 mod registry;
 mod renewal;
+mod runtimes;
 mod time;
 mod yaml;
 
@@ -53,6 +54,10 @@ pub use network::{
 pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
 pub use registry::{RegistryConfig, RegistryTakes, RegistryUnit};
 pub use renewal::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
+pub use runtimes::{
+    CriDockerUnit, Crio, CrioUnit, DockerLogin, DockerUnit, IMAGE_POLICY, OciRuntime,
+    RegistriesConf, Remap,
+};
 pub use time::ChronyConfig;
 
 use std::error::Error;

@@ -112,6 +112,60 @@ fn containerd_files() {
 }
 
 #[test]
+fn crio_files() {
+    let runtime = |name: &str| OciRuntime {
+        name: name.into(),
+        path: format!("/usr/local/libexec/crio/{name}"),
+    };
+    let config = Crio {
+        data_dir: "/var/lib/crio/storage".into(),
+        sandbox_image: "registry.k8s.io/pause:3.10".into(),
+        login_file: "/etc/crio/auth.json".into(),
+        programs_dir: "/usr/local/libexec/crio".into(),
+        default_runtime: "crun".into(),
+        runtimes: vec![runtime("crun"), runtime("runc")],
+    };
+    insta::assert_snapshot!("crio.toml", text(&config));
+    let unit = CrioUnit {
+        data_dir: "/var/lib/crio/storage".into(),
+        programs_dir: "/usr/local/libexec/crio".into(),
+    };
+    insta::assert_snapshot!("crio.service", text(&unit));
+    let remap = |host: &str, location: &str| Remap {
+        host: host.into(),
+        location: location.into(),
+    };
+    let registries = RegistriesConf {
+        remaps: vec![
+            remap("docker.io", "registry.site:5000/docker.io"),
+            remap("registry.site:5000", "registry.site:5000"),
+        ],
+        blocked: vec!["com".into(), "io".into()],
+    };
+    insta::assert_snapshot!("registries.conf", text(&registries));
+    let login = DockerLogin {
+        registry: "registry.site:5000".into(),
+        login: "a3ViZXhtOnNlY3JldA==".into(),
+    };
+    insta::assert_snapshot!("registry-login.json", text(&login));
+}
+
+#[test]
+fn docker_files() {
+    let unit = DockerUnit {
+        data_dir: "/var/lib/docker".into(),
+    };
+    insta::assert_snapshot!("docker.service", text(&unit));
+    let unit = CriDockerUnit {
+        arguments: vec![
+            "--container-runtime-endpoint=unix:///run/cri-dockerd.sock".into(),
+            "--network-plugin=cni".into(),
+        ],
+    };
+    insta::assert_snapshot!("cri-docker.service", text(&unit));
+}
+
+#[test]
 fn registry_files() {
     let config = RegistryConfig {
         port: 5000,

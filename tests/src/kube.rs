@@ -27,6 +27,16 @@ pub enum Topology {
 impl Site {
     /// Boots the hosts and makes the bundle.
     pub fn up(nodes: usize, topology: Topology, kind: &str) -> Result<Self> {
+        Self::of(nodes, topology, kind, |config| Ok(config.to_owned()))
+    }
+
+    /// The same with a config that is another from the beginning.
+    pub fn of(
+        nodes: usize,
+        topology: Topology,
+        kind: &str,
+        change: impl Fn(&str) -> Result<String>,
+    ) -> Result<Self> {
         ensure!(
             std::env::var_os("KUBEXM_LAB_KUBE").is_some(),
             "KUBEXM_LAB_KUBE names no folder with real Kubernetes programs"
@@ -43,14 +53,18 @@ impl Site {
             Topology::Services => services(&config)?,
         };
         let dir = lab.work().to_owned();
+        let config = change(&config)?;
         let site = Self { lab, dir, config };
-        site.write_config()?;
-        run(site
-            .lab
-            .connected(&site.dir, &["bundle", "-f", "config.yaml"]))?
-        .ok()?;
+        site.bundle()?;
         site.lab.lab(&["egress", "reset"])?.ok()?;
         Ok(site)
+    }
+
+    /// Makes the bundle of the config as it is now.
+    pub fn bundle(&self) -> Result<()> {
+        self.write_config()?;
+        let bundle = ["bundle", "-f", "config.yaml"];
+        run(self.lab.connected(&self.dir, &bundle))?.ok().map(drop)
     }
 
     pub fn write_config(&self) -> Result<()> {

@@ -125,6 +125,16 @@ impl Lab {
         Ok(ended.with_context(|| format!("on {node}: {script}"))?.text)
     }
 
+    /// A file of this machine on a node, which nobody there has brought.
+    pub fn put(&self, node: &str, from: &Path, to: &str) -> Result<()> {
+        let root = self.dir.join("site/nodes").join(node).join("root");
+        let to = root.join(to.trim_start_matches('/'));
+        let above = to.parent().context("a file is in a directory")?;
+        std::fs::create_dir_all(above)?;
+        std::fs::copy(from, &to).with_context(|| format!("{}", to.display()))?;
+        Ok(())
+    }
+
     /// A config for the site that is up.
     pub fn config(&self) -> Result<String> {
         Ok(self.lab(&["config"])?.ok()?.text)

@@ -16,6 +16,7 @@ Examples:
   kubexm install mycluster.tar.zst -f site.yaml --dry-run
   kubexm install mycluster.tar.zst --until etcd
   kubexm install /media/disk1 -f site.yaml     (segments, one medium after the other)
+  kubexm install mycluster.tar.zst -f site.yaml --replace-runtime
   kubexm install mycluster.tar.zst --accept-new-host-keys --signers allowed_signers")]
 pub struct InstallArgs {
     /// The bundle: one file, or segments, also a directory with segments in it
@@ -42,10 +43,23 @@ pub struct InstallArgs {
     #[arg(long, value_name = "STAGE", value_parser = stage(), default_value = InstallStage::LAST.name(), hide_default_value = true)]
     pub until: InstallStage,
     #[command(flatten)]
+    pub runtime: RuntimeArgs,
+    #[command(flatten)]
     pub lease: LeaseArgs,
     /// Let this node of the plan fail, to see what happens then
     #[arg(long, value_name = "NODE", hide = true)]
     pub inject_error: Option<String>,
+}
+
+/// What may become of the nodes' runtime.
+#[derive(Debug, Args)]
+pub struct RuntimeArgs {
+    /// Change nodes to the config's container runtime, one by one: pods go elsewhere first
+    #[arg(long)]
+    pub replace_runtime: bool,
+    /// Remove the data of runtimes that nodes had before
+    #[arg(long)]
+    pub purge_old: bool,
 }
 
 /// A stage by its name.

@@ -2,7 +2,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 use pipeline::InstallStage;
 
-use super::install::stage;
+use super::install::{RuntimeArgs, stage};
 use super::work_dir;
 
 /// Print what install would do, as a graph
@@ -30,6 +30,8 @@ pub struct PlanArgs {
     /// The last stage
     #[arg(long, value_name = "STAGE", value_parser = stage(), default_value = InstallStage::LAST.name(), hide_default_value = true)]
     pub until: InstallStage,
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
     /// How to draw it
     #[arg(long, value_enum, default_value_t)]
     pub format: PlanFormat,

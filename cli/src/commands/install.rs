@@ -26,11 +26,13 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
     let mut doubts = site::doubts(bundle.contents(), cluster.name(), &args.work_dir);
-    let site = site::site(cluster, bundle.contents().clone(), &args.work_dir)?;
+    let mut site = site::site(cluster, bundle.contents().clone(), &args.work_dir)?;
+    site::may_replace(&mut site, &args.runtime);
     doubts.extend(site::rotation(&site)?);
     let before = site::applied(&site, printer);
     site::tell_left_out(before.as_ref(), &site, printer);
     let graph = pipeline::install(&site, before.as_ref(), args.until)?;
+    doubts.extend(site::replaced(before.as_ref(), &site));
     let access = if args.dry_run {
         access::of(&args.access)
     } else {

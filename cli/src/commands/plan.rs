@@ -30,7 +30,8 @@ pub fn run(args: &PlanArgs, printer: &Printer) -> Result<(), Failure> {
     cluster
         .require_hosts(config.name.as_str())
         .map_err(|problems| Failure::Config(Box::new(problems)))?;
-    let site = site::site(cluster, manifest, &args.work_dir)?;
+    let mut site = site::site(cluster, manifest, &args.work_dir)?;
+    site::may_replace(&mut site, &args.runtime);
     let before = site::applied(&site, printer);
     let graph = pipeline::install(&site, before.as_ref(), args.until)?;
     if let Some(text) = warning {

@@ -313,7 +313,10 @@ fn what_does_nothing_yet_is_named_by_every_verb_that_reads_it() {
 
 #[test]
 fn what_has_no_stage_yet_is_refused_before_anything_is_touched() {
-    let config = CONFIG.replace("kata: {enabled: true}", "containerRuntime: {type: docker}");
+    let config = CONFIG.replace(
+        "kubernetes: {kata: {enabled: true}}",
+        "network: {plugin: cilium}",
+    );
     let site = Site::new().configured(&config);
     insta::assert_snapshot!(site.told("install", &[]));
     let refusal = site.told("install", &["--dry-run"]);

@@ -99,8 +99,8 @@ fn directories<'c>(check: &Check<'c>) -> Vec<Directory<'c>> {
     });
     let registry = &spec.registry;
     let kind = spec.kubernetes.container_runtime.kind;
-    let runtime = check.cluster.runtime_data();
-    let runtime = runtime.map(|data| of(data.key, data.of, kind.name(), data.path, &[]));
+    let data = check.cluster.runtime_data();
+    let runtime = of(data.key, data.of, kind.name(), data.path, &[]);
     let images = of(
         "spec.registry.registryDataDir",
         "the registry's data",
@@ -125,7 +125,7 @@ fn directories<'c>(check: &Check<'c>) -> Vec<Directory<'c>> {
             ..of(key, "snapshots of etcd", "etcd-backups", path, &[])
         }
     });
-    let all = etcd.into_iter().chain(runtime).chain([images]);
+    let all = etcd.into_iter().chain([runtime, images]);
     all.chain(volumes).chain(backup).collect()
 }
 

@@ -5,7 +5,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Serialize, Serializer};
 
 use crate::plan::When;
-use crate::rolling::{Batch, Takes, Use};
+use crate::rolling::{Batch, Company, Takes, Use};
 use crate::rolls::Place;
 use crate::{Name, Step};
 
@@ -44,6 +44,7 @@ pub(crate) struct Member {
     pub asked: Vec<NodeIndex>,
     pub first_act: NodeIndex,
     pub last: NodeIndex,
+    pub company: Company,
 }
 
 pub(crate) enum Node {

@@ -82,6 +82,7 @@ impl Lowering {
         let mut members = Vec::new();
         for (member, (host, turn)) in rolling.turns.into_iter().enumerate() {
             let (mut nodes, mut asked, mut first_act) = (Vec::new(), Vec::new(), None);
+            let company = turn.company();
             for (what, step) in turn.into_steps() {
                 let place = Place {
                     roll: self.rolls.len(),
@@ -110,6 +111,7 @@ impl Lowering {
                     asked,
                     first_act,
                     last,
+                    company,
                 });
             }
         }

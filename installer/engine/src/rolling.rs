@@ -73,10 +73,18 @@ impl Rolling {
 
 /// What is done on one host of a roll.
 pub struct Turn {
+    company: Company,
     before: Vec<Arc<dyn Step>>,
     files: Vec<Arc<dyn Step>>,
     /// The first act, and what follows it.
     rest: Vec<(Use, Arc<dyn Step>)>,
+}
+
+/// Who may have a turn at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Company {
+    Batch,
+    Nobody,
 }
 
 /// What a step is for in its turn.
@@ -103,10 +111,18 @@ impl Turn {
     #[must_use]
     pub fn new(act: Arc<dyn Step>) -> Self {
         Self {
+            company: Company::Batch,
             before: Vec::new(),
             files: Vec::new(),
             rest: vec![(Use::Act, act)],
         }
+    }
+
+    /// No other host has its turn at the same time, whatever the batch is: masters hold a majority together.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.company = Company::Nobody;
+        self
     }
 
     /// What goes ahead of all others where something at work changes, such as a drain. Where it fails nothing was touched, and
@@ -137,6 +153,10 @@ impl Turn {
         self.rest
             .extend(steps.into_iter().map(|step| (Use::Behind, step)));
         self
+    }
+
+    pub(crate) fn company(&self) -> Company {
+        self.company
     }
 
     /// All of it, in order.

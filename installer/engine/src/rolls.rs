@@ -5,7 +5,7 @@ use petgraph::graph::NodeIndex;
 
 use crate::drive::Skipped;
 use crate::graph::{Graph, Roll};
-use crate::rolling::{Batch, Takes, Use};
+use crate::rolling::{Batch, Company, Takes, Use};
 
 /// Where a node stands in a roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,14 +198,18 @@ impl State {
             self.waiting.pop_first();
             return Some(Next::Skip(first, Skipped::Halted(cause), cause));
         }
+        let company = self.roll.members[member].company;
+        if company == Company::Nobody {
+            self.left = 0;
+        }
         if self.left == 0 {
             if self.active > 0 || !(idle || self.is_settled(member)) {
                 return None;
             }
             // The first host goes alone.
-            let size = match self.batch {
-                None => 1,
-                Some(_) => self.roll.batch.size(self.members.len()),
+            let size = match (self.batch, company) {
+                (None, _) | (_, Company::Nobody) => 1,
+                (Some(_), Company::Batch) => self.roll.batch.size(self.members.len()),
             };
             let spare = self.up.saturating_sub(self.roll.needed);
             if let (0, Some(cause)) = (spare, self.lost) {

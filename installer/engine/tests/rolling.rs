@@ -223,9 +223,11 @@ async fn roll_at(site: &Site, world: &Shared, hosts: &[&str], rolling: Rolling) 
             .healthy(one(Act::Heartbeat))
             .healthy(one(Act::Uncordon))
     };
-    let rolling = hosts
-        .iter()
-        .fold(rolling, |rolling, host| rolling.on(host, turn()));
+    let rolling = hosts.iter().fold(rolling, |rolling, host| {
+        let is_alone = host.starts_with(char::is_uppercase);
+        let turn = if is_alone { turn().alone() } else { turn() };
+        rolling.on(host, turn)
+    });
     let tasks = vec![
         Task::new("reach").on_each(hosts, |_| one(Act::Reach)),
         Task::new("kubelet").roll(rolling),
@@ -301,6 +303,24 @@ async fn the_first_goes_alone_and_the_others_in_batches() {
     let all = together(old(), &hosts[1..], 4);
     let all = roll(&all, &hosts, Rolling::new(Batch::Percent(100))).await;
     assert_eq!((all.report.failures, all.most), (Vec::new(), 4));
+}
+
+/// Those whose names are upper case go alone.
+#[tokio::test]
+async fn who_goes_alone_has_no_company_in_whatever_batch() {
+    let hosts = ["a", "b", "c", "D", "e", "f"];
+    let world = world(&hosts, Some(1));
+    let ran = roll(&world, &hosts, Rolling::new(Batch::Percent(100))).await;
+    assert_eq!(ran.report.failures, Vec::new());
+    let at = |entry: &str| ran.log.iter().position(|told| told == entry).unwrap();
+    let alone = at("drain D")..=at("uncordon D");
+    let within = ran.log[alone].iter();
+    let others: Vec<&String> = within.filter(|entry| !entry.ends_with('D')).collect();
+    let next: Vec<&&String> = others
+        .iter()
+        .filter(|entry| !entry.starts_with("next"))
+        .collect();
+    assert!(next.is_empty(), "{:?}", ran.log);
 }
 
 #[tokio::test]

@@ -11,3 +11,9 @@ pub fn runtime(site: &Site) -> Stage {
         vec![task::pod_network(site), task::container_runtime(site)],
     )
 }
+
+/// What runtimes that gave way have left.
+#[must_use]
+pub fn former_runtimes(site: &Site) -> Stage {
+    Stage::new("former runtimes", vec![task::former_runtimes(site)])
+}

@@ -11,6 +11,11 @@ pub enum PipelineError {
     Unsupported(Vec<String>),
     #[error("install takes no node from a living cluster, nor any of these roles:\n  {}", .0.join("\n  "))]
     Retired(Vec<String>),
+    #[error("the nodes run {from}, and the config asks for {to}")]
+    OtherRuntime {
+        from: &'static str,
+        to: &'static str,
+    },
     #[error("this cannot go from the cluster:\n  {}", .0.join("\n  "))]
     Parting(Vec<String>),
     #[error("this cannot be restarted:\n  {}", .0.join("\n  "))]
@@ -112,6 +117,9 @@ impl PipelineError {
             }
             Self::Retired(_) => {
                 "run what is named behind each with -f CONFIG, or give the roles back in the config".to_owned()
+            }
+            Self::OtherRuntime { .. } => {
+                "kubexm install --replace-runtime changes it, node by node; docs/runtimes.md tells what becomes of pods".to_owned()
             }
             Self::Changed(_) => {
                 "kubexm install with the cluster's bundle does all of it; or give these keys back, and run again"

@@ -2,7 +2,8 @@ use engine::{Graph, Order, Plan, Stage};
 use module::{Occasion, Site};
 
 use crate::PipelineError;
-use crate::retire::{self, retired};
+use crate::retire::{self, Retired, retired};
+use crate::runtime::{former_runtimes, insist_on_runtime};
 
 /// A stage by its name, and how it is made.
 type Named = (&'static str, fn(&Site) -> Stage);
@@ -72,14 +73,19 @@ pub fn install(
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));
     }
-    let Some(before) = before.filter(|_| PROOF <= until) else {
-        return Graph::of(plan(site, until)).map_err(PipelineError::Plan);
-    };
-    let refusals = retire::refusals(&before.cluster, &site.cluster);
-    if !refusals.is_empty() {
-        return Err(PipelineError::Retired(refusals));
+    if let Some(before) = before {
+        insist_on_runtime(before, site)?;
     }
-    let mut retired = retired(before, site);
+    let mut retired = match before.filter(|_| PROOF <= until) {
+        None => Retired::default(),
+        Some(before) => {
+            let refusals = retire::refusals(&before.cluster, &site.cluster);
+            if !refusals.is_empty() {
+                return Err(PipelineError::Retired(refusals));
+            }
+            retired(before, site)
+        }
+    };
     let mut stages = Vec::new();
     for (name, of) in &STAGES[..=until.0] {
         let mut stage = of(site);
@@ -89,6 +95,7 @@ pub fn install(
         }
         if *name == STAGES[PROOF.0].0 {
             stages.append(&mut retired.last);
+            stages.extend(former_runtimes(site));
         }
         stages.push(stage);
     }

@@ -15,6 +15,7 @@ mod nodes;
 mod restart;
 mod retire;
 mod rotation;
+mod runtime;
 mod session;
 mod snapshot;
 mod upgrade;
@@ -43,13 +44,14 @@ pub use module::{
     CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore, Draining, Drilled, ETCD,
     EtcdAlarm, HostSeen, KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState, MemberTold,
     Move, NodeLogins, NodeSeen, OPERATOR, OffsetDateTime, Part, PushedImages, Recipients,
-    RegistryCredentials, RestorePhase, Revisions, Rotation, Site, SnapshotFile, Stand, keys_of,
-    revisions,
+    RegistryCredentials, RestorePhase, Revisions, Rotation, RuntimeChange, Site, SnapshotFile,
+    Stand, keys_of, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};
 pub use retire::{added, insist_on_versions, left_out};
 pub use rotation::{next_rotation, rotate, told as told_of_rotation, under_way};
+pub use runtime::told_of_runtime;
 pub use session::{Options, Session, Still, Undertaking, dry_run};
 pub use snapshot::{
     MissingNote, OnTrust, OtherAuthorities, insist_on_absence, judge_snapshot, left_at_work,

@@ -8,6 +8,7 @@ use crate::PipelineError;
 use crate::install::{InstallStage, plan};
 
 /// The stages by which it goes.
+#[derive(Default)]
 pub(crate) struct Retired {
     /// What would be in the way of its successor: it holds addresses or ports.
     pub first: Vec<Stage>,
@@ -75,7 +76,7 @@ pub fn left_out(before: &Cluster, now: &Cluster) -> Vec<String> {
 /// Keys whose change sets up something else in place of what is there, which an upgrade would leave behind.
 const REPLACING: &[&str] = &[
     "spec.addons",
-    "spec.containerRuntime.type",
+    "spec.kubernetes.containerRuntime.type",
     "spec.controlPlaneEndpoint",
     "spec.etcd.dataDir",
     "spec.etcd.type",

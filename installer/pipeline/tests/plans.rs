@@ -9,8 +9,8 @@ use cluster::{Cluster, RegistryType, Role, RuntimeType};
 use common::{complete, config};
 use engine::Graph;
 use pipeline::{
-    Data, InstallStage, PipelineError, PushedImages, Site, adopt, delete, install, push_images,
-    with_hosts_of,
+    Data, InstallStage, PipelineError, PushedImages, RuntimeChange, Site, adopt, delete, install,
+    push_images, told_of_runtime, with_hosts_of,
 };
 
 fn plan(text: &str) -> String {
@@ -78,6 +78,37 @@ fn each_choice_as_a_plan() {
         ),
     ] {
         insta::assert_snapshot!(name, plan(text));
+    }
+}
+
+#[test]
+fn each_runtime_as_a_plan() {
+    let bridge = include_str!("../../../examples/bridge.yaml");
+    for runtime in ["cri-o", "docker"] {
+        let text = format!("{bridge}  kubernetes: {{containerRuntime: {{type: {runtime}}}}}\n");
+        insta::assert_snapshot!(runtime, plan(&text));
+    }
+}
+
+#[test]
+fn another_runtime_comes_only_where_somebody_asks_for_it() {
+    let before = include_str!("../../../examples/bridge.yaml");
+    let now = format!("{before}  kubernetes: {{containerRuntime: {{type: cri-o}}}}\n");
+    let (applied, mut site) = (site_of(before), site_of(&now));
+    let planned = |site: &Site| install(site, Some(&applied), InstallStage::LAST);
+    let error = planned(&site).err().unwrap();
+    insta::assert_snapshot!(error, @"the nodes run containerd, and the config asks for cri-o");
+    insta::assert_snapshot!(error.hint().unwrap(), @"kubexm install --replace-runtime changes it, node by node; docs/runtimes.md tells what becomes of pods");
+    insta::assert_snapshot!(told_of_runtime(&applied, &site).unwrap(), @"containerd v1.2.3 gives way to cri-o v1.2.3, which does not take over its containers: node by node, pods go elsewhere first, and those that no drain takes end and are made anew");
+    assert_eq!(told_of_runtime(&site, &site), None);
+    site.runtime_change = RuntimeChange::Wanted;
+    let tree = planned(&site).unwrap().tree();
+    for wanted in [
+        "lead the kubelet to it, where containers do not run on",
+        "remove /etc/containerd/config.toml",
+        "remove what former runtimes left",
+    ] {
+        assert!(tree.contains(wanted), "{wanted}: {tree}");
     }
 }
 
@@ -279,14 +310,12 @@ fn other_versions_than_the_bundle_s_are_refused() {
 fn what_has_no_stage_yet_is_refused_as_one_list() {
     let text = include_str!("../../../examples/three-etcd.yaml");
     let mut cluster = config(text);
-    cluster.spec.kubernetes.container_runtime.kind = RuntimeType::CriO;
     cluster.spec.registry.kind = RegistryType::Harbor;
     let manifest = complete(&cluster);
     let error = refused(cluster, manifest);
     assert!(matches!(error, PipelineError::Unsupported(_)));
     insta::assert_snapshot!(error, @r"
     this version cannot install what the config chooses:
-      spec.kubernetes.containerRuntime.type: cri-o (this version can bundle it, and not install it)
       spec.registry.type: harbor (this version can bundle it, and not install it)
     ");
     insta::assert_snapshot!(error.hint().unwrap(), @"choose what can be installed; `kubexm bundle` packs the others as well");

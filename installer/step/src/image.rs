@@ -1,6 +1,7 @@
 //! Images: in the tree, by name, on nodes.
 
 mod archive;
+mod cri;
 mod import;
 pub(crate) mod layout;
 pub(crate) mod name;
@@ -9,6 +10,7 @@ mod pull_sandbox;
 mod renew;
 
 pub use archive::{ImageArchives, NodeImage};
+pub use cri::{PullImages, PullScope, Puller};
 pub use import::{Containerd, ImportImages};
 pub use name::SiteNames;
 pub use programs::UnpackImagePrograms;

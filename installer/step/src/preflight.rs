@@ -8,7 +8,7 @@ mod disks;
 mod guards;
 mod judge;
 mod kernel;
-mod look_at_host;
+pub(crate) mod look_at_host;
 mod mounts;
 mod names;
 mod network;

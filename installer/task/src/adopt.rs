@@ -19,10 +19,10 @@ use crate::{OPERATOR, Site};
 /// What must be found before anything is made from it, or another would be made in its place.
 fn kept(site: &Site) -> Vec<KeptAuthority> {
     let mut kept = kept_authorities(site);
-    if let (Some(_), Some(runtime)) = (site.registry(), site.runtime()) {
+    if site.registry().is_some() {
         kept.push(KeptAuthority {
             local: registry_authority(site).certificate(),
-            path: runtime.registry_trust().authority,
+            path: site.runtime().registry_trust(site).authority,
         });
     }
     kept
@@ -58,9 +58,7 @@ pub fn look_at_authorities(site: &Site) -> Task {
 #[must_use]
 pub fn fetch_logins(site: &Site) -> Task {
     let mut task = Task::new("logins");
-    if let (Some(_), Some(runtime)) = (site.registry(), site.runtime())
-        && !is_given(site)
-    {
+    if site.registry().is_some() && !is_given(site) {
         // The account that pushes is on no node where there are two: another is made.
         let kept = match site.cluster.spec.registry.read_only_port {
             Some(_) => node_credentials(site).kept(),
@@ -68,7 +66,7 @@ pub fn fetch_logins(site: &Site) -> Task {
         };
         task = task.on_each(&names(site.runtime_hosts()), |_| {
             vec![Arc::new(FetchRegistryLogin {
-                hosts: runtime.registry_trust().login,
+                hosts: site.runtime().registry_trust(site).login,
                 local: kept.clone(),
             })]
         });

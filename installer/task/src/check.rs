@@ -116,8 +116,11 @@ pub fn prove_hosts(site: &Site) -> Task {
             if nodes.contains(host)
                 && let Some(stranger) = &stranger
             {
+                let source = site.runtime().image_source();
                 steps.push(Arc::new(ProveImageSource {
                     stranger: stranger.clone(),
+                    refusals: source.refusals,
+                    look: source.look,
                 }));
             }
             steps

@@ -4,7 +4,6 @@ use engine::{Slot, Task};
 use step::{Component, HostSeen, LookAtHost};
 
 use crate::Site;
-use crate::runtime::Runtime;
 
 /// What kubexm may have set up on a host, whatever its runtime and registry.
 const COMPONENTS: &[Component] = &[
@@ -42,7 +41,7 @@ const COMPONENTS: &[Component] = &[
 /// What these hosts are and carry.
 #[must_use]
 pub fn look_at_hosts(site: &Site, hosts: &[(String, Slot<HostSeen>)]) -> Task {
-    let runtime = site.runtime().map_or(&[][..], Runtime::carried).iter();
+    let runtime = site.runtime().carried().iter();
     let registry = site
         .registry()
         .map_or(&[][..], |(registry, _)| registry.carried());

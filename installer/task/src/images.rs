@@ -112,14 +112,12 @@ pub fn import_images(site: &Site) -> Task {
     if site.cluster.has_registry() || site.contents.images.is_empty() {
         return task;
     }
-    let Some(runtime) = site.runtime() else {
-        return task;
-    };
+    let runtime = site.runtime();
     let archives = ImageArchives::new(site.tree.images(), site.tree.state().join("images"));
     let hosts = site.runtime_hosts().into_iter();
     hosts.fold(task, |task, host| {
         let import = runtime.import(node_images(site, host.arch), archives.clone());
-        task.on(&host.name, vec![import])
+        task.on(&host.name, import.into_iter().collect())
     })
 }
 
@@ -144,18 +142,14 @@ fn node_images(site: &Site, arch: Arch) -> Vec<NodeImage> {
 #[must_use]
 pub fn prove_images(site: &Site) -> Task {
     let task = Task::new("pull");
-    let (Some(pause), Some(runtime)) = (site.pause_image(), site.runtime()) else {
+    let Some(pause) = site.pause_image() else {
         return task;
     };
     let pushed = site.cluster.has_registry().then(|| site.pushed.clone());
-    let known = known_images(site);
-    let sandbox = known
-        .iter()
-        .find(|image| image.reference == pause.reference);
-    let sandbox = sandbox.map(|image| runtime.pull_sandbox(image.clone(), pushed.clone()));
-    // Without a registry there is nobody to pull from: what is imported is compared where that is done.
-    let renew = pushed.map(|pushed| runtime.renew(known.clone(), pushed));
-    let steps: Vec<Arc<dyn Step>> = sandbox.into_iter().chain(renew).collect();
+    let mut known = known_images(site).into_iter();
+    let sandbox = known.find(|image| image.reference == pause.reference);
+    let steps = sandbox.map(|sandbox| site.runtime().pull(site, sandbox, pushed));
+    let steps = steps.unwrap_or_default();
     task.on_each(&names(site.runtime_hosts()), |_| steps.clone())
 }
 

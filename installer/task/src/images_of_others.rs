@@ -48,8 +48,7 @@ pub fn push_others(site: &Site, pushed: PushedImages) -> Task {
 #[must_use]
 pub fn learn_image_hosts(site: &Site) -> Task {
     let task = Task::new("image hosts");
-    let steps = site.runtime().map(|runtime| runtime.registries(site));
-    let steps = steps.unwrap_or_default();
+    let steps = site.runtime().registries(site);
     let hosts: Vec<&str> = site.image_hosts.iter().map(String::as_str).collect();
     let note = LocalText {
         path: site.tree.image_hosts(),

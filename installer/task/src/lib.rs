@@ -80,14 +80,14 @@ pub use rotation::{
     end_rotation, noted, prove_successors, restart_masters, restart_members, rotation_note,
     take_move, tell_clients, under_way,
 };
-pub use runtime::container_runtime;
+pub use runtime::{ReplacedRuntime, RuntimeSeen, container_runtime, former_runtimes};
 pub use site::{NodeLogins, OPERATOR, Site};
 pub use step::{
     Activity, BackupNote, BackupSeen, Bindings, Carried, CertificatePlace, CertificateSeen,
     ClusterSeen, CopiedStore, DeprecatedApi, Drilled, EtcdAlarm, Guarded, HostSeen, KeptSnapshot,
     LivingNode, LocalData, MemberSeen, MemberState, MemberTold, Move, NodeSeen, OffsetDateTime,
-    Recipients, RegistryCredentials, Restore, RestorePhase, Revisions, SnapshotFile, SnapshotName,
-    WebhookSeen, api_answers,
+    Recipients, RegistryCredentials, Restore, RestorePhase, Revisions, RuntimeChange, SnapshotFile,
+    SnapshotName, WebhookSeen, api_answers,
 };
 pub use upgrade::{
     EtcdFirst, Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, roll_back, uncordon_all,

@@ -72,7 +72,8 @@ fn units(site: &Site, part: Part, host: &str) -> Vec<&'static str> {
         ]);
     }
     if part.is(Part::Nodes) && (is(Role::Master) || is(Role::Worker)) {
-        units.extend(["containerd.service", "kubelet.service"]);
+        units.extend(site.runtime().facts().units);
+        units.push("kubelet.service");
         units.extend(plain.then_some("kube-proxy.service"));
     }
     units
@@ -213,7 +214,7 @@ fn gates(site: &Site, host: &Host) -> Gates {
 }
 
 /// Longer than a master needs, from its boot to an apiserver.
-const COMES_UP: Retry = Retry {
+pub(crate) const COMES_UP: Retry = Retry {
     attempts: 60,
     first_delay: Duration::from_secs(10),
 };

@@ -192,12 +192,12 @@ pub fn bring_authorities(site: &Site) -> Task {
     for host in site.masters() {
         task = task.on(&host.name, kept_keys(site));
     }
-    let registry = site.registry().and(site.runtime());
+    let registry = site.registry().map(|_| site.runtime());
     for host in site.runtime_hosts() {
         let mut steps = vec![kubelet::authority_file(site)];
         if let Some(runtime) = registry {
             let from = registry::authority(site).certificate();
-            let to = runtime.registry_trust().authority;
+            let to = runtime.registry_trust(site).authority;
             steps.push(upload(to, Content::Local(from), 0o644));
         }
         task = task.on(&host.name, steps);

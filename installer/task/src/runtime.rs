@@ -1,18 +1,36 @@
 //! The container runtime of every node: which one, and what all others need to know of it.
 
 mod containerd;
+mod crio;
+mod docker;
+mod toml_settings;
+mod turn;
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use camino::Utf8PathBuf;
 use cluster::RuntimeType;
-use engine::{Slot, Step, Task};
-use step::{Component, ImageArchives, KnownImage, NodeImage, Requirements};
+use engine::{Data, Rolling, Slot, Step, StepError, Task};
+use secrecy::ExposeSecret;
+use step::{
+    Component, Content, ImageArchives, KnownImage, NodeImage, Requirements, Resource,
+    RuntimeChange, RuntimeFacts, TakeBack,
+};
+use templates::{Crictl, DockerLogin};
 
 use crate::Site;
+use crate::files::{text, upload};
+use crate::nodes::ROLL;
+use crate::os::{rendered, rendered_late};
+use crate::site::names;
 
 /// A container runtime.
 pub(crate) trait Runtime: Sync {
+    /// What steps have to know of it.
+    fn facts(&self) -> &'static RuntimeFacts;
+
     /// Where kubelets and kubeadm find it.
     fn endpoint(&self) -> &'static str;
 
@@ -20,7 +38,7 @@ pub(crate) trait Runtime: Sync {
     fn carried(&self) -> &'static [Component];
 
     /// Where a node keeps the authority of the site's registry, and a file with its login there.
-    fn registry_trust(&self) -> RegistryTrust;
+    fn registry_trust(&self, site: &Site) -> RegistryTrust;
 
     /// What it asks of a node that is none yet, beyond what every node is asked for.
     fn requirements(&self, wanted: &mut Requirements);
@@ -30,17 +48,46 @@ pub(crate) trait Runtime: Sync {
         Vec::new()
     }
 
-    /// The runtime on every node, with no way to pull from anywhere but the site's registry.
-    fn set_up(&self, site: &Site) -> Task;
+    /// Where its data is on every node.
+    fn data_dir(&self, site: &Site) -> Utf8PathBuf;
+
+    /// Its programs and files on a node, with no way to pull from anywhere but the site's registry.
+    fn files(&self, site: &Site) -> Vec<Arc<dyn Step>>;
+
+    /// Its services on a node, and what is brought when they run.
+    fn services(&self, site: &Site) -> Vec<Arc<dyn Step>>;
+
+    /// What shows that they go on to run.
+    fn steady(&self) -> Vec<Arc<dyn Step>>;
 
     /// Images from the operator's machine, where the site has no registry.
-    fn import(&self, images: Vec<NodeImage>, archives: Arc<ImageArchives>) -> Arc<dyn Step>;
+    fn import(&self, images: Vec<NodeImage>, archives: Arc<ImageArchives>)
+    -> Option<Arc<dyn Step>>;
 
-    /// The sandbox image, pulled by its own name and kept.
-    fn pull_sandbox(&self, image: KnownImage, pushed: Option<Slot<()>>) -> Arc<dyn Step>;
+    /// What of the bundle a node must have before pods ask for it, and what it has of earlier builds: pulled from the site's
+    /// registry when that is full. `sandbox` is the image that every pod needs.
+    fn pull(
+        &self,
+        site: &Site,
+        sandbox: KnownImage,
+        pushed: Option<Slot<()>>,
+    ) -> Vec<Arc<dyn Step>>;
 
-    /// What a node has of earlier builds of these images, pulled anew.
-    fn renew(&self, images: Vec<KnownImage>, pushed: Slot<()>) -> Arc<dyn Step>;
+    /// Images that the site does not have can be had from nobody.
+    fn image_source(&self) -> ImageSource;
+
+    /// Settings of kubelets that go with it.
+    fn kubelet_settings(&self) -> Vec<(&'static str, u32)> {
+        Vec::new()
+    }
+}
+
+/// How a runtime shows that nobody but the site is asked for images.
+pub(crate) struct ImageSource {
+    /// What it says of an image that the site does not have.
+    pub refusals: &'static [&'static str],
+    /// Where to look if it has one all the same.
+    pub look: &'static str,
 }
 
 /// How a node knows the site's registry.
@@ -49,18 +96,21 @@ pub(crate) struct RegistryTrust {
     pub login: Utf8PathBuf,
 }
 
+const ALL: [&dyn Runtime; 3] = [&containerd::Containerd, &docker::Docker, &crio::Crio];
+
 impl Site {
-    /// The runtime of the config; none of which this version can set up none.
-    pub(crate) fn runtime(&self) -> Option<&'static dyn Runtime> {
+    /// The runtime of the config.
+    pub(crate) fn runtime(&self) -> &'static dyn Runtime {
         match self.cluster.spec.kubernetes.container_runtime.kind {
-            RuntimeType::Containerd => Some(&containerd::Containerd),
-            RuntimeType::Docker | RuntimeType::CriO => None,
+            RuntimeType::Containerd => &containerd::Containerd,
+            RuntimeType::Docker => &docker::Docker,
+            RuntimeType::CriO => &crio::Crio,
         }
     }
 
     /// Where kubelets find the runtime.
     pub(crate) fn runtime_endpoint(&self) -> &'static str {
-        self.runtime().map_or("", Runtime::endpoint)
+        self.runtime().endpoint()
     }
 
     /// Its components, with what goes with every runtime.
@@ -72,11 +122,119 @@ impl Site {
     }
 }
 
+/// A file of a node with the login at the site's registry, in base64.
+fn registry_login(
+    site: &Site,
+    path: String,
+    render: impl Fn(&str) -> Result<String, StepError> + Send + Sync + 'static,
+) -> Arc<dyn Step> {
+    let slot = site.credentials.clone();
+    let takes = vec![slot.id()];
+    let render = Arc::new(move || {
+        let login = slot
+            .get()
+            .ok_or_else(|| StepError::new("the registry's credentials are missing"))?;
+        let pair = format!("{}:{}", login.username, login.password.expose_secret());
+        render(&BASE64_STANDARD.encode(pair))
+    });
+    upload(path, Content::Late { takes, render }, 0o600)
+}
+
+/// The same as Docker and its kin keep it.
+fn docker_login(site: &Site, path: &str) -> Arc<dyn Step> {
+    let registry = site.registry_names().authority;
+    registry_login(site, path.to_owned(), move |login| {
+        rendered_late(&DockerLogin {
+            registry: registry.clone(),
+            login: login.to_owned(),
+        })
+    })
+}
+
 /// The container runtime, on every host that runs containers.
 #[must_use]
 pub fn container_runtime(site: &Site) -> Task {
-    match site.runtime() {
-        Some(runtime) => runtime.set_up(site),
-        None => Task::new("container runtime"),
+    let runtime = site.runtime();
+    let hosts = site.runtime_hosts();
+    let batch = site.hop.as_ref().map_or(ROLL, |hop| hop.draining.batch);
+    let rolling = hosts.iter().fold(Rolling::new(batch), |rolling, host| {
+        rolling.on(&host.name, turn::of(site, runtime, host))
+    });
+    let task = Task::new(runtime.facts().name);
+    let task = match site.runtime_change {
+        // It is crictl's alone: no reason for a turn.
+        RuntimeChange::Refused => {
+            let crictl = crictl(runtime);
+            task.on_each(&names(hosts), |_| vec![crictl.clone()])
+        }
+        // Until its turn, a node has the runtime of before.
+        RuntimeChange::Wanted => task,
+    };
+    let task = task.roll(rolling);
+    let crictl = crictl(runtime);
+    match site.runtime_change {
+        RuntimeChange::Refused => task,
+        RuntimeChange::Wanted => {
+            task.on_each(&names(site.runtime_hosts()), |_| vec![crictl.clone()])
+        }
+    }
+}
+
+fn crictl(runtime: &dyn Runtime) -> Arc<dyn Step> {
+    let endpoint = runtime.endpoint().to_owned();
+    text("/etc/crictl.yaml", rendered(&Crictl { endpoint }))
+}
+
+/// What other runtimes than the node's have left, as far as it was kubexm that set them up. Images, and what containers have
+/// written, are data.
+#[must_use]
+pub fn former_runtimes(site: &Site) -> Task {
+    let now = site.runtime();
+    let stays = now.facts().leaves;
+    let mut what: Vec<Resource> = Vec::new();
+    for old in ALL.iter().filter(|old| old.facts() != now.facts()) {
+        let leaves = old.facts().leaves.iter();
+        let leaves = leaves.filter(|path| !stays.contains(path));
+        what.extend(leaves.map(|path| Resource::Tree((*path).into())));
+        if site.former_data == Data::Purge {
+            what.push(Resource::Data(old.data_dir(site)));
+        }
+    }
+    let title = "remove what former runtimes left".to_owned();
+    let step: Arc<dyn Step> = Arc::new(TakeBack { title, what });
+    Task::new("former runtimes").on_each(&names(site.runtime_hosts()), |_| vec![step.clone()])
+}
+
+/// A runtime of nodes that gives way to one that does not take over its containers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplacedRuntime {
+    pub from: RuntimeSeen,
+    pub to: RuntimeSeen,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeSeen {
+    pub name: &'static str,
+    pub version: String,
+}
+
+impl ReplacedRuntime {
+    /// What of two sites is such a change.
+    #[must_use]
+    pub fn of(before: &Site, now: &Site) -> Option<Self> {
+        let seen = |site: &Site| {
+            let name = site.runtime().facts().name;
+            let version = site.release.version_of(name).unwrap_or_default();
+            RuntimeSeen {
+                name,
+                version: version.to_owned(),
+            }
+        };
+        let (from, to) = (seen(before), seen(now));
+        let moves = before.runtime().data_dir(before) != now.runtime().data_dir(now);
+        let stays = from.name == to.name
+            && !moves
+            && now.runtime().facts().takes_over(&from.version, &to.version);
+        (!stays).then_some(Self { from, to })
     }
 }

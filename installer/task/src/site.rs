@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use artifact::{Contents, ImageEntry, ImageSet, Release, Tree, split_tag};
 use camino::Utf8PathBuf;
 use cluster::{Arch, Cluster, Host, ImageHome, Role, Tag};
-use engine::Slot;
-use step::{EtcdPeer, LoginManner, OffsetDateTime, RegistryCredentials, SiteNames};
+use engine::{Data, Slot};
+use step::{EtcdPeer, LoginManner, OffsetDateTime, RegistryCredentials, RuntimeChange, SiteNames};
 
 use crate::upgrade::Hop;
 
@@ -19,6 +19,10 @@ pub struct Site {
     pub release: Release,
     /// What is done beside, where this is a release of an upgrade.
     pub hop: Option<Hop>,
+    /// Whether nodes may get another runtime.
+    pub runtime_change: RuntimeChange,
+    /// What becomes of the data of runtimes that nodes had before.
+    pub former_data: Data,
     pub tree: Tree,
     /// The registry's user and password, where the config names them.
     pub registry_login: Option<RegistryCredentials>,
@@ -68,6 +72,8 @@ impl Site {
             contents,
             release,
             hop: None,
+            runtime_change: RuntimeChange::default(),
+            former_data: Data::Keep,
             tree,
             registry_login,
             node_logins: NodeLogins::default(),
@@ -134,13 +140,6 @@ impl Site {
             format!("{key}: {chosen} (this version can bundle it, and not install it)")
         };
         let mut unsupported = Vec::new();
-        if self.runtime().is_none() {
-            let kind = spec.kubernetes.container_runtime.kind;
-            unsupported.push(refused(
-                "spec.kubernetes.containerRuntime.type",
-                kind.name(),
-            ));
-        }
         if matches!(self.cluster.image_home(), ImageHome::Hosts(_)) && self.registry().is_none() {
             unsupported.push(refused("spec.registry.type", spec.registry.kind.name()));
         }

@@ -78,36 +78,47 @@ impl Site {
     /// What is done ahead of a change of a node's kubelet.
     pub(crate) fn drain(&self, host: &Host) -> Vec<Arc<dyn Step>> {
         let hop = self.hop.iter();
-        let hop = hop.filter(|hop| !hop.draining.spared.contains(&host.name));
-        hop.flat_map(|hop| -> [Arc<dyn Step>; 2] {
-            let empty = EmptyNode {
-                drain: DrainNode {
-                    node: host.name.clone(),
-                    timeout: hop.draining.patience,
-                    // The node comes back with what lies on it.
-                    local: LocalData::Lose,
-                },
-                by: CONTROL_PLANE,
-            };
-            let insist = InsistAhead {
-                insist: new_pods(&host.name),
-                by: CONTROL_PLANE,
-            };
-            [Arc::new(insist), Arc::new(empty)]
+        hop.filter_map(|hop| self.emptied(host, hop.draining.patience))
+            .flatten()
+            .collect()
+    }
+
+    /// Its pods go elsewhere, unless they have nowhere to go; first of all it is asked whether others can be made.
+    pub(crate) fn emptied(&self, host: &Host, patience: Duration) -> Option<[Arc<dyn Step>; 2]> {
+        let draining = self.hop.as_ref().map(|hop| &hop.draining);
+        if draining.is_some_and(|draining| draining.spared.contains(&host.name)) {
+            return None;
+        }
+        let insist = InsistAhead {
+            insist: new_pods(&host.name),
+            by: CONTROL_PLANE,
+        };
+        let empty = EmptyNode {
+            drain: DrainNode {
+                node: host.name.clone(),
+                timeout: draining.map_or(patience, |draining| draining.patience),
+                // The node comes back with what lies on it.
+                local: LocalData::Lose,
+            },
+            by: CONTROL_PLANE,
+        };
+        Some([Arc::new(insist), Arc::new(empty)])
+    }
+
+    /// It takes pods again, if it was kubexm that forbade it.
+    pub(crate) fn refilled(host: &Host) -> Arc<dyn Step> {
+        Arc::new(RefillNode {
+            cordon: UncordonNode {
+                node: host.name.clone(),
+            },
+            by: CONTROL_PLANE,
         })
-        .collect()
     }
 
     /// What is done when it is well again.
     pub(crate) fn uncordon(&self, host: &Host) -> Vec<Arc<dyn Step>> {
         let drained = !self.drain(host).is_empty();
-        let step: Arc<dyn Step> = Arc::new(RefillNode {
-            cordon: UncordonNode {
-                node: host.name.clone(),
-            },
-            by: CONTROL_PLANE,
-        });
-        drained.then_some(step).into_iter().collect()
+        drained.then(|| Self::refilled(host)).into_iter().collect()
     }
 
     /// How many of these nodes change at once. In an upgrade, masters go one at a time.

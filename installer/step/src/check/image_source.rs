@@ -10,6 +10,10 @@ use crate::shell::ask;
 pub struct ProveImageSource {
     /// Small, public for ever, and not in the bundle: the site's registry answers that there is no such image.
     pub stranger: String,
+    /// How the runtime says that the site's registry has no such image, or that nobody is asked for it.
+    pub refusals: &'static [&'static str],
+    /// Where to look if it could be pulled.
+    pub look: &'static str,
 }
 
 const CRICTL: &str = "/usr/local/bin/crictl";
@@ -47,16 +51,14 @@ impl Question for ProveImageSource {
                 "{} is not in the bundle, and yet it could be pulled",
                 self.stranger
             ))
-            .with_hint(
-                "on the node: ls /etc/containerd/certs.d; is config_path set in /etc/containerd/config.toml?",
-            ));
+            .with_hint(format!("on the node: {}", self.look)));
         }
         let words = output.last_words();
         if output.status == NO_PROGRAM {
             return Err(StepError::new(format!("cannot ask the runtime: {words}")));
         }
         // Any other refusal is of a registry that was not asked, and may have the image.
-        if !words.contains("not found") && !words.contains("NotFound") {
+        if !self.refusals.iter().any(|refusal| words.contains(refusal)) {
             return Err(StepError::new(format!(
                 "whether the site's registry alone is asked for {} is not known: {words}",
                 self.stranger

@@ -2,32 +2,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Cx, Data, State, Step, StepError};
 use host::Command;
 
-use crate::RunContainerd;
+use super::RuntimeFacts;
+use super::run_runtime::leaves;
 use crate::before::{self, Resource};
 use crate::shell::must;
 use crate::system::recognise_host::Mark;
 
-/// Ends every pod and container of a node, then containerd itself, and what it leaves: shims that outlive it, mounts,
+/// Ends every pod and container of a node, then its runtime, and what that leaves: processes that outlive it, mounts,
 /// network namespaces. Its images go only where data is purged. On a host that the cluster has left already, only what is
 /// still noted goes: the containers there are others'.
 pub struct RemoveContainers {
-    pub(crate) unit: Resource,
+    pub runtime: &'static RuntimeFacts,
     pub data_dir: Utf8PathBuf,
     pub data: Data,
 }
 
-const STOP: &str = include_str!("remove_containers.sh");
+const SCRIPT: &str = include_str!("runtimes.sh");
 /// Pods may take their grace period, one after another.
 const PATIENCE: Duration = Duration::from_mins(10);
 
+/// A function of the script about a runtime, whose data is there.
+pub(crate) fn script(phase: &str, runtime: &RuntimeFacts, data_dir: &Utf8Path) -> Command {
+    let RuntimeFacts { name, socket, .. } = runtime;
+    Command::new(["sh", "-s", "--", phase, name, socket, data_dir.as_str()])
+        .stdin(SCRIPT)
+        .timeout(PATIENCE)
+}
+
 impl RemoveContainers {
     fn resources(&self) -> Vec<Resource> {
-        let mut what = vec![self.unit.clone()];
-        what.extend(RunContainerd::leaves());
+        let mut what = self.runtime.units_of();
+        what.extend(leaves(self.runtime));
         if self.data == Data::Purge {
             what.push(Resource::Data(self.data_dir.clone()));
         }
@@ -42,12 +51,10 @@ impl Step for RemoveContainers {
     }
 
     fn describe(&self) -> String {
+        let name = self.runtime.name;
         match self.data {
-            Data::Keep => "stop all containers and containerd".to_owned(),
-            Data::Purge => format!(
-                "stop all containers and containerd, remove {}",
-                self.data_dir
-            ),
+            Data::Keep => format!("stop all containers and {name}"),
+            Data::Purge => format!("stop all containers and {name}, remove {}", self.data_dir),
         }
     }
 
@@ -60,17 +67,14 @@ impl Step for RemoveContainers {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let run = |phase: &str| {
-            Command::new(["sh", "-s", "--", phase])
-                .stdin(STOP)
-                .timeout(PATIENCE)
-        };
+        let name = self.runtime.name;
+        let run = |phase: &str| script(phase, self.runtime, &self.data_dir);
         if Mark::of(cx).await? == Mark::Host {
             must(cx, "stop the containers", run("containers")).await?;
-            before::restore(cx, "stop containerd", std::slice::from_ref(&self.unit)).await?;
-            must(cx, "clean up after containerd", run("remains")).await?;
+            before::restore(cx, &format!("stop {name}"), &self.runtime.units_of()).await?;
+            must(cx, &format!("clean up after {name}"), run("remains")).await?;
         }
-        before::restore(cx, "remove what containerd left", &self.resources()).await
+        before::restore(cx, &format!("remove what {name} left"), &self.resources()).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
@@ -93,7 +97,7 @@ mod tests {
             let host = Arc::new(FakeHost::new("node1").with_file(mark, "demo\n", 0o644));
             let cx = Cx::new(host.clone(), Progress::unseen());
             let remove = RemoveContainers {
-                unit: Resource::Unit("containerd.service".to_owned()),
+                runtime: &crate::CONTAINERD,
                 data_dir: "/var/lib/containerd".into(),
                 data: Data::Purge,
             };

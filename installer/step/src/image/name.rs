@@ -17,6 +17,17 @@ pub struct SiteNames {
 }
 
 impl SiteNames {
+    /// What an image of the world is called in the site: `hub.corp:5000/registry.k8s.io/pause:3.10`.
+    #[must_use]
+    pub(crate) fn of(&self, reference: &str) -> String {
+        let (host, rest) = reference.split_once('/').unwrap_or(("", reference));
+        let authority = &self.authority;
+        match self.prefix(host) {
+            Some(prefix) => format!("{authority}/{prefix}/{rest}"),
+            None => format!("{authority}/{rest}"),
+        }
+    }
+
     /// What every repository of a registry host begins with, without slashes around it. None for the site's registry
     /// itself: its own images are named as they are.
     #[must_use]

@@ -119,7 +119,7 @@ fn carried(component: &Component, observed: &Observed) -> Option<Carried> {
 }
 
 /// The first word that looks like one: of `etcd Version: 3.5.30` the last.
-fn version(says: &str) -> Option<String> {
+pub(crate) fn version(says: &str) -> Option<String> {
     let words = says.split([' ', '/', '(', ')', ',']);
     let is_version = |word: &&str| {
         let digits = word.strip_prefix('v').unwrap_or(word);

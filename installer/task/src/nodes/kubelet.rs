@@ -147,6 +147,10 @@ pub(crate) fn config(site: &Site, host: &Host) -> String {
     let kubernetes = &spec.kubernetes;
     let in_config = site.traits().runtime_endpoint_in_config;
     let dns = spec.network.kube_service_cidr.nth(10);
+    let mut settings = kubernetes.kubelet_configuration.clone();
+    for (key, value) in site.runtime().kubelet_settings() {
+        settings.entry(key).or_insert_with(|| value.into());
+    }
     rendered(&KubeletConfig {
         pki_dir: PKI.to_owned(),
         static_pods: MANIFESTS.to_owned(),
@@ -158,7 +162,7 @@ pub(crate) fn config(site: &Site, host: &Host) -> String {
         pod_pids_limit: kubernetes.pod_pids_limit,
         feature_gates: kubernetes.feature_gates.clone(),
         taints: site.taints_of(host),
-        settings: kubernetes.kubelet_configuration.clone(),
+        settings,
     })
 }
 

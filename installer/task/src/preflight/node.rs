@@ -29,17 +29,16 @@ pub(super) fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
     wanted
         .executable
         .extend(["/usr/local/bin", "/opt/cni/bin"].map(str::to_owned));
-    if let Some(data) = site.cluster.runtime_data() {
-        let path = data.path.to_string();
-        // Containers run what lies in their images.
-        wanted.executable.push(path.clone());
-        wanted.overlay = Some(path.clone());
-        wanted.space.push(Space {
-            path,
-            bytes,
-            of: data.of,
-        });
-    }
+    let data = site.cluster.runtime_data();
+    let path = data.path.to_string();
+    // Containers run what lies in their images.
+    wanted.executable.push(path.clone());
+    wanted.overlay = Some(path.clone());
+    wanted.space.push(Space {
+        path,
+        bytes,
+        of: data.of,
+    });
     wanted.controllers.extend_from_slice(CONTROLLERS);
     wanted.modules.extend(site.modules());
     of_kubernetes(site, wanted);
@@ -64,9 +63,7 @@ pub(super) fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
             of,
         }));
     wanted.rivals.extend_from_slice(RIVALS);
-    if let Some(runtime) = site.runtime() {
-        runtime.requirements(wanted);
-    }
+    site.runtime().requirements(wanted);
     wanted.evictions = evictions(site);
     wanted.reached = there_before(site);
 }
@@ -103,7 +100,7 @@ fn evictions(site: &Site) -> Vec<Eviction> {
         })
     };
     let volumes = of("/var/lib/kubelet".to_owned(), "nodefs.available", "10%");
-    let images = site.cluster.runtime_data();
-    let images = images.and_then(|data| of(data.path.to_string(), "imagefs.available", "15%"));
+    let images = site.cluster.runtime_data().path.to_string();
+    let images = of(images, "imagefs.available", "15%");
     volumes.into_iter().chain(images).collect()
 }

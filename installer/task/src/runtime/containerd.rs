@@ -5,27 +5,27 @@ mod registries;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use engine::{Rolling, Slot, Step, Task, Turn};
+use engine::{Slot, Step};
 use serde_json::{Map, Value};
 use step::{
-    Component, Content, ImageArchives, ImportImages, KnownImage, NodeImage, PullSandboxImage,
-    RenewImages, Requirements, Rival, RunContainerd, RunService, Socket, StaysUp,
+    CONTAINERD, Component, Content, ImageArchives, ImportImages, KnownImage, NodeImage,
+    PullSandboxImage, RenewImages, Requirements, Rival, RunRuntime, RunService, RuntimeFacts,
+    Socket, StaysUp,
 };
-use templates::{Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryLogin};
+use templates::{Containerd1, Containerd2, ContainerdUnit, RegistryLogin};
 
-use super::{RegistryTrust, Runtime};
+use super::toml_settings::merged;
+use super::{ImageSource, RegistryTrust, Runtime};
+use crate::check::known_images;
 use crate::files::{directory, text, upload};
-use crate::nodes::ROLL;
 use crate::os::rendered;
 use crate::preflight::facts::OTHER_RUNTIME;
 use crate::site::minor;
-use crate::site::names;
 use crate::{Site, programs};
 
 const UNIT: &str = "containerd.service";
 const UNIT_FILE: &str = "/etc/systemd/system/containerd.service";
 const CONFIG: &str = "/etc/containerd/config.toml";
-const SOCKET: &str = "/run/containerd/containerd.sock";
 /// Where containerd learns which registry to ask.
 const REGISTRY_HOSTS: &str = "/etc/containerd/certs.d";
 const CA: &str = "/etc/containerd/certs.d/kubexm-ca.crt";
@@ -36,6 +36,10 @@ const ANSWERS: &str = "/usr/local/bin/crictl info";
 pub(super) struct Containerd;
 
 impl Runtime for Containerd {
+    fn facts(&self) -> &'static RuntimeFacts {
+        &CONTAINERD
+    }
+
     fn endpoint(&self) -> &'static str {
         "unix:///run/containerd/containerd.sock"
     }
@@ -48,7 +52,7 @@ impl Runtime for Containerd {
         CARRIED
     }
 
-    fn registry_trust(&self) -> RegistryTrust {
+    fn registry_trust(&self, _: &Site) -> RegistryTrust {
         RegistryTrust {
             authority: CA.into(),
             login: format!("{REGISTRY_HOSTS}/_default/hosts.toml").into(),
@@ -58,7 +62,7 @@ impl Runtime for Containerd {
     fn requirements(&self, wanted: &mut Requirements) {
         wanted.executable.push("/usr/local/sbin".to_owned());
         wanted.sockets.push(Socket {
-            path: SOCKET,
+            path: CONTAINERD.socket,
             of: "containerd",
             unit: UNIT,
         });
@@ -77,75 +81,89 @@ impl Runtime for Containerd {
         registries::files(site)
     }
 
-    fn set_up(&self, site: &Site) -> Task {
-        service(site)
+    fn data_dir(&self, site: &Site) -> Utf8PathBuf {
+        site.cluster.spec.registry.containerd_data_dir.clone()
     }
 
-    fn import(&self, images: Vec<NodeImage>, archives: Arc<ImageArchives>) -> Arc<dyn Step> {
-        Arc::new(ImportImages {
+    fn files(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+        let mut steps: Vec<Arc<dyn Step>> = vec![
+            programs::install(site, "containerd", "/usr/local/bin"),
+            programs::install(site, "runc", "/usr/local/sbin"),
+            programs::install(site, "cni-plugins", "/opt/cni/bin"),
+            programs::install(site, "crictl", "/usr/local/bin"),
+            directory("/etc/containerd"),
+            directory(REGISTRY_HOSTS),
+            directory("/etc/cni/net.d"),
+            config(site),
+        ];
+        steps.extend(registries::files(site));
+        steps.push(text(UNIT_FILE, rendered(&ContainerdUnit {})));
+        steps
+    }
+
+    fn services(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+        let reads = [CONFIG, UNIT_FILE, "/usr/local/bin/containerd"].map(Utf8PathBuf::from);
+        vec![Arc::new(RunRuntime {
+            runtime: &CONTAINERD,
+            services: vec![RunService {
+                unit: UNIT,
+                reads: reads.into(),
+            }],
+            data_dir: self.data_dir(site),
+        })]
+    }
+
+    fn steady(&self) -> Vec<Arc<dyn Step>> {
+        vec![Arc::new(StaysUp {
+            unit: UNIT,
+            answers: Some(ANSWERS),
+        })]
+    }
+
+    fn import(
+        &self,
+        images: Vec<NodeImage>,
+        archives: Arc<ImageArchives>,
+    ) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(ImportImages {
             archives,
             images,
             containerd: step::Containerd {
                 ctr: "/usr/local/bin/ctr".into(),
-                socket: SOCKET.into(),
+                socket: CONTAINERD.socket.into(),
             },
             upload_dir: "/var/lib/kubexm/images".into(),
-        })
+        }))
     }
 
-    fn pull_sandbox(&self, image: KnownImage, pushed: Option<Slot<()>>) -> Arc<dyn Step> {
-        Arc::new(PullSandboxImage {
-            image,
+    fn pull(
+        &self,
+        site: &Site,
+        sandbox: KnownImage,
+        pushed: Option<Slot<()>>,
+    ) -> Vec<Arc<dyn Step>> {
+        let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(PullSandboxImage {
+            image: sandbox,
             hosts_dir: REGISTRY_HOSTS.into(),
-            pushed,
-        })
+            pushed: pushed.clone(),
+        })];
+        // Without a registry there is nobody to pull from: what is imported is compared where that is done.
+        if let Some(pushed) = pushed {
+            steps.push(Arc::new(RenewImages {
+                images: known_images(site),
+                hosts_dir: REGISTRY_HOSTS.into(),
+                pushed,
+            }));
+        }
+        steps
     }
 
-    fn renew(&self, images: Vec<KnownImage>, pushed: Slot<()>) -> Arc<dyn Step> {
-        Arc::new(RenewImages {
-            images,
-            hosts_dir: REGISTRY_HOSTS.into(),
-            pushed,
-        })
+    fn image_source(&self) -> ImageSource {
+        ImageSource {
+            refusals: &["not found", "NotFound"],
+            look: "ls /etc/containerd/certs.d; is config_path set in /etc/containerd/config.toml?",
+        }
     }
-}
-
-fn service(site: &Site) -> Task {
-    let mut steps: Vec<Arc<dyn Step>> = vec![
-        programs::install(site, "containerd", "/usr/local/bin"),
-        programs::install(site, "runc", "/usr/local/sbin"),
-        programs::install(site, "cni-plugins", "/opt/cni/bin"),
-        programs::install(site, "crictl", "/usr/local/bin"),
-        directory("/etc/containerd"),
-        directory(REGISTRY_HOSTS),
-        directory("/etc/cni/net.d"),
-        config(site),
-    ];
-    steps.extend(registries::files(site));
-    let endpoint = Containerd.endpoint().to_owned();
-    // It is crictl's alone: no reason for a turn of containerd.
-    let crictl = text("/etc/crictl.yaml", rendered(&Crictl { endpoint }));
-    steps.push(text(UNIT_FILE, rendered(&ContainerdUnit {})));
-    let reads = [CONFIG, UNIT_FILE, "/usr/local/bin/containerd"].map(Utf8PathBuf::from);
-    let run: Arc<dyn Step> = Arc::new(RunContainerd {
-        service: RunService {
-            unit: UNIT,
-            reads: reads.into(),
-        },
-        data_dir: site.cluster.spec.registry.containerd_data_dir.clone(),
-    });
-    let steady: Arc<dyn Step> = Arc::new(StaysUp {
-        unit: UNIT,
-        answers: Some(ANSWERS),
-    });
-    let hosts = names(site.runtime_hosts());
-    let rolling = hosts.iter().fold(Rolling::new(ROLL), |rolling, host| {
-        let turn = Turn::new(run.clone()).with(steps.clone());
-        rolling.on(host, turn.healthy(vec![steady.clone()]))
-    });
-    Task::new("containerd")
-        .on_each(&hosts, |_| vec![crictl.clone()])
-        .roll(rolling)
 }
 
 /// The `config.toml` for the version that the bundle holds, with the config's own settings merged into it.
@@ -197,52 +215,5 @@ impl Wanted {
         } else {
             merged(&text, &self.settings)
         }
-    }
-}
-
-/// Lays settings of the config over a TOML text: tables are merged, anything else is replaced.
-fn merged(text: &str, settings: &Map<String, Value>) -> String {
-    let mut table: toml::Table = text.parse().expect("the template is TOML");
-    for (key, value) in settings {
-        lay_over(&mut table, key, value);
-    }
-    format!("# Written by kubexm, with the settings of the config.\n{table}")
-}
-
-fn lay_over(table: &mut toml::Table, key: &str, value: &Value) {
-    match (table.get_mut(key), value) {
-        (Some(toml::Value::Table(below)), Value::Object(settings)) => {
-            for (key, value) in settings {
-                lay_over(below, key, value);
-            }
-        }
-        _ => {
-            if let Ok(value) = toml::Value::try_from(value) {
-                table.insert(key.to_owned(), value);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_are_laid_over_the_template() {
-        let text = "version = 3\n[plugins.\"a.b\".runc]\nkeep = 1\nreplace = false\n";
-        let settings = serde_json::json!({
-            "plugins": { "a.b": { "runc": { "replace": true }, "restrict_oom_score_adj": true } },
-            "oom_score": 0,
-        });
-        let Value::Object(settings) = settings else {
-            unreachable!()
-        };
-        let table: toml::Table = merged(text, &settings).parse().unwrap();
-        let wanted: toml::Table = "version = 3\noom_score = 0\n[plugins.\"a.b\"]\n\
-             restrict_oom_score_adj = true\n[plugins.\"a.b\".runc]\nkeep = 1\nreplace = true\n"
-            .parse()
-            .unwrap();
-        assert_eq!(table, wanted);
     }
 }

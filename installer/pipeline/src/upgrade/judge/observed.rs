@@ -270,8 +270,8 @@ pub(super) fn runtimes(nodes: &[LivingNode], hops: &Hops) -> Noted {
     {
         let old: Vec<&str> = old.into_iter().collect();
         noted.remarks.push(format!(
-            "containerd 1 of {} becomes {version} with {kubernetes}. Pods keep running; those that no drain takes, of DaemonSets and \
-             static ones, keep the containers that the old one made until they are made anew: kubexm restart nodes --reboot does so",
+            "containerd 1 of {} becomes {version} with {kubernetes}, which does not take over its containers: node by node, pods go \
+             elsewhere first, and those that no drain takes, of DaemonSets and static ones, end and are made anew",
             old.join(", ")
         ));
     }
