@@ -95,7 +95,7 @@ impl Question for AskRegistry {
         if let Some(pull) = &self.pull {
             let registry = connect(&self.site, Some(pull.clone()), &way).await?;
             let let_in = explained(registry.log_in().await, &way);
-            let_in.map_err(|error| named(error, &pull.username))?;
+            let_in.map_err(|error| named(&error, &pull.username))?;
         }
         cx.progress.seen("answers, and may be pushed to", None);
         Ok(State::Satisfied)
@@ -103,7 +103,7 @@ impl Question for AskRegistry {
 }
 
 /// Of two accounts, which one it is about.
-fn named(error: StepError, username: &str) -> StepError {
+fn named(error: &StepError, username: &str) -> StepError {
     let told = StepError::new(format!("the account '{username}', for nodes: {error}"));
     match error.hint() {
         Some(hint) => told.with_hint(hint.to_owned()),

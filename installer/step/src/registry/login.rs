@@ -205,12 +205,12 @@ impl Login {
             }
         }
         let asked = Instant::now();
-        let given: Given = answer
+        let told: Given = answer
             .json()
             .await
             .map_err(|_| elsewhere("its answer is no token".to_owned()))?;
-        let life = given.expires_in.map_or(SHORTEST_LIFE, Duration::from_secs);
-        let value = given.token.or(given.access_token);
+        let life = told.expires_in.map_or(SHORTEST_LIFE, Duration::from_secs);
+        let value = told.token.or(told.access_token);
         let value = value.ok_or_else(|| elsewhere("its answer has no token".to_owned()))?;
         let token = Token {
             value: value.clone(),

@@ -12,9 +12,9 @@ use crate::{OPERATOR, Site};
 /// The registry as the operator's machine reaches it.
 pub(crate) fn there_before(site: &Site) -> Option<SiteRegistry> {
     let registries = site.cluster.site_registries();
-    let registry = match (site.cluster.image_home(), registries.as_slice()) {
-        (ImageHome::External, [registry]) => registry,
-        _ => return None,
+    let (ImageHome::External, [registry]) = (site.cluster.image_home(), registries.as_slice())
+    else {
+        return None;
     };
     let trust = match (&registry.trust, site.authorities_of(registry)) {
         (RegistryTrust::Unchecked, _) => Trust::Unchecked,
