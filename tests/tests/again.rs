@@ -86,7 +86,7 @@ fn a_site_is_made_again_from_a_backup_and_its_keys() -> Result<()> {
         .join("etcd.db")
         .to_string_lossy()
         .into_owned();
-    let back_up = [
+    let arguments = [
         "etcd",
         "backup",
         "-f",
@@ -96,7 +96,7 @@ fn a_site_is_made_again_from_a_backup_and_its_keys() -> Result<()> {
         "--recipient",
         recipient.trim(),
     ];
-    site.kubexm(&first, &back_up)?.ok()?;
+    site.kubexm(&first, &arguments)?.ok()?;
     let authority = fs::read(first.join(".kubexm/lab/certs/kubernetes/ca.crt"))?;
 
     // All of it is lost.

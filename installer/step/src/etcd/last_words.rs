@@ -96,9 +96,7 @@ mod tests {
         let mended = [start, panic, start, fine].join("\n");
         assert!(damage(&mended).is_some());
         assert!(damage(of_last_start(&mended)).is_none());
-        let again = [&mended, start, panic]
-            .map(|line| line.to_owned())
-            .join("\n");
+        let again = format!("{mended}\n{start}\n{panic}");
         assert!(damage(of_last_start(&again)).is_some());
         assert_eq!(of_last_start(panic), panic);
     }

@@ -12,7 +12,7 @@ use crate::shell::ask;
 pub struct BackupTimer {
     pub timer: &'static str,
     pub service: &'static str,
-    /// As systemd's OnCalendar.
+    /// As systemd's `OnCalendar`.
     pub schedule: String,
     pub dir: Utf8PathBuf,
 }
