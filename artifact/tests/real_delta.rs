@@ -44,10 +44,10 @@ fn site(version: &str, from: &Utf8Path) -> Site {
             digest
         };
         let content = std::fs::read(path).unwrap();
-        let size = content.len();
+        let bytes = content.len();
         let (layer, config) = (blob(&content), blob(name.as_bytes()));
         let manifest = format!(
-            r#"{{"config": {{"digest": "{}", "size": {}}}, "layers": [{{"digest": "{}", "size": {size}}}]}}"#,
+            r#"{{"config": {{"digest": "{}", "size": {}}}, "layers": [{{"digest": "{}", "size": {bytes}}}]}}"#,
             config.oci(),
             name.len(),
             layer.oci()
@@ -59,17 +59,25 @@ fn site(version: &str, from: &Utf8Path) -> Site {
             platforms: vec![PlatformEntry {
                 arch: Arch::Amd64,
                 digest: manifest,
-                size: size as u64,
+                size: bytes as u64,
             }],
             ..ImageEntry::new(reference, manifest)
         });
     }
     let index = format!(r#"{{"manifests": [{}]}}"#, index.join(","));
     site.add("images/index.json", 0o644, index.as_bytes());
-    site.add("images/oci-layout", 0o644, br#"{"imageLayoutVersion":"1.0.0"}"#);
+    site.add(
+        "images/oci-layout",
+        0o644,
+        br#"{"imageLayoutVersion":"1.0.0"}"#,
+    );
     site.sort();
     site.contents.files.dedup_by(|a, b| a.path == b.path);
     site
+}
+
+fn real(path: &Utf8Path) -> Utf8PathBuf {
+    path.canonicalize_utf8().unwrap()
 }
 
 fn zstd_alone(old: &Utf8Path, new: &Utf8Path, aside: &Utf8Path) -> u64 {
@@ -79,7 +87,8 @@ fn zstd_alone(old: &Utf8Path, new: &Utf8Path, aside: &Utf8Path) -> u64 {
         for (name, path) in files(&new.join(kind)) {
             let zstd = Command::new("zstd")
                 .args(["-q", "-f", "-3", "--long=27", "--patch-from"])
-                .args([before[&name].as_str(), path.as_str(), "-o", aside.as_str()])
+                .args([real(&before[&name]).as_str(), real(&path).as_str()])
+                .args(["-o", aside.as_str()])
                 .status();
             assert!(zstd.unwrap().success());
             sum += std::fs::metadata(aside).unwrap().len();
@@ -93,10 +102,7 @@ fn zstd_alone(old: &Utf8Path, new: &Utf8Path, aside: &Utf8Path) -> u64 {
 fn a_delta_of_two_builds_is_a_quarter_at_most() {
     let folders = std::env::var("KUBEXM_DELTA").expect("KUBEXM_DELTA=OLD:NEW");
     let (old, new) = folders.split_once(':').unwrap();
-    let (before, after) = (
-        site("v1.36.2", old.into()),
-        site("v1.36.3", new.into()),
-    );
+    let (before, after) = (site("v1.36.2", old.into()), site("v1.36.3", new.into()));
     let first = before.packed();
     let (full, began) = (after.packed(), Instant::now());
     let delta = after.delta(&Base::open(&first).unwrap());
