@@ -5,7 +5,7 @@ CARGO := cargo
 export KUBEXM := $(CURDIR)/target/debug/kubexm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint unit e2e e2e-long bench bench-scale release dist build-deps lab-deps lab-up lab-down lab-status lab-upstream
+.PHONY: help setup demo test test-long lint unit e2e e2e-long bench bench-delta bench-scale release dist build-deps lab-deps lab-up lab-down lab-status lab-upstream
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-long: setup ## What takes too long for every change: all packages beside ap
 bench: setup ## Compare with tar, zstd, skopeo and scp on this machine; ARGS="--rounds 1 --only pack"
 	@tests/bench/deps.sh /var/tmp/kubexm-bench
 	$(CARGO) run --release --package tests --bin bench --locked -- $(ARGS)
+
+bench-delta: setup ## Compare a delta of two builds with zstd --patch-from; KUBEXM_DELTA=OLD:NEW, folders with programs/ and layers/
+	$(CARGO) nextest run --package artifact --locked --run-ignored only --no-capture -E 'binary(real_delta)'
 
 bench-scale: release ## Tell how plans and runs grow with the hosts: 100, 1,000 and 5,000 of them
 	$(CARGO) run --release --package tests --bin bench --locked -- scale

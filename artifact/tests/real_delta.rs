@@ -44,10 +44,10 @@ fn site(version: &str, from: &Utf8Path) -> Site {
             digest
         };
         let content = std::fs::read(path).unwrap();
-        let size = content.len();
+        let bytes = content.len();
         let (layer, config) = (blob(&content), blob(name.as_bytes()));
         let manifest = format!(
-            r#"{{"config": {{"digest": "{}", "size": {}}}, "layers": [{{"digest": "{}", "size": {size}}}]}}"#,
+            r#"{{"config": {{"digest": "{}", "size": {}}}, "layers": [{{"digest": "{}", "size": {bytes}}}]}}"#,
             config.oci(),
             name.len(),
             layer.oci()
@@ -59,7 +59,7 @@ fn site(version: &str, from: &Utf8Path) -> Site {
             platforms: vec![PlatformEntry {
                 arch: Arch::Amd64,
                 digest: manifest,
-                size: size as u64,
+                size: bytes as u64,
             }],
             ..ImageEntry::new(reference, manifest)
         });
@@ -76,6 +76,10 @@ fn site(version: &str, from: &Utf8Path) -> Site {
     site
 }
 
+fn real(path: &Utf8Path) -> Utf8PathBuf {
+    path.canonicalize_utf8().unwrap()
+}
+
 fn zstd_alone(old: &Utf8Path, new: &Utf8Path, aside: &Utf8Path) -> u64 {
     let mut sum = 0;
     for kind in ["programs", "layers"] {
@@ -83,7 +87,8 @@ fn zstd_alone(old: &Utf8Path, new: &Utf8Path, aside: &Utf8Path) -> u64 {
         for (name, path) in files(&new.join(kind)) {
             let zstd = Command::new("zstd")
                 .args(["-q", "-f", "-3", "--long=27", "--patch-from"])
-                .args([before[&name].as_str(), path.as_str(), "-o", aside.as_str()])
+                .args([real(&before[&name]).as_str(), real(&path).as_str()])
+                .args(["-o", aside.as_str()])
                 .status();
             assert!(zstd.unwrap().success());
             sum += std::fs::metadata(aside).unwrap().len();

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::bundle::carriage::{Carriage, Carried, Carry};
 use crate::bundle::stream::{IMAGE_BLOBS, IMAGE_DOCUMENTS};
@@ -69,7 +69,7 @@ fn describing(contents: &Contents) -> HashSet<&Utf8Path> {
     let configs = contents.configs.iter().map(|config| &config.path);
     let of_releases = contents.releases.iter();
     let of_releases = of_releases.filter_map(|release| release.config.as_ref());
-    let named = configs.chain(of_releases).map(|path| path.as_path());
+    let named = configs.chain(of_releases).map(Utf8PathBuf::as_path);
     let digests: HashSet<Sha256> = contents
         .images
         .iter()

@@ -10,7 +10,8 @@ use event::Progress;
 use sha2::Digest;
 
 use crate::bundle::carriage::{Patch, PatchMethod};
-use crate::bundle::error::{BundleError, Fault};
+use crate::bundle::error::BundleError;
+use crate::bundle::fault::Fault;
 use crate::bundle::layer;
 use crate::bundle::open::Bundle;
 use crate::bundle::patch::{self, Sized, Unmade};
@@ -114,9 +115,9 @@ impl<'a> Disk<'a> {
         let source = self
             .bases
             .get(&patch.base)
-            .map_or("".into(), |path| path.as_path());
-        let path = self.root.path(source);
-        let read = |error| BundleError::read(&path, error);
+            .map_or("".into(), Utf8PathBuf::as_path);
+        let place = self.root.path(source);
+        let read = |error| BundleError::read(&place, error);
         let file = self.root.open_file(source).map_err(read)?.into_std();
         let base = Sized {
             file: &file,

@@ -10,7 +10,8 @@ use camino::Utf8PathBuf;
 
 use crate::bundle::carriage::Carriage;
 use crate::bundle::delta::Places;
-use crate::bundle::error::{BundleError, Lack};
+use crate::bundle::error::BundleError;
+use crate::bundle::fault::Lack;
 use crate::bundle::open::Bundle;
 use crate::bundle::root::Root;
 use crate::inventory::{Held, INVENTORY, Inventory, Taking};
@@ -40,12 +41,12 @@ pub(super) struct Elsewhere {
 pub(super) type Work<'a> = (NonZeroUsize, &'a Cancel);
 
 impl Elsewhere {
-    /// Finds what is neither kept nor in this file; of a delta nothing may be missing then.
+    /// Finds what is neither kept nor in this file, and does not go before it is needed; of a delta nothing may be missing then.
     pub(super) fn of(
         bundle: &Bundle,
-        tree: &Tree,
-        root: &Root<'_>,
+        (tree, root): (&Tree, &Root<'_>),
         kept: &[bool],
+        stale: &[Utf8PathBuf],
         work: Work<'_>,
     ) -> Result<Self, BundleError> {
         let wanted = Wanted::of(bundle, kept);
@@ -56,7 +57,7 @@ impl Elsewhere {
                 ..Self::default()
             }),
             Some(Carriage::Delta { .. }) => {
-                let found = wanted.find(bundle, root, kept, work);
+                let found = wanted.find(bundle, root, (kept, stale), work);
                 if work.1.is_cancelled() {
                     return Err(BundleError::Cancelled);
                 }
@@ -126,7 +127,7 @@ impl Wanted {
         &self,
         bundle: &Bundle,
         root: &Root<'_>,
-        kept: &[bool],
+        (kept, stale): (&[bool], &[Utf8PathBuf]),
         work: Work<'_>,
     ) -> HashMap<Sha256, Utf8PathBuf> {
         let lacks = self.absent.iter().map(|(_, lack)| lack).chain(&self.bases);
@@ -150,7 +151,8 @@ impl Wanted {
             let is_wanted = wanted.get(&held.sha256) == Some(&held.size);
             let stays = places.leave(&held.path, held.sha256)
                 || own.contains(&(held.path.as_str(), held.sha256));
-            is_wanted && stays && !found.contains_key(&held.sha256)
+            // What is stale goes before anything is written.
+            is_wanted && stays && !found.contains_key(&held.sha256) && !stale.contains(&held.path)
         });
         let there = each(&told, work, |held| {
             root.holds_file(held, work.1).unwrap_or(false)
@@ -265,7 +267,8 @@ impl Bundle {
             taking.progress.add(held.size);
             kept
         });
-        Elsewhere::of(self, tree, &root, &kept, work).map(|_| ())
+        let stale = root.stale(&self.contents().files, false).first;
+        Elsewhere::of(self, (tree, &root), &kept, &stale, work).map(|_| ())
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Deserialize;
 
-use crate::bundle::error::{BundleError, Fault};
+use crate::bundle::error::BundleError;
+use crate::bundle::fault::Fault;
 use crate::bundle::open::Bundle;
 use crate::{Cancel, ImageEntry, Sha256};
 

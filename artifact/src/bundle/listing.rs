@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use crate::FileEntry;
-use crate::bundle::error::shown;
+use crate::bundle::fault::shown;
 use crate::bundle::stream::{CARRIAGE, CONTENTS, SIGNATURE};
 use crate::text::unprintable;
 

@@ -7,6 +7,7 @@ mod disk;
 mod elsewhere;
 mod error;
 mod explain;
+mod fault;
 mod frame;
 mod images;
 mod layer;
@@ -35,7 +36,8 @@ mod walk;
 
 pub use carriage::{Carriage, CarryError};
 pub use elsewhere::Awaited;
-pub use error::{BundleError, Change, Fault, Lack, PackError, Verdict};
+pub use error::{BundleError, Change, PackError, Verdict};
+pub use fault::{Fault, Lack};
 pub use listing::{ListingError, Unlistable};
 pub(crate) use listing::{check as check_files, temporary_name};
 pub use open::{Bundle, CarriedFile};

@@ -150,14 +150,14 @@ impl Making<'_> {
         source: &Utf8Path,
     ) -> Result<Option<Patch>, PackError> {
         let file = &self.contents.files[index];
-        let path = self.tree.path(&file.path);
+        let place = self.tree.path(&file.path);
         let read = |path: &Utf8Path| {
             File::open(path).map_err(|source| PackError::Read {
                 path: path.to_owned(),
                 source,
             })
         };
-        let (old, new) = (read(source)?, read(&path)?);
+        let (old, new) = (read(source)?, read(&place)?);
         let (base, wanted) = (
             Sized {
                 file: &old,
@@ -173,8 +173,8 @@ impl Making<'_> {
         let mut out = Hashed::new(BufWriter::new(File::create(&at).map_err(write)?));
         let alone = match method {
             PatchMethod::Zstd => {
-                let made = patch::make(base, wanted, &mut out, self.cancel).map_err(write)?;
-                made.ok_or(PackError::Cancelled)?
+                let alone = patch::make(base, wanted, &mut out, self.cancel).map_err(write)?;
+                alone.ok_or(PackError::Cancelled)?
             }
             PatchMethod::Layer => {
                 let scratch = || tempfile::tempfile_in(&self.patches.dir);
@@ -187,7 +187,7 @@ impl Making<'_> {
             }
         };
         let (size, sha256) = out.finish().map_err(write)?;
-        let patch = Patch {
+        let made = Patch {
             method,
             base: held.sha256,
             base_size: held.size,
@@ -195,12 +195,12 @@ impl Making<'_> {
             sha256,
         };
         // A quarter less, or it is not worth that the receiver needs the other file.
-        if size > alone / 4 * 3 || !self.proves(&patch, base, file, &at).map_err(write)? {
+        if size > alone / 4 * 3 || !self.proves(&made, base, file, &at).map_err(write)? {
             fs::remove_file(&at).map_err(write)?;
             return Ok(None);
         }
         self.progress.add(file.size);
-        Ok(Some(patch))
+        Ok(Some(made))
     }
 }
 

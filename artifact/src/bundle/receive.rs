@@ -14,8 +14,9 @@ use event::Progress;
 
 use crate::Cancel;
 use crate::bundle::decode::{Decoder, Undecoded};
-use crate::bundle::error::{BundleError, Fault};
+use crate::bundle::error::BundleError;
 use crate::bundle::explain::explain;
+use crate::bundle::fault::Fault;
 use crate::bundle::open::Bundle;
 use crate::bundle::queue::{Job, Queue};
 use crate::bundle::seal::Frame;

@@ -119,7 +119,7 @@ impl<'a> Root<'a> {
         self.read(CONTENTS).map(|bytes| Sha256::of(&bytes))
     }
 
-    /// The name of its `bundle.json`'s cluster and what else that says.
+    /// Its `bundle.json`, if it has one that can be understood.
     pub(super) fn contents(&self) -> Option<Contents> {
         Contents::read(&self.read(CONTENTS)?).ok()
     }

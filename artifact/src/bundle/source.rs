@@ -11,6 +11,7 @@ use event::Progress;
 use sha2::Digest;
 
 use crate::bundle::error::{Change, PackError};
+
 use crate::bundle::members::Member;
 use crate::bundle::patches::Patches;
 use crate::bundle::stream::{Layout, Part, ZEROS, header, span};

@@ -47,10 +47,9 @@ impl Bundle {
             return Err(BundleError::Cancelled);
         }
         let left = kept.iter().filter(|kept| !**kept).count();
-        let elsewhere = Elsewhere::of(self, tree, &root, &kept, (jobs, cancel))?;
-        let missing: usize = elsewhere.missing.iter().map(|awaited| awaited.files).sum();
         let done = left == 0 && root.holds(self);
         let stale = root.stale(files, done);
+        let elsewhere = Elsewhere::of(self, (tree, &root), &kept, &stale.first, (jobs, cancel))?;
         if done {
             root.prune_all(&stale.first)?;
         } else {
@@ -67,6 +66,7 @@ impl Bundle {
             for (file, source) in &elsewhere.copies {
                 disk.copy(&files[*file], source, progress)?;
             }
+            let missing: usize = elsewhere.missing.iter().map(|it| it.files).sum();
             if left > missing || files.is_empty() {
                 receive(self, &disk, jobs, progress, cancel)?;
             }

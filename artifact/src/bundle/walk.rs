@@ -4,7 +4,8 @@ use event::Progress;
 use sha2::Digest;
 
 use crate::Sha256;
-use crate::bundle::error::{BundleError, Fault};
+use crate::bundle::error::BundleError;
+use crate::bundle::fault::Fault;
 use crate::bundle::open::Bundle;
 use crate::bundle::receive::Target;
 use crate::bundle::stream::{Part, ZEROS, header, span};

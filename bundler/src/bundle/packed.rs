@@ -48,7 +48,7 @@ impl Prepared {
             };
             match this.request.segment_size {
                 None => Ok((artifact::pack(&packing)?, Vec::new())),
-                Some(size) => segments::pack(packing, size),
+                Some(size) => segments::pack(&packing, size),
             }
         }));
         let result = tokio::select! {

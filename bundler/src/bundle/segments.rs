@@ -8,12 +8,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 const ENDING: &str = ".tar.zst";
 
 /// Packs, and cuts what is too large for one file.
-pub(super) fn pack(packing: Packing<'_>, size: u64) -> Result<(Packed, Vec<Segment>), PackError> {
+pub(super) fn pack(packing: &Packing<'_>, size: u64) -> Result<(Packed, Vec<Segment>), PackError> {
     let (out, cancel) = (packing.output, packing.cancel);
     let whole = Whole(hidden(out));
     let packed = artifact::pack(&Packing {
         output: &whole.0,
-        ..packing
+        ..*packing
     })?;
     if packed.size <= size {
         fs::rename(&whole.0, out).map_err(|source| PackError::Write {

@@ -37,7 +37,7 @@ fn facts(bundle: &Bundle, paint: Paint) -> String {
         let patches = bundle.carried().filter(|it| it.is_patch).count() as u64;
         let patches = match patches {
             0 => String::new(),
-            _ => format!(", {} of them made from files that are there", patches),
+            _ => format!(", {patches} of them made from files that are there"),
         };
         format!("; {carriage}, with {carried} of the files{patches}")
     });

@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 
 use artifact::{
-    Base, Cancel, ConfigEntry, Contents, FileEntry, Packing, Program, Release, Sha256, Tree, What,
-    needs,
+    Base, Bundle, Cancel, ConfigEntry, Contents, FileEntry, Packing, Program, Release, Sha256,
+    Tree, What, needs,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
@@ -45,17 +45,7 @@ impl Site {
         let path = Utf8Path::from_path(dir.path()).unwrap();
         let tree = Tree::at(path.join("source"));
         let contents = complete(&tree, config);
-        let packed = artifact::pack(&Packing {
-            tree: &tree,
-            contents: &contents,
-            output: &path.join("small.tar.zst"),
-            since: None,
-            signer: None,
-            jobs: NonZeroUsize::MIN,
-            progress: &Progress::unseen(),
-            cancel: &Cancel::default(),
-        });
-        packed.unwrap();
+        pack(&tree, &contents, &path.join("small.tar.zst"), None);
         fs::write(path.join("site.yaml"), CONFIG).unwrap();
         Self { dir }
     }
@@ -84,6 +74,37 @@ impl Site {
             .collect()
     }
 
+    /// The bundle in several files, by names that tell nothing.
+    fn segments(&self) -> Vec<String> {
+        self.segments_of("small")
+    }
+
+    fn segments_of(&self, made_by: &str) -> Vec<String> {
+        let path = Utf8Path::from_path(self.dir.path()).unwrap();
+        let tree = Tree::at(path.join("source"));
+        let mut contents = complete(&tree, CONFIG);
+        made_by.clone_into(&mut contents.kubexm);
+        // Small files share a frame, which is never parted.
+        for n in 0..3 {
+            let blocks = (0..40).flat_map(|block| noise(&format!("{n} {block}")));
+            let layer: Vec<u8> = b"\x1f\x8b".iter().copied().chain(blocks).collect();
+            contents
+                .files
+                .push(put(&tree, &format!("tools/{n}"), &layer));
+        }
+        contents.files.sort_by(|a, b| a.path.cmp(&b.path));
+        let output = path.join("small.tar.zst");
+        pack(&tree, &contents, &output, None);
+        let whole = Bundle::open(&output).unwrap();
+        fs::create_dir(path.join("disk")).unwrap();
+        let name = |n, _| path.join(format!("disk/{}.ZST", 90 - n));
+        let size = whole.size() / 2 + whole.contents_bytes().len() as u64;
+        let segments = artifact::split(&whole, size, name, &Cancel::default()).unwrap();
+        assert!(segments.len() > 1);
+        let relative = |path: &Utf8Path| format!("disk/{}", path.file_name().unwrap());
+        segments.iter().map(|one| relative(&one.path)).collect()
+    }
+
     /// Another etcd for whoever has the bundle.
     fn delta(&self) {
         let path = Utf8Path::from_path(self.dir.path()).unwrap();
@@ -95,17 +116,8 @@ impl Site {
         let etcd = etcd.unwrap();
         let renewed = put(&tree, etcd.path.as_str(), &noise("another"));
         (etcd.size, etcd.sha256) = (renewed.size, renewed.sha256);
-        let packed = artifact::pack(&Packing {
-            tree: &tree,
-            contents: &contents,
-            output: &path.join("small.delta.tar.zst"),
-            since: Some(&base),
-            signer: None,
-            jobs: NonZeroUsize::MIN,
-            progress: &Progress::unseen(),
-            cancel: &Cancel::default(),
-        });
-        packed.unwrap();
+        let output = path.join("small.delta.tar.zst");
+        pack(&tree, &contents, &output, Some(&base));
     }
 
     fn reports(&self) -> Vec<Value> {
@@ -116,6 +128,20 @@ impl Site {
             .map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
             .collect()
     }
+}
+
+fn pack(tree: &Tree, contents: &Contents, output: &Utf8Path, since: Option<&Base>) {
+    let packed = artifact::pack(&Packing {
+        tree,
+        contents,
+        output,
+        since,
+        signer: None,
+        jobs: NonZeroUsize::MIN,
+        progress: &Progress::unseen(),
+        cancel: &Cancel::default(),
+    });
+    packed.unwrap();
 }
 
 fn complete(tree: &Tree, config: &str) -> Contents {
@@ -457,4 +483,58 @@ fn a_delta_builds_on_the_tree_or_touches_nothing() {
     let text = install(&[]);
     assert!(text.starts_with("exit 1\n"), "{text}");
     assert!(text.contains("1 file written"), "{text}");
+}
+
+#[test]
+fn segments_come_one_after_the_other_and_hosts_wait_for_the_last() {
+    let site = Site::new();
+    let mut segments = site.segments();
+    let install = |files: &[&str]| {
+        let args = [&["install"], files, &["-f", "site.yaml"]].concat();
+        told(site.dir.path(), &args)
+    };
+    let first = segments.remove(0);
+    for file in segments.iter().rev().map(String::as_str) {
+        let text = install(&[file]);
+        assert!(text.starts_with("exit 1\n"), "{text}");
+        assert!(
+            text.contains("segments there are still to come: 1 ("),
+            "{text}"
+        );
+        assert!(!text.contains("preflight"), "{text}");
+        assert!(!site.tree().join("bundle.json").exists());
+    }
+    let text = install(&[&first]);
+    assert!(text.contains("preflight"), "{text}");
+    assert!(site.tree().join("bundle.json").exists());
+}
+
+#[test]
+fn segments_in_a_directory_are_found_by_what_is_in_them() {
+    let site = Site::new();
+    let segments = site.segments();
+    let dir = Utf8Path::from_path(site.dir.path()).unwrap();
+    fs::copy(dir.join(&segments[0]), dir.join("disk/copy (1).tar.zst")).unwrap();
+    fs::write(dir.join("disk/._90.ZST"), "of another system").unwrap();
+    let text = told(site.dir.path(), &["verify", "disk"]);
+    assert!(text.starts_with("exit 0\n"), "{text}");
+    assert_eq!(text.matches(": intact (").count(), segments.len(), "{text}");
+    let text = told(site.dir.path(), &["install", "disk", "-f", "site.yaml"]);
+    assert!(text.contains("preflight"), "{text}");
+    // Those of another bundle are not taken for more of the same.
+    let other = Site::new();
+    let stranger = other.segments_of("another").remove(0);
+    fs::copy(other.dir.path().join(stranger), dir.join("disk/89.zst")).unwrap();
+    let text = told(site.dir.path(), &["verify", "disk"]);
+    assert!(text.starts_with("exit 2\n"), "{text}");
+    assert!(
+        text.contains("disk holds segments of more than one bundle: "),
+        "{text}"
+    );
+    fs::create_dir(dir.join("empty")).unwrap();
+    let text = told(site.dir.path(), &["verify", "empty"]);
+    assert!(
+        text.contains("there is no segment of a bundle in empty"),
+        "{text}"
+    );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use artifact::ImageEntry;
 use cluster::{Arch, ImageHome};
-use engine::{Order, Retry, Slot, Step, Task};
+use engine::{Order, Retry, Slot, Task};
 use step::{
     AnyOf, ImageArchives, NodeImage, ProveRegistry, PushImages, RegistryLogin, RollPods,
     SiteRegistry,

@@ -146,3 +146,24 @@ fn layers_that_no_registry_holds_are_not_missed() {
     let (found, missing) = crate::bundle::layout::blobs(&tree, &[image]);
     assert_eq!((found.len(), missing), (2, Vec::new()));
 }
+
+#[tokio::test]
+async fn a_delta_does_not_take_the_place_of_what_it_is_against() {
+    let site = Site::new(SPEC).await;
+    let path = site.path("told.json");
+    let told = r#"{"inventory": 1, "cluster": "c", "kubexm": "0.1.0", "files": []}"#;
+    std::fs::write(&path, told).unwrap();
+    let request = Request {
+        out: path.clone(),
+        since: Some(crate::Since {
+            base: artifact::Base::open(&path).unwrap(),
+            path,
+        }),
+        ..site.request("work")
+    };
+    let error = run(request, &Events::nowhere()).await.unwrap_err();
+    assert_eq!(
+        site.said(&error),
+        "the bundle cannot be DIR/told.json: that is what it shall be a delta against\nhint: name another file with -o"
+    );
+}
