@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Acts, Cluster, KeyPath, Strings, Version};
+use crate::{Cluster, KeyPath, Strings, Version};
 
 /// The container runtime of every node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

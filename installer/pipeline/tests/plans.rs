@@ -5,7 +5,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{Contents, FileEntry, ImageEntry, Sha256, Tree};
-use cluster::{Cluster, RegistryType, Role, RuntimeType};
+use cluster::{Cluster, RegistryType, Role};
 use common::{complete, config};
 use engine::Graph;
 use pipeline::{
