@@ -109,7 +109,7 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
         let cancel = signals::watch(events.clone())?;
         let flag = signals::flag(&cancel);
         bundles::unpack_all(&bundles, &site.tree, runtime::threads(), events, &flag)
-            .map_err(|error| Failure::Summed(Box::new(error.into())))?;
+            .map_err(|error| Failure::Summed(Box::new(error)))?;
         let options = Options {
             bundle: bundle.digest().to_string(),
             jobs,
