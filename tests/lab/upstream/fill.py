@@ -48,7 +48,7 @@ class RealKubernetes:
         listed = self.folder / "etcd-images"
         for line in listed.read_text().splitlines() if listed.exists() else ():
             reference, folder = line.split()
-            names = ("etcd", "etcdctl")
+            names = ("etcd", "etcdctl", "etcdutl")
             yield reference, {name: self.program(f"{folder}/{name}") for name in names}
 
     def images(self) -> list[str]:
