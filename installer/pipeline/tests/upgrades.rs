@@ -297,11 +297,12 @@ async fn transcript(text: &str, minor: u64) -> String {
     let nodes = dry_run(&graph, &inventory, 16, &CancellationToken::new()).await;
     let told = tree(nodes.into_iter().map(|dry| {
         let mut line = Line::from(dry.node);
-        line.text += &match dry.state {
+        let found = match dry.state {
             DryState::Satisfied => ": ok".to_owned(),
             DryState::Needed { reason } => format!(": needed ({reason})"),
             DryState::Unknown { .. } => ": cannot tell".to_owned(),
         };
+        line.text.push_str(&found);
         line
     }));
     let hop = format!("v1.{}/", minor + 1);
