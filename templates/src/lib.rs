@@ -55,8 +55,8 @@ pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
 pub use registry::{RegistryConfig, RegistryTakes, RegistryUnit};
 pub use renewal::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
 pub use runtimes::{
-    CriDockerUnit, Crio, CrioUnit, DockerLogin, DockerUnit, IMAGE_POLICY, OciRuntime,
-    RegistriesConf, Remap,
+    CriDockerUnit, Crio, CrioUnit, DockerLogin, DockerLogins, DockerUnit, IMAGE_POLICY, Location,
+    OciRuntime, RegistriesConf, Remap,
 };
 pub use time::ChronyConfig;
 

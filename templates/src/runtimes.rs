@@ -41,14 +41,30 @@ pub struct RegistriesConf {
 }
 template!(RegistriesConf, "registries.conf.j2");
 
-/// A registry of the world, and where its images are in the site: `registry.site:5000/docker.io`.
+/// A registry of the world, and where its images are in the site.
 #[derive(Clone, Debug, Serialize)]
 pub struct Remap {
     pub host: String,
-    pub location: String,
+    /// They are asked before the last.
+    pub first: Vec<Location>,
+    pub last: Location,
 }
 
-/// The login at a registry, as Docker and its kin keep it.
+/// `registry.site:5000/docker.io`
+#[derive(Clone, Debug, Serialize)]
+pub struct Location {
+    pub path: String,
+    /// Its certificate is not checked, and it may have none.
+    pub unchecked: bool,
+}
+
+/// Logins at registries, as Docker and its kin keep them.
+#[derive(Clone, Serialize)]
+pub struct DockerLogins {
+    pub logins: Vec<DockerLogin>,
+}
+template!(DockerLogins, "docker-logins.json.j2");
+
 #[derive(Clone, Serialize)]
 pub struct DockerLogin {
     /// `registry.site:5000`
@@ -56,7 +72,6 @@ pub struct DockerLogin {
     /// User and password in base64.
     pub login: String,
 }
-template!(DockerLogin, "registry-login.json.j2");
 
 /// Every image is taken: the site's registry holds what was proven when it was bundled.
 pub const IMAGE_POLICY: &str = include_str!("../files/policy.json");

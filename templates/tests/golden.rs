@@ -131,23 +131,34 @@ fn crio_files() {
         programs_dir: "/usr/local/libexec/crio".into(),
     };
     insta::assert_snapshot!("crio.service", text(&unit));
-    let remap = |host: &str, location: &str| Remap {
-        host: host.into(),
-        location: location.into(),
+    let location = |path: &str, unchecked| Location {
+        path: path.into(),
+        unchecked,
     };
     let registries = RegistriesConf {
         remaps: vec![
-            remap("docker.io", "registry.site:5000/docker.io"),
-            remap("registry.site:5000", "registry.site:5000"),
+            Remap {
+                host: "docker.io".into(),
+                first: vec![location("registry.site:5000/docker.io", false)],
+                last: location("mirror.corp/hub", true),
+            },
+            Remap {
+                host: "registry.site:5000".into(),
+                first: Vec::new(),
+                last: location("registry.site:5000", false),
+            },
         ],
         blocked: vec!["com".into(), "io".into()],
     };
     insta::assert_snapshot!("registries.conf", text(&registries));
-    let login = DockerLogin {
-        registry: "registry.site:5000".into(),
+    let login = |registry: &str| DockerLogin {
+        registry: registry.into(),
         login: "a3ViZXhtOnNlY3JldA==".into(),
     };
-    insta::assert_snapshot!("registry-login.json", text(&login));
+    let logins = DockerLogins {
+        logins: vec![login("registry.site:5000"), login("mirror.corp")],
+    };
+    insta::assert_snapshot!("docker-logins.json", text(&logins));
 }
 
 #[test]

@@ -12,18 +12,19 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use camino::Utf8PathBuf;
 use cluster::RuntimeType;
-use engine::{Data, Rolling, Slot, Step, StepError, Task};
+use engine::{Data, Rolling, Slot, SlotId, Step, Task};
 use secrecy::ExposeSecret;
 use step::{
     Component, Content, ImageArchives, KnownImage, NodeImage, Requirements, Resource,
     RuntimeChange, RuntimeFacts, TakeBack,
 };
-use templates::{Crictl, DockerLogin};
+use templates::{Crictl, DockerLogin, DockerLogins};
 
 use crate::Site;
 use crate::files::{text, upload};
 use crate::nodes::ROLL;
 use crate::os::{rendered, rendered_late};
+use crate::registries::LateLogin;
 use crate::site::names;
 
 /// A container runtime.
@@ -43,11 +44,6 @@ pub(crate) trait Runtime: Sync {
     /// What it asks of a node that is none yet, beyond what every node is asked for.
     fn requirements(&self, wanted: &mut Requirements);
 
-    /// How it learns whom to ask for images, without being started anew.
-    fn registries(&self, _: &Site) -> Vec<Arc<dyn Step>> {
-        Vec::new()
-    }
-
     /// Where its data is on every node.
     fn data_dir(&self, site: &Site) -> Utf8PathBuf;
 
@@ -59,6 +55,9 @@ pub(crate) trait Runtime: Sync {
 
     /// What shows that they go on to run.
     fn steady(&self) -> Vec<Arc<dyn Step>>;
+
+    /// How it learns whom to ask for images, without being started anew.
+    fn registries(&self, site: &Site) -> Vec<Arc<dyn Step>>;
 
     /// Images from the operator's machine, where the site has no registry.
     fn import(&self, images: Vec<NodeImage>, archives: Arc<ImageArchives>)
@@ -122,33 +121,43 @@ impl Site {
     }
 }
 
-/// A file of a node with the login at the site's registry, in base64.
-fn registry_login(
-    site: &Site,
-    path: String,
-    render: impl Fn(&str) -> Result<String, StepError> + Send + Sync + 'static,
-) -> Arc<dyn Step> {
-    let slot = site.credentials.clone();
-    let takes = vec![slot.id()];
+/// A file of a node with its logins at all registries that it asks, as Docker and its kin keep them; none where nobody logs in.
+fn docker_logins(site: &Site, path: &str) -> Option<Arc<dyn Step>> {
+    let registries = site.asked_registries().into_iter();
+    let logins = registries.map(|registry| (site.login_at(&registry), registry.authority));
+    let logins: Vec<(LateLogin, String)> = logins
+        .filter(|(login, _)| !matches!(login, LateLogin::Nobody))
+        .collect();
+    if logins.is_empty() {
+        return None;
+    }
+    let takes = logins.iter().filter_map(|(login, _)| login.takes());
+    let takes: Vec<SlotId> = takes.take(1).collect();
     let render = Arc::new(move || {
-        let login = slot
-            .get()
-            .ok_or_else(|| StepError::new("the registry's credentials are missing"))?;
-        let pair = format!("{}:{}", login.username, login.password.expose_secret());
-        render(&BASE64_STANDARD.encode(pair))
+        let mut known = Vec::new();
+        for (login, registry) in &logins {
+            if let Some(login) = login.get()? {
+                let pair = format!("{}:{}", login.username, login.password.expose_secret());
+                known.push(DockerLogin {
+                    registry: registry.clone(),
+                    login: BASE64_STANDARD.encode(pair),
+                });
+            }
+        }
+        rendered_late(&DockerLogins { logins: known })
     });
-    upload(path, Content::Late { takes, render }, 0o600)
+    Some(upload(path, Content::Late { takes, render }, 0o600))
 }
 
-/// The same as Docker and its kin keep it.
-fn docker_login(site: &Site, path: &str) -> Arc<dyn Step> {
-    let registry = site.registry_names().authority;
-    registry_login(site, path.to_owned(), move |login| {
-        rendered_late(&DockerLogin {
-            registry: registry.clone(),
-            login: login.to_owned(),
-        })
-    })
+/// The authorities of all registries that a node asks, each in a folder of its own below this one.
+fn authorities(site: &Site, below: &str) -> Vec<Arc<dyn Step>> {
+    let registries = site.asked_registries().into_iter();
+    let steps = registries.filter_map(|registry| {
+        let local = site.authorities_of(&registry)?;
+        let to = format!("{below}/{}/ca.crt", registry.authority);
+        Some(upload(to, Content::Local(local), 0o644))
+    });
+    steps.collect()
 }
 
 /// The container runtime, on every host that runs containers.

@@ -1,21 +1,23 @@
 //! CRI-O with crun or runc, the CNI plugins and crictl.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
+use cluster::{RegistryTrust as Trust, Scheme};
 use engine::{Slot, Step};
 use step::{
-    CRIO, Component, Content, ImageArchives, KnownImage, Leftover, NodeImage, PullImages,
-    PullScope, Puller, Requirements, Rival, RunRuntime, RunService, RuntimeFacts, Socket, StaysUp,
+    CRIO, Component, ImageArchives, KnownImage, Leftover, NodeImage, PullImages, PullScope, Puller,
+    Requirements, Rival, RunRuntime, RunService, RuntimeFacts, Socket, StaysUp,
 };
-use templates::{CrioUnit, IMAGE_POLICY, OciRuntime, RegistriesConf, Remap};
+use templates::{CrioUnit, IMAGE_POLICY, Location, OciRuntime, RegistriesConf, Remap};
 
-use super::{ImageSource, RegistryTrust, Runtime, docker_login, toml_settings};
+use super::{ImageSource, RegistryTrust, Runtime, authorities, docker_logins, toml_settings};
 use crate::check::known_images;
-use crate::files::{directory, text, upload};
+use crate::files::{directory, text};
 use crate::os::rendered;
 use crate::preflight::facts::OTHER_RUNTIME;
+use crate::registries::{Endpoint, Route, Upstream};
 use crate::{Site, programs};
 
 const UNIT: &str = "crio.service";
@@ -23,6 +25,7 @@ const UNIT_FILE: &str = "/etc/systemd/system/crio.service";
 const CONFIG: &str = "/etc/crio/crio.conf.d/10-kubexm.conf";
 const POLICY: &str = "/etc/crio/policy.json";
 const LOGIN: &str = "/etc/crio/auth.json";
+const CERTIFICATES: &str = "/etc/containers/certs.d";
 const REGISTRIES: &str = "/etc/containers/registries.conf.d/50-kubexm.conf";
 /// Where its own programs are: some are called like those of others.
 const PROGRAMS: &str = "/usr/local/libexec/crio";
@@ -91,6 +94,16 @@ impl Runtime for Crio {
             );
     }
 
+    /// It reads who is to be asked when it is started, and certificates and logins whenever it asks.
+    fn registries(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+        let mut steps = authorities(site, CERTIFICATES);
+        steps.extend(docker_logins(site, LOGIN));
+        if site.cluster.has_registry() {
+            steps.push(text(REGISTRIES, registries(site)));
+        }
+        steps
+    }
+
     fn data_dir(&self, site: &Site) -> Utf8PathBuf {
         let runtime = &site.cluster.spec.kubernetes.container_runtime;
         runtime.crio.data_dir.clone()
@@ -110,12 +123,7 @@ impl Runtime for Crio {
             text(CONFIG, config(site)),
             text(POLICY, IMAGE_POLICY.to_owned()),
         ];
-        if site.cluster.registry_host().is_some() {
-            let from = Content::Local(site.registry_dir().join("ca.crt"));
-            steps.push(upload(authority(site), from, 0o644));
-            steps.push(docker_login(site, LOGIN));
-            steps.push(text(REGISTRIES, registries(site)));
-        }
+        steps.extend(self.registries(site));
         steps.push(text(
             UNIT_FILE,
             rendered(&CrioUnit {
@@ -129,7 +137,7 @@ impl Runtime for Crio {
     fn services(&self, site: &Site) -> Vec<Arc<dyn Step>> {
         let program = format!("{PROGRAMS}/crio");
         let mut reads = vec![CONFIG, POLICY, UNIT_FILE, &program];
-        if site.cluster.registry_host().is_some() {
+        if site.cluster.has_registry() {
             reads.push(REGISTRIES);
         }
         vec![Arc::new(RunRuntime {
@@ -184,7 +192,7 @@ impl Runtime for Crio {
 
 fn authority(site: &Site) -> Utf8PathBuf {
     let registry = site.registry_names().authority;
-    format!("/etc/containers/certs.d/{registry}/ca.crt").into()
+    format!("{CERTIFICATES}/{registry}/ca.crt").into()
 }
 
 fn config(site: &Site) -> String {
@@ -205,12 +213,12 @@ fn config(site: &Site) -> String {
         path: "/usr/local/sbin/runc".to_owned(),
     };
     let runtimes: Vec<OciRuntime> = crun.into_iter().chain([runc]).collect();
-    let has_registry = site.cluster.registry_host().is_some();
+    let logs_in = docker_logins(site, LOGIN).is_some();
     let runtime = &site.cluster.spec.kubernetes.container_runtime;
     let text = rendered(&templates::Crio {
         data_dir: runtime.crio.data_dir.to_string(),
         sandbox_image,
-        login_file: if has_registry { LOGIN } else { "" }.to_owned(),
+        login_file: if logs_in { LOGIN } else { "" }.to_owned(),
         programs_dir: PROGRAMS.to_owned(),
         default_runtime: runtimes[0].name.clone(),
         runtimes,
@@ -225,24 +233,40 @@ fn config(site: &Site) -> String {
 /// Where images of the world are in the site. The original itself is never a location, and so nobody falls back to it.
 fn registries(site: &Site) -> String {
     let names = site.registry_names();
-    let of_images = site.contents.images.iter();
-    let of_images = of_images.filter_map(|image| Some(image.reference.split_once('/')?.0));
-    let hosts: BTreeSet<&str> = of_images
-        .chain(WORLD.iter().copied())
-        .chain([names.authority.as_str()])
-        .collect();
-    let location = |host: &str| match names.prefix(host) {
-        Some(prefix) => format!("{}/{prefix}", names.authority),
-        None => names.authority.clone(),
+    let mut routes: BTreeMap<String, Vec<Endpoint>> = BTreeMap::new();
+    for host in WORLD {
+        let registries = site.cluster.site_registries().into_iter();
+        let prefix = names.prefix(host).unwrap_or_default();
+        let endpoint = |registry| Endpoint {
+            registry,
+            prefix: prefix.clone(),
+        };
+        routes.insert((*host).to_owned(), registries.map(endpoint).collect());
+    }
+    for Route { of, endpoints } in site.routes() {
+        if let Upstream::Host(host) = of {
+            routes.insert(host, endpoints);
+        }
+    }
+    let remap = |(host, endpoints): (String, Vec<Endpoint>)| {
+        let mut first: Vec<Location> = endpoints.iter().map(location).collect();
+        let last = first.pop()?;
+        Some(Remap { host, first, last })
     };
     rendered(&RegistriesConf {
-        remaps: hosts
-            .into_iter()
-            .map(|host| Remap {
-                host: host.to_owned(),
-                location: location(host),
-            })
-            .collect(),
+        remaps: routes.into_iter().filter_map(remap).collect(),
         blocked: BLOCKED.iter().map(|domain| (*domain).to_owned()).collect(),
     })
+}
+
+fn location(endpoint: &Endpoint) -> Location {
+    let registry = &endpoint.registry;
+    let parts = [&registry.authority, &registry.path, &endpoint.prefix];
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    let parts: Vec<&str> = parts.map(String::as_str).collect();
+    let unchecked = registry.scheme == Scheme::Http || registry.trust == Trust::Unchecked;
+    Location {
+        path: parts.join("/"),
+        unchecked,
+    }
 }

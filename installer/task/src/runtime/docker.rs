@@ -4,20 +4,21 @@
 //! the site's registry and gives it the one that the world knows; kubelets leave images alone, since a name of the world cannot be
 //! pulled again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use engine::{Slot, Step};
 use serde_json::{Map, Value, json};
 use step::{
-    Component, Content, DOCKER, ImageArchives, KnownImage, Leftover, NodeImage, PullImages,
-    PullScope, Puller, Requirements, Rival, RunRuntime, RunService, RuntimeFacts, Socket, StaysUp,
+    Component, DOCKER, ImageArchives, KnownImage, Leftover, NodeImage, PullImages, PullScope,
+    Puller, Requirements, Rival, RunRuntime, RunService, RuntimeFacts, Socket, StaysUp,
 };
 use templates::{CriDockerUnit, DockerUnit};
 
-use super::{ImageSource, RegistryTrust, Runtime, docker_login};
+use super::{ImageSource, RegistryTrust, Runtime, authorities, docker_logins};
 use crate::check::known_images;
-use crate::files::{directory, text, upload};
+use crate::files::{directory, text};
 use crate::os::rendered;
 use crate::preflight::facts::OTHER_RUNTIME;
 use crate::{Site, programs};
@@ -27,6 +28,7 @@ const UNIT_FILE: &str = "/etc/systemd/system/docker.service";
 const CRI_UNIT: &str = "cri-docker.service";
 const CRI_UNIT_FILE: &str = "/etc/systemd/system/cri-docker.service";
 const DAEMON: &str = "/etc/docker/daemon.json";
+const CERTIFICATES: &str = "/etc/docker/certs.d";
 /// For docker's own pulls; `config.json` in it has the login.
 const CLIENT: &str = "/etc/docker/kubexm";
 const LOGIN: &str = "/etc/docker/kubexm/config.json";
@@ -80,6 +82,14 @@ impl Runtime for Docker {
         });
     }
 
+    /// Docker reads both whenever it asks.
+    fn registries(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+        let mut steps = authorities(site, CERTIFICATES);
+        steps.push(directory(CLIENT));
+        steps.extend(docker_logins(site, LOGIN));
+        steps
+    }
+
     fn data_dir(&self, site: &Site) -> Utf8PathBuf {
         site.cluster.spec.registry.docker_data_dir.clone()
     }
@@ -94,12 +104,7 @@ impl Runtime for Docker {
             directory("/etc/cni/net.d"),
             text(DAEMON, daemon(site)),
         ];
-        if site.cluster.registry_host().is_some() {
-            let from = Content::Local(site.registry_dir().join("ca.crt"));
-            steps.push(upload(authority(site), from, 0o644));
-            steps.push(directory(CLIENT));
-            steps.push(docker_login(site, LOGIN));
-        }
+        steps.extend(self.registries(site));
         let data_dir = self.data_dir(site).to_string();
         steps.push(text(UNIT_FILE, rendered(&DockerUnit { data_dir })));
         let arguments = arguments(site);
@@ -119,9 +124,7 @@ impl Runtime for Docker {
             services: vec![service(UNIT, docker), service(CRI_UNIT, cri)],
             data_dir: self.data_dir(site),
         })];
-        if site.cluster.registry_host().is_some() {
-            steps.push(docker_login(site, KUBELET_LOGIN));
-        }
+        steps.extend(docker_logins(site, KUBELET_LOGIN));
         steps
     }
 
@@ -162,7 +165,7 @@ impl Runtime for Docker {
 
 fn authority(site: &Site) -> Utf8PathBuf {
     let registry = site.registry_names().authority;
-    format!("/etc/docker/certs.d/{registry}/ca.crt").into()
+    format!("{CERTIFICATES}/{registry}/ca.crt").into()
 }
 
 /// No bridge and no rules of a firewall: pods' networks are made by the CNI plugins, and Docker would have the host forward
@@ -181,11 +184,18 @@ fn daemon(site: &Site) -> String {
         "log-opts": {"max-file": "3", "max-size": "10m"},
         "storage-driver": "overlay2",
     });
-    if site.cluster.registry_host().is_some() {
+    if site.cluster.has_registry() {
+        let asked = site.asked_registries().into_iter();
+        let asked = asked.map(|registry| match registry.authority.rsplit_once(':') {
+            Some((host, _)) => host.to_owned(),
+            None => registry.authority,
+        });
+        let asked: BTreeSet<String> = asked.collect();
+        let asked: Vec<String> = asked.into_iter().collect();
         settings["proxies"] = json!({
             "http-proxy": NOWHERE,
             "https-proxy": NOWHERE,
-            "no-proxy": site.cluster.registry_domain(),
+            "no-proxy": asked.join(","),
         });
     }
     let runtime = &site.cluster.spec.kubernetes.container_runtime;
