@@ -84,13 +84,14 @@ impl Site {
         let tree = Tree::at(path.join("source"));
         let mut contents = complete(&tree, CONFIG);
         made_by.clone_into(&mut contents.kubexm);
-        // Small files share a frame, which is never parted.
+        // Frames are never parted, and what is not alike has frames of its own.
         for n in 0..3 {
             let blocks = (0..40).flat_map(|block| noise(&format!("{n} {block}")));
-            let layer: Vec<u8> = b"\x1f\x8b".iter().copied().chain(blocks).collect();
-            contents
-                .files
-                .push(put(&tree, &format!("tools/{n}"), &layer));
+            let tool: Vec<u8> = blocks.collect();
+            contents.files.push(FileEntry {
+                component: Some(format!("tool-{n}")),
+                ..put(&tree, &format!("tools/{n}"), &tool)
+            });
         }
         contents.files.sort_by(|a, b| a.path.cmp(&b.path));
         let output = path.join("small.tar.zst");

@@ -6,10 +6,10 @@ mod upgrading;
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::Tree;
-use cluster::{Cluster, EtcdType, KubernetesType, Role};
+use cluster::{Cluster, EtcdType, ImageHome, KubernetesType, Role};
 use common::config;
 use engine::{Graph, LinkedNode, NodeView};
-use pipeline::{HeldPods, OffsetDateTime, Scope, Site, judge, upgrade};
+use pipeline::{HeldPods, OPERATOR, OffsetDateTime, Scope, Site, judge, upgrade};
 use upgrading::{EMPTYING, living, releases};
 
 const HOPS: [&str; 3] = ["v1.33.6", "v1.34.2", "v1.35.1"];
@@ -128,7 +128,11 @@ fn has_its_images_first(name: &str, text: &str, scope: &Scope) {
         .chain(of_role(Role::Worker))
         .map(|host| host.name.as_str())
         .collect();
-    let registry = cluster.registry_host().map(|host| host.name.as_str());
+    let registry = match cluster.image_home() {
+        ImageHome::Nodes => None,
+        ImageHome::External => Some(OPERATOR),
+        ImageHome::Hosts(hosts) => hosts.first().map(|host| host.name.as_str()),
+    };
     for hop in ["v1.33", "v1.34", "v1.35"] {
         let within = |node: &NodeView| node.stage.starts_with(&format!("{hop}/"));
         let masters = format!("{hop}/control plane");
