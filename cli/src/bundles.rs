@@ -139,7 +139,7 @@ fn unpack(
     )
 }
 
-/// The same with all files of a bundle. Segments that are not among them may come later.
+/// The same with all files of a bundle. Segments that are not among them may come later: no summary of a run tells which.
 pub fn unpack_all(
     bundles: &[Bundle],
     tree: &Tree,
@@ -149,7 +149,10 @@ pub fn unpack_all(
 ) -> Result<(), Failure> {
     let mut missing = Vec::new();
     for bundle in bundles {
-        missing = unpack(bundle, tree, jobs, events, cancel)?.missing;
+        let unpacked = unpack(bundle, tree, jobs, events, cancel);
+        missing = unpacked
+            .map_err(|error| Failure::Summed(Box::new(error.into())))?
+            .missing;
     }
     set::require_all(&missing, &bundles[0])
 }

@@ -66,8 +66,8 @@ fn with(config: &str, of: &Runtime) -> Result<String> {
     let (head, tail) = (&config[..begin], &config[begin + end..]);
     let versions = format!("  versions:\n{}", of.versions);
     let tail = tail.replace("  versions:\n", &versions);
-    let lines = tail.lines().filter(|line| !line.starts_with(of.without));
-    let tail: String = lines.map(|line| format!("{line}\n")).collect();
+    let lines = tail.split_inclusive('\n');
+    let tail: String = lines.filter(|line| !line.starts_with(of.without)).collect();
     Ok(format!("{head}{}{tail}", of.config))
 }
 

@@ -79,8 +79,7 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
         }
         let cancel = signals::watch(events.clone())?;
         let flag = signals::flag(&cancel);
-        bundles::unpack_all(&bundles, &site.tree, runtime::threads(), events, &flag)
-            .map_err(|error| Failure::Summed(Box::new(error)))?;
+        bundles::unpack_all(&bundles, &site.tree, runtime::threads(), events, &flag)?;
         let options = Options {
             bundle: bundle.digest().to_string(),
             jobs,

@@ -62,10 +62,8 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
         Ok(course(args, &site, &living)?)
     };
     let mut course = look()?;
-    for (doubt, _) in &doubts {
-        printer.warning(doubt);
-    }
-    for remark in &course.remarks {
+    let doubts = doubts.iter().map(|(doubt, _)| doubt);
+    for remark in doubts.chain(&course.remarks) {
         printer.warning(remark);
     }
     if args.dry_run {
@@ -108,8 +106,7 @@ pub fn run(args: &UpgradeClusterArgs, printer: &Printer) -> Result<(), Failure> 
         }
         let cancel = signals::watch(events.clone())?;
         let flag = signals::flag(&cancel);
-        bundles::unpack_all(&bundles, &site.tree, runtime::threads(), events, &flag)
-            .map_err(|error| Failure::Summed(Box::new(error)))?;
+        bundles::unpack_all(&bundles, &site.tree, runtime::threads(), events, &flag)?;
         let options = Options {
             bundle: bundle.digest().to_string(),
             jobs,

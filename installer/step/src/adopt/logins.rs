@@ -29,15 +29,12 @@ pub struct FetchVrrp {
 /// `Authorization = "Basic ..."`, or `"auth": "..."`
 fn login(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut lines = text.lines().map(str::trim);
-    let value = match lines.find_map(|line| line.strip_prefix("Authorization")) {
-        Some(value) => {
-            let value = value.trim_start_matches([' ', '=']);
-            value.trim_matches(['"', '\'']).strip_prefix("Basic ")?
-        }
-        None => {
-            let (_, value) = text.split_once("\"auth\":")?;
-            value.split('"').nth(1)?
-        }
+    let value = if let Some(value) = lines.find_map(|line| line.strip_prefix("Authorization")) {
+        let value = value.trim_start_matches([' ', '=']);
+        value.trim_matches(['"', '\'']).strip_prefix("Basic ")?
+    } else {
+        let (_, value) = text.split_once("\"auth\":")?;
+        value.split('"').nth(1)?
     };
     let pair = BASE64_STANDARD.decode(value).ok()?;
     let pair = Zeroizing::new(String::from_utf8(pair).ok()?);

@@ -82,7 +82,7 @@ impl PullImages {
         let Images { images } = serde_json::from_slice(&output.stdout)
             .map_err(|error| StepError::new(format!("cannot read the list of images: {error}")))?;
         let lacks = |known: &&KnownImage| {
-            let has = |it: &&Image| it.repo_tags.iter().any(|tag| *tag == known.reference);
+            let has = |it: &&Image| it.repo_tags.contains(&known.reference);
             let mut named = images.iter().filter(has).peekable();
             match self.scope {
                 PullScope::Earlier if named.peek().is_none() => false,
