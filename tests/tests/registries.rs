@@ -264,6 +264,7 @@ fn a_registry_that_was_there_before_is_filled_and_left_alone() -> Result<()> {
     );
     lab.nobody_asked_for_the_world()?;
 
+    let filled = asked(&lab, &dir, "_catalog")?;
     let config = made.dir.join("config.yaml").display().to_string();
     run(lab.inside(
         lab.work(),
@@ -276,7 +277,7 @@ fn a_registry_that_was_there_before_is_filled_and_left_alone() -> Result<()> {
     )?;
     ensure!(left.trim().is_empty(), "{left}");
     let after = asked(&lab, &dir, "_catalog")?;
-    ensure!(after == catalog, "the registry has lost something: {after}");
+    ensure!(after == filled, "the registry has lost something: {after}");
     run(lab.inside_shell(&format!("kill $(cat {}/*.pid)", dir.display())))?;
     Ok(())
 }
