@@ -9,8 +9,8 @@ use artifact::Tree;
 use cluster::{Cluster, EtcdType, ImageHome, KubernetesType, Role};
 use common::config;
 use engine::{Graph, LinkedNode, NodeView};
-use pipeline::{HeldPods, OPERATOR, OffsetDateTime, Scope, Site, judge, upgrade};
-use upgrading::{EMPTYING, living, releases};
+use pipeline::{OPERATOR, Scope, Site};
+use upgrading::{living, releases, upgraded};
 
 const HOPS: [&str; 3] = ["v1.33.6", "v1.34.2", "v1.35.1"];
 const FROM: &str = "v1.32.4";
@@ -59,15 +59,7 @@ fn supported(text: &str) -> bool {
 fn plan(text: &str, scope: Scope) -> (Cluster, Graph) {
     let site = site(text);
     let living = living(&site.cluster, FROM);
-    let way = judge(
-        &site,
-        &living,
-        scope,
-        HeldPods::Refuse,
-        OffsetDateTime::UNIX_EPOCH,
-    )
-    .unwrap();
-    let graph = upgrade(&site, &way, EMPTYING).unwrap();
+    let graph = upgraded(&site, &living, scope);
     (site.cluster, graph)
 }
 

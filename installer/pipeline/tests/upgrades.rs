@@ -17,7 +17,7 @@ use pipeline::{
     upgrade, way_back,
 };
 use tokio_util::sync::CancellationToken;
-use upgrading::{EMPTYING, living, releases};
+use upgrading::{EMPTYING, living, releases, upgraded};
 
 fn graph(text: &str, from: &str, versions: &[&str]) -> Graph {
     part(text, from, versions, Scope::Whole)
@@ -28,15 +28,7 @@ fn part(text: &str, from: &str, versions: &[&str], scope: Scope) -> Graph {
     let living = living(&cluster, from);
     let tree = Tree::at(format!("/srv/.kubexm/{}", cluster.name()));
     let site = Site::new(cluster, contents, tree, None);
-    let way = judge(
-        &site,
-        &living,
-        scope,
-        HeldPods::Refuse,
-        OffsetDateTime::UNIX_EPOCH,
-    )
-    .unwrap();
-    upgrade(&site, &way, EMPTYING).unwrap()
+    upgraded(&site, &living, scope)
 }
 
 fn lines(graph: &Graph, wanted: impl Fn(&str, &str) -> bool) -> Vec<String> {
@@ -138,15 +130,7 @@ fn stacked_members_that_are_too_old_for_a_hop_change_ahead_of_its_masters() {
             etcd: with_members(&cluster, version),
             ..living(&cluster, "v1.33.6")
         };
-        let way = judge(
-            &site,
-            &living,
-            scope,
-            HeldPods::Refuse,
-            OffsetDateTime::UNIX_EPOCH,
-        )
-        .unwrap();
-        let graph = upgrade(&site, &way, EMPTYING).unwrap();
+        let graph = upgraded(&site, &living, scope);
         lines(&graph, |stage, task| {
             stage.ends_with("etcd first") || stage.ends_with("control plane") && task == "masters"
         })
@@ -249,15 +233,7 @@ fn a_part_is_upgraded_on_its_own_hosts() {
         }
         let site = Site::new(cluster, contents, Tree::at("/srv/.kubexm/c"), None);
         let scope = Scope::Nodes(vec![worker]);
-        let way = judge(
-            &site,
-            &living,
-            scope,
-            HeldPods::Refuse,
-            OffsetDateTime::UNIX_EPOCH,
-        )
-        .unwrap();
-        let node = upgrade(&site, &way, EMPTYING).unwrap();
+        let node = upgraded(&site, &living, scope);
         let told = format!(
             "--only control-plane\n{}\n\n--only NODE\n{}",
             places(&plane),

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use common::etcd_stage::{
-    DATA, LOG, MemberOfTest, etcdctl, make_certificates, programs, run_apart, set_the_stage,
-    start_member,
+    DATA, LOG, MemberOfTest, cluster, etcdctl, make_certificates, peer, programs, run_apart,
+    set_the_stage, start_member,
 };
 use common::{converge, operator, told};
 use engine::{Slot, Step};
 use step::{
-    EnterEtcd, Entry, EtcdCluster, EtcdPeer, EtcdRuns, HealthyMembers, PromoteEtcdMember,
-    RemoveDamagedMember, RemoveEtcdMember, RunService, SetAsideRemoved, VerifyEtcd,
+    EnterEtcd, Entry, EtcdPeer, HealthyMembers, PromoteEtcdMember, RemoveDamagedMember,
+    RemoveEtcdMember, RunService, SetAsideRemoved, VerifyEtcd,
 };
 
 #[test]
@@ -26,20 +26,6 @@ fn a_member_whose_data_is_lost_joins_anew_where_the_others_can_go_on() {
 }
 
 const BOOTSTRAP: &str = "/var/lib/kubexm/bootstrap.env";
-
-fn peer(number: u8) -> EtcdPeer {
-    EtcdPeer {
-        name: format!("e{number}"),
-        address: format!("127.0.0.{number}"),
-    }
-}
-
-fn cluster(members: &[u8]) -> EtcdCluster {
-    EtcdCluster {
-        peers: members.iter().copied().map(peer).collect(),
-        runs: EtcdRuns::StaticPod,
-    }
-}
 
 fn data_dir(number: u8) -> Utf8PathBuf {
     Utf8PathBuf::from(DATA).join(peer(number).name)

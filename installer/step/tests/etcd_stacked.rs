@@ -9,15 +9,14 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use common::etcd_stage::{
-    DATA, LOG, MemberOfTest, etcdctl, make_certificates, programs, run_apart, set_the_stage,
-    start_member, try_etcdctl,
+    DATA, LOG, MemberOfTest, cluster, etcdctl, make_certificates, peer, programs, run_apart,
+    set_the_stage, start_member, try_etcdctl,
 };
 use common::{operator, told};
 use engine::{Slot, State, Step};
 use step::{
-    EtcdCluster, EtcdPeer, EtcdRuns, HealthyMembers, LookAtMember, LookForLoss, MemberLoss,
-    PromoteEtcdMember, PromoteReadmitted, ReadmitMember, RemoveEtcdMember, RestartLostMember,
-    VerifyEtcd,
+    EtcdPeer, HealthyMembers, LookAtMember, LookForLoss, MemberLoss, PromoteEtcdMember,
+    PromoteReadmitted, ReadmitMember, RemoveEtcdMember, RestartLostMember, VerifyEtcd,
 };
 
 #[test]
@@ -31,20 +30,6 @@ const WHOSE: &str = "/var/lib/kubexm/whose";
 const PID: &str = "/var/lib/kubexm/pid";
 /// It is there as long as the kubelet has the pod.
 const POD: &str = "/var/lib/kubexm/pod";
-
-fn peer(number: u8) -> EtcdPeer {
-    EtcdPeer {
-        name: format!("e{number}"),
-        address: format!("127.0.0.{number}"),
-    }
-}
-
-fn cluster(members: &[u8]) -> EtcdCluster {
-    EtcdCluster {
-        peers: members.iter().copied().map(peer).collect(),
-        runs: EtcdRuns::StaticPod,
-    }
-}
 
 fn start(number: u8, cluster: &str, state: &'static str) -> Child {
     let EtcdPeer { name, address } = peer(number);

@@ -8,15 +8,15 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use common::etcd_stage::{
-    DATA, MemberOfTest, PKI, etcdctl, make_certificates, programs, run_apart, set_the_stage,
-    start_member, try_etcdctl,
+    DATA, MemberOfTest, PKI, cluster, etcdctl, make_certificates, peer, programs, run_apart,
+    set_the_stage, start_member, try_etcdctl,
 };
 use common::{converge, operator, told};
 use engine::{Retry, Slot, State, Step};
 use step::{
-    DefragMember, DisarmAlarms, EtcdAlarm, EtcdCluster, EtcdPeer, EtcdRuns, HealthyMembers,
-    LookAtMember, MemberSeen, MemberState, PromoteEtcdMember, ProveEtcd, RemoveEtcdMember, RunEtcd,
-    RunService, SetAsideRemoved, SpareStackedEtcd, VerifyEtcd,
+    DefragMember, DisarmAlarms, EtcdAlarm, EtcdPeer, HealthyMembers, LookAtMember, MemberSeen,
+    MemberState, PromoteEtcdMember, ProveEtcd, RemoveEtcdMember, RunEtcd, RunService,
+    SetAsideRemoved, SpareStackedEtcd, VerifyEtcd,
 };
 
 const QUOTA: u64 = 4 << 20;
@@ -24,20 +24,6 @@ const QUOTA: u64 = 4 << 20;
 #[test]
 fn an_alarm_keeps_no_member_from_its_cure() {
     run_apart("three_members");
-}
-
-fn peer(number: u8) -> EtcdPeer {
-    EtcdPeer {
-        name: format!("e{number}"),
-        address: format!("127.0.0.{number}"),
-    }
-}
-
-fn cluster(members: &[u8]) -> EtcdCluster {
-    EtcdCluster {
-        peers: members.iter().copied().map(peer).collect(),
-        runs: EtcdRuns::StaticPod,
-    }
 }
 
 fn start(number: u8) -> Child {

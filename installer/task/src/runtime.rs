@@ -149,12 +149,17 @@ fn docker_logins(site: &Site, path: &str) -> Option<Arc<dyn Step>> {
     Some(upload(path, Content::Late { takes, render }, 0o600))
 }
 
+/// Where Docker and its kin look for the authority of a registry.
+fn authority_below(folder: &str, registry: &str) -> Utf8PathBuf {
+    format!("{folder}/{registry}/ca.crt").into()
+}
+
 /// The authorities of all registries that a node asks, each in a folder of its own below this one.
 fn authorities(site: &Site, below: &str) -> Vec<Arc<dyn Step>> {
     let registries = site.asked_registries().into_iter();
     let steps = registries.filter_map(|registry| {
         let local = site.authorities_of(&registry)?;
-        let to = format!("{below}/{}/ca.crt", registry.authority);
+        let to = authority_below(below, &registry.authority);
         Some(upload(to, Content::Local(local), 0o644))
     });
     steps.collect()

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use artifact::Contents;
 use cluster::Version;
-use pipeline::{ClusterSeen, Emptying, HeldPods, Living, LivingNode, Unavailable};
+use engine::Graph;
+use pipeline::{
+    ClusterSeen, Emptying, HeldPods, Living, LivingNode, OffsetDateTime, Scope, Site, Unavailable,
+    judge, upgrade,
+};
 
 use crate::common::{complete, config};
 
@@ -65,3 +69,10 @@ pub const EMPTYING: Emptying = Emptying {
     unavailable: Unavailable::Nodes(1),
     held: HeldPods::Refuse,
 };
+
+/// What brings this part of a cluster to the site's version.
+pub fn upgraded(site: &Site, living: &Living, scope: Scope) -> Graph {
+    let now = OffsetDateTime::UNIX_EPOCH;
+    let way = judge(site, living, scope, HeldPods::Refuse, now).unwrap();
+    upgrade(site, &way, EMPTYING).unwrap()
+}

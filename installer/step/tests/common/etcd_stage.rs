@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use camino::Utf8Path;
-use step::{Certificate, CertificateAuthority, CertificateSpec, KeyPairFiles, Usage};
+use step::{
+    Certificate, CertificateAuthority, CertificateSpec, EtcdCluster, EtcdPeer, EtcdRuns,
+    KeyPairFiles, Usage,
+};
 
 use super::converge;
 
@@ -82,6 +85,21 @@ pub async fn make_certificates(addresses: &[[u8; 4]]) {
             .ips(addresses.iter().map(|address| (*address).into()));
         let step = Certificate::new(files("ca"), files(name), spec);
         converge(&step).await.unwrap();
+    }
+}
+
+/// One of three on loopback.
+pub fn peer(number: u8) -> EtcdPeer {
+    EtcdPeer {
+        name: format!("e{number}"),
+        address: format!("127.0.0.{number}"),
+    }
+}
+
+pub fn cluster(members: &[u8]) -> EtcdCluster {
+    EtcdCluster {
+        peers: members.iter().copied().map(peer).collect(),
+        runs: EtcdRuns::StaticPod,
     }
 }
 

@@ -12,7 +12,9 @@ use step::{
 };
 use templates::{CrioUnit, IMAGE_POLICY, Location, OciRuntime, RegistriesConf, Remap};
 
-use super::{ImageSource, RegistryTrust, Runtime, authorities, docker_logins, toml_settings};
+use super::{
+    ImageSource, RegistryTrust, Runtime, authorities, authority_below, docker_logins, toml_settings,
+};
 use crate::check::known_images;
 use crate::files::{directory, text};
 use crate::os::rendered;
@@ -67,7 +69,7 @@ impl Runtime for Crio {
 
     fn registry_trust(&self, site: &Site) -> RegistryTrust {
         RegistryTrust {
-            authority: authority(site),
+            authority: authority_below(CERTIFICATES, &site.registry_names().authority),
             login: LOGIN.into(),
         }
     }
@@ -188,11 +190,6 @@ impl Runtime for Crio {
             look: "cat /etc/containers/registries.conf.d/50-kubexm.conf",
         }
     }
-}
-
-fn authority(site: &Site) -> Utf8PathBuf {
-    let registry = site.registry_names().authority;
-    format!("{CERTIFICATES}/{registry}/ca.crt").into()
 }
 
 fn config(site: &Site) -> String {

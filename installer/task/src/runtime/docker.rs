@@ -16,7 +16,7 @@ use step::{
 };
 use templates::{CriDockerUnit, DockerUnit};
 
-use super::{ImageSource, RegistryTrust, Runtime, authorities, docker_logins};
+use super::{ImageSource, RegistryTrust, Runtime, authorities, authority_below, docker_logins};
 use crate::check::known_images;
 use crate::files::{directory, text};
 use crate::os::rendered;
@@ -59,7 +59,7 @@ impl Runtime for Docker {
 
     fn registry_trust(&self, site: &Site) -> RegistryTrust {
         RegistryTrust {
-            authority: authority(site),
+            authority: authority_below(CERTIFICATES, &site.registry_names().authority),
             login: LOGIN.into(),
         }
     }
@@ -161,11 +161,6 @@ impl Runtime for Docker {
     fn kubelet_settings(&self) -> Vec<(&'static str, u32)> {
         vec![("imageGCHighThresholdPercent", 100)]
     }
-}
-
-fn authority(site: &Site) -> Utf8PathBuf {
-    let registry = site.registry_names().authority;
-    format!("{CERTIFICATES}/{registry}/ca.crt").into()
 }
 
 /// No bridge and no rules of a firewall: pods' networks are made by the CNI plugins, and Docker would have the host forward
