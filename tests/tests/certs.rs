@@ -130,7 +130,7 @@ fn all_that_has_ended_is_renewed(site: &Site, kind: &str) -> Result<()> {
 
 /// Whether the apiservers take this token for what it is.
 fn is_good(site: &Site, token: &str) -> Result<bool> {
-    let url = "https://172.30.0.11:6443/api/v1/namespaces/default";
+    let url = "https://172.30.0.11:6443/api/v1/namespaces/kube-system";
     let ask = format!(
         "curl -sk -o /dev/null -w '%{{http_code}}' -H 'Authorization: Bearer {token}' {url}"
     );
