@@ -262,12 +262,13 @@ impl Progress {
         }
     }
 
-    /// Tells what the unit waits for.
-    pub fn waits(&self, for_what: impl Into<String>, waited: Duration) {
+    /// Tells what the unit waits for, in one line.
+    pub fn waits(&self, for_what: &str, waited: Duration) {
         if let Some(id) = self.id {
+            let lines: Vec<&str> = for_what.lines().map(str::trim).collect();
             self.events.emit(&Event::Waiting {
                 id,
-                for_what: for_what.into(),
+                for_what: lines.join("; "),
                 waited,
             });
         }
@@ -323,5 +324,21 @@ mod tests {
             assert_eq!(lines.len(), 2);
             assert!(lines[1].contains("done: 7, total: Some(10)"), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn what_a_unit_waits_for_is_one_line() {
+        let lines = Arc::new(Lines::default());
+        let events = Events::to(vec![lines.clone()]);
+        let progress = events.progress(events.next_id(), None);
+        progress.waits(
+            "etcd has no container yet\n  it is being made",
+            Duration::ZERO,
+        );
+        let said = lines.0.lock().unwrap().concat();
+        assert!(
+            said.contains("no container yet; it is being made"),
+            "{said}"
+        );
     }
 }

@@ -28,8 +28,10 @@ const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
 /// Whose host it is for the next step: a master's own, or that of another member.
 const WHOSE: &str = "/var/lib/kubexm/whose";
 const PID: &str = "/var/lib/kubexm/pid";
-/// It is there as long as the kubelet has the pod.
+/// It is there as long as the runtime has the pod.
 const POD: &str = "/var/lib/kubexm/pod";
+/// It is there while the kubelet is stopped.
+const STOPPED: &str = "/var/lib/kubexm/stopped";
 
 fn start(number: u8, cluster: &str, state: &'static str) -> Child {
     let EtcdPeer { name, address } = peer(number);
@@ -48,6 +50,13 @@ async fn kubelet() {
     let mut member: Option<Child> = None;
     loop {
         tokio::time::sleep(Duration::from_millis(300)).await;
+        if Path::new(STOPPED).exists() {
+            if let Some(mut gone) = member.take_if(|it| it.try_wait().unwrap().is_some()) {
+                gone.wait().unwrap();
+                std::fs::write(PID, "").unwrap();
+            }
+            continue;
+        }
         let manifest = std::fs::read_to_string(MANIFEST).ok();
         let ended = member
             .as_mut()
@@ -97,10 +106,13 @@ ps) case \"$*\" in *--all*) echo 0123; exit;; esac
 pods) cat {POD} 2>/dev/null || true ;;
 exec) shift 2; exec \"$@\" ;;
 logs) tr -d '\\000' < {LOG} ;;
-stop) ! alive || kill \"$(cat {PID})\" ;;
+stop) ! alive || kill \"$(cat {PID})\"; while alive; do sleep 0.1; done ;;
+rmp) rm -f {POD} ;;
 esac"
     );
     program("crictl", &crictl);
+    let systemctl = format!("case $1 in stop) touch {STOPPED} ;; start) rm -f {STOPPED} ;; esac");
+    program("systemctl", &systemctl);
     let done = Command::new("mount")
         .args(["-t", "tmpfs", "none", "/run"])
         .status();

@@ -65,9 +65,10 @@ pub struct PromoteReadmitted {
 const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
 /// On the same file system, where the kubelet does not look. As long as it is there, the member is being replaced.
 const ANEW: &str = "/etc/kubernetes/.etcd-anew.yaml";
-/// Prints its pod, as long as the kubelet may start a container in it, also between two starts that failed.
-const POD: &str =
-    "crictl pods --quiet --state ready --namespace kube-system --label component=etcd";
+/// Prints its pods, also those in which no container runs.
+const PODS: &str = "crictl pods --quiet --namespace kube-system --label component=etcd";
+const OF_ITS_OWN: &str =
+    "its member has founded a cluster of its own, without the data of the others";
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a master shows of itself.
@@ -77,6 +78,8 @@ enum Stand {
     Outside,
     /// Its member serves.
     Serves,
+    /// Its member serves, and knows no other.
+    Alone,
     Silent,
     Ended,
     /// An earlier run has begun to replace it.
@@ -97,13 +100,35 @@ if [ -n \"$({})\" ]; then echo runs; else echo ended; fi",
             match ask(cx, Command::script(script)).await?.text().as_str() {
                 "anew" => Stand::Anew,
                 "ended" => Stand::Ended,
-                "runs" if cx.host.run(&self.look.cluster.answers_here()).await?.ok() => {
-                    Stand::Serves
-                }
-                "runs" => Stand::Silent,
+                "runs" => self.serving(cx).await?,
                 _ => Stand::Outside,
             },
         )
+    }
+
+    async fn serving(&self, cx: &Cx) -> Result<Stand, StepError> {
+        let EtcdCluster { peers, .. } = &self.look.cluster;
+        if !cx.host.run(&self.look.cluster.answers_here()).await?.ok() {
+            return Ok(Stand::Silent);
+        }
+        let here = [self.look.cluster.here()];
+        Ok(match self.look.cluster.ask(cx, &here).await? {
+            Answer::Members(members) if members.len() == 1 && peers.len() > 1 => Stand::Alone,
+            Answer::Members(_) => Stand::Serves,
+            Answer::Silence(_) => Stand::Silent,
+        })
+    }
+
+    /// Of a member that knows no other: the others have a cluster without it. Where nobody else answers it may be the first.
+    async fn is_left_out(&self, cx: &Cx) -> Result<bool, StepError> {
+        let LookAtMember { me, cluster, .. } = &self.look;
+        let others: Vec<String> = cluster.others(me).map(EtcdPeer::client_url).collect();
+        Ok(match cluster.ask(cx, &others).await? {
+            Answer::Members(members) => !members
+                .iter()
+                .any(|member| member.name == me.name && !member.learner),
+            Answer::Silence(_) => false,
+        })
     }
 
     /// What it shows when it serves or has ended; one that was started a moment ago has not said anything yet.
@@ -125,6 +150,10 @@ if [ -n \"$({})\" ]; then echo runs; else echo ended; fi",
         let stand = self.verdict(cx).await?;
         match stand {
             Stand::Outside | Stand::Serves => return Ok(MemberLoss::None),
+            Stand::Alone if self.is_left_out(cx).await? => {
+                return Ok(MemberLoss::Lost(OF_ITS_OWN.to_owned()));
+            }
+            Stand::Alone => return Ok(MemberLoss::None),
             Stand::Anew => return Ok(MemberLoss::Lost("its replacement was cut short".to_owned())),
             Stand::Silent | Stand::Ended => {}
         }
@@ -262,7 +291,8 @@ fn with_whom(initial: &str) -> String {
 }
 
 impl RestartLostMember {
-    /// Its container ends, its data goes aside, and the kubelet finds its manifest again.
+    /// Its container ends, its data goes aside, and the kubelet finds its manifest again. The kubelet is stopped meanwhile: one
+    /// that has begun to start the pod of before would still do so a minute later, and that member would found a cluster.
     fn anew(&self, with: &str) -> String {
         let running = container("etcd");
         format!(
@@ -271,12 +301,11 @@ impl RestartLostMember {
 grep -q -- --initial-cluster-state=existing {ANEW}.part || {{ echo 'its manifest names no cluster' >&2; exit 1; }}
 mv -f {ANEW}.part {ANEW}
 rm -f {MANIFEST}
-tries=0
-while id=$({running}); [ -n \"$id$({POD})\" ]; do
-  tries=$((tries + 1)); [ \"$tries\" -le 120 ] || {{ echo 'its pod does not end: journalctl -u kubelet' >&2; exit 1; }}
-  [ -z \"$id\" ] || crictl stop --timeout 10 \"$id\" > /dev/null 2>&1 || true
-  sleep 1
-done
+systemctl stop kubelet
+trap 'systemctl start kubelet' EXIT
+for id in $({running}); do crictl stop --timeout 10 \"$id\" > /dev/null; done
+for id in $({PODS}); do crictl stopp \"$id\" > /dev/null; crictl rmp --force \"$id\" > /dev/null; done
+[ -z \"$({PODS})\" ] || {{ echo 'its pod does not end: crictl pods --label component=etcd' >&2; exit 1; }}
 {aside}
 mv -f {ANEW} {MANIFEST}",
             edit = with_whom(with),
@@ -284,12 +313,14 @@ mv -f {ANEW} {MANIFEST}",
         )
     }
 
-    /// Complains while it does not answer at all: a learner serves no read that all agree on.
+    /// Complains while it does not answer at all, and when it serves reads that all agree on: a learner does not.
     fn complaints(&self) -> String {
         format!(
             "[ ! -e {ANEW} ] || {{ echo its replacement was cut short; exit; }}; \
-             ( {} ) > /dev/null 2>&1 || {{ told_of etcd; echo its member does not answer yet; exit; }}; ",
-            self.cluster.status_here().text()
+             ( {status} ) > /dev/null 2>&1 || {{ told_of etcd; echo its member does not answer yet; exit; }}; \
+             ! ( {serves} ) > /dev/null 2>&1 || {{ echo its member serves a cluster of its own; exit; }}; ",
+            status = self.cluster.status_here().text(),
+            serves = self.cluster.answers_here().text(),
         )
     }
 }

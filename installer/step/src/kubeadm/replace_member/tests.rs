@@ -174,6 +174,34 @@ async fn what_a_master_has_lost_is_seen_and_what_is_only_down_is_not_lost() {
     assert_eq!(looked(starts).await, MemberLoss::Learner);
 }
 
+#[tokio::test]
+async fn a_member_that_has_founded_a_cluster_of_its_own_is_lost_and_the_first_of_a_cluster_is_not()
+{
+    let serves = |others: Option<&[String]>, here: &[String]| {
+        let host = match others {
+            Some(members) => FakeHost::new("m2").on("member list", 0, listed(members)),
+            None => FakeHost::new("m2").on("member list", 1, ""),
+        };
+        host.on("echo ended", 0, "runs\n")
+            .on("127.0.0.1:2379", 0, listed(here))
+    };
+    let [one, two, three] = [1, 2, 3].map(|number| member(number, ""));
+    let announced = r#"{"ID":4,"peerURLs":["https://10.0.0.2:2380"],"isLearner":true}"#.to_owned();
+    let alone = [two.clone()];
+    for others in [
+        &[one.clone(), three.clone()][..],
+        &[one.clone(), announced, three.clone()],
+    ] {
+        assert!(matches!(
+            looked(serves(Some(others), &alone)).await,
+            MemberLoss::Lost(_)
+        ));
+    }
+    let all = [one, two, three];
+    assert_eq!(looked(serves(Some(&all), &all)).await, MemberLoss::None);
+    assert_eq!(looked(serves(None, &alone)).await, MemberLoss::None);
+}
+
 #[test]
 fn a_shell_reads_the_scripts() {
     let step = RestartLostMember {
