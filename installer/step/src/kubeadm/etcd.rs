@@ -34,11 +34,11 @@ const HINT: &str = "on the masters: crictl ps -a --name etcd; crictl logs ID; ru
 
 /// Lays the manifest aside that kubeadm would write now, and says so if it is another one. kubeadm has one place to
 /// write to, where the kubelet would take it up at once: it is given another directory there. And it writes every member
-/// as one that begins a cluster by itself; with whom a member began is kept, so that one that has lost its data does not.
+/// as one that begins a cluster by itself; with whom a member began is kept, and that it begins none again, so that one that
+/// has lost its data does not.
 fn lay_aside() -> String {
-    let noted = are_noted("etcd", &["etcd"]);
     format!(
-        "! {noted} || exit 0
+        "! {as_it_should_be} || exit 0
 written=$(mktemp -d /run/kubexm-etcd.XXXXXX)
 trap 'rm -rf \"$written\"' EXIT
 quietly unshare --mount sh -euc 'mount --bind \"$1\" /etc/kubernetes/manifests; \
@@ -46,14 +46,21 @@ kubeadm init phase etcd local --config {CONFIG}' sh \"$written\"
 [ -e {MANIFEST} ] || cp \"$written/etcd.yaml\" {MANIFEST}
 {MERGE} {MANIFEST} \"$written/etcd.yaml\" > {ASIDE}
 if cmp -s {MANIFEST} {ASIDE}; then rm -f {ASIDE}; else echo another; fi
-rm -f \"$log\""
+rm -f \"$log\"",
+        as_it_should_be = as_it_should_be()
     )
 }
 
-/// The second manifest, with the cluster of the first.
-const MERGE: &str = "awk 'BEGIN { own = \"- --initial-cluster(-state)?=\" } \
-     FILENAME == ARGV[1] { if ($0 ~ own) began = began $0 ORS; next } \
-     $0 ~ own { printf \"%s\", began; began = \"\"; next } { print }'";
+/// A condition: the member was made from what is there now, and does not found a cluster when it has no data.
+fn as_it_should_be() -> String {
+    let noted = are_noted("etcd", &["etcd"]);
+    format!("{{ {noted} && grep -q -- --initial-cluster-state=existing {MANIFEST}; }}")
+}
+
+/// The second manifest, with the cluster of the first, which is there.
+const MERGE: &str = "awk 'BEGIN { own = \"- --initial-cluster=\"; state = \"- --initial-cluster-state=\" } \
+     FILENAME == ARGV[1] { if ($0 ~ own) began = $0; next } $0 ~ state { next } \
+     $0 ~ own { print began; sub(/-.*/, state \"existing\", began); print began; next } { print }'";
 
 /// What a member on its own master says of the cluster.
 struct Look {
@@ -252,8 +259,8 @@ impl Step for KubeadmEtcd {
     }
 
     async fn check(&self, cx: &Cx) -> Result<State, StepError> {
-        let noted = ask(cx, Command::script(are_noted("etcd", &["etcd"]))).await?;
-        Ok(if noted.ok() {
+        let asked = ask(cx, Command::script(as_it_should_be())).await?;
+        Ok(if asked.ok() {
             State::Satisfied
         } else {
             State::needed("may run with an older configuration")
@@ -302,12 +309,21 @@ mod tests {
             "    - --initial-advertise-peer-urls=https://10.0.0.2:2380\n    - --initial-cluster=b=x\n    \
              - --quota-backend-bytes=2\n",
         );
-        let script = format!("{MERGE} {old} {new}");
-        let output = std::process::Command::new("sh")
-            .args(["-c", &script])
-            .output()
-            .unwrap();
-        insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @"
+        let merged = |old: &str| {
+            let output = std::process::Command::new("sh")
+                .args(["-c", &format!("{MERGE} {old} {new}")])
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let founder = file("founder", "    - --initial-cluster=b=x\n    - --name=b\n");
+        let founded = merged(&founder);
+        assert!(
+            founded.contains("--initial-cluster=b=x\n    - --initial-cluster-state=existing\n"),
+            "{founded}"
+        );
+        assert_eq!(founded, merged(&file("founded", &founded)));
+        insta::assert_snapshot!(merged(&old), @"
             - --initial-advertise-peer-urls=https://10.0.0.2:2380
             - --initial-cluster=b=x,a=y
             - --initial-cluster-state=existing
