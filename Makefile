@@ -33,7 +33,7 @@ unit: ## Unit, property, golden and layer tests; real programs on loopback, no l
 # for a part of it cargo chooses other features, and builds the dependencies once more.
 e2e: ## The whole path in the lab; with real Kubernetes where KUBEXM_LAB_KUBE names a folder of its programs
 	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads 1 --no-capture \
-		-E '$(if $(KUBEXM_LAB_KUBE),not binary(/^(hops|trixie|draining$(if $(KUBEXM_ETCD_HOP),,|etcd_hop))$$/)$(if $(findstring :,$(KUBEXM_LAB_KUBE)),, and not binary(upgrade))$(if $(KUBEXM_LAB_RUNTIMES),, and not binary(runtimes)),package(tests) and not binary(/^(again|certs|etcd|kube|hops|nodes|operators|runtimes|upgrade)$$/))'
+		-E '$(if $(KUBEXM_LAB_KUBE),not binary(/^(hops|kills|trixie|draining$(if $(KUBEXM_ETCD_HOP),,|etcd_hop))$$/)$(if $(findstring :,$(KUBEXM_LAB_KUBE)),, and not binary(upgrade))$(if $(KUBEXM_LAB_RUNTIMES),, and not binary(runtimes)),package(tests) and not binary(/^(again|certs|etcd|kills|kube|hops|nodes|operators|runtimes|upgrade)$$/))'
 	@[ -z "$(KUBEXM_LAB_KUBE)" ] || \
 		installer/step/tests/draining.sh "$$(ls -t target/debug/deps/draining-* | grep -v '[.]d$$' | head -n 1)"
 	@[ -n "$(KUBEXM_LAB_KUBE)" ] || \
@@ -41,7 +41,7 @@ e2e: ## The whole path in the lab; with real Kubernetes where KUBEXM_LAB_KUBE na
 
 # Each takes a quarter of an hour and more. KUBEXM_LAB_KUBE names three folders, each of another minor; tests/lab/older makes them.
 e2e-long: ## Upgrades over several minors in the lab: under load, killed again and again, with nodes that die
-	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads 1 --no-capture -E 'package(tests) & binary(hops)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads 1 --no-capture -E 'package(tests) & binary(/^(hops|kills)$$/)'
 
 test-long: setup ## What takes too long for every change: all packages beside apt; KUBEXM_TRIXIE_INSTALL_EVERY=1 installs them all
 	$(CARGO) nextest run --package packages --locked --run-ignored only --no-capture

@@ -3,5 +3,7 @@
 pub mod kube;
 pub mod lab;
 pub mod load;
+pub mod moments;
+pub mod moving;
 pub mod snapshot;
 pub mod upgrade;

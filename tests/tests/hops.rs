@@ -1,11 +1,12 @@
 //! Several minors of real Kubernetes in one bundle, in the lab. `KUBEXM_LAB_KUBE` names a folder for each, the oldest first; the
 //! same sources with three version stamps were used, so stamps, and what kubexm and kubeadm do by them, are what differs.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tests::lab::{kill_after, run};
 use tests::load::{Beside, Client, Writer, Written, node_ports, serve};
+use tests::moments::Moments;
 use tests::upgrade::{Shape, Site};
 
 /// Three masters, two workers, two load balancers, the registry.
@@ -182,27 +183,6 @@ fn long_stacked_members_of_3_5_become_of_3_6() -> Result<()> {
     Ok(())
 }
 
-/// Numbers that a seed gives: enough for moments.
-struct Moments(u64);
-
-impl Moments {
-    /// `KUBEXM_SEED`, or another one each time.
-    fn new() -> Result<Self> {
-        let seed = match std::env::var("KUBEXM_SEED") {
-            Ok(seed) => seed.parse().context("KUBEXM_SEED is no number")?,
-            Err(_) => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
-        };
-        println!("KUBEXM_SEED={seed}");
-        Ok(Self(seed))
-    }
-
-    /// A moment of a run: behind its look at the cluster, most often.
-    fn draw(&mut self) -> Duration {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005) + 1_442_695_040_888_963_407;
-        Duration::from_millis(6_000 + (self.0 >> 33) % 24_000)
-    }
-}
-
 const KILLS: usize = 20;
 
 fn killed_again_and_again(kind: &str) -> Result<()> {
@@ -212,7 +192,8 @@ fn killed_again_and_again(kind: &str) -> Result<()> {
     let client = Client::begin(&site.lab, "service", &ports)?;
     let mut kills = 0;
     for number in 0..KILLS {
-        let moment = moments.draw();
+        // Behind its look at the cluster, most often.
+        let moment = moments.draw(6..30);
         let killed = kill_after(site.upgrading(&["--yes"]), moment)?;
         kills += usize::from(killed);
         println!("{kind}: run {number}, {moment:?}, killed: {killed}");

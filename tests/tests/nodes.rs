@@ -1,139 +1,9 @@
 //! Hosts that come and go, with real Kubernetes in the lab. `KUBEXM_LAB_KUBE` gives its programs; without them `make e2e` leaves
 //! these tests out.
 
-use std::fmt::Write;
-use std::time::Instant;
-
-use anyhow::{Context, Result, ensure};
-use tests::kube::{Site, Topology};
-use tests::lab::Ended;
-use tests::snapshot::Snapshot;
-
-/// Which hosts do what; those that are named nowhere are not in the config.
-#[derive(Clone, Copy)]
-struct Roles<'a> {
-    etcd: &'a [&'a str],
-    master: &'a [&'a str],
-    worker: &'a [&'a str],
-}
-
-/// The config of all hosts with these roles, and without the hosts that have none.
-fn config(whole: &str, roles: &Roles<'_>, registry: &str) -> Result<String> {
-    let (head, rest) = whole
-        .split_once("  roleGroups:\n")
-        .context("a config has roles")?;
-    let all = [roles.etcd, roles.master, roles.worker, &[registry]].concat();
-    let is_there = |line: &&str| {
-        let mut named = line.split("{name: ").skip(1);
-        named.all(|rest| all.iter().any(|host| rest.starts_with(&format!("{host},"))))
-    };
-    let lines = |lines: Vec<&str>| lines.join("\n") + "\n";
-    let head = lines(head.lines().filter(is_there).collect());
-    let rest = lines(
-        rest.lines()
-            .skip_while(|line| line.starts_with("    "))
-            .collect(),
-    );
-    let rest = rest.replace(
-        "  controlPlaneEndpoint: {internalLoadbalancer: nginx}\n",
-        "",
-    );
-    let mut groups = String::new();
-    for (role, names) in [
-        ("etcd", roles.etcd),
-        ("master", roles.master),
-        ("worker", roles.worker),
-    ] {
-        if !names.is_empty() {
-            writeln!(groups, "    {role}: [{}]", names.join(", "))?;
-        }
-    }
-    Ok(format!(
-        "{head}  roleGroups:\n{groups}    registry: [{registry}]\n  controlPlaneEndpoint: {{internalLoadbalancer: nginx}}\n{rest}"
-    ))
-}
-
-/// A site whose config changes as hosts come and go.
-struct Moving {
-    site: Site,
-    /// With every host that there ever is.
-    whole: String,
-    bare: Snapshot,
-    registry: String,
-}
-
-impl Moving {
-    /// The last of the hosts is the registry; all others may be given back.
-    fn up(hosts: usize, topology: Topology, kind: &str) -> Result<Self> {
-        let site = Site::up(hosts, topology, kind)?;
-        let guests: Vec<String> = (1..hosts).map(|at| format!("node{at}")).collect();
-        let guests: Vec<&str> = guests.iter().map(String::as_str).collect();
-        Ok(Self {
-            bare: Snapshot::of(&site.lab, &guests)?,
-            whole: site.config.clone(),
-            registry: format!("node{hosts}"),
-            site,
-        })
-    }
-
-    fn write(&mut self, roles: &Roles<'_>) -> Result<()> {
-        self.site.config = config(&self.whole, roles, &self.registry)?;
-        self.site.write_config()
-    }
-
-    fn kubexm(&self, arguments: &[&str]) -> Result<Ended> {
-        let began = Instant::now();
-        let ended = self.site.kubexm(arguments)?;
-        eprintln!("{} took {:?}", arguments.join(" "), began.elapsed());
-        Ok(ended)
-    }
-
-    fn add(&self) -> Result<Ended> {
-        self.kubexm(&["add", "nodes", "-f", "config.yaml"])?.ok()
-    }
-
-    fn delete(&self, names: &[&str], flags: &[&str]) -> Result<Ended> {
-        let delete = [
-            &["delete", "node"],
-            names,
-            &["-f", "config.yaml", "--yes"],
-            flags,
-        ]
-        .concat();
-        self.kubexm(&delete)?.ok()
-    }
-
-    /// The cluster is as the config has it, and nothing is left to do.
-    fn settled(&self) -> Result<()> {
-        self.kubexm(&["check", "-f", "config.yaml"])?.ok()?;
-        let again = self.kubexm(&["add", "nodes", "-f", "config.yaml"])?.ok()?;
-        ensure!(again.text.contains("nothing to add"), "{}", again.text);
-        let second = self
-            .kubexm(&["install", "lab.tar.zst", "-f", "config.yaml"])?
-            .ok()?;
-        let unchanged = "everything is as it should be";
-        ensure!(second.text.contains(unchanged), "{}", second.text);
-        Ok(())
-    }
-
-    /// These hosts are as they were before they ever came.
-    fn given_back(&self, hosts: &[&str]) -> Result<()> {
-        let now = Snapshot::of(&self.site.lab, hosts)?;
-        let left = self.bare.changes_to(&now);
-        let of_them = |line: &&String| {
-            hosts
-                .iter()
-                .any(|host| line[2..].starts_with(&format!("{host} ")))
-        };
-        let left: Vec<&String> = left.iter().filter(of_them).collect();
-        ensure!(left.is_empty(), "what is left:\n{left:#?}");
-        Ok(())
-    }
-
-    fn nodes(&self, master: &str) -> Result<String> {
-        self.site.kubectl_on(master, "get nodes --output name")
-    }
-}
+use anyhow::{Result, ensure};
+use tests::kube::Topology;
+use tests::moving::{Moving, Roles};
 
 /// Three pods that must not be fewer than two, on nodes that come and go.
 fn a_workload(moving: &Moving, master: &str) -> Result<()> {
@@ -390,4 +260,39 @@ fn nodes_come_and_go_with_kubeadm_and_stacked_etcd() -> Result<()> {
 #[ignore = "needs the lab and real Kubernetes: make e2e"]
 fn nodes_come_and_go_with_plain_binaries() -> Result<()> {
     nodes_come_and_go(Topology::Services, "kubexm")
+}
+
+#[test]
+#[ignore = "needs the lab and real Kubernetes: make e2e"]
+fn five_members_of_etcd_become_three_and_five_again() -> Result<()> {
+    let mut moving = Moving::up(6, Topology::Services, "kubexm")?;
+    let five = Roles {
+        etcd: &["node1", "node2", "node3", "node4", "node5"],
+        master: &["node1"],
+        worker: &["node2"],
+    };
+    let three = Roles {
+        etcd: &["node1", "node2", "node3"],
+        ..five
+    };
+    let healthy = |moving: &Moving| -> Result<usize> {
+        let status = moving.kubexm(&["etcd", "status", "-f", "config.yaml"])?;
+        Ok(status.ok()?.text.matches("healthy").count())
+    };
+    moving.write(&five)?;
+    moving
+        .kubexm(&["install", "lab.tar.zst", "-f", "config.yaml"])?
+        .ok()?;
+    ensure!(healthy(&moving)? == 5, "not five");
+    moving.site.kubectl("create configmap kept")?;
+    moving.delete(&["node4", "node5"], &[])?;
+    moving.given_back(&["node4", "node5"])?;
+    moving.write(&three)?;
+    moving.settled()?;
+    ensure!(healthy(&moving)? == 3, "not three");
+    moving.write(&five)?;
+    moving.add()?;
+    moving.settled()?;
+    ensure!(healthy(&moving)? == 5, "not five again");
+    moving.site.kubectl("get configmap kept").map(drop)
 }
