@@ -111,7 +111,9 @@ rmp) rm -f {POD} ;;
 esac"
     );
     program("crictl", &crictl);
-    let systemctl = format!("case $1 in stop) touch {STOPPED} ;; start) rm -f {STOPPED} ;; esac");
+    let systemctl = format!(
+        "case $1 in stop) touch {STOPPED} ;; start) rm -f {STOPPED} ;; is-active) ! [ -e {STOPPED} ] ;; esac"
+    );
     program("systemctl", &systemctl);
     let done = Command::new("mount")
         .args(["-t", "tmpfs", "none", "/run"])
@@ -163,6 +165,7 @@ async fn loss() -> Slot<MemberLoss> {
             seen: Slot::new("e1"),
         },
         patience: Duration::from_secs(20),
+        kubelet: Duration::from_secs(20),
         loss: Slot::new("loss"),
     };
     step.check(&operator()).await.unwrap();

@@ -32,6 +32,8 @@ pub struct LookForLoss {
     pub look: LookAtMember,
     /// How long a member that runs may take to answer.
     pub patience: Duration,
+    /// How long the kubelet may take to start it.
+    pub kubelet: Duration,
     pub loss: Slot<MemberLoss>,
 }
 
@@ -81,6 +83,8 @@ enum Stand {
     /// Its member serves, and knows no other.
     Alone,
     Silent,
+    /// The kubelet has not started its member yet.
+    Starting,
     Ended,
     /// An earlier run has begun to replace it.
     Anew,
@@ -93,13 +97,18 @@ impl LookForLoss {
 [ ! -e {NOTES}/join ] && [ -s /etc/kubernetes/kubelet.conf ] && [ -s /etc/kubernetes/admin.conf ] || exit 0
 [ ! -e {ANEW} ] || {{ echo anew; exit; }}
 [ -e {MANIFEST} ] || exit 0
-if [ -n \"$({})\" ]; then echo runs; else echo ended; fi",
-            container("etcd")
+if [ -n \"$({running})\" ]; then echo runs
+elif [ -n \"$(crictl ps --all --quiet --label io.kubernetes.container.name=etcd)\" ] || [ ! -e {data}/member ] || \
+  ! systemctl is-active --quiet kubelet; then echo ended
+else echo starting; fi",
+            running = container("etcd"),
+            data = host::quote(self.look.data_dir.as_str()),
         );
         Ok(
             match ask(cx, Command::script(script)).await?.text().as_str() {
                 "anew" => Stand::Anew,
                 "ended" => Stand::Ended,
+                "starting" => Stand::Starting,
                 "runs" => self.serving(cx).await?,
                 _ => Stand::Outside,
             },
@@ -131,18 +140,29 @@ if [ -n \"$({})\" ]; then echo runs; else echo ended; fi",
         })
     }
 
-    /// What it shows when it serves or has ended; one that was started a moment ago has not said anything yet.
+    /// What it shows when it serves or has ended; one that was started a moment ago has not said anything yet, and a kubelet
+    /// whose apiserver is this master's own takes its time.
     async fn verdict(&self, cx: &Cx) -> Result<Stand, StepError> {
         let last = Mutex::new(Stand::Outside);
-        let look = || async {
-            let stand = self.stand(cx).await?;
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = stand;
-            Ok(match stand {
-                Stand::Silent => State::needed("its member of etcd does not serve"),
-                _ => State::Satisfied,
-            })
+        let until_not = |passes: Stand, why: &'static str| {
+            let last = &last;
+            move || async move {
+                let stand = self.stand(cx).await?;
+                *last.lock().unwrap_or_else(PoisonError::into_inner) = stand;
+                Ok(if stand == passes {
+                    State::needed(why)
+                } else {
+                    State::Satisfied
+                })
+            }
         };
-        cx.wait_until(self.patience, ASK_EVERY, look).await?;
+        let starts = until_not(Stand::Starting, "the kubelet has not started etcd yet");
+        cx.wait_until(self.kubelet, ASK_EVERY, starts).await?;
+        let stand = *last.lock().unwrap_or_else(PoisonError::into_inner);
+        if stand == Stand::Silent {
+            let serves = until_not(Stand::Silent, "its member of etcd does not serve");
+            cx.wait_until(self.patience, ASK_EVERY, serves).await?;
+        }
         Ok(last.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -155,7 +175,7 @@ if [ -n \"$({})\" ]; then echo runs; else echo ended; fi",
             }
             Stand::Alone => return Ok(MemberLoss::None),
             Stand::Anew => return Ok(MemberLoss::Lost("its replacement was cut short".to_owned())),
-            Stand::Silent | Stand::Ended => {}
+            Stand::Silent | Stand::Starting | Stand::Ended => {}
         }
         self.look.check(cx).await?;
         let Some(seen) = self.look.seen.get() else {

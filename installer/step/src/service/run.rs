@@ -81,18 +81,38 @@ impl RunService {
 
 /// A start that failed, with what the service said last.
 pub(crate) async fn with_last_lines(cx: &Cx, unit: &str, error: String) -> StepError {
-    let lines = ["--lines", "10", "--output", "cat"];
+    let lines = ["--lines", "60", "--output", "cat"];
     let mut argv = vec!["journalctl", "--no-pager", "--unit", unit];
     argv.extend(lines);
     let told = match ask(cx, Command::new(argv)).await {
         Ok(log) if log.ok() && !log.text().is_empty() => {
-            format!("{error}\nits last lines:\n{}", log.text())
+            let lines = said_last(&log.text()).join("\n");
+            format!("{error}\nits last lines:\n{lines}")
         }
         _ => error,
     };
     StepError::new(told).with_hint(format!(
         "on the host: systemctl status {unit}; journalctl -u {unit}"
     ))
+}
+
+/// The last lines of a log, each once: those that differ by numbers alone, as by the time, are the same.
+fn said_last(log: &str) -> Vec<String> {
+    const LINES: usize = 10;
+    let mut said: Vec<(String, &str, usize)> = Vec::new();
+    for line in log.lines().rev() {
+        let words: String = line.chars().filter(|c| !c.is_ascii_digit()).collect();
+        match said.iter().position(|(known, ..)| *known == words) {
+            Some(at) => said[at].2 += 1,
+            None if said.len() < LINES => said.push((words, line, 1)),
+            None => break,
+        }
+    }
+    let told = said.iter().rev().map(|(_, line, times)| match times {
+        1 => (*line).to_owned(),
+        _ => format!("{line} ({times} times)"),
+    });
+    told.collect()
 }
 
 /// Notes that the service is not well with what it was started with: it is to be started anew, before any other.
@@ -157,5 +177,30 @@ impl Step for RunService {
             format!("stop {}", self.unit),
             vec![self.resource()],
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_says_again_and_again_is_told_once() {
+        let again = (0..50)
+            .map(|at| format!("E1130 23:58:25.{at:06} 8915 kubelet.go:3531] \"node not found\""));
+        let log: Vec<String> =
+            ["I1130 23:57:00.1 8915 server.go:1] \"Started kubelet\"".to_owned()]
+                .into_iter()
+                .chain(again)
+                .collect();
+        let said = said_last(&log.join("\n"));
+        assert_eq!(said.len(), 2);
+        assert!(said[0].ends_with("\"Started kubelet\""), "{said:?}");
+        assert!(
+            said[1].ends_with("000049 8915 kubelet.go:3531] \"node not found\" (50 times)"),
+            "{said:?}"
+        );
+        let many: Vec<String> = ('a'..='z').map(String::from).collect();
+        assert_eq!(said_last(&many.join("\n")), many[16..]);
     }
 }

@@ -15,6 +15,8 @@ use crate::etcd::ETCD;
 
 /// A member that was started a moment ago serves by then, or has ended.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A kubelet that cannot ask its apiserver waits a minute for an answer before it goes on.
+const KUBELET: Duration = Duration::from_mins(3);
 
 /// Looks at every master, and lets the lost ones in again. The only member of a cluster has nobody to join.
 pub(super) fn readmit_lost(site: &Site, task: Task) -> Task {
@@ -49,6 +51,7 @@ fn look(site: &Site, host: &Host, loss: &Slot<MemberLoss>) -> LookForLoss {
             seen: Slot::new(&host.name),
         },
         patience: PATIENCE,
+        kubelet: KUBELET,
         loss: loss.clone(),
     }
 }

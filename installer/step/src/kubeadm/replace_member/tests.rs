@@ -130,6 +130,7 @@ async fn looked(host: FakeHost) -> MemberLoss {
             seen: Slot::new("m2"),
         },
         patience: Duration::ZERO,
+        kubelet: Duration::ZERO,
         loss: Slot::new("loss"),
     };
     Question::check(&step, &cx).await.unwrap();
