@@ -94,13 +94,11 @@ site_hosts() {
 }
 
 site_egress() {
-	local name packets
+	local name
 	for name in nodes operator; do
-		packets=$(in_site nft -j list counter inet egress "$name" | python3 -c '
-import json, sys
-print(next(o["counter"]["packets"] for o in json.load(sys.stdin)["nftables"] if "counter" in o))')
-		echo "packets for outside of the site, from $name: $packets"
+		echo "packets for outside of the site, from $name: $(site_packets "$name")"
 	done
+	echo "of nodes for services, past kube-proxy: $(site_packets services)"
 	in_site nft -j list table inet egress | python3 -c '
 import json, sys
 for item in json.load(sys.stdin)["nftables"]:
@@ -108,6 +106,13 @@ for item in json.load(sys.stdin)["nftables"]:
         source, target, protocol, port = element["concat"]
         print(f"  {source} asked for {target} {protocol} port {port}")'
 	echo "to watch: nsenter --net=$LAB_NETNS tcpdump -ni $BRIDGE 'not (dst net $PREFIX4.0/24 or dst net ${PREFIX6}:/64 or multicast or arp)'"
+}
+
+# What one counter has seen.
+site_packets() {
+	in_site nft -j list counter inet egress "$1" | python3 -c '
+import json, sys
+print(next(o["counter"]["packets"] for o in json.load(sys.stdin)["nftables"] if "counter" in o))'
 }
 
 site_egress_reset() { in_site nft -f "$LAB_SRC/egress.nft"; }
