@@ -53,7 +53,7 @@ pub use etcd::{
     EtcdRestoreArgs, EtcdSiteArgs, EtcdStatusArgs,
 };
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
-pub use images::{ImagesArgs, ImagesCommand, ImagesPushArgs};
+pub use images::{ImagesArgs, ImagesCommand, ImagesListArgs, ImagesPruneArgs, ImagesPushArgs};
 pub use inspect::InspectArgs;
 pub use install::{InstallArgs, RuntimeArgs};
 pub use kubeconfig::KubeconfigArgs;

@@ -136,6 +136,7 @@ impl Failure {
                 | PipelineError::Access(_)
                 | PipelineError::NoKubeconfig { .. }
                 | PipelineError::NoRegistry
+                | PipelineError::NotTheKeeper
                 | PipelineError::NotOurs
                 | PipelineError::NoEtcd
                 | PipelineError::NoKeys { .. }

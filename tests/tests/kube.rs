@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use tests::kube::{Site, Topology};
-use tests::lab::Ended;
+use tests::lab::{Ended, run};
 use tests::snapshot::Snapshot;
 
 /// The last is the registry.
@@ -21,6 +21,7 @@ fn a_small_cluster(kind: &str) -> Result<()> {
     );
     a_second_run_changes_nothing(&site, &first)?;
     a_feature_gate_restarts_what_reads_it(&mut site)?;
+    images_that_nobody_names_go(&site)?;
     objects_outlive_a_cluster_whose_data_stays(&site)?;
 
     site.delete(&["--purge"])?;
@@ -57,6 +58,42 @@ fn a_feature_gate_restarts_what_reads_it(site: &mut Site) -> Result<()> {
         kubelet.contains("CPUManagerPolicyAlphaOptions"),
         "{kubelet}"
     );
+    site.is_green()
+}
+
+/// An image of one's own is pushed, named by a deployment of no pods, and then by nobody.
+fn images_that_nobody_names_go(site: &Site) -> Result<()> {
+    let name = "quay.io/team/app:1.3";
+    let mut copy = std::process::Command::new("skopeo");
+    copy.current_dir(site.lab.work()).args([
+        "copy",
+        "--quiet",
+        "oci:.kubexm/lab/images:docker.io/library/busybox:1.37",
+        &format!("docker-archive:app.tar:{name}"),
+    ]);
+    run(copy)?.ok()?;
+    let images = |verb: &[&str]| site.kubexm(&[&["images"], verb, &["-f", "config.yaml"]].concat());
+    let named_by = |who: &str| -> Result<bool> {
+        let list = images(&["list"])?.ok()?.text;
+        let mut lines = list.lines();
+        Ok(lines.any(|line| line.starts_with(name) && line.contains(who)))
+    };
+    images(&["push", "app.tar"])?.ok()?;
+    site.kubectl(&format!(
+        "create deployment app --replicas=0 --image={name}"
+    ))?;
+    ensure!(named_by("cluster")?, "the cluster names it");
+    images(&["prune", "--yes"])?.ok()?;
+    ensure!(named_by("cluster")?, "it was named, and is gone");
+    site.kubectl("delete deployment app")?;
+    images(&["prune", "--dry-run"])?.ok()?;
+    ensure!(named_by("nobody")?, "only looked at, and gone");
+    images(&["prune"])?.with(2)?;
+    let pruned = images(&["prune", "--yes"])?.ok()?;
+    ensure!(pruned.text.contains(name), "{}", pruned.text);
+    ensure!(!named_by("")?, "it is there still");
+    let again = images(&["prune", "--yes"])?.ok()?;
+    ensure!(again.text.contains("is named by"), "{}", again.text);
     site.is_green()
 }
 

@@ -1,13 +1,15 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-use super::ActArgs;
+use super::{AccessArgs, ActArgs, work_dir};
 
-/// Look after images of your own in the site's registry
+/// Look after the images in the site's registry
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  kubexm images push app.tar -f config.yaml")]
+  kubexm images push app.tar -f config.yaml
+  kubexm images list -f config.yaml
+  kubexm images prune -f config.yaml --dry-run")]
 pub struct ImagesArgs {
     #[command(subcommand)]
     pub command: ImagesCommand,
@@ -16,6 +18,8 @@ pub struct ImagesArgs {
 #[derive(Debug, Subcommand)]
 pub enum ImagesCommand {
     Push(ImagesPushArgs),
+    List(ImagesListArgs),
+    Prune(ImagesPruneArgs),
 }
 
 /// Push images into the site's registry, so that nodes can pull them by their own names
@@ -40,6 +44,47 @@ pub struct ImagesPushArgs {
     /// The site's config; - reads stdin
     #[arg(short = 'f', long = "config", value_name = "FILE")]
     pub config: Utf8PathBuf,
+    #[command(flatten)]
+    pub act: ActArgs,
+}
+
+/// List what lies in the site's registry, and who names it
+///
+/// Each image with its digest, the size of all its architectures, and whether the bundle in the work directory, something in the cluster,
+/// or nobody names it. Registries, a master and the work directory are asked; nothing is changed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm images list -f config.yaml
+  kubexm images list -f config.yaml --output json")]
+pub struct ImagesListArgs {
+    /// The site's config; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Utf8PathBuf,
+    /// The directory that holds .kubexm/
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
+    pub work_dir: Utf8PathBuf,
+    #[command(flatten)]
+    pub access: AccessArgs,
+}
+
+/// Remove from the site's registry what neither the bundle nor anything in the cluster names
+///
+/// Pods count, and all that makes pods: deployments of no replicas, jobs of a schedule. What only people know of, such as an image for
+/// next week, does not: push it again then. The registry is stopped while its disk is freed; of two, one after the other. Both have to
+/// answer, and the cluster, or nothing is removed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubexm images prune -f config.yaml --dry-run
+  kubexm images prune -f config.yaml --yes")]
+pub struct ImagesPruneArgs {
+    /// The site's config; - reads stdin
+    #[arg(short = 'f', long = "config", value_name = "FILE")]
+    pub config: Utf8PathBuf,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
     #[command(flatten)]
     pub act: ActArgs,
 }

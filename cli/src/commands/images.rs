@@ -1,82 +1,30 @@
-use std::fs;
+//! The verbs of `kubexm images`, one file each.
 
-use artifact::{Bundle, Cancel, ImageSource, Tree};
-use camino::{Utf8Path, Utf8PathBuf};
-use event::Progress;
-use pipeline::{Data, PushedImages};
+mod list;
+mod prune;
+mod push;
 
-use crate::act::Act;
-use crate::args::{ImagesCommand, ImagesPushArgs};
+use pipeline::{ImageLook, Site};
+
+use crate::args::{AccessArgs, ImagesCommand};
 use crate::error::Failure;
 use crate::output::Printer;
-use crate::{runtime, site};
+use crate::{access, runtime, signals};
 
 pub fn run(command: &ImagesCommand, printer: &Printer) -> Result<(), Failure> {
     match command {
-        ImagesCommand::Push(args) => push(args, printer),
+        ImagesCommand::Push(args) => push::run(args, printer),
+        ImagesCommand::List(args) => list::run(args, printer),
+        ImagesCommand::Prune(args) => prune::run(args, printer),
     }
 }
 
-/// A folder for what an archive holds; it goes with the run.
-struct Scratch(Utf8PathBuf);
-
-impl Scratch {
-    fn within(tree: &Tree) -> Result<Self, Failure> {
-        let path = tree.state().join(format!("images.{}", std::process::id()));
-        let made = fs::create_dir_all(&path);
-        made.map_err(|source| Failure::Write {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn push(args: &ImagesPushArgs, printer: &Printer) -> Result<(), Failure> {
-    let site = site::existing(&args.config, &args.act.work_dir, printer)?;
-    let scratch = Scratch::within(&site.tree)?;
-    let source = source(&args.source, &scratch.0)?;
-    let source = source.choose(&args.source, &args.references)?;
-    let pushed = PushedImages {
-        layout: source.layout,
-        images: source.images,
-    };
-    let site = pipeline::with_hosts_of(site, &pushed);
-    let graph = pipeline::push_images(&site, pushed)?;
-    let looking = pipeline::recognise(&site, Data::Keep)?;
-    let act = Act {
-        verb: "images push",
-        site: &site,
-        reached: &site.cluster,
-        graph: &graph,
-        looking: &looking,
-        bundle: String::new(),
-    };
-    act.carry_out(&args.act, printer, || Ok(()))
-}
-
-/// A bundle is verified as it is unpacked.
-fn source(path: &Utf8Path, scratch: &Utf8Path) -> Result<ImageSource, Failure> {
-    if path.is_dir() || !is_bundle(path) {
-        return Ok(ImageSource::open(path, scratch)?);
-    }
-    let bundle = Bundle::open(path)?;
-    let tree = Tree::at(scratch);
-    let (progress, cancel) = (Progress::unseen(), Cancel::default());
-    bundle.unpack(&tree, runtime::threads(), &progress, &cancel)?;
-    Ok(ImageSource {
-        layout: tree.images(),
-        images: bundle.contents().images.clone(),
-    })
-}
-
-/// By the name that `kubexm bundle` gives.
-fn is_bundle(path: &Utf8Path) -> bool {
-    path.as_str().ends_with(".tar.zst")
+/// The images in the site's registry, and who names them.
+fn look(site: &Site, reached_by: &AccessArgs, printer: &Printer) -> Result<ImageLook, Failure> {
+    let inventory = pipeline::inventory(&site.cluster, &access::of(reached_by))?;
+    let runtime = runtime::start()?;
+    let _inside = runtime.enter();
+    let cancel = signals::watch(printer.work())?;
+    let asked = pipeline::look_at_images(site, &inventory, runtime::jobs(None), &cancel);
+    Ok(runtime.block_on(asked)?)
 }

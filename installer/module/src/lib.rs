@@ -38,18 +38,21 @@ pub use nodes::{nodes, workers};
 pub use operator::{prepare, record};
 pub use os::os;
 pub use proof::{Occasion, proof};
-pub use registry::{learn_image_hosts, push_others, registry, registry_secrets};
+pub use registry::{
+    forget_images, learn_image_hosts, look_at_images, push_others, registry, registry_secrets,
+};
 pub use restart::{ask_restarts, reboots, restart_static_pods};
 pub use rotation::rotation;
 pub use runtime::{former_runtimes, runtime};
 pub use task::{
     Activity, Authority, BackupNote, BackupSeen, Bindings, CONTROL_PLANE, Carried,
     CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore, DeprecatedApi, Draining, Drilled,
-    ETCD, EtcdAlarm, EtcdFirst, Guarded, Hop, HopDraining, HostSeen, KeptSnapshot, LivingNode,
-    LocalData, MemberSeen, MemberState, MemberTold, Move, NodeLogins, NodeSeen, OPERATOR,
-    OffsetDateTime, Part, PushedImages, Recipients, RegistryCredentials, ReplacedRuntime, Restore,
-    RestorePhase, RestorePlan, Revisions, Rotation, RuntimeChange, Site, SnapshotFile, Stand,
-    WebhookSeen, api_answers, authorities, binding_files, etcd_of, keys_of, renewal_note,
-    restore_note, revisions, rotation_note, under_way,
+    ETCD, EtcdAlarm, EtcdFirst, Forgotten, Guarded, HeldImage, Hop, HopDraining, HostSeen,
+    ImagesSeen, KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState, MemberTold, Move,
+    NodeLogins, NodeSeen, OPERATOR, OffsetDateTime, Part, PushedImages, Recipients,
+    RegistryCredentials, ReplacedRuntime, Restore, RestorePhase, RestorePlan, Revisions, Rotation,
+    RuntimeChange, Site, SiteNames, SnapshotFile, Stand, WebhookSeen, api_answers, authorities,
+    binding_files, etcd_of, keys_of, renewal_note, restore_note, revisions, rotation_note,
+    under_way,
 };
 pub use upgrade::{etcd_first, look, roll_back, snapshot, uncordon};

@@ -1,7 +1,7 @@
 //! The site's registry.
 
 use engine::{Order, Retry, Stage, Task};
-use task::{OPERATOR, PushedImages, Site};
+use task::{Forgotten, ImagesSeen, OPERATOR, PushedImages, Site};
 
 pub(crate) fn prepare(site: &Site) -> Task {
     task::registry_pki(site)
@@ -37,4 +37,20 @@ pub fn push_others(site: &Site, pushed: PushedImages) -> Stage {
 #[must_use]
 pub fn learn_image_hosts(site: &Site) -> Stage {
     Stage::new("nodes", vec![task::learn_image_hosts(site)])
+}
+
+/// What lies in the registry, and what the cluster names.
+#[must_use]
+pub fn look_at_images(site: &Site, seen: &ImagesSeen) -> Stage {
+    let tasks = vec![
+        task::list_held_images(site, seen),
+        task::list_used_images(seen),
+    ];
+    Stage::new("images", tasks)
+}
+
+/// What the registry is to forget.
+#[must_use]
+pub fn forget_images(site: &Site, forgotten: &Forgotten) -> Stage {
+    Stage::new("registry", vec![task::forget_images(site, forgotten)])
 }

@@ -32,8 +32,12 @@ pub enum PipelineError {
     NoRollback { node: String, why: Vec<String> },
     #[error("there is no way to log in:\n  {}", lines(.0))]
     Access(Vec<AccessError>),
-    #[error("the site has no registry, so there is nothing to push images to")]
+    #[error("the site has no registry that images could be in")]
     NoRegistry,
+    #[error("kubexm does not keep this registry, and removes nothing from it")]
+    NotTheKeeper,
+    #[error("what is in the registry, or what the cluster uses of it, is not known: {why}")]
+    ImagesUnknown { why: String },
     #[error("the cluster does not answer: {0}")]
     Unanswered(String),
     #[error("etcd.type is external: this etcd is not kubexm's")]
@@ -114,6 +118,12 @@ impl PipelineError {
             }
             Self::NoRegistry => {
                 "without one, images come onto nodes by spec.images and a bundle; or name a host under roleGroups.registry".to_owned()
+            }
+            Self::NotTheKeeper => {
+                "kubexm images list tells what nobody names; its administrator removes it there".to_owned()
+            }
+            Self::ImagesUnknown { .. } => {
+                "every registry of the site and the cluster have to answer: kubexm check tells what is wrong".to_owned()
             }
             Self::Retired(_) => {
                 "run what is named behind each with -f CONFIG, or give the roles back in the config".to_owned()

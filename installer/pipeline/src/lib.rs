@@ -7,6 +7,7 @@ mod check;
 mod delete;
 mod error;
 mod etcd;
+mod held_images;
 mod images;
 mod install;
 mod kubeconfig;
@@ -34,6 +35,7 @@ pub use etcd::{
     etcd_backup, etcd_defrag, etcd_disarm, etcd_drill, etcd_look, etcd_restore, insist_on_keys,
     members, recipients, restore_plan,
 };
+pub use held_images::{ImageInRegistry, ImageLook, Wanted, look_at_images, prune_images};
 pub use host::ssh::{HostKeys, UnknownHost};
 pub use images::{push_images, with_hosts_of};
 pub use install::{InstallStage, install};
@@ -42,10 +44,10 @@ pub use lease::Leasing;
 pub use module::{
     Activity, Authority, BackupNote, BackupSeen, Bindings, CONTROL_PLANE, Carried,
     CertificatePlace, CertificateSeen, ClusterSeen, CopiedStore, Draining, Drilled, ETCD,
-    EtcdAlarm, HostSeen, KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState, MemberTold,
-    Move, NodeLogins, NodeSeen, OPERATOR, OffsetDateTime, Part, PushedImages, Recipients,
-    RegistryCredentials, RestorePhase, Revisions, Rotation, RuntimeChange, Site, SnapshotFile,
-    Stand, keys_of, revisions,
+    EtcdAlarm, Forgotten, HostSeen, KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState,
+    MemberTold, Move, NodeLogins, NodeSeen, OPERATOR, OffsetDateTime, Part, PushedImages,
+    Recipients, RegistryCredentials, RestorePhase, Revisions, Rotation, RuntimeChange, Site,
+    SnapshotFile, Stand, keys_of, revisions,
 };
 pub use nodes::{Departure, Parting, Reach, delete_nodes};
 pub use restart::{Restarting, restart};

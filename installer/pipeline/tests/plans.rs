@@ -380,7 +380,7 @@ fn images_of_your_own_as_a_plan() {
     let none = plan(include_str!("../../../examples/no-registry.yaml")).err();
     let none = none.unwrap();
     insta::assert_snapshot!(format!("{none}\nhint: {}", none.hint().unwrap()), @r"
-    the site has no registry, so there is nothing to push images to
+    the site has no registry that images could be in
     hint: without one, images come onto nodes by spec.images and a bundle; or name a host under roleGroups.registry
     ");
 }

@@ -9,6 +9,7 @@ mod control_plane;
 mod dns;
 mod etcd;
 mod files;
+mod held_images;
 mod hosts;
 mod images;
 mod images_of_others;
@@ -59,6 +60,7 @@ pub use etcd::{
     halt, keys_of, look_at_members, prepare_restore, restore_note, revisions, seal_keys,
     start_control_plane, start_members, start_nodes, swap,
 };
+pub use held_images::{Forgotten, ImagesSeen, forget_images, list_held_images, list_used_images};
 pub use hosts::look_at_hosts;
 pub use images::{import_images, prove_images, prove_registry, push_images, roll_pods};
 pub use images_of_others::{PushedImages, learn_image_hosts, push_others};
@@ -84,10 +86,10 @@ pub use runtime::{ReplacedRuntime, RuntimeSeen, container_runtime, former_runtim
 pub use site::{NodeLogins, OPERATOR, Site};
 pub use step::{
     Activity, BackupNote, BackupSeen, Bindings, Carried, CertificatePlace, CertificateSeen,
-    ClusterSeen, CopiedStore, DeprecatedApi, Drilled, EtcdAlarm, Guarded, HostSeen, KeptSnapshot,
-    LivingNode, LocalData, MemberSeen, MemberState, MemberTold, Move, NodeSeen, OffsetDateTime,
-    Recipients, RegistryCredentials, Restore, RestorePhase, Revisions, RuntimeChange, SnapshotFile,
-    SnapshotName, WebhookSeen, api_answers,
+    ClusterSeen, CopiedStore, DeprecatedApi, Drilled, EtcdAlarm, Guarded, HeldImage, HostSeen,
+    KeptSnapshot, LivingNode, LocalData, MemberSeen, MemberState, MemberTold, Move, NodeSeen,
+    OffsetDateTime, Recipients, RegistryCredentials, Restore, RestorePhase, Revisions,
+    RuntimeChange, SiteNames, SnapshotFile, SnapshotName, WebhookSeen, api_answers,
 };
 pub use upgrade::{
     EtcdFirst, Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, roll_back, uncordon_all,

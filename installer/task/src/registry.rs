@@ -33,6 +33,9 @@ pub(crate) trait Registry: Sync {
 
     /// The registry on one of its hosts.
     fn set_up(&self, site: &Site) -> Vec<Arc<dyn Step>>;
+
+    /// Frees the disk of one of its hosts of what it was told to forget.
+    fn collect_garbage(&self, site: &Site, host: &Host) -> Arc<dyn Step>;
 }
 
 impl Site {

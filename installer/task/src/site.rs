@@ -281,7 +281,8 @@ impl Site {
     }
 
     /// How the site's registry names the images of the world.
-    pub(crate) fn registry_names(&self) -> SiteNames {
+    #[must_use]
+    pub fn registry_names(&self) -> SiteNames {
         let namespace = self.cluster.spec.registry.namespace_override.clone();
         SiteNames {
             authority: self.cluster.registry_authority(),

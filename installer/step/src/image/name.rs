@@ -60,6 +60,17 @@ impl SiteNames {
     }
 }
 
+impl SiteNames {
+    /// Where an image of the world lies there: its repository, and its tag or digest.
+    #[must_use]
+    pub fn place(&self, reference: &str) -> Option<(String, String)> {
+        let pinned = reference.split_once('@').map(|(_, digest)| digest.parse());
+        let digest = pinned.unwrap_or_else(|| Ok(Sha256::of(b""))).ok()?;
+        let image = SiteImage::of(self, reference, digest).ok()?;
+        Some((image.repository, image.tag))
+    }
+}
+
 /// An image in the site's registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SiteImage {

@@ -1,5 +1,7 @@
 //! The few requests of the distribution API that a push needs, and whoever asks whether one would do.
 
+mod catalog;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

@@ -37,6 +37,14 @@ impl Scope {
         Self(vec![format!("repository:{repository}:pull,push")])
     }
 
+    pub fn delete(repository: &str) -> Self {
+        Self(vec![format!("repository:{repository}:delete,pull,push")])
+    }
+
+    pub fn catalog() -> Self {
+        Self(vec!["registry:catalog:*".to_owned()])
+    }
+
     pub fn mount(repository: &str, from: &str) -> Self {
         let Self(mut scopes) = Self::push(repository);
         scopes.push(format!("repository:{from}:pull"));

@@ -178,7 +178,7 @@ fn settings(dir: &Utf8Path, port: u16, auth: &str) -> String {
         "\
 version: 0.1
 log: {{ level: error }}
-storage: {{ filesystem: {{ rootdirectory: {dir}/registry }} }}
+storage: {{ filesystem: {{ rootdirectory: {dir}/registry }}, delete: {{ enabled: true }} }}
 auth: {auth}
 http:
   addr: 127.0.0.1:{port}

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use cluster::Host;
 use engine::Step;
 use step::{
-    Component, Content, CreateUser, DataDirectory, FileAttrs, InsistOnMount, Owner,
-    PrepareRegistryCredentials, Requirements, RunService, UploadFile,
+    CollectGarbage, Component, Content, CreateUser, DataDirectory, FileAttrs, InsistOnMount, Owner,
+    PrepareRegistryCredentials, RegistryLogin, Requirements, RunService, UploadFile,
 };
 use templates::{RegistryConfig, RegistryTakes, RegistryUnit};
 
-use super::{Registry, certificate, credentials, node_credentials};
+use super::{Registry, certificate, credentials, node_credentials, reached};
 use crate::files::directory;
 use crate::os::rendered;
 use crate::preflight::facts::USER_PROGRAMS;
@@ -46,6 +47,17 @@ impl Registry for Distribution {
 
     fn set_up(&self, site: &Site) -> Vec<Arc<dyn Step>> {
         service(site)
+    }
+
+    fn collect_garbage(&self, site: &Site, host: &Host) -> Arc<dyn Step> {
+        let services = Service::all(site);
+        Arc::new(CollectGarbage {
+            units: services.iter().map(|service| service.unit).collect(),
+            user: USER,
+            config: at("config.yml"),
+            site: reached(site, host),
+            login: RegistryLogin::from(site.credentials.clone()),
+        })
     }
 }
 
