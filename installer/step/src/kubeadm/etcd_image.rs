@@ -5,13 +5,13 @@ use async_trait::async_trait;
 use engine::{Asks, Cx, Data, State, Step, StepError};
 use host::{Command, quote};
 
-use crate::kubeadm::etcd::{ASIDE, MANIFEST, TRYING, take_up};
+use crate::kubeadm::etcd::{ASIDE, MANIFEST, MERGE, TRYING, take_up};
 use crate::kubeadm::{NOTES, exclusive, run};
 use crate::shell::{ask, must};
 
-/// Has a master's own member of etcd run this image, if its own is an older one, and changes nothing else of it: kubeadm of a
-/// later version does not know the arguments of an etcd of before. A member is restarted only while the others keep the
-/// majority, and must be well again before the next master may follow.
+/// Has a master's own member of etcd run this image, if its own is an older one, and changes nothing else of it, but that it
+/// founds no cluster any more: kubeadm of a later version does not know the arguments of an etcd of before. A member is
+/// restarted only while the others keep the majority, and must be well again before the next master may follow.
 ///
 /// Until it was seen to be well there is no note, and a run that was cut short waits for it again.
 pub struct KubeadmEtcdImage {
@@ -43,7 +43,9 @@ newest=$(printf '%s\\n' \"$(version \"$has\")\" \"$(version {image})\" | sort -V
 }}
 case $(state) in '' | 'was not seen to be well') exit 0 ;; esac
 [ -n \"$(crictl inspecti --quiet {image} 2>/dev/null)\" ] || quietly crictl pull {image}
-sed 's|^\\( *image: \\).*|\\1'{image}'|' {MANIFEST} > {ASIDE}
+sed 's|^\\( *image: \\).*|\\1'{image}'|' {MANIFEST} > {ASIDE}.part
+{MERGE} {MANIFEST} {ASIDE}.part > {ASIDE}
+rm -f {ASIDE}.part
 echo another",
             state = self.state(),
             image = quote(&self.image),
@@ -144,7 +146,7 @@ mod tests {
         let manifest = manifests.join("etcd.yaml");
         let of = |image: &str| {
             format!(
-                "spec:\n  containers:\n  - command:\n    - etcd\n    - --name=m1\n    image: {image}\n    name: etcd\n"
+                "spec:\n  containers:\n  - command:\n    - etcd\n    - --initial-cluster=m1=x\n    image: {image}\n    name: etcd\n"
             )
         };
         let state = step().state();
@@ -166,6 +168,12 @@ mod tests {
         std::fs::write(&manifest, of("registry.k8s.io/etcd:3.5.24-0")).unwrap();
         assert_eq!(said(&step().lay_aside(), dir.path()), "another\n");
         let aside = std::fs::read_to_string(dir.path().join(".etcd.yaml")).unwrap();
-        assert_eq!(aside, of("quay.io/coreos/etcd:v3.5.33"));
+        // It founds no cluster any more.
+        let founded = "    - --initial-cluster-state=existing\n";
+        assert!(aside.contains(founded), "{aside}");
+        assert_eq!(
+            aside.replace(founded, ""),
+            of("quay.io/coreos/etcd:v3.5.33")
+        );
     }
 }
