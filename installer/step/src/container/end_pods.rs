@@ -61,7 +61,7 @@ impl Step for EndPods {
         must(cx, "stop the kubelet", Command::script(begin)).await?;
         for (it, _) in goes {
             let name = it.runtime.name;
-            let run = |phase: &str| script(phase, it.runtime, &it.data_dir);
+            let run = |phase: &str| script(phase, it.runtime, &[&it.data_dir]);
             must(cx, "end the pods", run("containers")).await?;
             if it.runtime == self.wanted.runtime {
                 let stop = ["systemctl", "stop"];

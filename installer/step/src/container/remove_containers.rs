@@ -18,6 +18,7 @@ use crate::system::recognise_host::Mark;
 pub struct RemoveContainers {
     pub runtime: &'static RuntimeFacts,
     pub data_dir: Utf8PathBuf,
+    pub kubelet_dir: Utf8PathBuf,
     pub data: Data,
 }
 
@@ -25,10 +26,11 @@ const SCRIPT: &str = include_str!("runtimes.sh");
 /// Pods may take their grace period, one after another.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// A function of the script about a runtime, whose data is there.
-pub(crate) fn script(phase: &str, runtime: &RuntimeFacts, data_dir: &Utf8Path) -> Command {
+/// A function of the script about a runtime, whose data is in the first of these, and what the kubelet has in the second.
+pub(crate) fn script(phase: &str, runtime: &RuntimeFacts, dirs: &[&Utf8Path]) -> Command {
     let RuntimeFacts { name, socket, .. } = runtime;
-    Command::new(["sh", "-s", "--", phase, name, socket, data_dir.as_str()])
+    let words = ["sh", "-s", "--", phase, name, socket].into_iter();
+    Command::new(words.chain(dirs.iter().map(|dir| dir.as_str())))
         .stdin(SCRIPT)
         .timeout(PATIENCE)
 }
@@ -36,7 +38,7 @@ pub(crate) fn script(phase: &str, runtime: &RuntimeFacts, data_dir: &Utf8Path) -
 impl RemoveContainers {
     fn resources(&self) -> Vec<Resource> {
         let mut what = self.runtime.units_of();
-        what.extend(leaves(self.runtime));
+        what.extend(leaves(self.runtime, &self.kubelet_dir));
         if self.data == Data::Purge {
             what.push(Resource::Data(self.data_dir.clone()));
         }
@@ -68,7 +70,8 @@ impl Step for RemoveContainers {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let name = self.runtime.name;
-        let run = |phase: &str| script(phase, self.runtime, &self.data_dir);
+        let dirs = [self.data_dir.as_path(), &self.kubelet_dir];
+        let run = |phase: &str| script(phase, self.runtime, &dirs);
         if Mark::of(cx).await? == Mark::Host {
             must(cx, "stop the containers", run("containers")).await?;
             before::restore(cx, &format!("stop {name}"), &self.runtime.units_of()).await?;
@@ -99,12 +102,20 @@ mod tests {
             let remove = RemoveContainers {
                 runtime: &crate::CONTAINERD,
                 data_dir: "/var/lib/containerd".into(),
+                kubelet_dir: "/data/kubelet".into(),
                 data: Data::Purge,
             };
             remove.apply(&cx).await.unwrap();
             let done = host.transcript();
             assert_eq!(done.contains("sh -s -- containers"), stops, "{done}");
             assert!(done.contains("data /var/lib/containerd"), "{done}");
+            // Where the config has the kubelet keep its pods, and no more of that directory than is the kubelet's.
+            assert!(done.contains("tree /data/kubelet/pods"), "{done}");
+            assert!(!done.contains("tree /data/kubelet "), "{done}");
+            let unmounts = done
+                .lines()
+                .any(|line| line.contains("sh -s -- remains") && line.contains("/data/kubelet"));
+            assert_eq!(unmounts, stops, "{done}");
         }
     }
 }

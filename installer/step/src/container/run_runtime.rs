@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use engine::{Asks, Cx, Data, State, Step, StepError};
 
 use super::RuntimeFacts;
@@ -17,6 +17,8 @@ pub struct RunRuntime {
     pub services: Vec<RunService>,
     /// Where it keeps images and what containers write.
     pub data_dir: Utf8PathBuf,
+    /// Where the kubelet keeps its pods and their volumes.
+    pub kubelet_dir: Utf8PathBuf,
 }
 
 /// What the plugins of containers' networks and the kubelet make by themselves. The kubelet's goes here, when no
@@ -27,6 +29,23 @@ const TREES: [&str; 5] = [
     "/var/lib/kubelet",
     "/var/log/containers",
     "/var/log/pods",
+];
+
+/// What the kubelet makes in a directory that somebody has named for it, and which may hold more than that.
+const OF_KUBELET: [&str; 13] = [
+    "actuated_pods_state",
+    "allocated_pods_state",
+    "checkpoints",
+    "cpu_manager_state",
+    "device-plugins",
+    "dra_manager_state",
+    "memory_manager_state",
+    "pki",
+    "plugins",
+    "plugins_registry",
+    "pod-resources",
+    "pods",
+    "usernamespaces",
 ];
 
 /// Kernel parameters that kube-proxy sets by itself, whatever way it balances.
@@ -47,9 +66,14 @@ const SYSCTLS: [&str; 13] = [
 ];
 
 /// What a runtime and what runs on it leave on the host beside its data.
-pub(crate) fn leaves(runtime: &RuntimeFacts) -> Vec<Resource> {
+pub(crate) fn leaves(runtime: &RuntimeFacts, kubelet_dir: &Utf8Path) -> Vec<Resource> {
     let trees = runtime.leaves.iter().chain(&TREES);
+    let own = trees.clone().any(|path| *path == kubelet_dir);
     let trees = trees.map(|path| Resource::Tree((*path).into()));
+    let named = OF_KUBELET.iter().filter(|_| !own);
+    let named = named.map(|name| Resource::Tree(kubelet_dir.join(name)));
+    let emptied = (!own).then(|| Resource::Directory(kubelet_dir.to_owned()));
+    let trees = trees.chain(named).chain(emptied);
     let sysctls = SYSCTLS
         .iter()
         .map(|key| Resource::Sysctl((*key).to_owned()));
@@ -95,7 +119,7 @@ impl Step for RunRuntime {
     }
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
-        let mut resources = leaves(self.runtime);
+        let mut resources = leaves(self.runtime, &self.kubelet_dir);
         resources.push(Resource::Data(self.data_dir.clone()));
         before::note(cx, &resources).await?;
         for service in &self.services {
@@ -110,6 +134,7 @@ impl Step for RunRuntime {
         Some(Arc::new(RemoveContainers {
             runtime: self.runtime,
             data_dir: self.data_dir.clone(),
+            kubelet_dir: self.kubelet_dir.clone(),
             data,
         }))
     }

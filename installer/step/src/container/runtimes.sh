@@ -1,9 +1,9 @@
-# What a container runtime has at work on a node. Read by `sh -s -- PHASE RUNTIME SOCKET DATA`: `containers` ends them while
-# the runtime runs, `leftovers` ends and unmounts what it leaves when it has been stopped, and `remains` what the kubelet has
-# mounted as well. Whatever is gone already is no error.
+# What a container runtime has at work on a node. Read by `sh -s -- PHASE RUNTIME SOCKET DATA [KUBELET]`: `containers` ends them
+# while the runtime runs, `leftovers` ends and unmounts what it leaves when it has been stopped, and `remains` what the kubelet
+# has mounted in its directory as well. Whatever is gone already is no error.
 set -u
 PATH=/usr/local/bin:/usr/local/sbin:$PATH:/usr/sbin:/sbin
-phase=$1 runtime=$2 socket=$3 data=$4
+phase=$1 runtime=$2 socket=$3 data=$4 root=${5-/var/lib/kubelet}
 
 # Pods first, so that the plugins of their networks take back what they set up.
 pods() {
@@ -83,7 +83,7 @@ children() {
 
 mounts() {
 	# A mount is known by where it is, whatever links lead there.
-	kubelet=$(readlink -f -- /var/lib/kubelet || echo /var/lib/kubelet)
+	kubelet=$(readlink -f -- "$root" || echo "$root")
 	data=$(readlink -f -- "$data" || echo "$data")
 	cut -d' ' -f2 /proc/mounts | LC_ALL=C sort -r | while IFS= read -r path; do
 		path=$(printf '%b' "$path")

@@ -21,6 +21,7 @@ const DROP_IN_DIR: &str = "/etc/systemd/system/kubelet.service.d";
 const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf";
 const CONFIG: &str = "/etc/kubernetes/kubelet.yaml";
 const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
+const ROOT_DIR: &str = "/var/lib/kubelet";
 const RESOLV_CONF: &str = "/etc/kubernetes/resolv.conf";
 
 impl Site {
@@ -191,6 +192,15 @@ pub(crate) fn arguments(site: &Site, host: &Host) -> Vec<String> {
     }
     arguments.extend(site.cluster.spec.kubernetes.kubelet_args.iter().cloned());
     arguments
+}
+
+/// Where kubelets keep pods and their volumes: of their flags the last one counts.
+pub(crate) fn root_dir(site: &Site) -> Utf8PathBuf {
+    let flags = site.cluster.spec.kubernetes.kubelet_args.iter().rev();
+    let mut named = flags.filter_map(|flag| flag.strip_prefix("--root-dir="));
+    let named = named.next().map(|path| path.trim_end_matches('/'));
+    let named = named.filter(|path| !path.is_empty());
+    named.unwrap_or(ROOT_DIR).into()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use step::{Eviction, Leftover, Reached, Requirements, Space};
 use super::kubernetes::of_kubernetes;
 use super::space::{comes_to_every_node, images_size, programs_space};
 use crate::Site;
+use crate::nodes::kubelet;
 use crate::preflight::facts::{
     CONNTRACK, CONTROLLERS, FLOCK, LEFTOVERS, NODE_PORTS, NODE_PROGRAMS, RIVALS,
     forwarding_programs,
@@ -99,7 +100,7 @@ fn evictions(site: &Site) -> Vec<Eviction> {
             signal,
         })
     };
-    let volumes = of("/var/lib/kubelet".to_owned(), "nodefs.available", "10%");
+    let volumes = of(kubelet::root_dir(site).into(), "nodefs.available", "10%");
     let images = site.cluster.runtime_data().path.to_string();
     let images = of(images, "imagefs.available", "15%");
     volumes.into_iter().chain(images).collect()

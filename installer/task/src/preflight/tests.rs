@@ -227,6 +227,12 @@ fn how_full_a_disk_may_be_is_for_the_config_to_say() {
     assert_eq!(of(serde_json::json!({})), default);
     let own = serde_json::json!({ "nodefs.available": "1%", "imagefs.available": "2Gi" });
     assert_eq!(of(own), "/var/lib/kubelet 1");
+    // The disk that the kubelet looks at.
+    let elsewhere = kubernetes("v1.34.2", |it| {
+        let flags = ["--root-dir=/data/a", "--root-dir=/data/kubelet/", "--v=2"];
+        it.kubelet_args = flags.map(str::to_owned).into();
+    });
+    assert_eq!(elsewhere.evictions[0].path, "/data/kubelet");
 }
 
 #[test]

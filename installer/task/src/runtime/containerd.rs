@@ -18,6 +18,7 @@ use super::toml_settings::merged;
 use super::{ImageSource, RegistryTrust, Runtime};
 use crate::check::known_images;
 use crate::files::{directory, text, upload};
+use crate::nodes::kubelet;
 use crate::os::rendered;
 use crate::preflight::facts::OTHER_RUNTIME;
 use crate::site::minor;
@@ -110,6 +111,7 @@ impl Runtime for Containerd {
                 reads: reads.into(),
             }],
             data_dir: self.data_dir(site),
+            kubelet_dir: kubelet::root_dir(site),
         })]
     }
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::check::known_images;
 use crate::files::{directory, text};
+use crate::nodes::kubelet;
 use crate::os::rendered;
 use crate::preflight::facts::OTHER_RUNTIME;
 use crate::registries::{Endpoint, Route, Upstream};
@@ -149,6 +150,7 @@ impl Runtime for Crio {
                 reads: reads.into_iter().map(Utf8PathBuf::from).collect(),
             }],
             data_dir: self.data_dir(site),
+            kubelet_dir: kubelet::root_dir(site),
         })]
     }
 

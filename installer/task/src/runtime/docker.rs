@@ -19,6 +19,7 @@ use templates::{CriDockerUnit, DockerUnit};
 use super::{ImageSource, RegistryTrust, Runtime, authorities, authority_below, docker_logins};
 use crate::check::known_images;
 use crate::files::{directory, text};
+use crate::nodes::kubelet;
 use crate::os::rendered;
 use crate::preflight::facts::OTHER_RUNTIME;
 use crate::{Site, programs};
@@ -123,6 +124,7 @@ impl Runtime for Docker {
             runtime: &DOCKER,
             services: vec![service(UNIT, docker), service(CRI_UNIT, cri)],
             data_dir: self.data_dir(site),
+            kubelet_dir: kubelet::root_dir(site),
         })];
         steps.extend(docker_logins(site, KUBELET_LOGIN));
         steps
