@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use cluster::{ExternalZone, KubernetesType};
 use engine::{Order, Slot, Step, Task};
-use step::{ApplyManifest, Content, LookForResolvers, Resolvers};
+use step::{ApplyManifest, Content, Forwarding, LookAtForwarding, LookForResolvers, Resolvers};
 use templates::{CorednsConfig, CorednsManifest, Corefile, ForwardedZone};
 
 use crate::Site;
@@ -44,10 +44,24 @@ pub fn cluster_dns(site: &Site) -> Task {
         };
         task = task.on(name, vec![Arc::new(look)]);
     }
-    let mut steps: Vec<Arc<dyn Step>> = vec![Arc::new(ApplyManifest {
+    let mut steps: Vec<Arc<dyn Step>> = Vec::new();
+    let content = if found.is_empty() {
+        Content::Text(rendered(&CorednsConfig {
+            corefile: rendered(&corefile(site)),
+        }))
+    } else {
+        let before = Slot::new("whom coredns asks");
+        let told: Vec<Slot<Resolvers>> = found.into_iter().map(|(_, slot)| slot).collect();
+        steps.push(Arc::new(LookAtForwarding {
+            told: told.clone(),
+            found: before.clone(),
+        }));
+        late(corefile(site), told, before)
+    };
+    steps.push(Arc::new(ApplyManifest {
         name: "the Corefile".to_owned(),
-        content: config(site, found),
-    })];
+        content,
+    }));
     if site.cluster.spec.kubernetes.kind == KubernetesType::Kubexm {
         steps.push(Arc::new(ApplyManifest {
             name: "coredns".to_owned(),
@@ -57,18 +71,14 @@ pub fn cluster_dns(site: &Site) -> Task {
     once(site, task.then(Order::Settled), steps)
 }
 
-fn config(site: &Site, found: Vec<(String, Slot<Resolvers>)>) -> Content {
-    let corefile = corefile(site);
-    if found.is_empty() {
-        return Content::Text(rendered(&CorednsConfig {
-            corefile: rendered(&corefile),
-        }));
-    }
+/// Rendered when the nodes have told.
+fn late(corefile: Corefile, told: Vec<Slot<Resolvers>>, before: Slot<Forwarding>) -> Content {
+    let takes = vec![before.id()];
     let render = Arc::new(move || {
-        let mut seen = found.iter().filter_map(|(_, slot)| slot.get());
-        let asked = seen.all(|resolvers| *resolvers == Resolvers::Reachable);
+        let told: Vec<Option<Resolvers>> = told.iter().map(|slot| slot.get().copied()).collect();
+        let before = before.get().copied().unwrap_or(Forwarding::Undecided);
         let corefile = Corefile {
-            upstream: asked
+            upstream: asks_hosts(&told, before)
                 .then(|| "/etc/resolv.conf".to_owned())
                 .into_iter()
                 .collect(),
@@ -78,10 +88,18 @@ fn config(site: &Site, found: Vec<(String, Slot<Resolvers>)>) -> Content {
             corefile: rendered_late(&corefile)?,
         })
     });
-    Content::Late {
-        takes: Vec::new(),
-        render,
-    }
+    Content::Late { takes, render }
+}
+
+/// Whether coredns, which may run on any node, is to ask the nodes' DNS servers. A node that tells nothing now does not
+/// change what was decided when it could.
+fn asks_hosts(told: &[Option<Resolvers>], before: Forwarding) -> bool {
+    let all = told
+        .iter()
+        .flatten()
+        .all(|one| *one == Resolvers::Reachable);
+    let untold = told.contains(&None);
+    all && !(untold && before == Forwarding::Nobody)
 }
 
 /// With the DNS servers that the config names.
@@ -112,4 +130,26 @@ fn manifest(site: &Site) -> String {
         image: image.unwrap_or_default(),
         addresses: site.cluster.spec.network.kube_service_cidr.nth(SERVICE),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_down_turns_nothing_over() {
+        use Forwarding::{Hosts, Nobody, Undecided};
+        let (yes, no) = (Some(Resolvers::Reachable), Some(Resolvers::Unreachable));
+        for (told, before, asks) in [
+            ([yes, yes], Nobody, true),
+            ([yes, no], Hosts, false),
+            // The only one without DNS servers is down: coredns may run there again.
+            ([yes, None], Nobody, false),
+            ([yes, None], Hosts, true),
+            ([yes, None], Undecided, true),
+            ([no, None], Hosts, false),
+        ] {
+            assert_eq!(asks_hosts(&told, before), asks, "{told:?} {before:?}");
+        }
+    }
 }
