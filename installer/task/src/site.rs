@@ -207,16 +207,14 @@ impl Site {
 
     /// The architectures of the hosts, as the config has them.
     pub(crate) fn arches(&self) -> Vec<Arch> {
-        let mut arches: Vec<Arch> = self
-            .cluster
-            .spec
-            .hosts
-            .iter()
-            .map(|host| host.arch)
-            .collect();
-        arches.sort_unstable();
-        arches.dedup();
-        arches
+        let has = |arch: &Arch| {
+            self.cluster
+                .spec
+                .hosts
+                .iter()
+                .any(|host| host.arch == *arch)
+        };
+        Arch::ALL.into_iter().filter(has).collect()
     }
 
     /// Every host, in the order of the config.
