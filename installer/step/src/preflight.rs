@@ -5,6 +5,7 @@ mod ask;
 mod authorities;
 mod clocks;
 mod disks;
+mod etcd_change;
 mod guards;
 mod judge;
 mod kernel;
@@ -72,6 +73,8 @@ pub struct Requirements {
     pub kubernetes: String,
     /// What is thought of one that runs here already and is of another version.
     pub other_kubernetes: OtherKubernetes,
+    /// The version of etcd that the bundle brings for a member here.
+    pub etcd: Option<String>,
     /// The machine type (`uname -m`) that the config names, and the bundle has programs for.
     pub machine: String,
     /// The operating systems that kubexm supports.
@@ -295,12 +298,13 @@ impl Question for SurveyHost {
         findings.extend_from_slice(&guards.findings);
         match marker {
             Some(cluster) if cluster == self.requirements.cluster => {
-                let (replaced, changed, other) = tokio::try_join!(
+                let (replaced, changed, other, etcd) = tokio::try_join!(
                     authorities::find_replaced(cx, wanted),
                     running::find_changed(cx, wanted),
                     running::find_other_version(cx, wanted),
+                    etcd_change::find(cx, wanted),
                 )?;
-                for found in [replaced, changed, other] {
+                for found in [replaced, changed, other, etcd] {
                     findings.extend(found);
                 }
             }

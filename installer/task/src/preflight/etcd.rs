@@ -12,6 +12,7 @@ pub(super) fn of_etcd(site: &Site, host: &Host, wanted: &mut Requirements) {
     wanted.ports.extend_from_slice(ETCD_PORTS);
     wanted.programs.extend_from_slice(USER_PROGRAMS);
     wanted.executable.push("/usr/local/bin".to_owned());
+    wanted.etcd = site.release.version_of("etcd").map(str::to_owned);
     wanted.space.push(programs_space(site, "etcd", host.arch));
     wanted.space.push(store_space(site));
     wanted.leftovers.push(Leftover {
