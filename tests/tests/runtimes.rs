@@ -99,7 +99,7 @@ fn a_small_cluster(kind: &str, runtime: &Runtime) -> Result<()> {
     ensure!(second.text.contains(unchanged), "{}", second.text);
     let pods = "get pods --all-namespaces --output wide";
     let before = site.kubectl(pods)?;
-    site.kubexm(&["restart", "nodes", "-f", "config.yaml", "--yes"])?
+    site.kubexm(&["restart", "nodes", "-f", "config.yaml"])?
         .ok()?;
     site.is_green()?;
     let after = site.kubectl(pods)?;

@@ -1,3 +1,4 @@
+use artifact::full_reference;
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
 use engine::{Cx, Data, Slot, SlotId, State, Step, StepError};
@@ -61,6 +62,12 @@ struct Image {
 }
 
 impl Image {
+    /// docker tells `busybox:1.37` of what is `docker.io/library/busybox:1.37`.
+    fn is_named(&self, reference: &str) -> bool {
+        let mut tags = self.repo_tags.iter();
+        tags.any(|tag| full_reference(tag) == reference)
+    }
+
     fn is(&self, image: &KnownImage) -> bool {
         let digests = self.repo_digests.iter();
         let mut digests = digests.filter_map(|name| Some(name.split_once('@')?.1));
@@ -82,7 +89,7 @@ impl PullImages {
         let Images { images } = serde_json::from_slice(&output.stdout)
             .map_err(|error| StepError::new(format!("cannot read the list of images: {error}")))?;
         let lacks = |known: &&KnownImage| {
-            let has = |it: &&Image| it.repo_tags.contains(&known.reference);
+            let has = |it: &&Image| it.is_named(&known.reference);
             let mut named = images.iter().filter(has).peekable();
             match self.scope {
                 PullScope::Earlier if named.peek().is_none() => false,
@@ -241,6 +248,14 @@ mod tests {
         assert_eq!(state(&earlier, none).await, State::Satisfied);
         let again = State::needed(format!("{PAUSE} is another build of it"));
         assert_eq!(state(&earlier, HAS).await, again);
+    }
+
+    #[tokio::test]
+    async fn what_docker_calls_by_a_short_name_is_there() {
+        let list = r#"{"images": [{"id": "1", "repoTags": ["busybox:1.37"], "repoDigests": ["hub.site:5000/docker.io/library/busybox@sha256:aa"]}]}"#;
+        let mut pull = step(docker(), PullScope::All, "sha256:aa");
+        pull.images[0].reference = "docker.io/library/busybox:1.37".to_owned();
+        assert_eq!(state(&pull, list).await, State::Satisfied);
     }
 
     #[tokio::test]
