@@ -31,6 +31,9 @@ pub struct AddonSource {
     edits: Vec<AddonEdit>,
     #[serde(default)]
     images: Vec<String>,
+    /// What is applied ahead of its own way out, when it goes.
+    #[serde(default)]
+    pub leaving: Vec<Value>,
 }
 
 /// A chart in a repository.

@@ -13,7 +13,7 @@ mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{AddonObjects, Sha256, addon_component, addon_version, full_reference};
+use artifact::{AddonObjects, Hook, HookOn, Sha256, addon_component, addon_version, full_reference};
 use camino::{Utf8Path, Utf8PathBuf};
 use catalogue::AddonSource;
 use cluster::{Addon, Cluster, ImageHome};
@@ -23,6 +23,8 @@ use serde_json::{Map, Value, json};
 pub use self::error::AddonError;
 use self::objects::Kinds;
 use self::sources::{Chart, Gathered};
+#[cfg(test)]
+pub(crate) use self::objects::title;
 pub(crate) use self::sources::Sources;
 use crate::error::BundleError;
 
@@ -183,6 +185,12 @@ impl Maker<'_> {
         };
         let upgrade_images = scan::scan(&upgraded).images;
         let mut made = objects::sorted(made, objects, upgraded, kinds);
+        let flags = source.iter().flat_map(|source| &source.leaving);
+        let flags = flags.map(|object| Hook {
+            on: HookOn::Both,
+            object: object.clone(),
+        });
+        made.leaving.splice(0..0, flags);
         self.have_images(&mut made);
         let mut images = self.images(addon, &made)?;
         for (image, by) in upgrade_images {
@@ -382,6 +390,3 @@ pub(crate) fn made_of(origins: &BTreeMap<String, Sha256>) -> String {
     let all: Vec<String> = origins.values().map(ToString::to_string).collect();
     Sha256::of(all.join("\n").as_bytes()).to_string()[..8].to_owned()
 }
-
-#[cfg(test)]
-mod tests;
