@@ -194,7 +194,7 @@ impl Maker<'_> {
         self.have_images(&mut made);
         let mut images = self.images(addon, &made)?;
         for (image, by) in upgrade_images {
-            images.entry(image).or_default().extend(by);
+            images.entry(image).or_insert(by);
         }
         let extras = source
             .as_ref()

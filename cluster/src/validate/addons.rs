@@ -34,24 +34,26 @@ pub(super) fn check(check: &mut Check<'_>) {
 
 /// One of kubexm's own.
 fn known(check: &mut Check<'_>, here: &KeyPath, addon: &Addon) {
-    if KnownAddon::named(&addon.name).is_some() {
+    let name = &addon.name;
+    // One that is no name at all was refused already.
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if KnownAddon::named(name).is_some() || !name.chars().all(word) || name.is_empty() {
         return;
     }
     let names = KnownAddon::ALL.iter().map(|known| known.name());
     let near = names
         .clone()
-        .map(|name| (strsim::damerau_levenshtein(name, &addon.name), name))
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
         .min()
         .filter(|(distance, _)| *distance <= 3);
     let meant = near.map_or_else(String::new, |(_, name)| format!("did you mean {name}? "));
     let all: Vec<&str> = names.collect();
     check.error(
         here.clone(),
-        format!("kubexm has no addon {}", addon.name),
+        format!("kubexm has no addon {name}"),
         format!(
-            "{meant}it has {}; one of yours is {{name: {}, chart: {{...}}}} or {{name: {0}, manifests: [...]}}",
-            all.join(", "),
-            addon.name
+            "{meant}it has {}; one of yours is {{name: {name}, chart: {{...}}}} or {{name: {name}, manifests: [...]}}",
+            all.join(", ")
         ),
     );
 }
