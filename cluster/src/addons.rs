@@ -172,7 +172,7 @@ impl Addon {
 }
 
 macro_rules! known_addons {
-    ($($(#[$about:meta])* $variant:ident = $name:literal, $packages:expr, $modules:expr;)*) => {
+    ($($(#[$about:meta])* $variant:ident = $name:literal, $packages:expr, $modules:expr, $units:expr;)*) => {
         /// An addon that kubexm knows, and what it asks of the system of each node. All else of it is in the catalogue.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum KnownAddon {
@@ -205,19 +205,28 @@ macro_rules! known_addons {
                     $(Self::$variant => $modules,)*
                 }
             }
+
+            /// The services of systemd that it needs on each node, each with the file that it reads.
+            #[must_use]
+            pub const fn units(self) -> &'static [(&'static str, &'static str)] {
+                match self {
+                    $(Self::$variant => $units,)*
+                }
+            }
         }
     };
 }
 
 known_addons! {
-    CertManager = "cert-manager", &[], &[];
-    CsiDriverNfs = "csi-driver-nfs", &[OsPackage::NfsClient], &["nfs"];
-    LocalPath = "local-path", &[], &[];
-    Longhorn = "longhorn", &[OsPackage::IscsiInitiator, OsPackage::NfsClient], &["iscsi_tcp"];
-    Metallb = "metallb", &[], &[];
-    MetricsServer = "metrics-server", &[], &[];
-    NodeFeatureDiscovery = "node-feature-discovery", &[], &[];
-    OpenebsLocalpv = "openebs-localpv", &[], &[];
+    CertManager = "cert-manager", &[], &[], &[];
+    CsiDriverNfs = "csi-driver-nfs", &[OsPackage::NfsClient], &["nfs"], &[];
+    LocalPath = "local-path", &[], &[], &[];
+    Longhorn = "longhorn", &[OsPackage::IscsiInitiator, OsPackage::NfsClient], &["iscsi_tcp"],
+        &[("iscsid.service", "/etc/iscsi/iscsid.conf")];
+    Metallb = "metallb", &[], &[], &[];
+    MetricsServer = "metrics-server", &[], &[], &[];
+    NodeFeatureDiscovery = "node-feature-discovery", &[], &[], &[];
+    OpenebsLocalpv = "openebs-localpv", &[], &[], &[];
 }
 
 impl KnownAddon {

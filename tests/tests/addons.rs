@@ -148,7 +148,7 @@ fn helm() -> Result<String> {
 fn with(config: &str, helm: &str, addons: &str) -> Result<String> {
     let config = config.replace("  versions:\n", &format!("  versions:\n    helm: {helm}\n"));
     let kubelet = "    kubeletConfiguration:\n";
-    let soon = "      crashLoopBackOff: {maxContainerRestartPeriod: 2s}\n";
+    let soon = "      crashLoopBackOff: {maxContainerRestartPeriod: 20s}\n";
     let config = config.replace(kubelet, &format!("{kubelet}{soon}"));
     let changed = config.contains(helm) && config.contains(soon);
     ensure!(changed, "a config has versions and settings of kubelets:\n{config}");

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use artifact::addon_component;
 use engine::{Retry, Step, Task};
-use step::{ApplyAddon, Feature, KernelModule, ProveAddon, RemoveAddon};
+use step::{ApplyAddon, Feature, KernelModule, ProveAddon, RemoveAddon, RunService};
 
 use crate::control_plane::once;
+use crate::site::names;
 use crate::{CONTROL_PLANE, Site};
 
 /// Applies each as the bundle holds it.
@@ -66,6 +67,26 @@ pub fn prove_addons(site: &Site, patience: Retry) -> Task {
         return task;
     }
     task.on(CONTROL_PLANE, steps)
+}
+
+/// The services of nodes that addons need.
+#[must_use]
+pub fn addon_services(site: &Site) -> Task {
+    let addons = site.cluster.known_addons().into_iter();
+    let units: Vec<(&str, &str)> = addons.flat_map(|addon| addon.units()).copied().collect();
+    let task = Task::new("services of addons");
+    if units.is_empty() {
+        return task;
+    }
+    task.on_each(&names(site.runtime_hosts()), |_| {
+        let service = |(unit, reads): &(&'static str, &str)| -> Arc<dyn Step> {
+            Arc::new(RunService {
+                unit,
+                reads: vec![(*reads).into()],
+            })
+        };
+        units.iter().map(service).collect()
+    })
 }
 
 impl Site {

@@ -34,7 +34,7 @@ mod site;
 mod testing;
 mod upgrade;
 
-pub use addons::{addons, former_addons, prove_addons};
+pub use addons::{addon_services, addons, former_addons, prove_addons};
 pub use adopt::{fetch_logins, look_at_authorities, note_found};
 pub use applied::note_applied;
 pub use balancer::{

@@ -55,6 +55,7 @@ metadata: {name: first}
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
 metadata: {name: "{name}"}
+webhooks: [{name: a.example.com, clientConfig: {caBundle: Cg==}}]
 ---
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -165,6 +166,8 @@ async fn a_chart_is_rendered_and_all_of_its_images_come_along() {
             "ValidatingWebhookConfiguration app"
         ]
     );
+    let client = &made.objects[2]["webhooks"][0]["clientConfig"];
+    assert!(client.get("caBundle").is_none(), "somebody fills it in: {client}");
     assert_eq!(titles(&made.custom), ["Widget app-system/first"]);
     let deployment = &made.objects[1];
     assert_eq!(deployment["spec"]["replicas"], 3);

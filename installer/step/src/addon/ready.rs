@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::{Cx, Data, Retry, State, Step, StepError, Trace};
 use jiff::Timestamp;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::inventory::{Inventory, Item};
 use crate::check::list;
@@ -14,7 +15,16 @@ use crate::kube::pods::{Pace, Seen, Waited, told, wait_for};
 
 /// Its images are pulled on every node at the same time.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// A container that ends at once is ready for a moment each time it is started.
+const STEADY: Duration = Duration::from_secs(6);
 const WORKLOADS: [&str; 3] = ["Deployment", "DaemonSet", "StatefulSet"];
+
+/// How long an addon is waited for, and how long it must then have been ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Patience {
+    whole: Duration,
+    steady: Duration,
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -186,17 +196,44 @@ async fn unserved(cx: &Cx, items: &[Item]) -> Result<Vec<String>, StepError> {
     Ok(lacking)
 }
 
-/// Waits until an addon is ready.
-pub(super) async fn wait(cx: &Cx, name: &str, items: &[Item], patience: Duration) -> Result<(), StepError> {
-    let look = |since| look(cx, items, since);
-    let (how, seen) = match wait_for(cx, Pace::patient(patience), look).await? {
+/// Waits until an addon is ready, and still is a little later.
+pub(super) async fn wait(
+    cx: &Cx,
+    name: &str,
+    items: &[Item],
+    patience: Patience,
+) -> Result<(), StepError> {
+    let runs = |item: &Item| {
+        WORKLOADS.contains(&item.kind.as_str()) || item.kind == "APIService"
+    };
+    if !items.iter().any(runs) {
+        return Ok(());
+    }
+    let steady = Mutex::new(None::<Instant>);
+    let look = |since| {
+        let steady = &steady;
+        async move {
+            let mut seen = look(cx, items, since).await?;
+            let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
+            if !seen.is_well() {
+                *steady = None;
+                return Ok(seen);
+            }
+            let began = *steady.get_or_insert_with(Instant::now);
+            if began.elapsed() < patience.steady {
+                seen.lacking.push(format!("whether {name} stays ready"));
+            }
+            Ok(seen)
+        }
+    };
+    let (how, seen) = match wait_for(cx, Pace::patient(patience.whole), look).await? {
         Waited::Well => return Ok(()),
         Waited::Never(seen) => (
             "does not become ready, and waiting does not heal it".to_owned(),
             seen,
         ),
         Waited::Late(seen) => (
-            format!("is not ready after {} s", patience.as_secs()),
+            format!("is not ready after {} s", patience.whole.as_secs()),
             seen,
         ),
     };
@@ -208,7 +245,11 @@ pub(super) async fn wait(cx: &Cx, name: &str, items: &[Item], patience: Duration
 
 /// The same, as long as an install waits.
 pub(super) async fn wait_for_install(cx: &Cx, name: &str, items: &[Item]) -> Result<(), StepError> {
-    wait(cx, name, items, PATIENCE).await
+    let patience = Patience {
+        whole: PATIENCE,
+        steady: STEADY,
+    };
+    wait(cx, name, items, patience).await
 }
 
 /// Everything that an addon runs is ready.
@@ -248,7 +289,12 @@ impl Step for ProveAddon {
             return Err(StepError::new(format!("the addon {} is not there", self.name))
                 .with_hint("kubexm install brings it"));
         };
-        wait(cx, &self.name, &inventory.items, self.patience.total()).await
+        let whole = self.patience.total();
+        let patience = Patience {
+            whole,
+            steady: STEADY.min(whole),
+        };
+        wait(cx, &self.name, &inventory.items, patience).await
     }
 
     fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
