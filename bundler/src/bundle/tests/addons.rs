@@ -274,6 +274,61 @@ async fn manifests_come_from_files_folders_and_addresses() {
     assert!(contents.has_image("ghcr.io/example/helper:1", Arch::Amd64));
 }
 
+#[tokio::test]
+async fn a_chart_may_be_in_a_registry() {
+    let entry = r#"{"name":"app","chart":{"oci":"oci://registry.example.com/charts/app","version":"1.2.0"}}"#;
+    let site = Site::with_addons(entry).await;
+    let chart = archive(&[("chart/all.yaml", 0o644, CHART.as_bytes())]);
+    site.upstream.publish_chart("registry.example.com/charts/app", "1.2.0", &chart);
+    let contents = open(&site.bundle("work").await.unwrap());
+    let made = site.made(&contents, "app");
+    let origin = made.origins.iter().next().unwrap();
+    assert_eq!(origin, (&"oci://registry.example.com/charts/app:1.2.0".to_owned(), &Sha256::of(&chart)));
+    // An image is none.
+    site.upstream.publish_image("registry.example.com/charts/app:1.2.0", &Arch::ALL);
+    let error = run(
+        Request {
+            lock: site.path("other.lock"),
+            ..site.request("work")
+        },
+        &Events::nowhere(),
+    );
+    insta::assert_snapshot!(site.said(&error.await.unwrap_err()), @r"
+    addon app: registry.example.com/charts/app:1.2.0 is an image and no chart
+    hint: chart.oci names a chart that was pushed by helm
+    ");
+}
+
+#[tokio::test]
+async fn one_of_kubexms_own_has_the_version_and_the_values_that_go_with_the_config() {
+    let site = Site::new(
+        r#"{"arch":["amd64"],"tools":[],"network":{"plugin":"bridge"},
+        "kubernetes":{"version":"v1.34.2"},"storage":{"openebs":{"basePath":"/data/volumes"}}}"#,
+    )
+    .await;
+    site.serve_helm(&archive(&[("linux-amd64/helm", 0o755, HELM.as_bytes())]));
+    site.upstream.publish_image("docker.io/openebs/linux-utils:4.0.0", &Arch::ALL);
+    let chart = archive(&[("chart/all.yaml", 0o644, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")]);
+    let index = "entries:\n  localpv-provisioner: [{version: v4.0.0, urls: [https://example.com/chart.tgz]}]\n";
+    let repo = "/openebs.github.io/dynamic-localpv-provisioner/index.yaml";
+    site.upstream.put(repo, index.as_bytes());
+    site.upstream.put("/example.com/chart.tgz", &chart);
+    let contents = open(&site.bundle("work").await.unwrap());
+    let made = site.made(&contents, "openebs-localpv");
+    assert_eq!(made.namespace, "openebs");
+    let level = "pod-security.kubernetes.io/enforce";
+    assert_eq!(made.namespace_labels[level], "privileged");
+    assert!(made.version.starts_with("4.0.0-k1.34-"), "{}", made.version);
+    assert!(contents.has_image("docker.io/openebs/linux-utils:4.0.0", Arch::Amd64));
+    // Another place is another bundle.
+    let mut other = site.cluster.clone();
+    other.spec.storage.openebs = Some(cluster::OpenEbs {
+        base_path: "/elsewhere".into(),
+    });
+    let [addon] = other.addons().try_into().unwrap();
+    assert!(!made.version.ends_with(&artifact::entry_digest(&other, &addon)));
+}
+
 /// With a real helm: `KUBEXM_HELM=/path/to/helm`.
 #[tokio::test]
 #[ignore = "wants a real helm"]
