@@ -5,8 +5,8 @@ use cluster::{
     Arch, Cluster, EtcdType, ImageSet, KubernetesType, NodeLocalDns, Os, Parts, Role, RuntimeType,
 };
 
-use crate::packages::{package_arches, system_packages};
 use crate::addon::{addon_component, entry_digest};
+use crate::packages::{package_arches, system_packages};
 use crate::{Contents, PackageName, PackageSet, Release, full_reference};
 
 /// Something that an installation will ask its bundle for.

@@ -304,7 +304,8 @@ spec:
         let names = |spec: &str| -> Vec<String> {
             addons(spec).into_iter().map(|addon| addon.name).collect()
         };
-        let keys = "  storage: {openebs: {}}\n  kubernetes: {nodeFeatureDiscovery: {enabled: true}}\n";
+        let keys =
+            "  storage: {openebs: {}}\n  kubernetes: {nodeFeatureDiscovery: {enabled: true}}\n";
         assert_eq!(
             names(&format!("{keys}  addons: [metallb]\n")),
             ["openebs-localpv", "node-feature-discovery", "metallb"]

@@ -95,7 +95,9 @@ struct Beside(TempDir);
 
 impl Beside {
     fn new() -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("kubexm-addons-").tempdir_in("/var/tmp")?;
+        let dir = tempfile::Builder::new()
+            .prefix("kubexm-addons-")
+            .tempdir_in("/var/tmp")?;
         let beside = Self(dir);
         fs::write(beside.path("everywhere.yaml"), MANIFEST)?;
         for folder in ["app/templates", "app/crds"] {
@@ -104,7 +106,10 @@ impl Beside {
         fs::write(beside.path("app/crds/widgets.yaml"), DEFINITION)?;
         fs::write(beside.path("app/templates/app.yaml"), DEPLOYMENT)?;
         fs::write(beside.path("app/templates/hooks.yaml"), HOOKS)?;
-        fs::write(beside.path("app/values.yaml"), "replicas: 1\ndoes: sleep infinity\n")?;
+        fs::write(
+            beside.path("app/values.yaml"),
+            "replicas: 1\ndoes: sleep infinity\n",
+        )?;
         beside.version("1.0.0")?;
         Ok(beside)
     }
@@ -151,7 +156,10 @@ fn with(config: &str, helm: &str, addons: &str) -> Result<String> {
     let soon = "      crashLoopBackOff: {maxContainerRestartPeriod: 20s}\n";
     let config = config.replace(kubelet, &format!("{kubelet}{soon}"));
     let changed = config.contains(helm) && config.contains(soon);
-    ensure!(changed, "a config has versions and settings of kubelets:\n{config}");
+    ensure!(
+        changed,
+        "a config has versions and settings of kubelets:\n{config}"
+    );
     Ok(format!("{config}{addons}"))
 }
 
@@ -174,7 +182,11 @@ fn a_chart_and_a_manifest_come_change_fail_and_go() -> Result<()> {
     site.is_green()?;
     site.lab.nobody_asked_for_the_world()?;
     let jobs = |site: &Site| site.kubectl("get jobs --namespace app-system --output name");
-    ensure!(jobs(&site)?.contains("job.batch/installed"), "{}", jobs(&site)?);
+    ensure!(
+        jobs(&site)?.contains("job.batch/installed"),
+        "{}",
+        jobs(&site)?
+    );
     ensure!(!jobs(&site)?.contains("upgraded"), "{}", jobs(&site)?);
     let second = site.install()?;
     ensure!(second.text.contains(QUIET), "{}", second.text);
@@ -188,24 +200,56 @@ fn a_chart_and_a_manifest_come_change_fail_and_go() -> Result<()> {
     let changed = site.install()?;
     println!("upgrade: {:?}", changed.took);
     let maps = site.kubectl("get configmaps --namespace app-system --output name")?;
-    ensure!(maps.contains("of-1.1.0") && !maps.contains("of-1.0.0"), "{maps}");
-    let replicas = "get deployment app --namespace app-system --output jsonpath={.status.readyReplicas}";
-    ensure!(site.kubectl(replicas)?.trim() == "2", "{}", site.kubectl(replicas)?);
+    ensure!(
+        maps.contains("of-1.1.0") && !maps.contains("of-1.0.0"),
+        "{maps}"
+    );
+    let replicas =
+        "get deployment app --namespace app-system --output jsonpath={.status.readyReplicas}";
+    ensure!(
+        site.kubectl(replicas)?.trim() == "2",
+        "{}",
+        site.kubectl(replicas)?
+    );
     ensure!(jobs(&site)?.contains("upgraded"), "{}", jobs(&site)?);
-    ensure!(site.kubectl(pods)? == everywhere, "the manifest's pods are others");
-    ensure!(site.install()?.text.contains(QUIET), "the second run does something");
+    ensure!(
+        site.kubectl(pods)? == everywhere,
+        "the manifest's pods are others"
+    );
+    ensure!(
+        site.install()?.text.contains(QUIET),
+        "the second run does something"
+    );
 
     // One value more.
     set(&mut site, &beside.addons("replicas: 1"))?;
     site.install()?;
-    ensure!(site.kubectl(replicas)?.trim() == "1", "{}", site.kubectl(replicas)?);
+    ensure!(
+        site.kubectl(replicas)?.trim() == "1",
+        "{}",
+        site.kubectl(replicas)?
+    );
 
     // One whose pods never become ready.
-    set(&mut site, &beside.addons("does: 'echo no database here; exit 1'"))?;
-    let failed = site.kubexm(&["install", "lab.tar.zst", "-f", "config.yaml"])?.with(1)?;
+    set(
+        &mut site,
+        &beside.addons("does: 'echo no database here; exit 1'"),
+    )?;
+    let failed = site
+        .kubexm(&["install", "lab.tar.zst", "-f", "config.yaml"])?
+        .with(1)?;
     println!("failed after {:?}:\n{}", failed.took, failed.text);
-    for word in ["the addon app", "app-", "CrashLoopBackOff", "no database here"] {
-        ensure!(failed.text.contains(word), "'{word}' is not told:\n{}", failed.text);
+    for word in [
+        "the addon app",
+        "app-",
+        "container main",
+        "no database here",
+    ] {
+        ensure!(
+            failed.text.contains(word),
+            "'{word}' is not told:\n{}",
+            failed.text
+        );
     }
 
     // Mended, and then gone.
@@ -215,16 +259,31 @@ fn a_chart_and_a_manifest_come_change_fail_and_go() -> Result<()> {
     set(&mut site, &beside.manifest_alone())?;
     let removed = site.install()?;
     println!("removal: {:?}\n{}", removed.took, removed.text);
-    let left = site.kubectl("get all,configmaps,serviceaccounts --namespace app-system --output name")?;
-    let own = ["deployment.apps/app", "configmap/of-", "serviceaccount/app", "job.batch/"];
+    let left =
+        site.kubectl("get all,configmaps,serviceaccounts --namespace app-system --output name")?;
+    let own = [
+        "deployment.apps/app",
+        "configmap/of-",
+        "serviceaccount/app",
+        "job.batch/",
+    ];
     ensure!(!own.iter().any(|name| left.contains(name)), "{left}");
     ensure!(left.contains("daemonset.apps/everywhere"), "{left}");
     let kinds = site.kubectl("get customresourcedefinitions --output name")?;
     ensure!(!kinds.contains("widgets"), "{kinds}");
     let inventories = "get configmaps --namespace kube-system --selector kubexm.mensylisir.io/addon --output name";
     let inventories = site.kubectl(inventories)?;
-    ensure!(inventories.trim() == "configmap/kubexm-addon-everywhere", "{inventories}");
-    ensure!(site.kubectl(pods)? == everywhere, "the manifest's pods are others");
-    ensure!(site.install()?.text.contains(QUIET), "the second run does something");
+    ensure!(
+        inventories.trim() == "configmap/kubexm-addon-everywhere",
+        "{inventories}"
+    );
+    ensure!(
+        site.kubectl(pods)? == everywhere,
+        "the manifest's pods are others"
+    );
+    ensure!(
+        site.install()?.text.contains(QUIET),
+        "the second run does something"
+    );
     site.is_green()
 }

@@ -35,15 +35,9 @@ pub enum AddonError {
         cause: String,
     },
     #[error("{program} did not end within {seconds} s")]
-    Silent {
-        program: &'static str,
-        seconds: u64,
-    },
+    Silent { program: &'static str, seconds: u64 },
     #[error("{program} failed: {said}")]
-    Failed {
-        program: &'static str,
-        said: String,
-    },
+    Failed { program: &'static str, said: String },
     #[error("{at}: {cause}")]
     NotObjects { at: String, cause: String },
     #[error("{object} is another one each time the chart is rendered, at {place}")]
@@ -86,7 +80,9 @@ impl AddonError {
             Self::Failed { .. } => {
                 "correct the values; `helm template` with the same values says the same"
             }
-            Self::NotObjects { .. } => "each document of a manifest is an object with a kind and a name",
+            Self::NotObjects { .. } => {
+                "each document of a manifest is an object with a kind and a name"
+            }
             Self::Dice { .. } => {
                 "set what the chart makes up by chance, most of the time the name of a Secret that you make at the site, in values: a bundle is made once, and what it holds is the same at each site and in each run"
             }

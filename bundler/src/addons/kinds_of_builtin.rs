@@ -2,7 +2,11 @@
 
 /// Group and version, the minor that brought it, and the one that took it away.
 const APIS: &[(&str, u64, Option<u64>)] = &[
-    ("admissionregistration.k8s.io/v1beta1/ValidatingAdmissionPolicy", 28, None),
+    (
+        "admissionregistration.k8s.io/v1beta1/ValidatingAdmissionPolicy",
+        28,
+        None,
+    ),
     ("autoscaling/v2beta1", 0, Some(25)),
     ("autoscaling/v2beta2", 0, Some(26)),
     ("batch/v1beta1", 0, Some(25)),
@@ -19,5 +23,7 @@ pub(crate) fn api_versions(minor: (u64, u64)) -> impl Iterator<Item = String> {
     let serves = move |(_, since, until): &&(&str, u64, Option<u64>)| {
         minor.1 >= *since && until.is_none_or(|until| minor.1 < until)
     };
-    APIS.iter().filter(serves).map(|(api, ..)| (*api).to_owned())
+    APIS.iter()
+        .filter(serves)
+        .map(|(api, ..)| (*api).to_owned())
 }

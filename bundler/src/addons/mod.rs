@@ -13,7 +13,9 @@ mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{AddonObjects, Hook, HookOn, Sha256, addon_component, addon_version, full_reference};
+use artifact::{
+    AddonObjects, Hook, HookOn, Sha256, addon_component, addon_version, full_reference,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use catalogue::AddonSource;
 use cluster::{Addon, Cluster, ImageHome};
@@ -22,10 +24,10 @@ use serde_json::{Map, Value, json};
 
 pub use self::error::AddonError;
 use self::objects::Kinds;
-use self::sources::{Chart, Gathered};
 #[cfg(test)]
 pub(crate) use self::objects::title;
 pub(crate) use self::sources::Sources;
+use self::sources::{Chart, Gathered};
 use crate::error::BundleError;
 
 /// What was made of an entry, for one release.
@@ -89,7 +91,10 @@ pub(crate) fn needs_helm(cluster: &Cluster) -> bool {
 }
 
 pub(crate) fn needs_kubectl(cluster: &Cluster) -> bool {
-    cluster.addons().iter().any(|addon| addon.kustomize.is_some())
+    cluster
+        .addons()
+        .iter()
+        .any(|addon| addon.kustomize.is_some())
 }
 
 /// Makes the addons of one release.
@@ -120,12 +125,7 @@ impl Maker<'_> {
         Ok(made)
     }
 
-    async fn one(
-        &self,
-        addon: &Addon,
-        kinds: &Kinds,
-        apis: &[String],
-    ) -> Result<MadeAddon, Fault> {
+    async fn one(&self, addon: &Addon, kinds: &Kinds, apis: &[String]) -> Result<MadeAddon, Fault> {
         let source = addon.known().map(AddonSource::of);
         let kubernetes = &self.cluster.spec.kubernetes.version;
         let own = match &source {
@@ -138,7 +138,10 @@ impl Maker<'_> {
                 })?)
             }
         };
-        let gathered = self.sources.gather(addon, source.as_ref(), own.as_deref()).await?;
+        let gathered = self
+            .sources
+            .gather(addon, source.as_ref(), own.as_deref())
+            .await?;
         let namespace = addon
             .namespace
             .clone()
@@ -164,14 +167,19 @@ impl Maker<'_> {
                 }
                 (version.clone(), objects, Vec::new())
             }
-            Gathered::Kustomize { folder, version, .. } => {
+            Gathered::Kustomize {
+                folder, version, ..
+            } => {
                 let text = self.kustomized(folder).await?;
                 let objects = objects::read(folder.as_str(), &text)?;
                 (version.clone(), objects, Vec::new())
             }
         };
-        let level = source.as_ref().and_then(|source| source.pod_security.clone());
-        let labels = ["enforce", "audit", "warn"].map(|mode| format!("pod-security.kubernetes.io/{mode}"));
+        let level = source
+            .as_ref()
+            .and_then(|source| source.pod_security.clone());
+        let labels =
+            ["enforce", "audit", "warn"].map(|mode| format!("pod-security.kubernetes.io/{mode}"));
         let made = AddonObjects {
             name: addon.name.clone(),
             version: addon_version(self.cluster, addon, &version),
@@ -259,7 +267,10 @@ impl Maker<'_> {
             path: folder.to_owned(),
             cause: error.to_string(),
         })?;
-        let arguments = ["kustomize".to_owned(), folder.to_string_lossy().into_owned()];
+        let arguments = [
+            "kustomize".to_owned(),
+            folder.to_string_lossy().into_owned(),
+        ];
         program::output("kubectl", kubectl, &arguments).await
     }
 }
@@ -297,7 +308,10 @@ impl Rendering<'_> {
     /// Its objects where it is installed, and those where it is upgraded. What is another each time is refused.
     async fn twice(&self) -> Result<(Vec<Value>, Vec<Value>), AddonError> {
         let values = self.values()?;
-        let (first, second) = (self.objects(&values, &[]).await?, self.objects(&values, &[]).await?);
+        let (first, second) = (
+            self.objects(&values, &[]).await?,
+            self.objects(&values, &[]).await?,
+        );
         objects::same_twice(&first, &second)?;
         let upgraded = self.objects(&values, &["--is-upgrade"]).await?;
         Ok((first, upgraded))
@@ -324,7 +338,10 @@ impl Rendering<'_> {
         arguments.extend(["--namespace".to_owned(), self.namespace.to_owned()]);
         let version = self.maker.cluster.spec.kubernetes.version.with_v();
         arguments.extend(["--kube-version".to_owned(), version]);
-        arguments.extend(["--values".to_owned(), file.path().to_string_lossy().into_owned()]);
+        arguments.extend([
+            "--values".to_owned(),
+            file.path().to_string_lossy().into_owned(),
+        ]);
         let minor = self.maker.cluster.spec.kubernetes.version.minor();
         let builtin = kinds_of_builtin::api_versions(minor);
         let own = self.addon.api_versions.iter().chain(self.apis).cloned();

@@ -107,7 +107,11 @@ pub(crate) fn read(at: &str, text: &str) -> Result<Vec<Value>, AddonError> {
     let mut objects = Vec::new();
     for document in documents {
         match document.get("items").and_then(Value::as_array) {
-            Some(items) if document["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) => {
+            Some(items)
+                if document["kind"]
+                    .as_str()
+                    .is_some_and(|kind| kind.ends_with("List")) =>
+            {
                 objects.extend(items.iter().cloned());
             }
             _ => objects.push(document),
@@ -122,7 +126,9 @@ pub(crate) fn read(at: &str, text: &str) -> Result<Vec<Value>, AddonError> {
         ];
         if let Some((_, key)) = missing.into_iter().find(|(there, _)| !there) {
             let title = title(object);
-            return Err(wrong(format!("{title} has no {key}").replace("  ", " an object ")));
+            return Err(wrong(
+                format!("{title} has no {key}").replace("  ", " an object "),
+            ));
         }
     }
     Ok(objects)
@@ -141,7 +147,11 @@ pub(crate) fn same_twice(first: &[Value], second: &[Value]) -> Result<(), AddonE
     if first.len() == second.len() {
         return Ok(());
     }
-    let longer = if first.len() > second.len() { first } else { second };
+    let longer = if first.len() > second.len() {
+        first
+    } else {
+        second
+    };
     Err(AddonError::Dice {
         object: title(&longer[first.len().min(second.len())]),
         place: "all of it".to_owned(),
@@ -159,7 +169,10 @@ fn differs(one: &Value, other: &Value) -> Option<String> {
             let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
             let null = Value::Null;
             keys.into_iter().find_map(|key| {
-                let (one, other) = (one.get(key).unwrap_or(&null), other.get(key).unwrap_or(&null));
+                let (one, other) = (
+                    one.get(key).unwrap_or(&null),
+                    other.get(key).unwrap_or(&null),
+                );
                 differs(one, other).map(|place| below(key.clone(), place))
             })
         }
@@ -237,7 +250,11 @@ struct Moment {
 /// None for what is no hook. A hook for none of the moments that kubexm knows, as tests are, is in no place.
 fn moment(object: &Value) -> Option<Moment> {
     let annotations = &object["metadata"]["annotations"];
-    let hooks: Vec<&str> = annotations[HOOK].as_str()?.split(',').map(str::trim).collect();
+    let hooks: Vec<&str> = annotations[HOOK]
+        .as_str()?
+        .split(',')
+        .map(str::trim)
+        .collect();
     let has = |name: &str| hooks.contains(&name);
     let on = |install: &str, upgrade: &str| match (has(install), has(upgrade)) {
         (true, true) => Some(HookOn::Both),
@@ -300,7 +317,8 @@ pub(crate) fn sorted(
         {
             let labels = object["metadata"]["labels"].as_object();
             let own = labels.into_iter().flatten();
-            let own = own.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+            let own =
+                own.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
             let own: Vec<_> = own.collect();
             for (key, value) in own {
                 made.namespace_labels.entry(key).or_insert(value);

@@ -44,7 +44,12 @@ pub(crate) async fn output(
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
-    let said: String = lines.collect::<Vec<_>>().join(" ").chars().take(600).collect();
+    let said: String = lines
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(600)
+        .collect();
     Err(AddonError::Failed {
         program: name,
         said,

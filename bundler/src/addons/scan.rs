@@ -78,7 +78,10 @@ impl Look<'_> {
             let whole = is_reference(word) && has_version(word);
             if whole && (self.is_told() || before_is_image(before)) {
                 self.take(word);
-            } else if before_is_image(before) && has_version(word) && is_reference(&full_reference(word)) {
+            } else if before_is_image(before)
+                && has_version(word)
+                && is_reference(&full_reference(word))
+            {
                 self.take(word);
             } else if whole || (self.is_told() && is_short(word)) {
                 self.doubt(word);
@@ -145,7 +148,9 @@ fn is_short(word: &str) -> bool {
     let Some((name, tag)) = word.rsplit_once(':') else {
         return false;
     };
-    let version = tag.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
+    let version = tag
+        .trim_start_matches('v')
+        .starts_with(|c: char| c.is_ascii_digit());
     name.contains('/') && tag.contains('.') && version && is_reference(&full_reference(word))
 }
 
@@ -161,9 +166,9 @@ fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines().flat_map(move |line| {
         let comment = line.trim_start().starts_with('#');
         let line = if comment { "" } else { line };
-        let words = line.split(apart).filter(|word| {
-            (word.contains('/') || word.contains(':')) && !word.contains("://")
-        });
+        let words = line
+            .split(apart)
+            .filter(|word| (word.contains('/') || word.contains(':')) && !word.contains("://"));
         words.map(move |word| {
             let at = word.as_ptr() as usize - line.as_ptr() as usize;
             (word, &line[..at])

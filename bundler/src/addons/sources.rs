@@ -125,7 +125,9 @@ impl Sources<'_> {
             let chart = match (&chart.repo, &chart.oci, &chart.path) {
                 (Some(repo), ..) => self.of_repository(addon, repo, name, version).await?,
                 (None, Some(oci), _) => self.of_registry(oci, version).await?,
-                (None, None, path) => self.of_disk(addon, path.as_deref().unwrap_or(Utf8Path::new("")))?,
+                (None, None, path) => {
+                    self.of_disk(addon, path.as_deref().unwrap_or(Utf8Path::new("")))?
+                }
             };
             return Ok(Gathered::Chart(chart));
         }
@@ -149,7 +151,10 @@ impl Sources<'_> {
             for path in files(&self.base.join(place))? {
                 let text = read(&path)?;
                 origins.insert(self.shown(&path), Sha256::of(&text));
-                texts.push((path.to_string(), String::from_utf8_lossy(&text).into_owned()));
+                texts.push((
+                    path.to_string(),
+                    String::from_utf8_lossy(&text).into_owned(),
+                ));
             }
         }
         Ok(Gathered::Texts {
@@ -202,10 +207,17 @@ impl Sources<'_> {
         })?;
         let listed = index.entries.get(name).map_or(&[][..], Vec::as_slice);
         let plain = |version: &str| version.trim_start_matches('v').to_owned();
-        let Some(entry) = listed.iter().find(|it| plain(&it.version) == plain(version)) else {
+        let Some(entry) = listed
+            .iter()
+            .find(|it| plain(&it.version) == plain(version))
+        else {
             let there: Vec<String> = match listed {
                 [] => index.entries.keys().take(10).cloned().collect(),
-                listed => listed.iter().take(10).map(|it| it.version.clone()).collect(),
+                listed => listed
+                    .iter()
+                    .take(10)
+                    .map(|it| it.version.clone())
+                    .collect(),
             };
             return Err(AddonError::NoChart {
                 at: repo.to_owned(),
@@ -224,7 +236,10 @@ impl Sources<'_> {
         } else {
             format!("{repo}/{place}")
         };
-        let digest = entry.digest.as_deref().map(|text| text.trim_start_matches("sha256:").parse());
+        let digest = entry
+            .digest
+            .as_deref()
+            .map(|text| text.trim_start_matches("sha256:").parse());
         let digest = digest.transpose().map_err(|cause| AddonError::Digest {
             at: at.clone(),
             cause,
@@ -242,21 +257,25 @@ impl Sources<'_> {
             hint: error.hint(),
             cause: error.to_string(),
         };
-        let reference: Reference = at.parse().map_err(|error: oci_client::ParseError| {
-            AddonError::Registry {
-                at: format!("oci://{at}"),
-                cause: error.to_string(),
-                hint: Some("write it as registry.example.com/charts/app".to_owned()),
-            }
-        })?;
+        let reference: Reference =
+            at.parse()
+                .map_err(|error: oci_client::ParseError| AddonError::Registry {
+                    at: format!("oci://{at}"),
+                    cause: error.to_string(),
+                    hint: Some("write it as registry.example.com/charts/app".to_owned()),
+                })?;
         let source = self.registries.source(&reference).await.map_err(told)?;
         let digest = source.digest().await.map_err(told)?;
         let manifest = source.manifest(&digest).await.map_err(told)?;
         let no_chart = || AddonError::NotAChart { at: at.clone() };
         let manifest: Value = serde_json::from_slice(&manifest).map_err(|_| no_chart())?;
         let layers = manifest["layers"].as_array().ok_or_else(no_chart)?;
-        let layer = layers.iter().find(|layer| layer["mediaType"] == CHART_LAYER);
-        let layer = layer.and_then(|layer| layer["digest"].as_str()).ok_or_else(no_chart)?;
+        let layer = layers
+            .iter()
+            .find(|layer| layer["mediaType"] == CHART_LAYER);
+        let layer = layer
+            .and_then(|layer| layer["digest"].as_str())
+            .ok_or_else(no_chart)?;
         let layer: Sha256 = layer
             .trim_start_matches("sha256:")
             .parse()
@@ -318,7 +337,10 @@ impl Sources<'_> {
             (of_folder(&path)?, None)
         } else {
             let bytes = read(&path)?;
-            (BTreeMap::from([(self.shown(&path), Sha256::of(&bytes))]), Some(bytes))
+            (
+                BTreeMap::from([(self.shown(&path), Sha256::of(&bytes))]),
+                Some(bytes),
+            )
         };
         let asked = addon.chart.as_ref().and_then(|chart| chart.version.clone());
         Ok(Chart {

@@ -46,5 +46,8 @@ pub(crate) fn entries(
         listed.images.sort();
         listed.images.dedup();
     }
-    Ok((files.into_values().collect(), charts.into_values().collect()))
+    Ok((
+        files.into_values().collect(),
+        charts.into_values().collect(),
+    ))
 }

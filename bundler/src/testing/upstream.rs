@@ -146,7 +146,12 @@ impl Upstream {
         let manifest = manifest.to_string().into_bytes();
         put("blobs", &Sha256::of(chart).oci(), BYTES, chart);
         put("blobs", &Sha256::of(config).oci(), BYTES, config);
-        put("manifests", &Sha256::of(&manifest).oci(), MANIFEST, &manifest);
+        put(
+            "manifests",
+            &Sha256::of(&manifest).oci(),
+            MANIFEST,
+            &manifest,
+        );
         put("manifests", version, MANIFEST, &manifest);
     }
 

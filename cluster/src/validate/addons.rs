@@ -101,7 +101,11 @@ fn own(check: &mut Check<'_>, here: &KeyPath, addon: &Addon) {
 }
 
 fn of_chart(check: &mut Check<'_>, here: &KeyPath, chart: &Chart) {
-    let sources = [chart.repo.is_some(), chart.oci.is_some(), chart.path.is_some()];
+    let sources = [
+        chart.repo.is_some(),
+        chart.oci.is_some(),
+        chart.path.is_some(),
+    ];
     match sources.into_iter().filter(|there| *there).count() {
         0 => check.error(
             here.clone(),
@@ -115,7 +119,9 @@ fn of_chart(check: &mut Check<'_>, here: &KeyPath, chart: &Chart) {
             "leave one of repo, oci and path".to_owned(),
         ),
     }
-    if chart.path.is_none() && chart.version.is_none() && (chart.repo.is_some() || chart.oci.is_some())
+    if chart.path.is_none()
+        && chart.version.is_none()
+        && (chart.repo.is_some() || chart.oci.is_some())
     {
         check.error(
             here.clone(),

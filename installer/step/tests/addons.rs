@@ -59,7 +59,8 @@ impl Server {
                     object["status"] = json!({ "replicas": 1, "updatedReplicas": there, "availableReplicas": there });
                 }
                 if object["kind"] == "Job" {
-                    object["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
+                    object["status"] =
+                        json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
                 }
                 self.objects.insert(key(&object), object);
             }
@@ -114,7 +115,8 @@ impl Server {
         let of_kind = self.objects.values().filter(|object| {
             let kind = object["kind"].as_str().unwrap_or_default();
             let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-            let elsewhere = text.contains("--namespace") && !text.contains(&format!("--namespace {namespace} "));
+            let elsewhere = text.contains("--namespace")
+                && !text.contains(&format!("--namespace {namespace} "));
             kinds.contains(&kind) && !elsewhere
         });
         let single = text.contains("--ignore-not-found") && !text.contains("--output name");
@@ -174,12 +176,18 @@ impl Site {
     /// What was done, but for the notes of it.
     fn done(&self) -> String {
         let done = std::mem::take(&mut self.server.lock().unwrap().done);
-        let told = done.into_iter().filter(|line| !line.contains("kubexm-addon-"));
+        let told = done
+            .into_iter()
+            .filter(|line| !line.contains("kubexm-addon-"));
         told.collect::<Vec<_>>().join("\n")
     }
 
     fn keep(&self, object: Value) {
-        self.server.lock().unwrap().objects.insert(key(&object), object);
+        self.server
+            .lock()
+            .unwrap()
+            .objects
+            .insert(key(&object), object);
     }
 }
 
@@ -205,9 +213,16 @@ fn app() -> AddonObjects {
         version: "1.0.0-k1.36-abc".to_owned(),
         namespace: "app".to_owned(),
         definitions: vec![definition],
-        objects: vec![object("ConfigMap", "settings"), class, object("Deployment", "app")],
+        objects: vec![
+            object("ConfigMap", "settings"),
+            class,
+            object("Deployment", "app"),
+        ],
         custom: vec![widget],
-        after: vec![hook(HookOn::Install, "installed"), hook(HookOn::Upgrade, "upgraded")],
+        after: vec![
+            hook(HookOn::Install, "installed"),
+            hook(HookOn::Upgrade, "upgraded"),
+        ],
         leaving: vec![hook(HookOn::Both, "leave")],
         ..AddonObjects::default()
     }
@@ -217,7 +232,10 @@ fn app() -> AddonObjects {
 async fn an_addon_comes_in_order_and_a_second_run_does_nothing() {
     let site = Site::new();
     let step = site.step(&app());
-    assert_eq!(step.check(&site.cx()).await.unwrap(), State::needed("is not there"));
+    assert_eq!(
+        step.check(&site.cx()).await.unwrap(),
+        State::needed("is not there")
+    );
     step.apply(&site.cx()).await.unwrap();
     insta::assert_snapshot!(site.done(), @r"
     apply Namespace -/app
@@ -242,10 +260,16 @@ async fn what_another_version_no_longer_has_goes() {
     next.version = "1.1.0-k1.36-abc".to_owned();
     next.objects[0] = object("ConfigMap", "others");
     let step = site.step(&next);
-    assert_eq!(step.check(&site.cx()).await.unwrap(), State::needed("is 1.0.0-k1.36-abc"));
+    assert_eq!(
+        step.check(&site.cx()).await.unwrap(),
+        State::needed("is 1.0.0-k1.36-abc")
+    );
     step.apply(&site.cx()).await.unwrap();
     let done = site.done();
-    assert!(done.contains("apply Job app/upgraded") && !done.contains("installed"), "{done}");
+    assert!(
+        done.contains("apply Job app/upgraded") && !done.contains("installed"),
+        "{done}"
+    );
     assert!(done.ends_with("delete ConfigMap app/settings"), "{done}");
     assert_eq!(step.check(&site.cx()).await.unwrap(), State::Satisfied);
 }
@@ -255,7 +279,9 @@ async fn it_goes_by_its_own_way_out_and_leaves_nothing() {
     let site = Site::new();
     site.step(&app()).apply(&site.cx()).await.unwrap();
     site.done();
-    let remove = RemoveAddon { name: "app".to_owned() };
+    let remove = RemoveAddon {
+        name: "app".to_owned(),
+    };
     remove.apply(&site.cx()).await.unwrap();
     insta::assert_snapshot!(site.done(), @r"
     apply Job app/leave
@@ -281,7 +307,9 @@ async fn nothing_is_touched_while_somebody_has_volumes_of_it() {
         "kind": "PersistentVolume", "metadata": { "name": "pv-1" },
         "spec": { "storageClassName": "fast", "claimRef": { "namespace": "shop", "name": "data" } },
     }));
-    let remove = RemoveAddon { name: "app".to_owned() };
+    let remove = RemoveAddon {
+        name: "app".to_owned(),
+    };
     let error = remove.apply(&site.cx()).await.unwrap_err();
     insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap()), @r"
     the addon app cannot go: it has the volumes of shop/data
@@ -303,7 +331,12 @@ async fn what_is_not_its_own_stays() {
     };
     site.step(&other).apply(&site.cx()).await.unwrap();
     site.keep(json!({ "kind": "Widget", "metadata": { "name": "mine", "namespace": "shop" } }));
-    RemoveAddon { name: "app".to_owned() }.apply(&site.cx()).await.unwrap();
+    RemoveAddon {
+        name: "app".to_owned(),
+    }
+    .apply(&site.cx())
+    .await
+    .unwrap();
     let left = site.server.lock().unwrap();
     let left: Vec<&String> = left.objects.keys().collect();
     assert_eq!(

@@ -54,10 +54,15 @@ impl Preparation<'_> {
         let into = Utf8Path::from_path(scratch.path()).unwrap_or(Utf8Path::new("."));
         for hop in hops {
             let programs = Programs {
-                helm: self.program(hop, "helm", needs_helm, (lock, fetcher, into)).await?,
-                kubectl: self.program(hop, "kubectl", needs_kubectl, (lock, fetcher, into)).await?,
+                helm: self
+                    .program(hop, "helm", needs_helm, (lock, fetcher, into))
+                    .await?,
+                kubectl: self
+                    .program(hop, "kubectl", needs_kubectl, (lock, fetcher, into))
+                    .await?,
             };
-            if needs_helm(&hop.cluster) && self.kubeadm == Kubeadm::IfPresent
+            if needs_helm(&hop.cluster)
+                && self.kubeadm == Kubeadm::IfPresent
                 && let Err(why) = &programs.helm
             {
                 self.events.warn(

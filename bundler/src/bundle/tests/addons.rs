@@ -119,7 +119,8 @@ impl Site {
         let catalogue::Checksum::Beside { url } = &file.checksum else {
             panic!("helm has its digest beside it");
         };
-        self.upstream.put(&url.replacen("https:/", "", 1), digest.as_bytes());
+        self.upstream
+            .put(&url.replacen("https:/", "", 1), digest.as_bytes());
     }
 
     fn serve_chart(&self, version: &str, all: &str) {
@@ -131,8 +132,10 @@ impl Site {
         let index = format!(
             "apiVersion: v1\nentries:\n  app:\n    - {{version: {version}, urls: [app-{version}.tgz], digest: {digest}}}\n"
         );
-        self.upstream.put("/charts.example.com/index.yaml", index.as_bytes());
-        self.upstream.put(&format!("/charts.example.com/app-{version}.tgz"), &chart);
+        self.upstream
+            .put("/charts.example.com/index.yaml", index.as_bytes());
+        self.upstream
+            .put(&format!("/charts.example.com/app-{version}.tgz"), &chart);
     }
 
     fn made(&self, contents: &Contents, name: &str) -> AddonObjects {
@@ -157,7 +160,10 @@ async fn a_chart_is_rendered_and_all_of_its_images_come_along() {
     let made = site.made(&contents, "app");
     assert_eq!(made.namespace, "app-system");
     assert_eq!(made.namespace_labels["team"], "a");
-    assert_eq!(titles(&made.definitions), ["CustomResourceDefinition widgets.example.com"]);
+    assert_eq!(
+        titles(&made.definitions),
+        ["CustomResourceDefinition widgets.example.com"]
+    );
     assert_eq!(
         titles(&made.objects),
         [
@@ -167,26 +173,38 @@ async fn a_chart_is_rendered_and_all_of_its_images_come_along() {
         ]
     );
     let client = &made.objects[2]["webhooks"][0]["clientConfig"];
-    assert!(client.get("caBundle").is_none(), "somebody fills it in: {client}");
+    assert!(
+        client.get("caBundle").is_none(),
+        "somebody fills it in: {client}"
+    );
     assert_eq!(titles(&made.custom), ["Widget app-system/first"]);
     let deployment = &made.objects[1];
     assert_eq!(deployment["spec"]["replicas"], 3);
     assert_eq!(deployment["metadata"]["annotations"]["kube"], "v1.34.2");
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    assert_eq!(container["imagePullPolicy"], "IfNotPresent", "there is no registry");
+    assert_eq!(
+        container["imagePullPolicy"], "IfNotPresent",
+        "there is no registry"
+    );
     assert_eq!(made.leaving.len(), 1);
     assert_eq!((made.after.len(), made.after[0].on), (1, HookOn::Upgrade));
     for image in IMAGES {
         assert!(contents.has_image(image, Arch::Amd64), "{image}");
     }
     let chart = &contents.charts[0];
-    assert_eq!((chart.name.as_str(), chart.version.as_str()), ("app", "1.2.0"));
+    assert_eq!(
+        (chart.name.as_str(), chart.version.as_str()),
+        ("app", "1.2.0")
+    );
     let mut archive = Vec::new();
     let tree = WorkDir::new(site.path("work")).tree("example");
     let mut file = std::fs::File::open(tree.path(&chart.path)).unwrap();
     file.read_to_end(&mut archive).unwrap();
     assert_eq!(made.origins.values().next(), Some(&Sha256::of(&archive)));
-    assert!(made.origins.contains_key("https://charts.example.com/app-1.2.0.tgz"));
+    assert!(
+        made.origins
+            .contains_key("https://charts.example.com/app-1.2.0.tgz")
+    );
 }
 
 #[tokio::test]
@@ -208,7 +226,9 @@ async fn an_entry_that_has_changed_is_not_what_the_bundle_holds() {
     site.serve_chart("1.2.0", CHART);
     let contents = open(&site.bundle("work").await.unwrap());
     let missing = |cluster: &Cluster| -> Vec<String> {
-        let release = contents.release(&Version::new(1, 34, 2), "example").unwrap();
+        let release = contents
+            .release(&Version::new(1, 34, 2), "example")
+            .unwrap();
         let needs = artifact::needs(cluster).into_iter();
         needs
             .flat_map(|need| need.missing_from(&contents, release, Arch::Amd64))
@@ -217,7 +237,9 @@ async fn an_entry_that_has_changed_is_not_what_the_bundle_holds() {
     };
     assert_eq!(missing(&site.cluster), Vec::<String>::new());
     let mut changed = site.cluster.clone();
-    changed.spec.addons[0].values.insert("replicas".into(), 4.into());
+    changed.spec.addons[0]
+        .values
+        .insert("replicas".into(), 4.into());
     insta::assert_snapshot!(missing(&changed).join("\n"), @"addon app as the config has it now (the bundle was made when its entry was another) for amd64, wanted by addons");
     changed.spec.addons[0].name = "other".into();
     insta::assert_snapshot!(missing(&changed).join("\n"), @"addon other for amd64, wanted by addons");
@@ -227,7 +249,8 @@ async fn an_entry_that_has_changed_is_not_what_the_bundle_holds() {
 async fn an_image_that_upstream_lacks_is_told_with_addon_and_object() {
     let site = Site::with_addons(APP).await;
     site.serve_chart("1.2.0", CHART);
-    site.upstream.remove("/v2/ghcr.io/example/helper/manifests/1");
+    site.upstream
+        .remove("/v2/ghcr.io/example/helper/manifests/1");
     insta::assert_snapshot!(site.fails().await);
 }
 
@@ -259,18 +282,27 @@ async fn manifests_come_from_files_folders_and_addresses() {
     )
     .await;
     let pod = |name: &str| {
-        format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: c, image: ghcr.io/example/main:1}}]}}\n")
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: c, image: ghcr.io/example/main:1}}]}}\n"
+        )
     };
     std::fs::write(site.path("one.yaml"), pod("one")).unwrap();
     std::fs::create_dir(site.path("more")).unwrap();
     std::fs::write(site.path("more/b.yml"), pod("two")).unwrap();
     std::fs::write(site.path("more/README"), "not this").unwrap();
-    site.upstream.put("/example.com/app.yaml", pod("three").as_bytes());
+    site.upstream
+        .put("/example.com/app.yaml", pod("three").as_bytes());
     let contents = open(&site.bundle("work").await.unwrap());
     let made = site.made(&contents, "app");
-    assert_eq!(titles(&made.objects), ["Pod default/one", "Pod default/two", "Pod default/three"]);
+    assert_eq!(
+        titles(&made.objects),
+        ["Pod default/one", "Pod default/two", "Pod default/three"]
+    );
     let origins: Vec<&String> = made.origins.keys().collect();
-    assert_eq!(origins, ["https://example.com/app.yaml", "more/b.yml", "one.yaml"]);
+    assert_eq!(
+        origins,
+        ["https://example.com/app.yaml", "more/b.yml", "one.yaml"]
+    );
     assert!(contents.has_image("ghcr.io/example/helper:1", Arch::Amd64));
 }
 
@@ -279,13 +311,21 @@ async fn a_chart_may_be_in_a_registry() {
     let entry = r#"{"name":"app","chart":{"oci":"oci://registry.example.com/charts/app","version":"1.2.0"}}"#;
     let site = Site::with_addons(entry).await;
     let chart = archive(&[("chart/all.yaml", 0o644, CHART.as_bytes())]);
-    site.upstream.publish_chart("registry.example.com/charts/app", "1.2.0", &chart);
+    site.upstream
+        .publish_chart("registry.example.com/charts/app", "1.2.0", &chart);
     let contents = open(&site.bundle("work").await.unwrap());
     let made = site.made(&contents, "app");
     let origin = made.origins.iter().next().unwrap();
-    assert_eq!(origin, (&"oci://registry.example.com/charts/app:1.2.0".to_owned(), &Sha256::of(&chart)));
+    assert_eq!(
+        origin,
+        (
+            &"oci://registry.example.com/charts/app:1.2.0".to_owned(),
+            &Sha256::of(&chart)
+        )
+    );
     // An image is none.
-    site.upstream.publish_image("registry.example.com/charts/app:1.2.0", &Arch::ALL);
+    site.upstream
+        .publish_image("registry.example.com/charts/app:1.2.0", &Arch::ALL);
     let error = run(
         Request {
             lock: site.path("other.lock"),
@@ -307,8 +347,13 @@ async fn one_of_kubexms_own_has_the_version_and_the_values_that_go_with_the_conf
     )
     .await;
     site.serve_helm(&archive(&[("linux-amd64/helm", 0o755, HELM.as_bytes())]));
-    site.upstream.publish_image("docker.io/openebs/linux-utils:4.0.0", &Arch::ALL);
-    let chart = archive(&[("chart/all.yaml", 0o644, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")]);
+    site.upstream
+        .publish_image("docker.io/openebs/linux-utils:4.0.0", &Arch::ALL);
+    let chart = archive(&[(
+        "chart/all.yaml",
+        0o644,
+        b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
+    )]);
     let index = "entries:\n  localpv-provisioner: [{version: v4.0.0, urls: [https://example.com/chart.tgz]}]\n";
     let repo = "/openebs.github.io/dynamic-localpv-provisioner/index.yaml";
     site.upstream.put(repo, index.as_bytes());
@@ -326,7 +371,11 @@ async fn one_of_kubexms_own_has_the_version_and_the_values_that_go_with_the_conf
         base_path: "/elsewhere".into(),
     });
     let [addon] = other.addons().try_into().unwrap();
-    assert!(!made.version.ends_with(&artifact::entry_digest(&other, &addon)));
+    assert!(
+        !made
+            .version
+            .ends_with(&artifact::entry_digest(&other, &addon))
+    );
 }
 
 /// With a real helm: `KUBEXM_HELM=/path/to/helm`.
@@ -334,12 +383,17 @@ async fn one_of_kubexms_own_has_the_version_and_the_values_that_go_with_the_conf
 #[ignore = "wants a real helm"]
 async fn the_real_helm_renders_a_chart() {
     let helm = std::fs::read(std::env::var("KUBEXM_HELM").unwrap()).unwrap();
-    let site = Site::with_addons(r#"{"name":"app","chart":{"path":"app"},"values":{"replicas":2}}"#).await;
+    let site =
+        Site::with_addons(r#"{"name":"app","chart":{"path":"app"},"values":{"replicas":2}}"#).await;
     site.serve_helm(&archive(&[("linux-amd64/helm", 0o755, &helm)]));
     let chart = site.path("app");
     std::fs::create_dir_all(chart.join("templates")).unwrap();
     std::fs::create_dir_all(chart.join("crds")).unwrap();
-    std::fs::write(chart.join("Chart.yaml"), "apiVersion: v2\nname: app\nversion: 1.0.0\n").unwrap();
+    std::fs::write(
+        chart.join("Chart.yaml"),
+        "apiVersion: v2\nname: app\nversion: 1.0.0\n",
+    )
+    .unwrap();
     std::fs::write(chart.join("values.yaml"), "replicas: 1\n").unwrap();
     std::fs::write(
         chart.join("crds/widgets.yaml"),
@@ -367,10 +421,16 @@ spec: {template: {spec: {containers: [{name: c, image: "ghcr.io/example/migrate:
     .unwrap();
     let contents = open(&site.bundle("work").await.unwrap());
     let made = site.made(&contents, "app");
-    assert_eq!(titles(&made.definitions), ["CustomResourceDefinition widgets.example.com"]);
+    assert_eq!(
+        titles(&made.definitions),
+        ["CustomResourceDefinition widgets.example.com"]
+    );
     assert_eq!(titles(&made.objects), ["Deployment default/app"]);
     assert_eq!(made.objects[0]["spec"]["replicas"], 2);
-    assert_eq!(made.objects[0]["metadata"]["annotations"]["kube"], "v1.34.2");
+    assert_eq!(
+        made.objects[0]["metadata"]["annotations"]["kube"],
+        "v1.34.2"
+    );
     assert_eq!(made.after[0].on, HookOn::Upgrade);
     assert!(contents.has_image("ghcr.io/example/migrate:1", Arch::Amd64));
 }

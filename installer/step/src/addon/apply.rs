@@ -80,7 +80,11 @@ impl Made {
 
 /// What is run on this occasion.
 fn due(hooks: &[Hook], first: bool) -> Vec<Value> {
-    let other = if first { HookOn::Upgrade } else { HookOn::Install };
+    let other = if first {
+        HookOn::Upgrade
+    } else {
+        HookOn::Install
+    };
     let due = hooks.iter().filter(|hook| hook.on != other);
     due.map(|hook| hook.object.clone()).collect()
 }

@@ -88,7 +88,9 @@ async fn pods(cx: &Cx, item: &Item) -> Result<Seen, StepError> {
     let selector = format!("--selector=job-name={}", item.name);
     let what = ["pods", "--namespace", &item.namespace, &selector];
     let pods: Vec<Pod> = list(cx, &what).await?;
-    let ill = pods.iter().filter(|pod| !pod.is_ready() && pod.status.phase != "Succeeded");
+    let ill = pods
+        .iter()
+        .filter(|pod| !pod.is_ready() && pod.status.phase != "Succeeded");
     let ill: Vec<(&Pod, String)> = ill.map(|pod| (pod, pod.why_not_ready())).collect();
     Ok(Seen {
         lacking: Vec::new(),

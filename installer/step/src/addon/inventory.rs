@@ -80,7 +80,10 @@ impl Item {
 
     /// An object may change the version of its part of the API, and is the same.
     pub fn identity(&self) -> (String, String, String, String) {
-        let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
+        let group = self
+            .api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group);
         (
             group.to_owned(),
             self.kind.clone(),
@@ -116,7 +119,10 @@ impl Inventory {
         ];
         let output = ask_json(cx, &what).await?;
         if !output.ok() {
-            return Err(refused(&format!("read what is there of the addon {name}"), &output));
+            return Err(refused(
+                &format!("read what is there of the addon {name}"),
+                &output,
+            ));
         }
         if output.stdout.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);

@@ -140,7 +140,14 @@ pub(super) async fn delete(cx: &Cx, items: &[&Item]) -> Result<(), StepError> {
 
 /// What is still there of these, each with what holds it.
 async fn remaining(cx: &Cx, items: &[&Item]) -> Result<Vec<String>, StepError> {
-    let arguments = ["get", "--ignore-not-found", "--output", "json", "--filename", "-"];
+    let arguments = [
+        "get",
+        "--ignore-not-found",
+        "--output",
+        "json",
+        "--filename",
+        "-",
+    ];
     let all: Vec<Value> = items.iter().map(|item| item.reference()).collect();
     let text = list(&all).unwrap_or_default();
     let output = ask_kubectl_with(cx, &arguments, text.into()).await?;

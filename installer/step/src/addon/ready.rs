@@ -80,7 +80,10 @@ impl Workload {
                 status.updated_number_scheduled.min(status.number_available),
             ),
             "StatefulSet" => (wanted, status.updated_replicas.min(status.ready_replicas)),
-            _ => (wanted, status.updated_replicas.min(status.available_replicas)),
+            _ => (
+                wanted,
+                status.updated_replicas.min(status.available_replicas),
+            ),
         }
     }
 
@@ -93,7 +96,10 @@ impl Workload {
     fn selects(&self, pod: &Pod) -> bool {
         let labels = &pod.metadata.labels;
         let wanted = &self.spec.selector.match_labels;
-        !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+        !wanted.is_empty()
+            && wanted
+                .iter()
+                .all(|(key, value)| labels.get(key) == Some(value))
     }
 
     /// Why it has no pods, as far as it says so itself.
@@ -127,7 +133,11 @@ pub(super) async fn look(cx: &Cx, items: &[Item], since: Timestamp) -> Result<Se
         .map(|item| item.namespace.as_str())
         .collect();
     for namespace in namespaces {
-        let what = ["deployments,daemonsets,statefulsets", "--namespace", namespace];
+        let what = [
+            "deployments,daemonsets,statefulsets",
+            "--namespace",
+            namespace,
+        ];
         let all: Vec<Workload> = list(cx, &what).await?;
         let named: BTreeSet<(&str, &str)> = items
             .iter()
@@ -140,7 +150,8 @@ pub(super) async fn look(cx: &Cx, items: &[Item], since: Timestamp) -> Result<Se
             .map(|it| (it.kind.as_str(), it.metadata.name.as_str()))
             .collect();
         for (kind, name) in named.difference(&found) {
-            seen.lacking.push(format!("{kind} {namespace}/{name} is not there"));
+            seen.lacking
+                .push(format!("{kind} {namespace}/{name} is not there"));
         }
         let unready: Vec<&Workload> = all
             .iter()
@@ -153,7 +164,9 @@ pub(super) async fn look(cx: &Cx, items: &[Item], since: Timestamp) -> Result<Se
         let pods: Vec<Pod> = list(cx, &["pods", "--namespace", namespace]).await?;
         let mut ill = Vec::new();
         for workload in unready {
-            let own = pods.iter().filter(|pod| workload.selects(pod) && !pod.is_over());
+            let own = pods
+                .iter()
+                .filter(|pod| workload.selects(pod) && !pod.is_over());
             let bad: Vec<(&Pod, String)> = own
                 .filter(|pod| !pod.is_ready())
                 .map(|pod| (pod, pod.why_not_ready()))
@@ -185,12 +198,18 @@ async fn unserved(cx: &Cx, items: &[Item]) -> Result<Vec<String>, StepError> {
     }
     let all: Vec<Served> = list(cx, &["apiservices"]).await?;
     let mut lacking = Vec::new();
-    for it in all.iter().filter(|it| names.contains(it.metadata.name.as_str())) {
+    for it in all
+        .iter()
+        .filter(|it| names.contains(it.metadata.name.as_str()))
+    {
         let mut conditions = it.status.conditions.iter();
         let available = conditions.find(|condition| condition.kind == "Available");
         if available.is_none_or(|condition| condition.status != "True") {
             let why = available.map_or("", |condition| condition.message.as_str());
-            lacking.push(format!("APIService {} is not available: {why}", it.metadata.name));
+            lacking.push(format!(
+                "APIService {} is not available: {why}",
+                it.metadata.name
+            ));
         }
     }
     Ok(lacking)
@@ -203,9 +222,7 @@ pub(super) async fn wait(
     items: &[Item],
     patience: Patience,
 ) -> Result<(), StepError> {
-    let runs = |item: &Item| {
-        WORKLOADS.contains(&item.kind.as_str()) || item.kind == "APIService"
-    };
+    let runs = |item: &Item| WORKLOADS.contains(&item.kind.as_str()) || item.kind == "APIService";
     if !items.iter().any(runs) {
         return Ok(());
     }
@@ -286,8 +303,10 @@ impl Step for ProveAddon {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let Some(inventory) = Inventory::read(cx, &self.name).await? else {
-            return Err(StepError::new(format!("the addon {} is not there", self.name))
-                .with_hint("kubexm install brings it"));
+            return Err(
+                StepError::new(format!("the addon {} is not there", self.name))
+                    .with_hint("kubexm install brings it"),
+            );
         };
         let whole = self.patience.total();
         let patience = Patience {

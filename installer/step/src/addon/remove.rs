@@ -53,7 +53,9 @@ pub(super) async fn has_objects(cx: &Cx, definition: &str) -> Result<bool, StepE
     ];
     let output = ask_kubectl(cx, &what).await?;
     // What nobody can tell of is not taken away.
-    let unknown = output.last_words().contains("the server doesn't have a resource type");
+    let unknown = output
+        .last_words()
+        .contains("the server doesn't have a resource type");
     Ok(!unknown && (!output.ok() || !output.text().trim().is_empty()))
 }
 
@@ -127,7 +129,9 @@ impl RemoveAddon {
             let name = &item.name;
             cx.progress.seen(
                 format!("the namespace {name} stays"),
-                Some(format!("the namespace {name} stays: {first} in it is not of this addon")),
+                Some(format!(
+                    "the namespace {name} stays: {first} in it is not of this addon"
+                )),
             );
             return Ok(());
         }
@@ -159,7 +163,9 @@ impl Step for RemoveAddon {
         self.insist_on_no_claims(cx, &inventory.items).await?;
         let others = Inventory::others(cx, &self.name).await?;
         let others = identities(others.iter().flat_map(|other| &other.items));
-        inventory.items.retain(|item| !others.contains(&item.identity()));
+        inventory
+            .items
+            .retain(|item| !others.contains(&item.identity()));
         let leaving: Vec<Value> = std::mem::take(&mut inventory.leaving);
         if !leaving.is_empty() {
             hooks::run(cx, &self.name, &leaving).await?;
@@ -179,7 +185,8 @@ impl Step for RemoveAddon {
                     "{} stays: there are objects of this kind that are not of this addon",
                     item.title()
                 );
-                cx.progress.seen(format!("{} stays", item.title()), Some(warning));
+                cx.progress
+                    .seen(format!("{} stays", item.title()), Some(warning));
             } else {
                 unused.push(item);
             }
