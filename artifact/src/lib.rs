@@ -7,6 +7,7 @@
 //!
 #![doc = include_str!("../../docs/bundle-format.md")]
 
+mod addon;
 mod archive;
 mod bundle;
 mod cancel;
@@ -26,6 +27,7 @@ mod signature;
 mod space;
 mod text;
 
+pub use addon::{AddonObjects, Hook, HookOn, addon_component, addon_version, entry_digest};
 pub use archive::{Member, Members};
 pub use bundle::{
     Awaited, Bundle, BundleError, Carriage, CarriedFile, CarryError, Change, Fault, Lack,
@@ -48,7 +50,7 @@ pub use packages::{
     BasePackage, Closure, PackageEntry, PackageFormat, PackageName, PackageNeed, PackageSet,
     host_packages,
 };
-pub use reference::{full_reference, repository, runtime_reference, split_tag};
+pub use reference::{full_reference, is_reference, repository, runtime_reference, split_tag};
 pub use regular::{is_pipe, open_regular, open_regular_or_pipe};
 pub use release::Release;
 pub use replace::replace;

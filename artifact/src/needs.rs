@@ -5,6 +5,7 @@ use cluster::{
     Arch, Cluster, EtcdType, ImageSet, KubernetesType, NodeLocalDns, Os, Parts, Role, RuntimeType,
 };
 
+use crate::addon::{addon_component, entry_digest};
 use crate::packages::{package_arches, system_packages};
 use crate::{Contents, PackageName, PackageSet, Release, full_reference};
 
@@ -35,6 +36,8 @@ pub enum What {
     Image { reference: String },
     /// A package of an operating system, with all that it requires.
     Package { os: Os, package: PackageName },
+    /// The objects of an addon, made from just this entry of the config.
+    Addon { name: String, entry: String },
 }
 
 /// Something that is asked for and not there.
@@ -86,6 +89,16 @@ pub fn needs(cluster: &Cluster) -> Vec<Need> {
                 reference: reference.clone(),
             },
             wanted_by: "spec.images".to_owned(),
+            on: None,
+        });
+    }
+    for addon in cluster.addons() {
+        needs.push(Need {
+            what: What::Addon {
+                entry: entry_digest(cluster, &addon),
+                name: addon.name,
+            },
+            wanted_by: "addons".to_owned(),
             on: None,
         });
     }
@@ -219,6 +232,13 @@ impl Need {
                     vec![missing(format!("image {reference}"))]
                 }
             }
+            What::Addon { name, entry } => match release.version_of(&addon_component(name)) {
+                None => vec![missing(format!("addon {name}"))],
+                Some(version) if version.ends_with(entry) => Vec::new(),
+                Some(_) => vec![missing(format!(
+                    "addon {name} as the config has it now (the bundle was made when its entry was another)"
+                ))],
+            },
             What::Package { os, package } => {
                 let set = bundle.packages_for(os, arch);
                 let known = set.and_then(|set| Some((set, set.names_of(package)?)));

@@ -348,6 +348,9 @@ fn wants(cluster: &Cluster) -> Vec<Want> {
     if spec.system.timezone.is_some() {
         wants.all("system.timezone", EVERY, &[P::Tzdata]);
     }
+    for known in cluster.known_addons() {
+        wants.all(&format!("addon {known}"), NODES, known.packages());
+    }
     for name in &spec.system.debs {
         wants.add("system.debs", EVERY, PackageName::Deb(name.clone()));
     }

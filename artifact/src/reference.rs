@@ -61,7 +61,8 @@ pub fn full_reference(reference: &str) -> String {
 }
 
 /// Whether this is a whole reference: `HOST[:PORT]/NAME` with a tag, a digest or both, by the grammar of registries.
-pub(crate) fn is_reference(reference: &str) -> bool {
+#[must_use]
+pub fn is_reference(reference: &str) -> bool {
     let (name, digest) = match reference.split_once('@') {
         Some((name, digest)) => (name, Some(digest)),
         None => (reference, None),

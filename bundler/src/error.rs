@@ -1,6 +1,7 @@
 use artifact::{Missing, PackError, SpaceError};
 use camino::Utf8PathBuf;
 
+use crate::addons::AddonError;
 use crate::bundle::OutputError;
 use crate::fetch::{FetchError, FetchFailures, FileFailure};
 use crate::images::{ImageFailure, ImageFailures};
@@ -29,6 +30,11 @@ pub enum BundleError {
     Content(Vec<Failed>),
     #[error("the bundle would not be complete:\n{}", missing(.0))]
     Incomplete(Vec<Missing>),
+    #[error("addon {name}: {error}")]
+    Addon {
+        name: String,
+        error: Box<AddonError>,
+    },
     #[error("packages of {system}: {error}")]
     Packages {
         system: String,
@@ -146,6 +152,7 @@ impl BundleError {
             Self::Client(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Packages { error, .. } => error.hint(),
+            Self::Addon { error, .. } => error.hint(),
             Self::Fetch(failed) | Self::Content(failed) => {
                 let mut hints: Vec<&str> =
                     failed.iter().filter_map(|f| f.hint.as_deref()).collect();

@@ -6,6 +6,7 @@ use artifact::split_tag;
 use catalogue::Catalogue;
 use cluster::{Arch, Cluster, EtcdEntry, EtcdType, ImageSet, Version, etcd_in};
 
+use crate::addons::MadeAddon;
 use crate::resolve::{ResolveFailure, Wanted, WantedFile, WantedImage, resolve};
 
 /// A release: the config as it would be with this version of Kubernetes, and what it asks for. What the config names by
@@ -14,11 +15,24 @@ use crate::resolve::{ResolveFailure, Wanted, WantedFile, WantedImage, resolve};
 pub struct Hop {
     pub cluster: Cluster,
     pub wanted: Wanted,
+    /// What its addons have become, once their charts and manifests are there.
+    pub addons: Vec<MadeAddon>,
 }
 
 impl Hop {
     pub fn version(&self) -> &Version {
         &self.cluster.spec.kubernetes.version
+    }
+
+    /// Has it hold these addons, and ask for their images.
+    pub fn take_addons(&mut self, made: Vec<MadeAddon>) {
+        for addon in &made {
+            for (image, objects) in &addon.images {
+                let by = addon.wanting(objects);
+                self.wanted.want_image(image, &by, ImageSet::Addons);
+            }
+        }
+        self.addons = made;
     }
 
     /// What members are that kubeadm runs. Services have programs of their own, which are late enough.
@@ -55,7 +69,11 @@ pub fn hops(
         let mut cluster = cluster.clone();
         cluster.spec.kubernetes.version = version;
         let wanted = resolve(&cluster, arches, catalogue)?;
-        Ok(Hop { cluster, wanted })
+        Ok(Hop {
+            cluster,
+            wanted,
+            addons: Vec::new(),
+        })
     };
     let mut before = match from {
         Some(from) => hop(from.clone())?.etcd(),

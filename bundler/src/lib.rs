@@ -1,6 +1,7 @@
 //! Everything from the outside: resolve, fetch, prove complete, pack.
 
 mod access;
+mod addons;
 mod bundle;
 mod check;
 mod error;
@@ -21,6 +22,7 @@ mod resolve;
 mod testing;
 
 pub use access::registry_access;
+pub use addons::AddonError;
 pub use bundle::{
     Kubexm, OutputError, Prepared, Report, Request, Since, Update, plan, prepare, prepare_tree,
 };

@@ -54,6 +54,19 @@ pub struct Lock {
     /// Packages of operating systems, by system and architecture: `debian-13/amd64`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub systems: BTreeMap<String, LockedSystem>,
+    /// Addons, by their place in the bundle.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addons: BTreeMap<String, LockedAddon>,
+}
+
+/// An addon, and what it was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedAddon {
+    /// Addresses, and files beside the config, with what they gave.
+    pub origins: BTreeMap<String, Sha256>,
+    /// What it was made into.
+    pub sha256: Sha256,
 }
 
 /// A file of upstream.
@@ -94,7 +107,17 @@ impl Lock {
             files: BTreeMap::new(),
             images: BTreeMap::new(),
             systems: BTreeMap::new(),
+            addons: BTreeMap::new(),
         }
+    }
+
+    /// What each address of an addon gave. What lies beside the config may change: whoever changes it means it.
+    pub(crate) fn addon_pins(&self) -> BTreeMap<String, Sha256> {
+        let origins = self.addons.values().flat_map(|addon| &addon.origins);
+        let addresses = origins.filter(|(place, _)| place.contains("://"));
+        addresses
+            .map(|(place, sha256)| (place.clone(), *sha256))
+            .collect()
     }
 
     /// Two configs beside each other would take turns in dropping each other's pins.
@@ -146,7 +169,13 @@ impl Lock {
         let systems = self.systems.keys();
         let systems = systems.filter(|system| !next.systems.contains_key(*system));
         let systems = systems.map(|system| format!("packages of {system}"));
-        files.chain(images.cloned()).chain(systems).collect()
+        let addons = self.addons.keys();
+        let addons = addons.filter(|place| !next.addons.contains_key(*place));
+        files
+            .chain(images.cloned())
+            .chain(systems)
+            .chain(addons.cloned())
+            .collect()
     }
 
     /// The packages of systems that are wanted, but not for this architecture now.

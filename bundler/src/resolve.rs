@@ -128,6 +128,8 @@ pub fn resolve(
             }
             // Which files these are stands in the indexes of the system's archive.
             What::Package { .. } => {}
+            // Made when its chart or its manifests are there.
+            What::Addon { .. } => {}
         }
     }
     if !failures.is_empty() {
@@ -181,6 +183,16 @@ impl Wanted {
             on: None,
         });
         Ok(())
+    }
+
+    /// Asks for one more image.
+    pub fn want_image(&mut self, reference: &str, by: &str, set: ImageSet) {
+        let images = std::mem::take(&mut self.images).into_iter();
+        let mut images = images
+            .map(|image| (image.reference.clone(), image))
+            .collect();
+        want(&mut images, reference, by, set);
+        self.images = images.into_values().collect();
     }
 
     /// A Kubernetes that is newer than the catalogue, in words, and what to do about it.
@@ -337,6 +349,28 @@ fn chosen<'a>(cluster: &Cluster, catalogue: &'a Catalogue) -> Result<Defaults<'a
         defaults.choose_image("etcd-image", &format!("{}-0", version.without_v()));
     }
     Ok(defaults)
+}
+
+/// The file of a component in the version that the config asks for, for a machine that is none of its hosts.
+pub(crate) fn file_here(
+    cluster: &Cluster,
+    catalogue: &Catalogue,
+    name: &str,
+    arch: Arch,
+) -> Result<WantedFile, ResolveFailure> {
+    let version = chosen(cluster, catalogue)?.version(name)?;
+    let file = catalogue.component(name);
+    let file = file.and_then(|component| component.resolve(&version, arch, None));
+    match file {
+        Ok(file) => Ok(WantedFile {
+            file,
+            wanted_by: vec!["addons".to_owned()],
+        }),
+        Err(error) => Err(ResolveFailure::Files(vec![FileFailure {
+            error,
+            wanted_by: "addons".to_owned(),
+        }])),
+    }
 }
 
 /// Each of `spec.versions` that cannot be meant, by its name.

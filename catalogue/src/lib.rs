@@ -3,6 +3,7 @@
 //! The table is `data/catalogue.yaml`; this crate only reads it. Versions newer than the table resolve by the same
 //! patterns, with the defaults of the nearest older Kubernetes release line.
 
+mod addons;
 mod component;
 mod glibc;
 mod image;
@@ -16,6 +17,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use addons::{AddonChart, AddonEdit, AddonSetting, AddonSource};
 use cluster::Version;
 pub use component::{Carries, Checksum, Component, Member, ResolveError, Resolved};
 pub use glibc::Glibc;

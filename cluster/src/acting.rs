@@ -122,7 +122,6 @@ spec:
   etcd: {dataDir: /data/etcd}
   registry: {type: harbor, registryDataDir: /data/registry}
   system: {setHostname: true, timezone: UTC}
-  storage: {openebs: {basePath: /data/volumes}}
 ",
         );
         assert_eq!(
@@ -130,8 +129,7 @@ spec:
             [
                 "spec.dns.nodelocaldns",
                 "spec.network.plugin",
-                "spec.registry.type",
-                "spec.storage"
+                "spec.registry.type"
             ]
         );
     }
@@ -167,6 +165,8 @@ spec:
     fn what_acts_is_not_named() {
         let inert = inert_of(
             "  host: 10.0.0.9 mirror.example.com
+  addons: [metallb, {name: app, manifests: [app.yaml]}]
+  storage: {openebs: {basePath: /data/volumes}}
   versions: {runc: v1.3.3}
   kubernetes: {containerRuntime: {type: containerd, containerd: {config: {version: 3}}}}
   registry: {namespaceOverride: a/b, auths: {quay.io: {certsPath: /x, skipTLSVerify: true}}}
@@ -202,13 +202,13 @@ metadata: {name: c}
 spec:
   hosts: [{name: a, address: 10.0.0.1}]
   roleGroups: {etcd: [a], master: [a], worker: [a]}
-  kubernetes: {kata: {enabled: true}}
+  dns: {nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}}
 ";
         let cluster = crate::parse("config.yaml", text).unwrap().cluster;
         let written_out = cluster.to_yaml().unwrap();
         assert!(written_out.contains("podPidsLimit"), "{written_out}");
         let parsed = crate::parse("config.yaml", &written_out).unwrap();
         let inert = parsed.not_yet_acting();
-        assert_eq!(inert, [KeyPath::of("spec.kubernetes.kata")]);
+        assert_eq!(inert, [KeyPath::of("spec.dns.nodelocaldns")]);
     }
 }

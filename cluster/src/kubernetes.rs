@@ -53,11 +53,9 @@ pub struct Kubernetes {
     /// Feature gates, for every component. A gate that the version has removed is an error: nothing would start with it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub feature_gates: BTreeMap<String, bool>,
-    /// Kata containers as a further runtime.
-    #[schemars(extend("x-acts" = Acts::No))]
+    /// Kata containers as a further runtime. This version cannot set them up: `enabled: true` is an error.
     pub kata: Feature,
-    /// Node feature discovery.
-    #[schemars(extend("x-acts" = Acts::No))]
+    /// The addon node-feature-discovery: labels of nodes that tell their hardware.
     pub node_feature_discovery: Feature,
     /// More settings of kube-proxy, in its own format, without `apiVersion` and `kind`.
     #[serde(skip_serializing_if = "Option::is_none")]

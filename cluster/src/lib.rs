@@ -1,6 +1,7 @@
 //! The Cluster config: what a person writes, as types with defaults and validation.
 
 mod acting;
+mod addons;
 mod address;
 mod arch;
 mod change;
@@ -51,6 +52,7 @@ mod written;
 mod yaml;
 
 pub use acting::Acts;
+pub use addons::{Addon, Chart, KnownAddon};
 pub use address::{Cidr, CidrPair, InvalidAddress, IpPair};
 pub use arch::{Arch, UnknownArch};
 pub use dns::{Coredns, Dns, ExternalZone, NodeLocalDns};

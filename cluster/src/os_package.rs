@@ -43,11 +43,15 @@ os_packages! {
     Ipset = "ipset",
     Iptables = "iptables",
     Ipvsadm = "ipvsadm",
+    /// The programs `iscsid` and `iscsiadm`.
+    IscsiInitiator = "iscsi-initiator",
     Keepalived = "keepalived",
     /// The program `modprobe`.
     Kmod = "kmod",
     /// The program `mount`.
     Mount = "mount",
+    /// The program `mount.nfs`.
+    NfsClient = "nfs-client",
     Nftables = "nftables",
     /// nginx with its stream module.
     Nginx = "nginx",

@@ -29,6 +29,9 @@ macro_rules! image_sets {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum ImageSet {
             $(#[serde(rename = $name)] $variant,)*
+            /// What the objects of addons name, and what their programs start by themselves.
+            #[serde(rename = "addons")]
+            Addons,
             /// What the config itself names, in `spec.images`.
             #[serde(rename = "user")]
             User,
@@ -39,6 +42,7 @@ macro_rules! image_sets {
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
+                    Self::Addons => "addons",
                     Self::User => "user",
                 }
             }
@@ -60,6 +64,14 @@ image_sets! {
     Nginx = "nginx",
     Nodelocaldns = "nodelocaldns",
     Pause = "pause",
+}
+
+impl ImageSet {
+    /// Whether its images are there for what people run in the cluster, and none of them for the cluster itself.
+    #[must_use]
+    pub const fn is_of_people(self) -> bool {
+        matches!(self, Self::Addons | Self::User)
+    }
 }
 
 impl fmt::Display for ImageSet {

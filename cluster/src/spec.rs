@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Acts, Arch, Bastion, ControlPlaneEndpoint, Dns, Etcd, Host, Kubernetes, Network, Registry,
+    Addon, Arch, Bastion, ControlPlaneEndpoint, Dns, Etcd, Host, Kubernetes, Network, Registry,
     RoleGroups, Storage, System, Tag, Tool,
 };
 
@@ -69,7 +69,6 @@ pub struct Spec {
     pub etcd: Etcd,
     pub network: Network,
     #[serde(skip_serializing_if = "Storage::is_empty")]
-    #[schemars(extend("x-acts" = Acts::No))]
     pub storage: Storage,
     pub registry: Registry,
     /// Images of your own that travel along and are served by the site's registry: `docker.io/library/nginx:1.29`.
@@ -88,10 +87,10 @@ pub struct Spec {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("x-default" = "those that go with Kubernetes"))]
     pub versions: BTreeMap<String, Tag>,
-    /// Addons by name.
+    /// What runs in the cluster beside Kubernetes, in the order in which it is applied: names of kubexm's own addons, and charts
+    /// and manifests of yours. See docs/addons.md.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("items" = { "type": "string", "format": "dns-label" }, "x-acts" = Acts::No))]
-    pub addons: Vec<String>,
+    pub addons: Vec<Addon>,
     /// Lines that are added to kubexm's block in `/etc/hosts` on every host: `192.168.1.100 bhy.example.com`.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(extend("format" = "hosts-file"))]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Storage {
-    /// Local volumes by `OpenEBS`. Absent: not installed.
+    /// The addon openebs-localpv: volumes on the disks of nodes. Absent: not installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub openebs: Option<OpenEbs>,
 }

@@ -1,5 +1,6 @@
 //! What no type can say: how the parts of a config must go together.
 
+mod addons;
 mod arguments;
 mod cgroups;
 mod directories;
@@ -33,6 +34,7 @@ pub(crate) fn validate(cluster: &Cluster, places: &Places) -> Vec<Finding> {
         findings: Vec::new(),
     };
     hosts::check(&mut check);
+    addons::check(&mut check);
     roles::check(&mut check);
     endpoint::check(&mut check);
     kubernetes::check(&mut check);

@@ -118,7 +118,7 @@ fn complete(cluster: &Cluster) -> Contents {
                 images.push(image(reference, &need.wanted_by));
             }
             What::Image { reference } => images.push(image(reference, &need.wanted_by)),
-            What::Package { .. } => {}
+            What::Package { .. } | What::Addon { .. } => {}
         }
     }
     files.extend(images.iter().map(blob));

@@ -10,7 +10,7 @@ use event::Events;
 
 use super::collect::Collected;
 use super::run::on_thread;
-use super::{Prepared, inspected, layout, prove, write};
+use super::{Prepared, addons, inspected, layout, prove, write};
 use crate::error::BundleError;
 use crate::hops::Hop;
 use crate::packages::RepositoryBuilder;
@@ -20,7 +20,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What of the files belongs to a release.
 fn release(hop: &Hop, files: &[FileEntry], config: &Utf8Path) -> Release {
     let wanted = hop.wanted.files.iter();
-    let wanted: BTreeSet<&str> = wanted.map(|wanted| wanted.file.path.as_str()).collect();
+    let addons = hop.addons.iter().map(|addon| addon.path().into_string());
+    let wanted = wanted.map(|wanted| wanted.file.path.clone());
+    let wanted: BTreeSet<String> = wanted.chain(addons).collect();
     let own = files
         .iter()
         .filter(|file| wanted.contains(file.path.as_str()));
@@ -60,6 +62,8 @@ impl Prepared {
         write::set_aside(&self.tree)?;
         let (blobs, mut missing) = layout::blobs(&self.tree, &images);
         files.extend(blobs);
+        let (addons, charts) = addons::entries(&self.tree, &self.details.hops)?;
+        files.extend(addons);
         let config = self.config()?;
         let hops = self.details.hops.iter();
         let releases = hops.map(|hop| release(hop, &files, &config.path)).collect();
@@ -99,6 +103,7 @@ impl Prepared {
             files,
             images,
             systems,
+            charts,
             ..Contents::new(&self.details.plan.cluster, VERSION)
         };
         missing.extend(prove::missing(

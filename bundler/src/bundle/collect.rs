@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use artifact::Sha256;
 use event::{Event, Events, StageOutcome};
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +11,7 @@ use super::prepare::job;
 use crate::error::BundleError;
 use crate::fetch::{self, Change, Checksum, FetchError, Fetched, FileJob};
 use crate::images::{self, CopiedImage, ResolvedImage};
-use crate::lock::{Difference, Lock, LockError, LockMode, LockedFile, LockedImage};
+use crate::lock::{Difference, Lock, LockError, LockMode, LockedAddon, LockedFile, LockedImage};
 use crate::packages::{self, PackageRequest};
 use crate::resolve::WantedFile;
 
@@ -160,6 +161,14 @@ impl Prepared {
             .map(PackageRequest::key)
             .zip(self.details.systems.clone());
         lock.systems.extend(systems);
+        let addons = self.details.hops.iter().flat_map(|hop| &hop.addons);
+        lock.addons.extend(addons.map(|addon| {
+            let locked = LockedAddon {
+                origins: addon.objects.origins.clone(),
+                sha256: Sha256::of(&addon.objects.to_bytes()),
+            };
+            (addon.path().to_string(), locked)
+        }));
         lock.following(&self.details.lock)
     }
 
@@ -178,8 +187,13 @@ impl Prepared {
             .systems
             .iter()
             .filter(|(name, system)| before.systems.get(*name) != Some(system));
+        let addons = now
+            .addons
+            .iter()
+            .filter(|(place, addon)| before.addons.get(*place) != Some(addon));
         let differences = files
             .map(|(url, _)| url)
+            .chain(addons.map(|(place, _)| place))
             .chain(images.map(|(reference, _)| reference))
             .chain(systems.map(|(system, _)| system))
             .map(|what| Difference::Content { what: what.clone() })

@@ -2,6 +2,7 @@
 //!
 //! [`plan`] only shows what a bundle would hold. [`prepare`] works out every detail, and [`Prepared::run`] acts on it.
 
+mod addons;
 mod assemble;
 mod before;
 mod collect;

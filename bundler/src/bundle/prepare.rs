@@ -1,5 +1,6 @@
 //! Works out every detail before anything is fetched, but for kubeadm, which is asked for its images.
 
+mod addons;
 mod kubeadm;
 mod sizes;
 
@@ -26,7 +27,7 @@ use crate::packages::{Chooser, Claims, PackageRequest, requests};
 use crate::plan::Plan;
 use crate::resolve::{Wanted, WantedFile};
 
-/// What a bundle would hold. Nothing is fetched but manifests of images, and nothing is written.
+/// What a bundle would hold. Nothing is fetched but manifests of images and what addons are made of, and nothing is written.
 pub async fn plan(
     request: &Request,
     events: &Events,
@@ -184,6 +185,7 @@ impl Preparation<'_> {
         for hop in &mut hops {
             self.ask_kubeadm(hop, &lock, &fetcher).await?;
         }
+        self.make_addons(&mut hops, &lock, &fetcher).await?;
         let wanted = together(&hops);
         self.hold_to_lock(&wanted, &package_requests, &lock)?;
         let chooser = Chooser {

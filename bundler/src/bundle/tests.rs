@@ -1,3 +1,4 @@
+mod addons;
 mod hops;
 mod output;
 mod packages;

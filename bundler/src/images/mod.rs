@@ -34,10 +34,10 @@ use crate::fetch::{Change, HttpOptions};
 use crate::mirror::Mirrors;
 use blobs::Blobs;
 pub(crate) use document::parts_of;
+pub(crate) use registry::Registries;
 
 use document::RunsOn;
 use layout::Layout;
-use registry::Registries;
 use unit::{Reported, outcome};
 
 /// The stage that copied images are reported under.

@@ -129,6 +129,32 @@ impl Upstream {
         serve_image(&mut self.pages.lock().unwrap(), reference, arches);
     }
 
+    /// A chart in a registry, as helm pushes it.
+    pub(crate) fn publish_chart(&self, repository: &str, version: &str, chart: &[u8]) {
+        let mut pages = self.pages.lock().unwrap();
+        let mut put = |kind: &str, name: &str, media_type: &'static str, content: &[u8]| {
+            let path = format!("/v2/{repository}/{kind}/{name}");
+            pages.insert(path, (media_type, content.to_vec()));
+        };
+        let config = b"{}";
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": descriptor("application/vnd.cncf.helm.config.v1+json", config),
+            "layers": [descriptor("application/vnd.cncf.helm.chart.content.v1.tar+gzip", chart)],
+        });
+        let manifest = manifest.to_string().into_bytes();
+        put("blobs", &Sha256::of(chart).oci(), BYTES, chart);
+        put("blobs", &Sha256::of(config).oci(), BYTES, config);
+        put(
+            "manifests",
+            &Sha256::of(&manifest).oci(),
+            MANIFEST,
+            &manifest,
+        );
+        put("manifests", version, MANIFEST, &manifest);
+    }
+
     /// Every image, by reference.
     pub(crate) fn images(&self) -> Vec<String> {
         let pages = self.pages.lock().unwrap();

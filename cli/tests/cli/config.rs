@@ -34,9 +34,19 @@ fn a_good_config_is_called_valid() {
 #[test]
 fn keys_that_do_nothing_yet_are_one_warning() {
     let text = format!(
-        "{CONFIG}  addons: [metallb]\n  storage: {{openebs: {{basePath: /var/openebs}}}}\n"
+        "{CONFIG}  dns: {{nodelocaldns: {{externalZones: [{{zones: [a.b], nameservers: [10.0.0.53]}}]}}}}\n"
     );
     insta::assert_snapshot!(validated(&text));
+}
+
+/// Only what is for the other half of the networks is left.
+#[test]
+fn of_addons_and_storage_nothing_is_left_that_does_nothing() {
+    let text = format!(
+        "{CONFIG}  addons: [metallb, longhorn]\n  storage: {{openebs: {{basePath: /var/openebs}}}}\n"
+    );
+    let told = validated(&text);
+    assert!(!told.contains("nothing yet"), "{told}");
 }
 
 #[test]

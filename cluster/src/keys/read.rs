@@ -52,7 +52,7 @@ impl<'s> Reader<'s> {
 
     /// The keys of a mapping, those first that must be written.
     fn shape(&self, schema: &'s Value, acts: Acts) -> Option<Shape> {
-        let held = self.held(schema);
+        let held = self.mapping(self.held(schema));
         let properties = held.get("properties")?.as_object()?;
         let required = held.get("required").and_then(Value::as_array);
         let required = |name: &str| required.is_some_and(|all| all.iter().any(|key| key == name));
@@ -85,6 +85,16 @@ impl<'s> Reader<'s> {
             }
             None => KeyDefault::None,
         }
+    }
+
+    /// Of what may be written in several ways, the way that has keys. A secret's are no keys of the config.
+    fn mapping(&self, held: &'s Value) -> &'s Value {
+        let branches = held.get("anyOf").and_then(Value::as_array);
+        let secret = held.get("writeOnly") == Some(&Value::Bool(true));
+        let ways = branches.filter(|_| !secret).into_iter().flatten();
+        let mut ways = ways.map(|branch| self.held(branch));
+        ways.find(|way| way.get("properties").is_some())
+            .unwrap_or(held)
     }
 
     /// What a schema holds where it holds anything.

@@ -2,6 +2,7 @@
 //! how it is set up, how it is proven. A set-up also renews and restarts what has changed, and its plan taken backwards
 //! removes it.
 
+mod addons;
 mod adopt;
 mod balancer;
 mod certificates;
@@ -21,6 +22,7 @@ mod rotation;
 mod runtime;
 mod upgrade;
 
+pub use addons::{addons, former_addons};
 pub use adopt::{fetch, recognise_authorities, restore};
 pub use balancer::{load_balancer, virtual_addresses};
 pub use certificates::{certificates, renew_certificates};

@@ -12,6 +12,7 @@ pub fn os(site: &Site) -> Stage {
             task::host_files(site),
             task::packages(site),
             task::kernel(site),
+            task::addon_services(site),
             task::time(site),
         ],
     )

@@ -39,6 +39,7 @@ pub fn proof(site: &Site, occasion: Occasion) -> Stage {
         control_plane::prove(site, patience),
         etcd::prove(site, patience),
         task::prove_cluster(site, patience),
+        task::prove_addons(site, patience),
         task::prove_hosts(site),
     ];
     // An install has looked at all of it before and after it pushed.

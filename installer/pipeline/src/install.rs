@@ -22,6 +22,7 @@ const STAGES: &[Named] = &[
     ("network", module::network),
     ("workers", module::workers),
     ("node-network", module::node_network),
+    ("addons", module::addons),
     ("proof", |site| module::proof(site, Occasion::Install)),
     ("record", module::record),
 ];
@@ -94,6 +95,8 @@ pub fn install(
             stage.wait(Order::Settled);
         }
         if *name == STAGES[PROOF.0].0 {
+            // Ahead of what its pods have of their nodes, such as packages.
+            stages.extend(before.map(|before| module::former_addons(before, site)));
             stages.append(&mut retired.last);
             stages.extend(former_runtimes(site));
         }

@@ -54,6 +54,7 @@ const HOP: &[Named] = &[
     ("network", module::network, Extent::Center),
     ("workers", module::workers, Extent::Hosts),
     ("node-network", module::node_network, Extent::Hosts),
+    ("addons", module::addons, Extent::Whole),
     (
         "proof",
         |site| module::proof(site, Occasion::Install),

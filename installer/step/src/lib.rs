@@ -1,6 +1,7 @@
 //! One act on one host, one file each. A step knows the host, its templates and what lies in the tree; it does not know
 //! the task it is part of.
 
+mod addon;
 mod adopt;
 mod before;
 mod check;
@@ -22,6 +23,7 @@ mod shell;
 mod system;
 mod take_back;
 
+pub use addon::{ApplyAddon, ProveAddon, RemoveAddon};
 pub use adopt::{
     CompareAuthorities, FetchRegistryLogin, FetchVrrp, FoundAuthority, InsistOnAuthorities,
     LookAtAuthorities, NoteBegun, TellLost,

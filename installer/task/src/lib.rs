@@ -1,5 +1,6 @@
 //! One piece of work each: which steps, on which hosts, and what must come before what.
 
+mod addons;
 mod adopt;
 mod applied;
 mod balancer;
@@ -34,6 +35,7 @@ mod site;
 mod testing;
 mod upgrade;
 
+pub use addons::{addon_services, addons, former_addons, prove_addons};
 pub use adopt::{fetch_logins, look_at_authorities, note_found};
 pub use applied::note_applied;
 pub use balancer::{

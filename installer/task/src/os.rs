@@ -155,7 +155,9 @@ impl Site {
             ProxyMode::Ipvs => IPVS_MODULES,
             ProxyMode::Iptables | ProxyMode::Nftables => &[],
         };
-        MODULES.iter().chain(forwarding).copied().collect()
+        let mut modules: Vec<KernelModule> = MODULES.iter().chain(forwarding).copied().collect();
+        modules.extend(self.addon_modules());
+        modules
     }
 }
 

@@ -270,8 +270,9 @@ impl Site {
             repository.rsplit('/').next() == Some(name)
         };
         let in_release = |image: &&ImageEntry| {
-            let mut sets = self.release.images.values();
-            sets.any(|set| set.contains(&image.reference))
+            let sets = self.release.images.iter();
+            let mut own = sets.filter(|(set, _)| !set.is_of_people());
+            own.any(|(_, images)| images.contains(&image.reference))
         };
         let images = self.contents.images.iter().filter(is_it);
         let (own, others): (Vec<_>, Vec<_>) = images.partition(in_release);

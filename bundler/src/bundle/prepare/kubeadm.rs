@@ -14,7 +14,7 @@ use crate::lock::Lock;
 use crate::resolve::Wanted;
 
 /// Where kubeadm's own list of images may come from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kubeadm {
     Fetch,
     IfPresent,
@@ -29,7 +29,9 @@ impl Preparation<'_> {
         lock: &Lock,
         fetcher: &Fetcher,
     ) -> Result<(), BundleError> {
-        let Hop { cluster, wanted } = hop;
+        let Hop {
+            cluster, wanted, ..
+        } = hop;
         let kubernetes = &cluster.spec.kubernetes;
         if kubernetes.kind != KubernetesType::Kubeadm {
             return Ok(());

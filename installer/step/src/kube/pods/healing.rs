@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::kube::objects::{ContainerStatus, Event, Pod};
+use crate::kube::objects::{ContainerStatus, Event, Pod, Terminated};
 
 /// So often restarted, and still crashing, a container does not come up by itself.
 const CRASHES: u32 = 5;
@@ -28,9 +28,15 @@ pub(super) fn is_beyond_waiting(pod: &Pod, events: &[&Event], since: Timestamp) 
     if no_volume && !pod.container_statuses().any(runs) {
         return true;
     }
+    // Some kubelets show what has ended for as long as they hold it back.
+    let crashes = |status: &ContainerStatus, ended: Option<&Terminated>| {
+        let at = ended.and_then(|ended| ended.finished_at);
+        status.restart_count >= CRASHES && at.is_some_and(|at| at >= since)
+    };
     pod.container_statuses().any(|status| {
         let Some(waiting) = &status.state.waiting else {
-            return false;
+            let ended = status.state.terminated.as_ref();
+            return crashes(status, ended.filter(|ended| ended.exit_code != 0));
         };
         match waiting.reason.as_str() {
             "InvalidImageName" => true,
@@ -39,11 +45,7 @@ pub(super) fn is_beyond_waiting(pod: &Pod, events: &[&Event], since: Timestamp) 
                 let own = Some(waiting.message.as_str()).filter(|_| is_new);
                 said.iter().copied().chain(own).any(has_no_image)
             }
-            "CrashLoopBackOff" => {
-                let ended = status.last_state.terminated.as_ref();
-                let at = ended.and_then(|ended| ended.finished_at);
-                status.restart_count >= CRASHES && at.is_some_and(|at| at >= since)
-            }
+            "CrashLoopBackOff" => crashes(status, status.last_state.terminated.as_ref()),
             _ => false,
         }
     })
@@ -145,16 +147,13 @@ mod tests {
     #[test]
     fn crashes_are_counted_while_somebody_looks() {
         for (restarts, ended, never) in [(5, AFTER, true), (4, AFTER, false), (9, BEFORE, false)] {
-            let status = json!({
-                "name": "c", "restartCount": restarts,
-                "state": { "waiting": { "reason": "CrashLoopBackOff" } },
-                "lastState": { "terminated": { "exitCode": 1, "finishedAt": ended } },
-            });
-            assert_eq!(
-                beyond(&pod(BEFORE, &status), &[]),
-                never,
-                "{restarts} {ended}"
-            );
+            let ended = json!({ "terminated": { "exitCode": 1, "finishedAt": ended } });
+            let waits = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
+            let held = json!({ "name": "c", "restartCount": restarts, "state": waits, "lastState": ended });
+            let shown = json!({ "name": "c", "restartCount": restarts, "state": ended });
+            for status in [held, shown] {
+                assert_eq!(beyond(&pod(BEFORE, &status), &[]), never, "{status}");
+            }
         }
     }
 }
