@@ -311,8 +311,8 @@ mod tests {
                 .unwrap();
             String::from_utf8(output.stdout).unwrap()
         };
-        let founder = file("founder", "    - --initial-cluster=b=x\n    - --name=b\n");
-        let founded = merged(&founder);
+        let first = file("first", "    - --initial-cluster=b=x\n    - --name=b\n");
+        let founded = merged(&first);
         assert!(
             founded.contains("--initial-cluster=b=x\n    - --initial-cluster-state=existing\n"),
             "{founded}"

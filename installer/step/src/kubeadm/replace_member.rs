@@ -169,11 +169,10 @@ else echo starting; fi",
     async fn loss(&self, cx: &Cx) -> Result<MemberLoss, StepError> {
         let stand = self.verdict(cx).await?;
         match stand {
-            Stand::Outside | Stand::Serves => return Ok(MemberLoss::None),
             Stand::Alone if self.is_left_out(cx).await? => {
                 return Ok(MemberLoss::Lost(OF_ITS_OWN.to_owned()));
             }
-            Stand::Alone => return Ok(MemberLoss::None),
+            Stand::Outside | Stand::Serves | Stand::Alone => return Ok(MemberLoss::None),
             Stand::Anew => return Ok(MemberLoss::Lost("its replacement was cut short".to_owned())),
             Stand::Silent | Stand::Starting | Stand::Ended => {}
         }
