@@ -127,9 +127,8 @@ pub fn resolve(
                 want(&mut images, reference, &need.wanted_by, ImageSet::User);
             }
             // Which files these are stands in the indexes of the system's archive.
-            What::Package { .. } => {}
-            // Made when its chart or its manifests are there.
-            What::Addon { .. } => {}
+            // And an addon is made when its chart or its manifests are there.
+            What::Package { .. } | What::Addon { .. } => {}
         }
     }
     if !failures.is_empty() {

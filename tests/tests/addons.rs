@@ -163,6 +163,7 @@ fn with(config: &str, helm: &str, addons: &str) -> Result<String> {
     Ok(format!("{config}{addons}"))
 }
 
+const PODS: &str = "get pods --namespace app-system --selector app=everywhere --output name";
 const QUIET: &str = "everything is as it should be";
 
 #[test]
@@ -173,10 +174,6 @@ fn a_chart_and_a_manifest_come_change_fail_and_go() -> Result<()> {
         with(config, &helm, &beside.addons(""))
     })?;
     let bare = site.config.replace(&beside.addons(""), "");
-    let set = |site: &mut Site, addons: &str| -> Result<()> {
-        site.config = format!("{bare}{addons}");
-        site.bundle()
-    };
     let first = site.install()?;
     println!("install: {:?}", first.took);
     site.is_green()?;
@@ -193,10 +190,9 @@ fn a_chart_and_a_manifest_come_change_fail_and_go() -> Result<()> {
     println!("again: {:?}", second.took);
 
     // Another version of the chart, and another value.
-    let pods = "get pods --namespace app-system --selector app=everywhere --output name";
-    let everywhere = site.kubectl(pods)?;
+    let everywhere = site.kubectl(PODS)?;
     beside.version("1.1.0")?;
-    set(&mut site, &beside.addons("replicas: 2"))?;
+    set(&mut site, &bare, &beside.addons("replicas: 2"))?;
     let changed = site.install()?;
     println!("upgrade: {:?}", changed.took);
     let maps = site.kubectl("get configmaps --namespace app-system --output name")?;
@@ -213,7 +209,7 @@ fn a_chart_and_a_manifest_come_change_fail_and_go() -> Result<()> {
     );
     ensure!(jobs(&site)?.contains("upgraded"), "{}", jobs(&site)?);
     ensure!(
-        site.kubectl(pods)? == everywhere,
+        site.kubectl(PODS)? == everywhere,
         "the manifest's pods are others"
     );
     ensure!(
@@ -222,7 +218,7 @@ fn a_chart_and_a_manifest_come_change_fail_and_go() -> Result<()> {
     );
 
     // One value more.
-    set(&mut site, &beside.addons("replicas: 1"))?;
+    set(&mut site, &bare, &beside.addons("replicas: 1"))?;
     site.install()?;
     ensure!(
         site.kubectl(replicas)?.trim() == "1",
@@ -230,9 +226,21 @@ fn a_chart_and_a_manifest_come_change_fail_and_go() -> Result<()> {
         site.kubectl(replicas)?
     );
 
-    // One whose pods never become ready.
+    fails(&mut site, &beside, &bare)?;
+    goes(&mut site, &beside, &bare, &everywhere)
+}
+
+/// Has the bundle be of these addons.
+fn set(site: &mut Site, bare: &str, addons: &str) -> Result<()> {
+    site.config = format!("{bare}{addons}");
+    site.bundle()
+}
+
+/// One whose pods never become ready.
+fn fails(site: &mut Site, beside: &Beside, bare: &str) -> Result<()> {
     set(
-        &mut site,
+        site,
+        bare,
         &beside.addons("does: 'echo no database here; exit 1'"),
     )?;
     let failed = site
@@ -251,12 +259,15 @@ fn a_chart_and_a_manifest_come_change_fail_and_go() -> Result<()> {
             failed.text
         );
     }
+    Ok(())
+}
 
-    // Mended, and then gone.
-    set(&mut site, &beside.addons(""))?;
+/// Mended, and then gone.
+fn goes(site: &mut Site, beside: &Beside, bare: &str, everywhere: &str) -> Result<()> {
+    set(site, bare, &beside.addons(""))?;
     site.install()?;
     site.is_green()?;
-    set(&mut site, &beside.manifest_alone())?;
+    set(site, bare, &beside.manifest_alone())?;
     let removed = site.install()?;
     println!("removal: {:?}\n{}", removed.took, removed.text);
     let left =
@@ -278,7 +289,7 @@ fn a_chart_and_a_manifest_come_change_fail_and_go() -> Result<()> {
         "{inventories}"
     );
     ensure!(
-        site.kubectl(pods)? == everywhere,
+        site.kubectl(PODS)? == everywhere,
         "the manifest's pods are others"
     );
     ensure!(

@@ -76,12 +76,10 @@ impl Look<'_> {
         }
         for (word, before) in words(text) {
             let whole = is_reference(word) && has_version(word);
-            if whole && (self.is_told() || before_is_image(before)) {
-                self.take(word);
-            } else if before_is_image(before)
-                && has_version(word)
-                && is_reference(&full_reference(word))
-            {
+            let told = whole && self.is_told();
+            let named =
+                before_is_image(before) && has_version(word) && is_reference(&full_reference(word));
+            if told || named {
                 self.take(word);
             } else if whole || (self.is_told() && is_short(word)) {
                 self.doubt(word);

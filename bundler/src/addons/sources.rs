@@ -467,7 +467,10 @@ fn of_folder(folder: &Utf8Path) -> Result<BTreeMap<String, Sha256>, AddonError> 
     for path in below(folder)? {
         let name = path.strip_prefix(folder).unwrap_or(&path);
         let digest = Sha256::of(&read(&path)?);
-        all += &format!("{name} {digest}\n");
+        all += name.as_str();
+        all += " ";
+        all += &digest.to_string();
+        all += "\n";
     }
     let name = folder.file_name().unwrap_or(folder.as_str()).to_owned();
     Ok(BTreeMap::from([(name, Sha256::of(all.as_bytes()))]))

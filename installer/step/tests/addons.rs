@@ -124,11 +124,11 @@ impl Server {
         let stdout = if names {
             of_kind.map(key).collect::<Vec<_>>().join("\n")
         } else if single {
-            let mut named = of_kind.filter(|object| {
+            let mut found = of_kind.filter(|object| {
                 let name = object["metadata"]["name"].as_str().unwrap_or_default();
                 text.split_whitespace().any(|word| word == name)
             });
-            named.next().map_or_else(String::new, Value::to_string)
+            found.next().map_or_else(String::new, Value::to_string)
         } else {
             json!({ "items": of_kind.collect::<Vec<_>>() }).to_string()
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use artifact::addon_component;
+use cluster::KnownAddon;
 use engine::{Retry, Step, Task};
 use step::{ApplyAddon, Feature, KernelModule, ProveAddon, RemoveAddon, RunService};
 
@@ -73,7 +74,7 @@ pub fn prove_addons(site: &Site, patience: Retry) -> Task {
 #[must_use]
 pub fn addon_services(site: &Site) -> Task {
     let addons = site.cluster.known_addons().into_iter();
-    let units: Vec<(&str, &str)> = addons.flat_map(|addon| addon.units()).copied().collect();
+    let units: Vec<(&str, &str)> = addons.flat_map(KnownAddon::units).copied().collect();
     let task = Task::new("services of addons");
     if units.is_empty() {
         return task;
@@ -94,7 +95,7 @@ impl Site {
     pub(crate) fn addon_modules(&self) -> impl Iterator<Item = KernelModule> {
         let addons = self.cluster.known_addons().into_iter();
         addons
-            .flat_map(|addon| addon.modules())
+            .flat_map(KnownAddon::modules)
             .map(|name| KernelModule {
                 name,
                 shows: Feature::Module,

@@ -326,14 +326,12 @@ async fn a_chart_may_be_in_a_registry() {
     // An image is none.
     site.upstream
         .publish_image("registry.example.com/charts/app:1.2.0", &Arch::ALL);
-    let error = run(
-        Request {
-            lock: site.path("other.lock"),
-            ..site.request("work")
-        },
-        &Events::nowhere(),
-    );
-    insta::assert_snapshot!(site.said(&error.await.unwrap_err()), @r"
+    let request = Request {
+        lock: site.path("other.lock"),
+        ..site.request("work")
+    };
+    let error = run(request, &Events::nowhere()).await.unwrap_err();
+    insta::assert_snapshot!(site.said(&error), @r"
     addon app: registry.example.com/charts/app:1.2.0 is an image and no chart
     hint: chart.oci names a chart that was pushed by helm
     ");
