@@ -48,7 +48,6 @@ pub(super) async fn has_objects(cx: &Cx, definition: &str) -> Result<bool, StepE
         "--ignore-not-found",
         "--output",
         "name",
-        "--limit=1",
         "--request-timeout=20s",
     ];
     let output = ask_kubectl(cx, &what).await?;
