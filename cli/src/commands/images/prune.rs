@@ -13,7 +13,7 @@ pub fn run(args: &ImagesPruneArgs, printer: &Printer) -> Result<(), Failure> {
     let seen = look(&site, &args.act.access, printer)?;
     let graph = pipeline::prune_images(&site, &seen.forgotten)?;
     let looking = pipeline::recognise(&site, Data::Keep)?;
-    printer.remark(&told(&seen));
+    printer.remark(told(&seen));
     let act = Act {
         verb: "images prune",
         site: &site,
