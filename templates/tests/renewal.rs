@@ -126,6 +126,39 @@ fn no_member_is_stopped_while_another_is_away() {
     assert_eq!(master.renew().done, without_etcd);
 }
 
+/// Machines that were off for a year: nothing answers before it has other certificates.
+#[test]
+fn what_has_ended_is_renewed_before_anybody_is_asked() {
+    let master = Master::new();
+    fs::write(master.path("health"), "").unwrap();
+    let note = format!("echo \"kubeadm $*\" >> {}", master.path("done").display());
+    let ended = |names: &[&str]| {
+        let rows: Vec<String> = names
+            .iter()
+            .map(|name| format!("echo '{name} Jan 01, 2025 00:00 UTC <invalid> ca no';"))
+            .collect();
+        let told = rows.concat();
+        let renewed = master.path("renewed").display().to_string();
+        master.program(
+            "kubeadm",
+            &format!("case $2 in check-expiration) [ -e {renewed} ] || {{ {told} }} ;; *) {note}; touch {renewed} ;; esac"),
+        );
+        // The apiserver answers with other certificates, and not before.
+        master.program("kubectl", &format!("[ -e {renewed} ]"));
+    };
+    ended(&["admin.conf", "apiserver", "etcd-peer", "etcd-server"]);
+    assert_eq!(master.renew().done, ALL);
+
+    // A member that is well may be missed by others, whatever else has ended.
+    let master = Master::new();
+    master.health(&[WELL, AWAY]);
+    master.program(
+        "kubeadm",
+        "echo 'scheduler.conf Jan 01, 2025 00:00 UTC <invalid> ca no'",
+    );
+    assert_eq!(master.renew().status, 1);
+}
+
 #[test]
 fn a_run_that_is_at_work_on_the_host_is_left_in_peace() {
     let master = Master::new();

@@ -69,10 +69,11 @@ node_start() {
 		export SYSTEMD_NSPAWN_API_VFS_WRITABLE=1
 		# PID 1 of this machine is not systemd, so nobody can register a machine or make a scope for it.
 		# `nsenter` and not `ip netns exec`, which remounts /sys: nspawn then finds no cgroups.
-		# systemd-nspawn ends a machine that restarts, instead of booting it again, where its own directory is on a disk.
+		# With --keep-unit systemd-nspawn ends with 133 where a machine is to boot again, for systemd to start it anew; and it
+		# does not find its own directory again where that is on a disk.
 		mkdir -p /run/systemd/nspawn
 		detached "$dir/console.log" nsenter --net="$LAB_NETNS" -- unshare --mount sh -c \
-			'mount -t tmpfs lab /run/systemd/nspawn && exec systemd-nspawn "$@"' nspawn --quiet --boot \
+			'mount -t tmpfs lab /run/systemd/nspawn && while systemd-nspawn "$@"; [ $? -eq 133 ]; do :; done' nspawn --quiet --boot \
 			--directory="$dir/root" --machine="$name" --register=no --keep-unit --settings=no --link-journal=no \
 			--resolv-conf=off --timezone=off --network-bridge="$BRIDGE" --capability=all \
 			--system-call-filter="@keyring bpf" --bind=/dev/kmsg
