@@ -23,6 +23,12 @@ const ENTRIES: &[EtcdEntry] = &[EtcdEntry {
 }];
 
 impl EtcdEntry {
+    /// What is asked of members of the minor before that become this version.
+    #[must_use]
+    pub fn into(to: &Version) -> Option<&'static Self> {
+        ENTRIES.iter().find(|entry| entry.into == to.minor())
+    }
+
     /// What is asked of a member of one version that becomes another. None where nothing is.
     #[must_use]
     pub fn of(from: &Version, to: &Version) -> Option<&'static Self> {
@@ -52,6 +58,8 @@ mod tests {
         assert!(asked("3.4.30", "3.6.5"));
         assert!(!asked("3.6.5", "3.6.8"));
         assert!(!asked("3.5.24", "3.5.33"));
+        assert!(EtcdEntry::into(&version("3.6.5")).is_some());
+        assert!(EtcdEntry::into(&version("3.5.33")).is_none());
         assert!(!asked("3.6.5", "3.5.33"));
     }
 

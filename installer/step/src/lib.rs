@@ -48,9 +48,9 @@ pub use pki::*;
 pub use preflight::{
     Activity, Bringer, Carried, CgroupV1, Component, Directory, Eviction, FOUNDATION, Finding,
     Held, HostSeen, Identity, JudgeClocks, JudgeSurveys, KeptAuthority, KernelSince, Leftover,
-    LookAtClock, LookAtHost, MARKER, Memory, Mounted, Neighbour, Observed, OtherKubernetes, Port,
-    Program, ProgramFeature, Reached, Requirements, Rival, SelinuxBoolean, SharedAddress, SiteName,
-    Socket, Space, Survey, SurveyHost, System,
+    LookAtClock, LookAtHost, MARKER, Memory, Mounted, Neighbour, NextEtcd, Observed,
+    OtherKubernetes, Port, Program, ProgramFeature, Reached, Requirements, Rival, SelinuxBoolean,
+    SharedAddress, SiteName, Socket, Space, Survey, SurveyHost, System,
 };
 pub use program::*;
 pub use registry::*;

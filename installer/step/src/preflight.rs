@@ -39,6 +39,7 @@ use crate::packages::SystemPackages;
 pub use authorities::KeptAuthority;
 pub use clocks::{JudgeClocks, LookAtClock};
 pub use disks::Eviction;
+pub use etcd_change::NextEtcd;
 pub use guards::SelinuxBoolean;
 pub use kernel::{CgroupV1, KernelSince};
 pub use look_at_host::{Carried, Component, HostSeen, LookAtHost};
@@ -74,7 +75,7 @@ pub struct Requirements {
     /// What is thought of one that runs here already and is of another version.
     pub other_kubernetes: OtherKubernetes,
     /// The version of etcd that the bundle brings for a member here.
-    pub etcd: Option<String>,
+    pub etcd: Option<NextEtcd>,
     /// The machine type (`uname -m`) that the config names, and the bundle has programs for.
     pub machine: String,
     /// The operating systems that kubexm supports.

@@ -9,8 +9,14 @@ use crate::shell::ask;
 
 type Version = [u64; 3];
 
-/// 3.6 takes in members of 3.5 only from this version on: older ones lose promotions of learners.
-const ENTERS: Version = [3, 5, 20];
+/// The etcd that the bundle brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextEtcd {
+    /// `v3.6.5`
+    pub version: String,
+    /// Its minor takes in members of the one before from this version on, and had best this one: `v3.5.20`.
+    pub enters: Option<(String, String)>,
+}
 
 /// An upgrade has judged its way by itself.
 pub(super) async fn find(cx: &Cx, wanted: &Requirements) -> Result<Vec<Finding>, StepError> {
@@ -28,7 +34,11 @@ pub(super) async fn find(cx: &Cx, wanted: &Requirements) -> Result<Vec<Finding>,
         .collect())
 }
 
-fn judge(at: &str, next: &str) -> Option<Finding> {
+fn judge(at: &str, next: &NextEtcd) -> Option<Finding> {
+    let NextEtcd {
+        version: next,
+        enters,
+    } = next;
     let (from, to) = (version(at)?, version(next)?);
     let (minor_from, minor_to) = ([from[0], from[1]], [to[0], to[1]]);
     let back = format!(
@@ -36,21 +46,25 @@ fn judge(at: &str, next: &str) -> Option<Finding> {
         at.trim_start_matches('v')
     );
     let (why, hint) = if minor_to < minor_from {
-        ("a store does not go back", back)
+        ("a store does not go back".to_owned(), back)
     } else if minor_to > [from[0], from[1] + 1] {
         (
-            "no minor may be left out",
+            "no minor may be left out".to_owned(),
             format!("{back}; kubexm upgrade cluster leads to newer ones"),
         )
-    } else if minor_from == [3, 5] && minor_to == [3, 6] && from < ENTERS {
-        (
-            "members older than v3.5.20 lose the promotion of learners",
-            "bring it to v3.5.32 or later first: spec.etcd.version, a bundle of it, and kubexm install".to_owned(),
-        )
     } else {
-        return None;
+        let (least, advised) = enters.as_ref().filter(|_| minor_from < minor_to)?;
+        if from >= version(least)? {
+            return None;
+        }
+        (
+            format!("members older than {least} lose the promotion of learners"),
+            format!(
+                "bring it to {advised} or later first: spec.etcd.version, a bundle of it, and kubexm install"
+            ),
+        )
     };
-    let [at, next] = [at, next].map(|version| version.trim_start_matches('v'));
+    let [at, next] = [at, next.as_str()].map(|version| version.trim_start_matches('v'));
     Some(Finding::new(
         format!("its etcd is v{at}, and the bundle brings v{next}: {why}"),
         hint,
@@ -77,10 +91,18 @@ mod tests {
 
     use super::*;
 
+    fn bundled(version: &str) -> NextEtcd {
+        let enters = ("v3.5.20".to_owned(), "v3.5.32".to_owned());
+        NextEtcd {
+            version: version.to_owned(),
+            enters: version.starts_with("v3.6").then_some(enters),
+        }
+    }
+
     #[test]
     fn a_store_is_given_to_no_etcd_that_cannot_go_on_with_it() {
         let told = |at: &str, next: &str| {
-            judge(at, next).map(|finding| format!("{}\n{}", finding.what, finding.fix))
+            judge(at, &bundled(next)).map(|finding| format!("{}\n{}", finding.what, finding.fix))
         };
         for (at, next) in [
             ("3.6.4", "v3.6.11"),
@@ -116,7 +138,7 @@ mod tests {
         ));
         let cx = Cx::new(host, Progress::unseen());
         let mut wanted = Requirements {
-            etcd: Some("v3.5.30".to_owned()),
+            etcd: Some(bundled("v3.5.30")),
             ..Requirements::default()
         };
         assert_eq!(find(&cx, &wanted).await.unwrap().len(), 1);

@@ -1,7 +1,7 @@
 //! What a member of etcd asks of its host.
 
-use cluster::Host;
-use step::{Leftover, Requirements, Space};
+use cluster::{EtcdEntry, Host, Version};
+use step::{Leftover, NextEtcd, Requirements, Space};
 
 use super::space::programs_space;
 use crate::Site;
@@ -12,7 +12,7 @@ pub(super) fn of_etcd(site: &Site, host: &Host, wanted: &mut Requirements) {
     wanted.ports.extend_from_slice(ETCD_PORTS);
     wanted.programs.extend_from_slice(USER_PROGRAMS);
     wanted.executable.push("/usr/local/bin".to_owned());
-    wanted.etcd = site.release.version_of("etcd").map(str::to_owned);
+    wanted.etcd = site.release.version_of("etcd").map(next);
     wanted.space.push(programs_space(site, "etcd", host.arch));
     wanted.space.push(store_space(site));
     wanted.leftovers.push(Leftover {
@@ -37,5 +37,14 @@ pub(super) fn store_space(site: &Site) -> Space {
         path: etcd.data_dir.to_string(),
         bytes: etcd.quota_backend_bytes,
         of: "etcd's data",
+    }
+}
+
+fn next(version: &str) -> NextEtcd {
+    let entry = version.parse::<Version>().ok();
+    let entry = entry.and_then(|version| EtcdEntry::into(&version));
+    NextEtcd {
+        version: version.to_owned(),
+        enters: entry.map(|entry| (entry.least.with_v(), entry.advised.with_v())),
     }
 }
