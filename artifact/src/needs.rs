@@ -32,8 +32,11 @@ pub enum What {
     },
     /// A set of images of the catalogue.
     Images { set: ImageSet },
-    /// One image, by reference.
-    Image { reference: String },
+    /// One image, by reference, for these architectures. None: for all.
+    Image {
+        reference: String,
+        arches: BTreeSet<Arch>,
+    },
     /// A package of an operating system, with all that it requires.
     Package { os: Os, package: PackageName },
     /// The objects of an addon, made from just this entry of the config.
@@ -83,10 +86,11 @@ pub fn needs(cluster: &Cluster) -> Vec<Need> {
     for tool in cluster.tools() {
         needs.extend(of("tools", tool.parts()));
     }
-    for reference in &spec.images {
+    for own in &spec.images {
         needs.push(Need {
             what: What::Image {
-                reference: reference.clone(),
+                reference: own.image.clone(),
+                arches: own.arch.iter().copied().collect(),
             },
             wanted_by: "spec.images".to_owned(),
             on: None,
@@ -174,6 +178,11 @@ impl Need {
         if let What::Package { os, package } = &self.what {
             return package_arches(cluster, os, package, all);
         }
+        if let What::Image { arches, .. } = &self.what
+            && !arches.is_empty()
+        {
+            return all.intersection(arches).copied().collect();
+        }
         let using: BTreeSet<Arch> = self
             .on
             .map(|role| {
@@ -225,7 +234,7 @@ impl Need {
                     .map(|reference| missing(format!("image {reference}")))
                     .collect()
             }
-            What::Image { reference } => {
+            What::Image { reference, .. } => {
                 if bundle.has_image(&full_reference(reference), arch) {
                     Vec::new()
                 } else {

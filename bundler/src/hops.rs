@@ -113,6 +113,7 @@ pub fn together(hops: &[Hop]) -> Wanted {
                 .entry(&image.reference)
                 .or_insert_with(|| image.clone());
             also(&mut held.wanted_by, &image.wanted_by);
+            held.arches.extend(&image.arches);
             held.sets.extend(image.sets.iter().copied());
         }
         for need in &wanted.needs {

@@ -24,7 +24,8 @@ mod testing;
 pub use access::registry_access;
 pub use addons::AddonError;
 pub use bundle::{
-    Kubexm, OutputError, Prepared, Report, Request, Since, Update, plan, prepare, prepare_tree,
+    Filled, Guard, Kubexm, OutputError, Prepared, Report, Request, Since, Update, plan, prepare,
+    prepare_tree,
 };
 pub use check::check;
 pub use error::{BundleError, Failed, Fault};

@@ -45,6 +45,7 @@ pub struct WantedImage {
     /// With registry host and tag.
     pub reference: String,
     pub wanted_by: Vec<String>,
+    pub arches: BTreeSet<Arch>,
     /// The sets that it belongs to.
     pub sets: BTreeSet<ImageSet>,
 }
@@ -119,12 +120,23 @@ pub fn resolve(
                 let chosen = defaults.chosen_images(set.name())?;
                 named.extend(chosen.iter().map(|image| repository(image).to_owned()));
                 for reference in defaults.images(set.name())? {
-                    want(&mut images, reference, &need.wanted_by, *set);
+                    want(&mut images, reference, &need.wanted_by, *set, &arches);
                 }
             }
-            What::Image { reference } => {
+            What::Image { reference, .. } => {
                 let reference = full_reference(reference);
-                want(&mut images, reference, &need.wanted_by, ImageSet::User);
+                let arches = need.arches(cluster, &arches);
+                // It is for hosts that this bundle has nothing for.
+                if arches.is_empty() {
+                    continue;
+                }
+                want(
+                    &mut images,
+                    reference,
+                    &need.wanted_by,
+                    ImageSet::User,
+                    &arches,
+                );
             }
             // Which files these are stands in the indexes of the system's archive.
             // And an addon is made when its chart or its manifests are there.
@@ -173,7 +185,7 @@ impl Wanted {
             .map(|image| (image.reference.clone(), image))
             .collect();
         for reference in chosen(cluster, catalogue)?.images(set.name())? {
-            want(&mut images, reference, by, set);
+            want(&mut images, reference, by, set, &self.arches);
         }
         self.images = images.into_values().collect();
         self.needs.push(Need {
@@ -190,7 +202,7 @@ impl Wanted {
         let mut images = images
             .map(|image| (image.reference.clone(), image))
             .collect();
-        want(&mut images, reference, by, set);
+        want(&mut images, reference, by, set, &self.arches);
         self.images = images.into_values().collect();
     }
 
@@ -284,7 +296,7 @@ impl Wanted {
                 Some(others) => {
                     for other in others {
                         for set in &other.sets {
-                            want(&mut images, image.clone(), KUBEADM, *set);
+                            want(&mut images, image.clone(), KUBEADM, *set, &self.arches);
                         }
                         for by in &other.wanted_by {
                             add(&mut want_any(&mut images, &image).wanted_by, by);
@@ -292,10 +304,41 @@ impl Wanted {
                     }
                 }
                 // One that the catalogue does not know of.
-                None => want(&mut images, image, KUBEADM, ImageSet::ControlPlane),
+                None => want(
+                    &mut images,
+                    image,
+                    KUBEADM,
+                    ImageSet::ControlPlane,
+                    &self.arches,
+                ),
             }
         }
         self.images = images.into_values().collect();
+    }
+
+    /// Takes the word of a manifest for the images of what it sets up, in place of the catalogue's.
+    pub fn believe_manifest(&mut self, manifest: &WantedFile, images: &BTreeSet<String>) {
+        let asks = |image: &WantedImage| {
+            let asked = manifest.wanted_by.iter().any(|by| image.is_wanted_by(by));
+            asked && !image.sets.contains(&ImageSet::User)
+        };
+        let Some(set) = self.images.iter().find(|image| asks(image)) else {
+            return;
+        };
+        let Some(set) = set.sets.first().copied().filter(|_| !images.is_empty()) else {
+            return;
+        };
+        let is_named = |image: &str| self.named.contains(repository(image));
+        let kept = std::mem::take(&mut self.images).into_iter();
+        let kept = kept.filter(|image| !asks(image) || is_named(&image.reference));
+        let mut all: BTreeMap<String, WantedImage> =
+            kept.map(|image| (image.reference.clone(), image)).collect();
+        for image in images.iter().filter(|image| !is_named(image)) {
+            for by in &manifest.wanted_by {
+                want(&mut all, image, by, set, &self.arches);
+            }
+        }
+        self.images = all.into_values().collect();
     }
 
     /// The images of each set.
@@ -405,6 +448,7 @@ fn want_any<'a>(
         .or_insert_with(|| WantedImage {
             reference: reference.to_owned(),
             wanted_by: Vec::new(),
+            arches: BTreeSet::new(),
             sets: BTreeSet::new(),
         })
 }
@@ -414,8 +458,10 @@ fn want(
     reference: impl AsRef<str>,
     by: &str,
     set: ImageSet,
+    arches: &BTreeSet<Arch>,
 ) {
     let image = want_any(images, reference.as_ref());
+    image.arches.extend(arches);
     add(&mut image.wanted_by, by);
     image.sets.insert(set);
 }

@@ -101,6 +101,15 @@ impl RoleGroups {
 pub struct HostPattern {
     text: String,
     names: Vec<String>,
+    range: Option<Range>,
+}
+
+/// Where the number stands in the names of a range.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Range {
+    prefix: usize,
+    suffix: usize,
+    first: u32,
 }
 
 impl HostPattern {
@@ -112,6 +121,7 @@ impl HostPattern {
         Self {
             text: name.to_owned(),
             names: vec![name.to_owned()],
+            range: None,
         }
     }
 
@@ -119,6 +129,26 @@ impl HostPattern {
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Whether this is one of the names. A range is not gone through: sites have thousands of hosts, and each is asked for.
+    #[must_use]
+    pub fn stands_for(&self, name: &str) -> bool {
+        let place = match self.range {
+            None => Some(0),
+            Some(Range {
+                prefix,
+                suffix,
+                first,
+            }) => name
+                .get(prefix..name.len().saturating_sub(suffix))
+                .and_then(|number| number.parse::<u32>().ok())
+                .and_then(|number| number.checked_sub(first))
+                .and_then(|place| usize::try_from(place).ok()),
+        };
+        place
+            .and_then(|place| self.names.get(place))
+            .is_some_and(|it| it == name)
     }
 }
 
@@ -167,6 +197,7 @@ impl FromStr for HostPattern {
             return Ok(Self {
                 names: vec![text.clone()],
                 text,
+                range: None,
             });
         };
         let (range, suffix) = rest.split_once(']').ok_or_else(form)?;
@@ -193,7 +224,12 @@ impl FromStr for HostPattern {
         let names = (from..=to)
             .map(|n| format!("{prefix}{n:0width$}{suffix}"))
             .collect();
-        Ok(Self { text, names })
+        let range = Some(Range {
+            prefix: prefix.len(),
+            suffix: suffix.len(),
+            first: from,
+        });
+        Ok(Self { text, names, range })
     }
 }
 
@@ -252,9 +288,8 @@ impl Cluster {
     /// Whether this host has the role.
     #[must_use]
     pub fn is_in(&self, host: &str, role: Role) -> bool {
-        let patterns = self.spec.role_groups.of(role).iter();
-        let mut names = patterns.flat_map(HostPattern::names);
-        names.any(|name| name == host)
+        let mut patterns = self.spec.role_groups.of(role).iter();
+        patterns.any(|pattern| pattern.stands_for(host))
     }
 
     /// The first host with the image registry, if there is one.
@@ -287,6 +322,24 @@ mod tests {
         assert_eq!(names("rack[1:2]-a"), ["rack1-a", "rack2-a"]);
         assert_eq!(names("node[09:10]"), ["node09", "node10"]);
         assert_eq!(names("node[0:1]"), ["node0", "node1"]);
+    }
+
+    #[test]
+    fn a_pattern_knows_its_names_and_no_others() {
+        for (text, others) in [
+            ("node1", ["node", "node11", "", "node2"]),
+            ("node[5:6]", ["node4", "node7", "node05", "node+5"]),
+            ("rack[1:2]-a", ["rack1", "rack-a", "rack1-b", "rack3-a"]),
+            ("node[09:10]", ["node9", "node010", "node11", "n\u{f6}de09"]),
+            ("[1:3]", ["", "0", "4", "01"]),
+        ] {
+            let pattern: HostPattern = text.parse().unwrap();
+            assert!(pattern.names().iter().all(|name| pattern.stands_for(name)));
+            assert!(
+                !others.iter().any(|name| pattern.stands_for(name)),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Addon, Arch, Bastion, ControlPlaneEndpoint, Dns, Etcd, Host, Kubernetes, Network, Registry,
-    RoleGroups, Storage, System, Tag, Tool,
+    Addon, Arch, Bastion, ControlPlaneEndpoint, Dns, Etcd, Host, Kubernetes, Network, OwnImage,
+    Registry, RoleGroups, Storage, System, Tag, Tool,
 };
 
 /// What a person wants: the whole of a `config.yaml`.
@@ -72,10 +72,10 @@ pub struct Spec {
     pub storage: Storage,
     pub registry: Registry,
     /// Images of your own that travel along and are served by the site's registry: `docker.io/library/nginx:1.29`.
-    /// Without a host `docker.io` is meant, without a tag `latest`.
+    /// Without a host `docker.io` is meant, without a tag `latest`. One that is not made for all architectures of the bundle is
+    /// `{image: docker.io/me/app:1, arch: [amd64]}`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("items" = { "type": "string", "format": "image" }))]
-    pub images: Vec<String>,
+    pub images: Vec<OwnImage>,
     /// Optional programs that the bundle carries. `[]` means none. Only calicoctl is set up from them, on the masters;
     /// with calico that is done whatever stands here.
     #[serde(skip_serializing_if = "Option::is_none")]

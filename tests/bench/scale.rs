@@ -117,7 +117,7 @@ fn complete(cluster: &Cluster) -> Contents {
                 sets.insert(set, vec![reference.clone()]);
                 images.push(image(reference, &need.wanted_by));
             }
-            What::Image { reference } => images.push(image(reference, &need.wanted_by)),
+            What::Image { reference, .. } => images.push(image(reference, &need.wanted_by)),
             What::Package { .. } | What::Addon { .. } => {}
         }
     }

@@ -14,7 +14,7 @@ fn asked(spec: &str) -> Vec<String> {
         .map(|need| match need.what {
             What::Component { name, .. } => format!("{name} <- {}", need.wanted_by),
             What::Images { set } => format!("images {set} <- {}", need.wanted_by),
-            What::Image { reference } => format!("image {reference} <- {}", need.wanted_by),
+            What::Image { reference, .. } => format!("image {reference} <- {}", need.wanted_by),
             What::Package { package, .. } => format!("package {package} <- {}", need.wanted_by),
             What::Addon { name, .. } => format!("addon {name} <- {}", need.wanted_by),
         })

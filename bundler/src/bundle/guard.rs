@@ -11,8 +11,8 @@ use crate::error::BundleError;
 
 /// Keeps every other kubexm off this cluster's tree. The kernel frees it when the process dies.
 #[derive(Debug)]
-pub(crate) struct Guard {
-    _file: File,
+pub struct Guard {
+    file: File,
 }
 
 impl Guard {
@@ -21,6 +21,7 @@ impl Guard {
         std::fs::create_dir_all(tree.state()).map_err(|e| unusable(&tree.state(), &e))?;
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let mut file = OpenOptions::new()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
@@ -37,7 +38,19 @@ impl Guard {
         file.set_len(0)
             .and_then(|()| file.write_all(holder.as_bytes()))
             .map_err(|e| BundleError::io("write", path, &e))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// The same once more: the tree is free when both are gone.
+    pub(crate) fn shared(&self) -> io::Result<Self> {
+        let file = self.file.try_clone()?;
+        Ok(Self { file })
+    }
+
+    /// The locked file, for whoever goes on with the tree: as long as it is open, nobody else has it.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
     }
 }
 

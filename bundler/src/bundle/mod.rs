@@ -31,10 +31,11 @@ use crate::images::RegistryAccess;
 use crate::lock::LockMode;
 use crate::mirror::Mirrors;
 
+pub use guard::Guard;
 pub use output::OutputError;
 pub use prepare::{plan, prepare, prepare_tree};
-pub use run::Prepared;
 pub(crate) use run::on_thread;
+pub use run::{Filled, Prepared};
 
 /// What a person asked for.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Prepared;
 use super::run::on_thread;
-use super::segments;
+use super::segments::{self, whole_of};
 use crate::error::BundleError;
 
 impl Prepared {
@@ -48,7 +48,7 @@ impl Prepared {
             };
             match this.request.segment_size {
                 None => Ok((artifact::pack(&packing)?, Vec::new())),
-                Some(size) => segments::pack(&packing, size),
+                Some(size) => segments::pack(&packing, &whole_of(&this.tree), size),
             }
         }));
         let result = tokio::select! {

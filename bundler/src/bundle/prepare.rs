@@ -2,6 +2,7 @@
 
 mod addons;
 mod kubeadm;
+mod manifests;
 mod sizes;
 
 use std::collections::HashMap;
@@ -9,11 +10,9 @@ use std::collections::HashMap;
 use artifact::Tree;
 use camino::Utf8Path;
 use catalogue::{Carries, Catalogue, Systems};
-use cluster::Arch;
 use event::Events;
 use tokio_util::sync::CancellationToken;
 
-use self::kubeadm::Kubeadm;
 use super::guard::Guard;
 use super::{Prepared, Request, Update, output};
 use crate::error::BundleError;
@@ -40,7 +39,7 @@ pub async fn plan(
         request,
         tree: &tree,
         layout,
-        kubeadm: Kubeadm::IfPresent,
+        asked: Asked::IfPresent,
         events,
         cancel,
     };
@@ -79,7 +78,7 @@ async fn worked_out(
         request: &request,
         tree: &tree,
         layout: &layout,
-        kubeadm: Kubeadm::Fetch,
+        asked: Asked::Fetch,
         events,
         cancel,
     };
@@ -89,7 +88,7 @@ async fn worked_out(
         request,
         tree,
         details,
-        _guard: held,
+        guard: held,
     })
 }
 
@@ -144,12 +143,19 @@ pub(crate) fn job(
     })
 }
 
+/// Where files may come from that say what else is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Fetch,
+    IfPresent,
+}
+
 struct Preparation<'a> {
     request: &'a Request,
     tree: &'a Tree,
     /// Where manifests of images are kept.
     layout: &'a Utf8Path,
-    kubeadm: Kubeadm,
+    asked: Asked,
     events: &'a Events,
     cancel: &'a CancellationToken,
 }
@@ -184,6 +190,7 @@ impl Preparation<'_> {
         self.tell_of_arches(&wanted);
         for hop in &mut hops {
             self.ask_kubeadm(hop, &lock, &fetcher).await?;
+            self.ask_manifests(hop, &lock, &fetcher).await?;
         }
         self.make_addons(&mut hops, &lock, &fetcher).await?;
         let wanted = together(&hops);
@@ -264,9 +271,9 @@ impl Preparation<'_> {
             .map(|image| ImageJob {
                 reference: image.reference.clone(),
                 wanted_by: image.wanted_by.clone(),
+                arches: image.arches.clone(),
             })
             .collect();
-        let arches: Vec<Arch> = wanted.arches.iter().copied().collect();
         let kept = !self.request.update.contains(&Update::Images);
         let pins = lock
             .images
@@ -274,9 +281,7 @@ impl Preparation<'_> {
             .filter(|_| kept)
             .map(|(name, image)| (name.clone(), image.upstream))
             .collect();
-        let resolved = images
-            .resolve(jobs, &arches, &pins, self.events, self.cancel)
-            .await;
+        let resolved = images.resolve(jobs, &pins, self.events, self.cancel).await;
         resolved.map_err(BundleError::from)
     }
 

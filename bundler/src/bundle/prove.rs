@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use artifact::{Contents, Missing, Tree};
 use camino::Utf8Path;
 use catalogue::Carries;
+use cluster::Arch;
 
 use crate::hops::Hop;
 use crate::manifest;
@@ -27,7 +28,12 @@ pub(crate) fn missing(
     }
     for image in &wanted.images {
         let by = image.wanted_by.join(", ");
-        missing.extend(image_missing(&image.reference, &by, wanted, manifest));
+        missing.extend(image_missing(
+            &image.reference,
+            &by,
+            &image.arches,
+            manifest,
+        ));
     }
     let carried = wanted.files.iter();
     for file in carried.filter(|file| matches!(file.file.carries, Carries::Manifest(_))) {
@@ -68,7 +74,7 @@ fn whole(manifest: &Contents, tree: &Tree, path: &Utf8Path) -> bool {
 fn image_missing<'a>(
     reference: &'a str,
     by: &'a str,
-    wanted: &'a Wanted,
+    arches: &'a BTreeSet<Arch>,
     manifest: &'a Contents,
 ) -> impl Iterator<Item = Missing> + 'a {
     let held = manifest
@@ -78,7 +84,7 @@ fn image_missing<'a>(
     let lacks = move |arch: &&_| {
         !held.is_some_and(|held| held.platforms.iter().any(|there| there.arch == **arch))
     };
-    wanted.arches.iter().filter(lacks).map(move |arch| Missing {
+    arches.iter().filter(lacks).map(move |arch| Missing {
         what: format!("image {reference}"),
         arch: *arch,
         wanted_by: by.to_owned(),
@@ -99,7 +105,8 @@ fn images_of_manifest_missing(
     let title = format!("{} {}", file.file.component, file.file.version.with_v());
     let name = file.file.file_name();
     let by = format!("{name} of {title} ({})", file.wanted_by.join(", "));
-    let missing =
-        |image: &String| -> Vec<Missing> { image_missing(image, &by, wanted, manifest).collect() };
+    let missing = |image: &String| -> Vec<Missing> {
+        image_missing(image, &by, &wanted.arches, manifest).collect()
+    };
     images.iter().flat_map(missing).collect()
 }

@@ -26,7 +26,13 @@ pub struct Prepared {
     pub(super) request: Request,
     pub(super) tree: Tree,
     pub(super) details: Details,
-    pub(super) _guard: Guard,
+    pub(super) guard: Guard,
+}
+
+/// A tree that holds everything, and to which nobody else has come since.
+pub struct Filled {
+    pub contents: Contents,
+    pub guard: Guard,
 }
 
 impl Prepared {
@@ -114,11 +120,14 @@ impl Prepared {
         self,
         events: &Events,
         cancel: &CancellationToken,
-    ) -> Result<Contents, BundleError> {
+    ) -> Result<Filled, BundleError> {
         let [tree, _] = self.rooms();
         artifact::check_space(&[tree])?;
+        let guard = self.guard.shared();
+        let guard =
+            guard.map_err(|e| BundleError::io("hold", self.tree.state().join("lock"), &e))?;
         let (contents, _) = Arc::new(self).gather(events, cancel).await?;
-        Ok(contents)
+        Ok(Filled { contents, guard })
     }
 
     /// What the tree holds then, and how much of it had to be fetched.
@@ -158,6 +167,7 @@ impl Prepared {
     fn rooms(&self) -> [SpaceNeed; 2] {
         let present = |path: &str| self.tree.path(Utf8Path::new(path)).exists();
         let (mut tree, mut out, mut bundle) = (OVERHEAD, OVERHEAD, 0);
+        let mut programs = 0;
         for wanted in &self.details.wanted.files {
             let size = self
                 .details
@@ -202,31 +212,35 @@ impl Prepared {
             let length = |path: &Utf8Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
             let size = length(&kubexm.path);
             out += size;
+            bundle += size;
             if length(&beside) != size {
-                out += size;
+                programs += size;
             }
             let inside = self.tree.path(&kubexm.member());
             if length(&inside) != size {
                 tree += size;
             }
         }
-        [
-            SpaceNeed {
-                dir: self.tree.root().to_owned(),
-                need: tree,
-                largest: 0,
-            },
-            self.out_room(out, bundle),
-        ]
+        let room = |need, largest| SpaceNeed {
+            dir: self.tree.root().to_owned(),
+            need,
+            largest,
+        };
+        match self.request.segment_size {
+            // It is packed whole in the tree, and then cut onto the medium.
+            Some(size) if self.request.since.is_none() => {
+                let cut = self.out_room(OVERHEAD + bundle + programs, bundle.min(size));
+                [room(tree + out, bundle), cut]
+            }
+            _ => [room(tree, 0), self.out_room(out + programs, bundle)],
+        }
     }
 
     /// How large a delta becomes is known when it is written: a disk that is too small for all may hold what is new.
     fn out_room(&self, need: u64, largest: u64) -> SpaceNeed {
-        let (need, largest) = match (&self.request.since, self.request.segment_size) {
-            (None, None) => (need, largest),
-            // It is packed whole first, and then cut.
-            (None, Some(size)) => (need.saturating_mul(2), largest.min(size)),
-            (Some(_), _) => (OVERHEAD, 0),
+        let (need, largest) = match self.request.since {
+            None => (need, largest),
+            Some(_) => (OVERHEAD, 0),
         };
         SpaceNeed {
             dir: directory_of(&self.request.out).to_owned(),

@@ -1,22 +1,32 @@
-//! A bundle in several files: packed whole under a name that counts for nothing, and cut.
+//! A bundle in several files: packed whole in the tree, where files may be of any size, and cut onto the medium.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 
-use artifact::{Bundle, PackError, Packed, Packing, Segment, split};
+use artifact::{Bundle, PackError, Packed, Packing, Segment, Tree, split};
 use camino::{Utf8Path, Utf8PathBuf};
 
 const ENDING: &str = ".tar.zst";
 
+/// Where the whole is before it is cut.
+pub(super) fn whole_of(tree: &Tree) -> Utf8PathBuf {
+    tree.state().join("whole.tar.zst")
+}
+
 /// Packs, and cuts what is too large for one file.
-pub(super) fn pack(packing: &Packing<'_>, size: u64) -> Result<(Packed, Vec<Segment>), PackError> {
+pub(super) fn pack(
+    packing: &Packing<'_>,
+    whole: &Utf8Path,
+    size: u64,
+) -> Result<(Packed, Vec<Segment>), PackError> {
     let (out, cancel) = (packing.output, packing.cancel);
-    let whole = Whole(hidden(out));
+    let whole = Whole(whole.to_owned());
     let packed = artifact::pack(&Packing {
         output: &whole.0,
         ..*packing
     })?;
     if packed.size <= size {
-        fs::rename(&whole.0, out).map_err(|source| PackError::Write {
+        give(&whole.0, out).map_err(|source| PackError::Write {
             path: out.to_owned(),
             source,
         })?;
@@ -38,8 +48,22 @@ impl Drop for Whole {
     }
 }
 
-fn hidden(out: &Utf8Path) -> Utf8PathBuf {
-    out.with_file_name(format!(".{}.whole", out.file_name().unwrap_or_default()))
+/// Moves a file, to another file system as well. There it has its name when all of it is on disk.
+fn give(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+        done => return done,
+    }
+    let name = to.file_name().unwrap_or_default();
+    let partial = to.with_file_name(format!(".{name}.partial"));
+    let copied = fs::copy(from, &partial)
+        .and_then(|_| File::open(&partial)?.sync_all())
+        .and_then(|()| fs::rename(&partial, to));
+    if copied.is_err() {
+        // What is left of it is of no use, and the error is what counts.
+        let _ = fs::remove_file(&partial);
+    }
+    copied
 }
 
 /// `site.2-of-3.tar.zst`
@@ -61,5 +85,28 @@ mod tests {
         let name = |out: &str| named(out.into(), 2, 3);
         assert_eq!(name("/media/site.tar.zst"), "/media/site.2-of-3.tar.zst");
         assert_eq!(name("site-v1.36"), "site-v1.36.2-of-3");
+    }
+
+    #[test]
+    fn a_file_goes_to_another_file_system_whole_or_not_at_all() {
+        let (here, there) = (
+            tempfile::tempdir().unwrap(),
+            tempfile::tempdir_in("/dev/shm").unwrap(),
+        );
+        let from = Utf8Path::from_path(here.path()).unwrap().join("whole");
+        let there = Utf8Path::from_path(there.path()).unwrap();
+        fs::write(&from, "all of it").unwrap();
+        assert!(give(&from, &there.join("absent/site.tar.zst")).is_err());
+        give(&from, &there.join("site.tar.zst")).unwrap();
+        let names: Vec<String> = there
+            .read_dir_utf8()
+            .unwrap()
+            .map(|it| it.unwrap().file_name().to_owned())
+            .collect();
+        assert_eq!(names, ["site.tar.zst"]);
+        assert_eq!(
+            fs::read_to_string(there.join("site.tar.zst")).unwrap(),
+            "all of it"
+        );
     }
 }

@@ -105,7 +105,8 @@ impl ImageError {
             Self::Registry { status: 500.., .. } => "the registry has trouble of its own; run again later".to_owned(),
             Self::Schema1 => "pull it and push it again with a current tool, or use a newer tag".to_owned(),
             Self::MissingPlatform { .. } => {
-                "use another tag or image, or bundle only the architectures that it has".to_owned()
+                "use another tag or image, or bundle only the architectures that it has; in spec.images, `{image: ..., arch: [amd64]}` \
+                 is one for these alone".to_owned()
             }
             Self::Corrupt { .. } => "the registry or a mirror is damaged or dishonest; do not use it before you know why".to_owned(),
             Self::Local(error) => return error.hint(),

@@ -17,10 +17,11 @@ mod source;
 mod tests;
 mod unit;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use artifact::{ImageEntry, Sha256};
 use camino::Utf8Path;
+use cluster::Arch;
 use event::Events;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +54,8 @@ pub struct ImageJob {
     pub reference: String,
     /// Who asks for it.
     pub wanted_by: Vec<String>,
+    /// The architectures that it must have.
+    pub arches: BTreeSet<Arch>,
 }
 
 /// How images are copied.

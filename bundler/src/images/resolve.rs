@@ -1,6 +1,6 @@
 //! What a reference means: which manifests, which platforms, which blobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{ImageEntry, PlatformEntry, Sha256};
 use cluster::Arch;
@@ -101,7 +101,6 @@ impl Images {
     pub async fn resolve(
         &self,
         jobs: Vec<ImageJob>,
-        arches: &[Arch],
         pins: &BTreeMap<String, Sha256>,
         events: &Events,
         cancel: &CancellationToken,
@@ -115,16 +114,12 @@ impl Images {
                 error: error.into(),
             }]));
         }
-        let mut arches = arches.to_vec();
-        arches.sort();
-        arches.dedup();
-        let arches = &arches;
         let outcomes = futures::stream::iter(wanted.into_values())
             .map(|want| async move {
                 let name = want.reference.whole();
                 let pin = pins.get(&name);
                 let wanted_by = want.wanted_by.clone();
-                let outcome = self.resolve_one(want, arches, pin, events, cancel).await;
+                let outcome = self.resolve_one(want, pin, events, cancel).await;
                 outcome.map_err(|error| ImageFailure {
                     image: name,
                     wanted_by,
@@ -150,12 +145,12 @@ impl Images {
     async fn resolve_one(
         &self,
         want: Want,
-        arches: &[Arch],
         pin: Option<&Sha256>,
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<ResolvedImage, ImageError> {
         let source = self.registries.source(&want.reference).await?;
+        let arches: Vec<Arch> = want.arches.iter().copied().collect();
         let title = format!("resolve {}", want.reference);
         let unit = Reported {
             stage: RESOLVE_STAGE,
@@ -166,7 +161,7 @@ impl Images {
             let asking = Asking {
                 images: self,
                 source: &source,
-                arches,
+                arches: &arches,
                 watch: &watch,
             };
             let upstream = match (want.reference.digest(), pin) {
@@ -236,6 +231,7 @@ impl ResolvedImage {
 struct Want {
     reference: Reference,
     wanted_by: Vec<String>,
+    arches: BTreeSet<Arch>,
 }
 
 fn merge(jobs: Vec<ImageJob>) -> (BTreeMap<String, Want>, Vec<ImageFailure>) {
@@ -246,7 +242,9 @@ fn merge(jobs: Vec<ImageJob>) -> (BTreeMap<String, Want>, Vec<ImageFailure>) {
                 let want = wanted.entry(reference.whole()).or_insert(Want {
                     reference,
                     wanted_by: Vec::new(),
+                    arches: BTreeSet::new(),
                 });
+                want.arches.extend(job.arches);
                 want.wanted_by.extend(job.wanted_by);
                 want.wanted_by.sort();
                 want.wanted_by.dedup();

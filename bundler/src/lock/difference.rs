@@ -123,12 +123,12 @@ impl Lock {
                 });
             }
         }
-        let images: BTreeSet<&str> = wanted
+        let images: BTreeMap<&str, &BTreeSet<Arch>> = wanted
             .images
             .iter()
-            .map(|image| image.reference.as_str())
+            .map(|image| (image.reference.as_str(), &image.arches))
             .collect();
-        for reference in &images {
+        for (reference, arches) in &images {
             let Some(locked) = self.images.get(*reference) else {
                 differences.push(Difference::ImageNotLocked {
                     reference: (*reference).to_owned(),
@@ -136,16 +136,16 @@ impl Lock {
                 continue;
             };
             let platforms: BTreeSet<Arch> = locked.platforms.iter().map(|p| p.arch).collect();
-            if platforms != wanted.arches {
+            if platforms != **arches {
                 differences.push(Difference::Platforms {
                     reference: (*reference).to_owned(),
                     locked: platforms.into_iter().collect(),
-                    wanted: wanted.arches.iter().copied().collect(),
+                    wanted: arches.iter().copied().collect(),
                 });
             }
         }
         for reference in self.images.keys() {
-            if !images.contains(reference.as_str()) {
+            if !images.contains_key(reference.as_str()) {
                 differences.push(Difference::ImageNotWanted {
                     reference: reference.clone(),
                 });

@@ -74,6 +74,7 @@ fn wanted(files: &[(&str, &str, Arch)], images: &[&str], arches: &[Arch]) -> Wan
             .map(|reference| crate::resolve::WantedImage {
                 reference: (*reference).to_owned(),
                 wanted_by: Vec::new(),
+                arches: arches.iter().copied().collect(),
                 sets: BTreeSet::new(),
             })
             .collect(),

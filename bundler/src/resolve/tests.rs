@@ -309,3 +309,31 @@ fn kubeadm_brings_no_etcd_where_it_runs_none() {
         [true, false, false]
     );
 }
+
+#[test]
+fn an_image_may_be_for_one_architecture_alone() {
+    let of = |arch: &str| {
+        let spec = format!(
+            r#"{{"arch":[{arch}],"tools":[],"network":{{"plugin":"bridge"}},
+                "images":["docker.io/me/app:1",{{"image":"docker.io/me/gpu:1","arch":["amd64"]}}]}}"#
+        );
+        let wanted = resolved(&spec).unwrap();
+        let own = wanted
+            .images
+            .iter()
+            .filter(|it| it.sets.contains(&ImageSet::User));
+        own.map(|it| (it.reference.clone(), it.arches.iter().copied().collect()))
+            .collect::<Vec<(String, Vec<Arch>)>>()
+    };
+    let app = "docker.io/me/app:1".to_owned();
+    let both = vec![Arch::Amd64, Arch::Arm64];
+    let one = |arch| vec![(app.clone(), vec![arch])];
+    assert_eq!(
+        of(r#""amd64","arm64""#),
+        [
+            (app.clone(), both),
+            ("docker.io/me/gpu:1".to_owned(), vec![Arch::Amd64])
+        ]
+    );
+    assert_eq!(of(r#""arm64""#), one(Arch::Arm64));
+}

@@ -1,7 +1,7 @@
 use std::process;
 
-use artifact::{Contents, Sha256, WorkDir};
-use bundler::Request;
+use artifact::{Sha256, WorkDir};
+use bundler::{Filled, Request};
 use event::Events;
 use pipeline::{InstallStage, Options, Session};
 use tokio_util::sync::CancellationToken;
@@ -38,14 +38,15 @@ pub fn run(args: &CreateClusterArgs, printer: &Printer) -> Result<(), Failure> {
             events.warn(text, None);
         }
         let cancel = signals::watch(events.clone())?;
-        let contents = runtime.block_on(fetch(request, events, &cancel))?;
+        let Filled { contents, guard } = runtime.block_on(fetch(request, events, &cancel))?;
         let bundle = Sha256::of(&contents.to_bytes()).to_string();
         let site = site::site(cluster.clone(), contents, &args.work_dir)?;
         let before = site::applied(&site, printer);
         site::tell_left_out(before.as_ref(), &site, printer);
         let graph = pipeline::install(&site, before.as_ref(), args.until)?;
         let looking = pipeline::install(&site, None, InstallStage::PREFLIGHT)?;
-        let session = Session::begin(&site.tree, &format!("create, process {}", process::id()))?;
+        let holder = format!("create, process {}", process::id());
+        let session = Session::go_on(&site.tree, &holder, guard.into_file())?;
         let leasing = claim::leasing("create", &site, args.lease.stale())?;
         let options = Options {
             bundle,
@@ -62,7 +63,7 @@ async fn fetch(
     request: Request,
     events: &Events,
     cancel: &CancellationToken,
-) -> Result<Contents, Failure> {
+) -> Result<Filled, Failure> {
     let prepared = bundler::prepare_tree(request, events, cancel).await?;
     prepared.fill(events, cancel).await.map_err(bundle::told)
 }

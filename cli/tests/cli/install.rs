@@ -174,7 +174,7 @@ fn complete(tree: &Tree, config: &str) -> Contents {
                 images.push(image);
                 files.extend(blobs);
             }
-            What::Image { reference } => {
+            What::Image { reference, .. } => {
                 let (image, blobs) = image(tree, &reference, &need.wanted_by);
                 images.push(image);
                 files.extend(blobs);

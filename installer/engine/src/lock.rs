@@ -35,7 +35,16 @@ impl Lock {
         };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let mut file = state_file::open(&mut options, path).map_err(failed)?;
+        let file = state_file::open(&mut options, path).map_err(failed)?;
+        Self::of(file, path, holder)
+    }
+
+    /// The same of a file that is open, and may be locked by whoever hands it on: then nobody can come between.
+    pub fn of(mut file: File, path: &Utf8Path, holder: &str) -> Result<Self, LockError> {
+        let failed = |source| LockError::Io {
+            path: path.to_owned(),
+            source,
+        };
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -88,6 +97,21 @@ mod tests {
             "{error}"
         );
         drop(first);
+        Lock::take(&path, "delete").unwrap();
+    }
+
+    #[test]
+    fn a_lock_is_handed_on_and_nobody_comes_between() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("lock");
+        let file = File::create_new(&path).unwrap();
+        flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let handed = File::options().read(true).write(true).open(&path).unwrap();
+        assert!(Lock::of(handed, &path, "another").is_err());
+        let ours = Lock::of(file, &path, "create, process 7").unwrap();
+        let error = Lock::take(&path, "delete").err().unwrap().to_string();
+        assert!(error.contains(": create, process 7 (lock"), "{error}");
+        drop(ours);
         Lock::take(&path, "delete").unwrap();
     }
 }

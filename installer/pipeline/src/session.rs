@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::pin::Pin;
 
 use artifact::Tree;
@@ -61,9 +61,18 @@ impl Session {
             path: state.clone(),
             source,
         })?;
+        Self::with(Lock::take(&state.join("lock"), holder)?, tree)
+    }
+
+    /// The same with a lock that is held already: since the tree was filled, nobody else has come to it.
+    pub fn go_on(tree: &Tree, holder: &str, lock: File) -> Result<Self, PipelineError> {
+        Self::with(Lock::of(lock, &tree.state().join("lock"), holder)?, tree)
+    }
+
+    fn with(lock: Lock, tree: &Tree) -> Result<Self, PipelineError> {
         Ok(Self {
-            _lock: Lock::take(&state.join("lock"), holder)?,
-            journal: Journal::open(&state.join("journal.jsonl"))?,
+            _lock: lock,
+            journal: Journal::open(&tree.state().join("journal.jsonl"))?,
         })
     }
 

@@ -5,6 +5,7 @@ mod ask;
 mod authorities;
 mod clocks;
 mod disks;
+mod ended;
 mod etcd_change;
 mod guards;
 mod judge;
@@ -70,6 +71,8 @@ pub struct Requirements {
     pub foundation: BTreeMap<&'static str, String>,
     /// What no run may replace.
     pub authorities: Vec<KeptAuthority>,
+    /// Where certificates are that install does not renew: files, or directories with all below.
+    pub certificates: &'static [&'static str],
     /// The version of Kubernetes: `v1.34.2`.
     pub kubernetes: String,
     /// What is thought of one that runs here already and is of another version.
@@ -299,13 +302,14 @@ impl Question for SurveyHost {
         findings.extend_from_slice(&guards.findings);
         match marker {
             Some(cluster) if cluster == self.requirements.cluster => {
-                let (replaced, changed, other, etcd) = tokio::try_join!(
+                let (replaced, ended, changed, other, etcd) = tokio::try_join!(
                     authorities::find_replaced(cx, wanted),
+                    ended::find_ended(cx, wanted),
                     running::find_changed(cx, wanted),
                     running::find_other_version(cx, wanted),
                     etcd_change::find(cx, wanted),
                 )?;
-                for found in [replaced, changed, other, etcd] {
+                for found in [replaced, ended, changed, other, etcd] {
                     findings.extend(found);
                 }
             }

@@ -175,26 +175,29 @@ async fn a_pod_in_trouble_is_told_with_its_node_reason_and_last_line() {
 
 #[tokio::test]
 async fn a_pod_that_is_restarted_over_and_over_is_not_well_while_it_runs() {
-    let status = |ended: Timestamp| {
-        json!({
-            "name": "coredns", "ready": true, "restartCount": 6, "state": { "running": {} },
-            "lastState": { "terminated": { "exitCode": 2, "reason": "Error", "finishedAt": ended.to_string() } },
-        })
-    };
-    let ask = async |ended| {
-        let pods = list(&[pod("coredns-abc", "True", &status(ended))]);
+    let now = Timestamp::now();
+    let ago = |seconds: i64| (now - jiff::SignedDuration::from_secs(seconds)).to_string();
+    // So many seconds ago the one before began and ended, and this one began.
+    let ask = async |[began, ended, begins]: [i64; 3]| {
+        let status = json!({
+            "name": "coredns", "ready": true, "restartCount": 6,
+            "state": { "running": { "startedAt": ago(begins) } },
+            "lastState": { "terminated": {
+                "exitCode": 2, "reason": "Error", "startedAt": ago(began), "finishedAt": ago(ended),
+            } },
+        });
+        let pods = list(&[pod("coredns-abc", "True", &status)]);
         let host = FakeHost::new("m1").on("get --output json pods", 0, pods);
         told(host, &ProveSystemPods { patience: ONCE }).await
     };
-    assert!(
-        ask(Timestamp::now())
-            .await
-            .contains("has restarted 6 times")
+    let (ill, well) = (
+        "has restarted 6 times, the last time ",
+        "1 pod, 6 restarts since they were made",
     );
-    assert_eq!(
-        ask(Timestamp::UNIX_EPOCH).await,
-        "1 pod, 6 restarts since they were made"
-    );
+    assert!(ask([70, 40, 10]).await.contains(ill));
+    // This one has outlived it, or the one before was none of a storm.
+    assert_eq!(ask([150, 120, 90]).await, well);
+    assert_eq!(ask([200, 40, 10]).await, well);
 }
 
 #[tokio::test]

@@ -9,12 +9,14 @@ use event::{Event, Events, Progress, Sink};
 use host::fake::{FakeHost, facts};
 use host::{Cgroup, Facts};
 use jiff::Timestamp;
+use rcgen::{CertificateParams, KeyPair};
 use step::{
     Bringer, CgroupV1, Eviction, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KeptAuthority,
     KernelModule, KernelSince, Leftover, MARKER, Memory, Mounted, Port, Program, ProgramFeature,
     Reached, Requirements, Rival, SelinuxBoolean, SiteName, Socket, Space, Survey, SurveyHost,
     System,
 };
+use time::OffsetDateTime;
 
 fn requirements() -> Requirements {
     Requirements {
@@ -308,10 +310,66 @@ async fn what_the_host_lacks_when_it_is_asked() {
       node1: its cgroups lack memory, pids
           fix: boot a kernel that has them, with cgroup_enable=NAME on its command line where it leaves them off
       node1: its kernel lacks br_netfilter, and modprobe finds no such module
-          fix: install kmod and the kernel's modules (RHEL 10: kernel-modules-extra)
+          fix: install kmod and the modules of its kernel 6.12.48-amd64 (RHEL 10: kernel-modules-extra of just this version, which spec.system.rpms can bring along)
       node1: it has no systemctl
           fix: install systemd
     ");
+}
+
+#[tokio::test]
+async fn a_kernel_that_was_updated_and_not_booted() {
+    let answer = "module br_netfilter\nkernel stale\n";
+    let host = host("node1", |_| ()).on("has_controller", 0, answer);
+    insta::assert_snapshot!(judged(vec![host]).await, @r"
+    1 finding; nothing was touched
+      node1: its kernel lacks br_netfilter, and modprobe finds no such module
+          fix: reboot it: it runs the kernel 6.12.48-amd64, and /lib/modules has modules of others alone, as after an update
+    ");
+}
+
+/// A certificate that ends so many days from now, as a host hands it out.
+fn certificate(file: &str, days: i64) -> String {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.not_after = OffsetDateTime::now_utc() + time::Duration::days(days);
+    let key = KeyPair::generate().unwrap();
+    format!("== {file}\n{}", params.self_signed(&key).unwrap().pem())
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_is_told_where_install_does_not_renew_it() {
+    const OF_KUBELET: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+    let said = async |ours: bool, asks: &'static [&'static str]| {
+        let told: String = [
+            (OF_KUBELET, -3),
+            ("/etc/kubernetes/admin.conf", -1),
+            ("/etc/kubernetes/pki/apiserver.crt", 30),
+            ("/etc/etcd/pki/server.crt", -5),
+        ]
+        .map(|(file, days)| certificate(file, days))
+        .concat();
+        let mut host = host("node1", |_| ()).on("BEGIN CERTIFICATE", 0, told);
+        if ours {
+            host = host.with_file(MARKER, "demo\n", 0o644);
+        }
+        let asks = Requirements {
+            certificates: asks,
+            ..requirements()
+        };
+        let told = judged_by(&asks, vec![host]).await;
+        let mut lines: Vec<&str> = told.lines().collect();
+        lines.retain(|line| line.contains("ended") || line.contains("renew"));
+        let cut = |line: &&str| line.split(" on 2").next().unwrap().trim().to_owned();
+        lines.iter().map(cut).collect::<Vec<String>>().join("\n")
+    };
+    insta::assert_snapshot!(said(true, &[OF_KUBELET, "/etc/kubernetes/"]).await, @r"
+    node1: its certificate /var/lib/kubelet/pki/kubelet-client-current.pem has ended
+    fix: `kubexm certs renew` renews it, also where nothing of the cluster answers any more; then run install again
+    node1: its certificate /etc/kubernetes/admin.conf has ended
+    fix: `kubexm certs renew` renews it, also where nothing of the cluster answers any more; then run install again
+    ");
+    assert_eq!(said(true, &[]).await, "");
+    // What another cluster has left is told as such.
+    assert_eq!(said(false, &[OF_KUBELET]).await, "");
 }
 
 /// A host that says this of itself where it is asked by name.

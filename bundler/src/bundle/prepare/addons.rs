@@ -11,8 +11,7 @@ use catalogue::{Carries, Catalogue};
 use cluster::Arch;
 use flate2::read::MultiGzDecoder;
 
-use super::kubeadm::Kubeadm;
-use super::{Preparation, job};
+use super::{Asked, Preparation, job};
 use crate::addons::{Maker, Programs, Sources, needs_helm, needs_kubectl};
 use crate::error::BundleError;
 use crate::fetch::Fetcher;
@@ -62,7 +61,7 @@ impl Preparation<'_> {
                     .await?,
             };
             if needs_helm(&hop.cluster)
-                && self.kubeadm == Kubeadm::IfPresent
+                && self.asked == Asked::IfPresent
                 && let Err(why) = &programs.helm
             {
                 self.events.warn(
@@ -113,13 +112,13 @@ impl Preparation<'_> {
         };
         let job = job(&wanted, self.tree, lock, None)?;
         let path = job.dest.clone();
-        match self.kubeadm {
-            Kubeadm::IfPresent => {
+        match self.asked {
+            Asked::IfPresent => {
                 if !fetcher.has(&job).await? {
                     return Ok(Err(format!("{name} is not fetched yet")));
                 }
             }
-            Kubeadm::Fetch => {
+            Asked::Fetch => {
                 fetcher
                     .fetch_all(vec![job], self.events, self.cancel)
                     .await?;

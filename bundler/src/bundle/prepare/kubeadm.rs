@@ -5,20 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use camino::Utf8PathBuf;
 use cluster::{Arch, KubernetesType};
 
-use super::{Preparation, job};
+use super::{Asked, Preparation, job};
 use crate::error::BundleError;
 use crate::fetch::Fetcher;
 use crate::hops::Hop;
 use crate::kubeadm;
 use crate::lock::Lock;
 use crate::resolve::Wanted;
-
-/// Where kubeadm's own list of images may come from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kubeadm {
-    Fetch,
-    IfPresent,
-}
 
 impl Preparation<'_> {
     /// Replaces the catalogue's images of Kubernetes by kubeadm's own list, where it can be had, or by the one that it
@@ -69,13 +62,13 @@ impl Preparation<'_> {
         };
         let job = job(kubeadm, self.tree, lock, None)?;
         let path = job.dest.clone();
-        match self.kubeadm {
-            Kubeadm::IfPresent => {
+        match self.asked {
+            Asked::IfPresent => {
                 if !fetcher.has(&job).await? {
                     return Ok(Err("kubeadm is not fetched yet"));
                 }
             }
-            Kubeadm::Fetch => {
+            Asked::Fetch => {
                 fetcher
                     .fetch_all(vec![job], self.events, self.cancel)
                     .await?;

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::bundle::guard::Guard;
 
 async fn refused(site: &Site, out: &str) -> String {
     let request = Request {
@@ -111,7 +112,15 @@ async fn a_tree_is_filled_wherever_a_bundle_could_not_go() {
     let (events, cancel) = (Events::nowhere(), CancellationToken::new());
     let prepared = crate::bundle::prepare_tree(request, &events, &cancel);
     let filled = prepared.await.unwrap().fill(&events, &cancel).await;
-    assert!(!filled.unwrap().files.is_empty());
+    let filled = filled.unwrap();
+    assert!(!filled.contents.files.is_empty());
+    // Whoever installs from it goes on with the lock that it was filled under.
+    let tree = site.request("work").work_dir.tree("example");
+    let held = filled.guard.into_file();
+    let busy = Guard::take(&tree).unwrap_err();
+    assert!(matches!(busy, BundleError::Busy { .. }), "{busy}");
+    drop(held);
+    Guard::take(&tree).unwrap();
 }
 
 #[test]
@@ -166,4 +175,27 @@ async fn a_delta_does_not_take_the_place_of_what_it_is_against() {
         site.said(&error),
         "the bundle cannot be DIR/told.json: that is what it shall be a delta against\nhint: name another file with -o"
     );
+}
+
+#[tokio::test]
+async fn a_medium_gets_its_segments_and_nothing_else() {
+    let site = Site::new(SPEC).await;
+    let medium = tempfile::tempdir_in("/dev/shm").unwrap();
+    let medium = Utf8Path::from_path(medium.path()).unwrap();
+    let request = Request {
+        out: medium.join("site.tar.zst"),
+        segment_size: Some(64 << 20),
+        ..site.request("work")
+    };
+    run(request, &Events::nowhere()).await.unwrap();
+    let mut names: Vec<String> = medium
+        .read_dir_utf8()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_owned())
+        .collect();
+    names.retain(|name| !name.starts_with("kubexm"));
+    assert_eq!(names, ["site.tar.zst"]);
+    Bundle::open(&medium.join("site.tar.zst")).unwrap();
+    let state = WorkDir::new(site.path("work")).tree("example").state();
+    assert!(!state.join("whole.tar.zst").exists());
 }

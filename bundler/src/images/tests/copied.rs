@@ -211,6 +211,7 @@ async fn one_image_under_two_names_is_one() {
     .map(|(reference, by)| ImageJob {
         reference: reference.into(),
         wanted_by: vec![by.into()],
+        arches: BTreeSet::new(),
     })
     .collect();
     let (layout, options) = (case.layout(), case.options.clone());
@@ -236,15 +237,7 @@ async fn what_is_missing_is_known_before_it_travels() {
     let server = world().serve(as_is).await;
     let case = Case::at(&server.url);
     let images = Images::new(&case.layout(), case.options.clone());
-    let resolve = || {
-        images.resolve(
-            jobs(&[PAUSE, ETCD]),
-            BOTH,
-            &case.pins,
-            &case.events,
-            &case.cancel,
-        )
-    };
+    let resolve = || images.resolve(jobs(&[PAUSE, ETCD]), &case.pins, &case.events, &case.cancel);
     let resolved = resolve().await.unwrap();
     assert_eq!(blobs_asked(&server), Vec::<String>::new());
     let missing = images.missing(&resolved);

@@ -34,8 +34,17 @@ async fn copy_images(
     (pins, events, cancel): (&BTreeMap<String, Sha256>, &Events, &CancellationToken),
 ) -> Result<Vec<CopiedImage>, ImageFailures> {
     let images = Images::new(layout, options);
-    let resolved = images.resolve(jobs, arches, pins, events, cancel).await?;
+    let jobs = jobs
+        .into_iter()
+        .map(|job| wanted_for(arches, job))
+        .collect();
+    let resolved = images.resolve(jobs, pins, events, cancel).await?;
     images.copy(resolved, events, cancel).await
+}
+
+fn wanted_for(arches: &[Arch], job: ImageJob) -> ImageJob {
+    let arches = arches.iter().copied().collect();
+    ImageJob { arches, ..job }
 }
 
 /// pause and etcd for several platforms, with a layer in common.
@@ -68,6 +77,7 @@ fn jobs(references: &[&str]) -> Vec<ImageJob> {
     let job = |reference: &&str| ImageJob {
         reference: (*reference).to_owned(),
         wanted_by: vec!["test".to_owned()],
+        arches: BOTH.iter().copied().collect(),
     };
     references.iter().map(job).collect()
 }

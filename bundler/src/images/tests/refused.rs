@@ -14,11 +14,11 @@ async fn platforms_that_are_not_there_are_named() {
     let other = small.serve(as_is).await;
     insta::assert_snapshot!(case.refused(&["registry.k8s.io/single:v1"], BOTH).await, @r"
     registry.k8s.io/single:v1: not built for linux/arm64; it exists for linux/amd64
-      hint: use another tag or image, or bundle only the architectures that it has
+      hint: use another tag or image, or bundle only the architectures that it has; in spec.images, `{image: ..., arch: [amd64]}` is one for these alone
     ");
     insta::assert_snapshot!(Case::at(&other.url).refused(&["registry.k8s.io/only:v1"], BOTH).await, @r"
     registry.k8s.io/only:v1: not built for linux/arm64; it exists for linux/amd64, windows/amd64
-      hint: use another tag or image, or bundle only the architectures that it has
+      hint: use another tag or image, or bundle only the architectures that it has; in spec.images, `{image: ..., arch: [amd64]}` is one for these alone
     ");
 }
 

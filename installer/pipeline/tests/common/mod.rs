@@ -33,7 +33,9 @@ pub fn complete(cluster: &Cluster) -> Contents {
                 sets.insert(set, vec![reference.clone()]);
                 images.push(image(reference, &need.wanted_by, &arches));
             }
-            What::Image { reference } => images.push(image(reference, &need.wanted_by, &arches)),
+            What::Image { reference, .. } => {
+                images.push(image(reference, &need.wanted_by, &arches))
+            }
             What::Package { .. } | What::Addon { .. } => {}
         }
     }

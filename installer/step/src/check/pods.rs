@@ -5,7 +5,7 @@ use engine::{Cx, Data, Retry, State, Step, StepError, Trace};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{count, list};
-use crate::kube::objects::{ContainerStatus, Pod, Terminated};
+use crate::kube::objects::{ContainerStatus, Pod};
 use crate::kube::pods::{Pace, Seen, Waited, told, wait_for};
 
 /// Every pod of the system is Ready, and none of them is restarted over and over.
@@ -14,10 +14,9 @@ pub struct ProveSystemPods {
 }
 
 const NAMESPACE: &str = "kube-system";
-/// So many restarts, the last of them this short ago and of one that did not live longer than this, are no accident. Who
-/// starts a master's pods anew, as for other certificates, does so when they have come up.
+/// So many restarts, the last of them of one that did not live longer than this, are no accident until the next has lived longer.
+/// Who starts a master's pods anew, as for other certificates, may do so many times.
 const STORM: u32 = 5;
-const LATELY: SignedDuration = SignedDuration::from_mins(10);
 const SHORT: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is wrong with the pods, and how they are if nothing is.
@@ -96,22 +95,20 @@ fn trouble(pod: &Pod, now: Timestamp) -> Option<String> {
     if !pod.is_ready() {
         return Some(pod.why_not_ready());
     }
-    let storm = |status: &&ContainerStatus| {
-        let ended = status.last_state.terminated.as_ref();
-        let is_one = |ended: &Terminated| {
-            let Some(end) = ended.finished_at else {
-                return false;
-            };
-            let lived = ended.started_at.map(|start| end.duration_since(start));
-            now.duration_since(end) < LATELY && lived.is_none_or(|lived| lived < SHORT)
-        };
-        status.restart_count >= STORM && ended.is_some_and(is_one)
+    let storm = |status: &ContainerStatus| {
+        let lived = status.last_state.terminated.as_ref().is_some_and(|ended| {
+            let lived = ended.finished_at.zip(ended.started_at);
+            lived.is_some_and(|(end, start)| end.duration_since(start) >= SHORT)
+        });
+        let runs = now.duration_since(status.state.running.as_ref()?.started_at?);
+        (status.restart_count >= STORM && !lived && runs < SHORT).then_some(runs)
     };
-    let status = pod.status.container_statuses.iter().find(storm)?;
+    let mut statuses = pod.status.container_statuses.iter();
+    let (status, runs) = statuses.find_map(|status| Some((status, storm(status)?)))?;
     Some(format!(
-        "container {} has restarted {} times, the last time within {} minutes",
+        "container {} has restarted {} times, the last time {} seconds ago",
         status.name,
         status.restart_count,
-        LATELY.as_mins()
+        runs.as_secs().max(0)
     ))
 }

@@ -183,7 +183,10 @@ pub struct ContainerState {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct Running {}
+#[serde(rename_all = "camelCase", default)]
+pub struct Running {
+    pub started_at: Option<jiff::Timestamp>,
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -16,6 +16,23 @@ has_controller() {
 }
 "#;
 
+/// Modules are there, and none of the kernel that runs.
+const OTHER_MODULES: &str =
+    r#"[ ! -d "/lib/modules/$(uname -r)" ] && [ -n "$(ls /lib/modules 2>/dev/null)" ]"#;
+
+/// What to do for a module that is missing.
+fn modules_hint(kernel: &str, is_stale: bool) -> String {
+    if is_stale {
+        return format!(
+            "reboot it: it runs the kernel {kernel}, and /lib/modules has modules of others alone, as after an update"
+        );
+    }
+    format!(
+        "install kmod and the modules of its kernel {kernel} (RHEL 10: kernel-modules-extra of just this version, which \
+         spec.system.rpms can bring along)"
+    )
+}
+
 /// What must hold on every run.
 pub(super) async fn find_lacks(
     cx: &Cx,
@@ -31,6 +48,7 @@ pub(super) async fn find_lacks(
         let (test, name) = (module.test(), module.name);
         format!("{test} || modprobe -n -q {name} 2>/dev/null || echo module {name}")
     });
+    let stale = [format!("{OTHER_MODULES} && echo kernel stale")];
     let expected = packages::expected(wanted, facts);
     let programs = expected
         .programs
@@ -50,7 +68,7 @@ pub(super) async fn find_lacks(
         let file = host::quote(&format!("/usr/share/zoneinfo/{zone}"));
         format!("! [ -d /usr/share/zoneinfo ] || [ -f {file} ] || echo zone")
     });
-    let tests = controllers.chain(modules).chain(programs);
+    let tests = controllers.chain(modules).chain(stale).chain(programs);
     let tests = tests.chain(features).chain(zone);
     let tests: Vec<String> = tests.collect();
     let script = format!("{HAS_CONTROLLER}{}\ntrue", tests.join("\n"));
@@ -71,11 +89,12 @@ pub(super) async fn find_lacks(
             "boot a kernel that has them, with cgroup_enable=NAME on its command line where it leaves them off",
         ));
     }
+    let is_stale = lacks("kernel", "stale");
     for KernelModule { name, .. } in &wanted.modules {
         if lacks("module", name) {
             findings.push(Finding::new(
                 format!("its kernel lacks {name}, and modprobe finds no such module"),
-                "install kmod and the kernel's modules (RHEL 10: kernel-modules-extra)",
+                modules_hint(&facts.kernel, is_stale),
             ));
         }
     }

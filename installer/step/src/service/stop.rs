@@ -25,7 +25,7 @@ impl StopServices {
         let script = format!(
             "for unit in {}; do\n\
              case $(systemctl is-enabled $unit 2>/dev/null)/$(systemctl is-active $unit 2>/dev/null) in \
-             enabled/* | */active | */activating) echo $unit ;; esac\ndone",
+             enabled/* | */active | */activating | */deactivating) echo $unit ;; esac\ndone",
             self.units.join(" ")
         );
         let text = ask(cx, Command::script(script)).await?.text();

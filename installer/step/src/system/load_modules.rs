@@ -108,7 +108,7 @@ impl Step for LoadModules {
                     &output,
                 )
                 .with_hint(
-                    "install the kernel's modules package (RHEL 10: kernel-modules-extra)",
+                    "install the modules of the kernel that runs (RHEL 10: kernel-modules-extra), or reboot where the kernel was updated",
                 ));
             }
         }

@@ -9,6 +9,14 @@ use crate::preflight::facts::NFTABLES_KERNEL;
 /// The check by which kubeadm refuses kernels and cgroups.
 const SYSTEM_VERIFICATION: &str = "SystemVerification";
 
+/// A kubelet renews its own while it is let in.
+const OF_KUBELET: &[&str] = &["/var/lib/kubelet/pki/kubelet-client-current.pem"];
+/// Kubeadm has signed the others on each master.
+const OF_KUBEADM: &[&str] = &[
+    "/var/lib/kubelet/pki/kubelet-client-current.pem",
+    "/etc/kubernetes/",
+];
+
 /// What this version of Kubernetes and its way to services ask of kernel and routes.
 pub(super) fn of_kubernetes(site: &Site, wanted: &mut Requirements) {
     let (spec, traits) = (&site.cluster.spec, site.traits());
@@ -46,5 +54,9 @@ pub(super) fn of_kubernetes(site: &Site, wanted: &mut Requirements) {
             wanted.kernels.push(NFTABLES_KERNEL);
         }
     }
+    wanted.certificates = match kubernetes.kind {
+        KubernetesType::Kubeadm => OF_KUBEADM,
+        KubernetesType::Kubexm => OF_KUBELET,
+    };
     wanted.forwards_v6 = spec.network.kube_pods_cidr.v6.is_some();
 }

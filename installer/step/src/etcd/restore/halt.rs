@@ -29,11 +29,11 @@ impl HaltNode {
         all.copied().collect::<Vec<_>>().join(" ")
     }
 
-    /// Prints each that is still at work.
+    /// Prints each that is still at work. One that is stopping is: whoever asked it to may have gone since.
     fn look(&self) -> String {
         let units = self.units.join(" ");
         let look = format!(
-            "for unit in {units}; do case $(systemctl is-active $unit 2>/dev/null) in active|activating|reloading) echo $unit;; esac; done"
+            "for unit in {units}; do case $(systemctl is-active $unit 2>/dev/null) in active|activating|deactivating|reloading) echo $unit;; esac; done"
         );
         if self.held.is_empty() && self.pods.is_empty() {
             return look;
@@ -140,10 +140,15 @@ mod tests {
 
     /// Both scripts on a host with this crictl: whether each went well, and what it said.
     fn on_a_host(crictl: &str) -> [(bool, String); 2] {
+        where_units_are("inactive", crictl)
+    }
+
+    fn where_units_are(state: &str, crictl: &str) -> [(bool, String); 2] {
         use std::os::unix::fs::PermissionsExt;
 
         let dir = tempfile::tempdir().unwrap();
-        for (name, body) in [("crictl", crictl), ("systemctl", "echo inactive")] {
+        let systemctl = format!("[ $1 = stop ] || echo {state}");
+        for (name, body) in [("crictl", crictl), ("systemctl", &systemctl)] {
             let path = dir.path().join(name);
             std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -164,6 +169,16 @@ mod tests {
             let said = [output.stdout, output.stderr].concat();
             (output.status.success(), String::from_utf8(said).unwrap())
         })
+    }
+
+    #[test]
+    fn what_is_stopping_has_not_stopped() {
+        for state in ["active", "activating", "deactivating"] {
+            let [look, stop] = where_units_are(state, "exit 0");
+            assert_eq!(look.1, "kubelet.service\n", "{state}");
+            assert!(stop.0, "{stop:?}");
+        }
+        assert_eq!(where_units_are("failed", "exit 0")[0].1, "");
     }
 
     #[test]
