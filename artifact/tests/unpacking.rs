@@ -175,6 +175,7 @@ fn links_in_the_tree_lead_nowhere() {
     let error = unpack(&path, &dest).unwrap_err();
     assert_eq!(error.verdict(), Verdict::Io);
     insta::assert_snapshot!(error.to_string().replace(dest.root().as_str(), "TREE"), @"cannot write TREE/tools/block: a path led outside of the filesystem");
+    insta::assert_snapshot!(error.hint().unwrap(), @"a folder on the way there is a link out of the tree: remove the link, and run again");
     assert_eq!(std::fs::read(outside.join("block")).unwrap(), b"precious");
     assert_eq!(files_below(&outside), ["block"]);
 }
