@@ -155,7 +155,7 @@ impl Prepared {
     }
 
     /// What is needed in the tree, and for the bundle.
-    fn rooms(&self) -> [SpaceNeed; 2] {
+    pub(super) fn rooms(&self) -> [SpaceNeed; 2] {
         let present = |path: &str| self.tree.path(Utf8Path::new(path)).exists();
         let (mut tree, mut out, mut bundle) = (OVERHEAD, OVERHEAD, 0);
         for wanted in &self.details.wanted.files {
@@ -224,8 +224,8 @@ impl Prepared {
     fn out_room(&self, need: u64, largest: u64) -> SpaceNeed {
         let (need, largest) = match (&self.request.since, self.request.segment_size) {
             (None, None) => (need, largest),
-            // It is packed whole first, and then cut.
-            (None, Some(size)) => (need.saturating_mul(2), largest.min(size)),
+            // It is packed whole first, beside what it is cut into.
+            (None, Some(_)) => (need.saturating_mul(2), largest),
             (Some(_), _) => (OVERHEAD, 0),
         };
         SpaceNeed {

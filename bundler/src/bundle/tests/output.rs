@@ -101,6 +101,25 @@ async fn what_no_image_leads_to_any_more_is_taken_out() {
     assert!(count() < before);
 }
 
+/// A disk that holds only small files is told of before the whole has come.
+#[tokio::test]
+async fn segments_ask_for_room_for_the_whole_that_they_are_cut_from() {
+    let site = Site::new(SPEC).await;
+    let room = async |segment_size| {
+        let request = Request {
+            segment_size,
+            ..site.request("work")
+        };
+        let (events, cancel) = (Events::nowhere(), CancellationToken::new());
+        let prepared = prepare(request, &events, &cancel).await;
+        let [_, out] = prepared.unwrap().rooms();
+        (out.need, out.largest)
+    };
+    let (need, largest) = room(None).await;
+    assert!(largest > 1);
+    assert_eq!(room(Some(1)).await, (need * 2, largest));
+}
+
 #[tokio::test]
 async fn a_tree_is_filled_wherever_a_bundle_could_not_go() {
     let site = Site::new(SPEC).await;
