@@ -667,25 +667,6 @@ async fn where_a_change_goes_wrong_no_other_host_is_touched_by_it() {
     }
 }
 
-/// All at once they would hold no virtual address.
-#[tokio::test]
-async fn kube_vip_changes_on_one_master_after_the_other() {
-    let text = include_str!("../../../examples/ha-kube-vip.yaml");
-    let masters = config(text);
-    let masters: Vec<&str> = masters
-        .hosts_in(Role::Master)
-        .into_iter()
-        .map(|host| host.name.as_str())
-        .collect();
-    let steps = ["upload /etc/kubernetes/manifests/kube-vip.yaml"];
-    let touched = touched(text, masters[1], "await kube-vip", &steps).await;
-    assert!(masters.len() > 2);
-    assert_eq!(
-        touched,
-        masters[..2].iter().map(ToString::to_string).collect()
-    );
-}
-
 fn site_of(text: &str) -> Site {
     let cluster = config(text);
     let manifest = complete(&cluster);
