@@ -543,14 +543,14 @@ fn segments_in_a_directory_are_found_by_what_is_in_them() {
 #[test]
 fn a_bundle_that_takes_the_place_of_another_is_told_before_it_does() {
     let of_another = |name: &str| {
-        let path = Site::new();
-        let dir = Utf8Path::from_path(path.dir.path()).unwrap();
+        let site = Site::new();
+        let dir = Utf8Path::from_path(site.dir.path()).unwrap();
         let tree = Tree::at(dir.join("source"));
         let mut contents = complete(&tree, CONFIG);
         name.clone_into(&mut contents.cluster);
         name.clone_into(&mut contents.configs[0].cluster);
         pack(&tree, &contents, &dir.join("small.tar.zst"), None);
-        path.told("install", &["--dry-run"])
+        site.told("install", &["--dry-run"])
     };
     for name in ["another", "../../evil"] {
         let told = of_another(name);

@@ -397,7 +397,10 @@ async fn shut_out(hosts: usize) -> u64 {
     let begun = worked();
     let report = go(&graph).await.report;
     let took = worked() - begun;
-    assert_eq!((report.failures.len(), report.skipped), (1, hosts as u64 * 10));
+    assert_eq!(
+        (report.failures.len(), report.skipped),
+        (1, hosts as u64 * 10)
+    );
     took
 }
 

@@ -265,7 +265,10 @@ mod tests {
         for kind in ["containerd", "cri-o", "docker"] {
             let text = include_str!("../../../examples/three-etcd.yaml")
                 .replace("type: containerd", &format!("type: {kind}"))
-                .replace("  kubernetes:\n", "  kubernetes:\n    kubeletArgs: [--root-dir=/data/kubelet]\n");
+                .replace(
+                    "  kubernetes:\n",
+                    "  kubernetes:\n    kubeletArgs: [--root-dir=/data/kubelet]\n",
+                );
             let cluster = cluster::parse("config.yaml", &text).unwrap().cluster;
             let contents = artifact::Contents::new(cluster.name(), "0.1.0");
             let site = Site::new(cluster, contents, artifact::Tree::at("/srv"), None);
