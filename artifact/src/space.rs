@@ -46,6 +46,17 @@ impl SpaceNeed {
                 .unwrap_or(0),
         }
     }
+
+    fn fits(&self, largest_file: Option<u64>) -> Result<(), SpaceError> {
+        match largest_file {
+            Some(most) if self.largest > most => Err(SpaceError::FileTooLarge {
+                dir: self.dir.clone(),
+                need: self.largest,
+                most,
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// There is not enough room.
@@ -88,13 +99,8 @@ pub fn check_space(rooms: &[SpaceNeed]) -> Result<(), SpaceError> {
             .entry(device)
             .or_insert_with(|| (room.dir.clone(), 0));
         entry.1 = entry.1.saturating_add(room.need);
-        if let Some(most) = largest_file(dir).filter(|most| room.largest > *most) {
-            return Err(SpaceError::FileTooLarge {
-                dir: room.dir.clone(),
-                need: room.largest,
-                most,
-            });
-        }
+        let stat = rustix::fs::statfs(dir.as_std_path());
+        room.fits(stat.ok().and_then(|stat| largest_file(stat.f_type)))?;
     }
     for (dir, need) in per_device.into_values() {
         let stat =
@@ -111,10 +117,9 @@ pub fn check_space(rooms: &[SpaceNeed]) -> Result<(), SpaceError> {
 }
 
 /// FAT counts the bytes of a file in 32 bits. What cannot be asked is told when it is written.
-fn largest_file(dir: &Utf8Path) -> Option<u64> {
+fn largest_file(kind: impl TryInto<u64>) -> Option<u64> {
     const FAT: u64 = 0x4d44;
-    let stat = rustix::fs::statfs(dir.as_std_path()).ok()?;
-    (u64::try_from(stat.f_type) == Ok(FAT)).then_some(u32::MAX.into())
+    (kind.try_into().ok() == Some(FAT)).then_some(u32::MAX.into())
 }
 
 /// The directory itself or the nearest above it that is there.
@@ -173,11 +178,16 @@ mod tests {
 
     #[test]
     fn a_file_that_fat_cannot_hold_is_told_before_it_is_made() {
-        let error = SpaceError::FileTooLarge {
+        let room = |largest| SpaceNeed {
             dir: "/media/disk".into(),
-            need: 6 << 30,
-            most: u32::MAX.into(),
+            need: 8 << 30,
+            largest,
         };
+        let (ext4, fat) = (largest_file(0xef53), largest_file(0x4d44));
+        room(6 << 30).fits(ext4).unwrap();
+        room((4 << 30) - 1).fits(fat).unwrap();
+        room(4 << 30).fits(fat).unwrap_err();
+        let error = room(6 << 30).fits(fat).unwrap_err();
         insta::assert_snapshot!(error.to_string(), @"no file on the file system of /media/disk can be larger than 3.9 GiB, and 6.0 GiB are needed for one: it is FAT");
     }
 

@@ -516,6 +516,40 @@ fn many_faults_are_counted_and_few_are_told() {
     assert_eq!(refused.lines().count(), 53);
 }
 
+/// How long this thread has been at work, whatever else the machine does.
+fn worked() -> u64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    told.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// What it takes to tell what is wrong with the last of so many members.
+fn explained(members: usize) -> u64 {
+    let mut forgery = Forgery::of(vec![]);
+    let names: Vec<String> = (0..members).map(|n| format!("file{n:05}")).collect();
+    let empty = |name: &String| FileEntry::new(name.as_str(), 0, 0o644, Sha256::of(b""));
+    forgery.contents.files = names.iter().map(empty).collect();
+    let (last, right) = names.split_last().unwrap();
+    forgery.members = right
+        .iter()
+        .flat_map(|name| file(name, b"").bytes())
+        .collect();
+    let odd = file(last, b"").with(|header| header.set_uid(1));
+    forgery.members.extend(odd.bytes());
+    let path = forgery.write();
+    let begun = worked();
+    let refused = verify(&path).unwrap_err().to_string();
+    let took = worked() - begun;
+    assert!(refused.contains(&format!("\"{last}\" ")), "{refused}");
+    took
+}
+
+/// Many small members are little to send and must be little to look through.
+#[test]
+fn a_refusal_takes_no_more_for_each_member_where_there_are_many() {
+    let (few, many) = (explained(1_000), explained(16_000));
+    assert!(many < few * 50, "{} times as long", many / few);
+}
+
 #[test]
 fn a_pipe_is_no_bundle_and_is_not_waited_for() {
     let forgery = Forgery::of(vec![]);

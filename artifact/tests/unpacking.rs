@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 use std::sync::Arc;
 
-use artifact::{Bundle, Cancel, Tree, Verdict};
+use artifact::{Bundle, BundleError, Cancel, Tree, Verdict};
 use camino::Utf8Path;
 use event::{Event, Events, Progress, Sink};
 use jiff::Timestamp;
@@ -175,8 +175,28 @@ fn links_in_the_tree_lead_nowhere() {
     let error = unpack(&path, &dest).unwrap_err();
     assert_eq!(error.verdict(), Verdict::Io);
     insta::assert_snapshot!(error.to_string().replace(dest.root().as_str(), "TREE"), @"cannot write TREE/tools/block: a path led outside of the filesystem");
+    insta::assert_snapshot!(error.hint().unwrap(), @"a folder on the way there is a link out of the tree: remove the link, and run again");
     assert_eq!(std::fs::read(outside.join("block")).unwrap(), b"precious");
     assert_eq!(files_below(&outside), ["block"]);
+}
+
+/// Others that stop because of it have nothing to say.
+#[test]
+fn what_cannot_be_written_is_told_whoever_else_is_at_work() {
+    let mut site = Site::empty();
+    for (seed, name) in ["a", "b", "c", "d", "trap/e"].into_iter().enumerate() {
+        site.add(name, 0o644, &common::noise(seed as u64, 3 << 20));
+    }
+    let bundle = Bundle::open(&site.packed()).unwrap();
+    for _ in 0..10 {
+        let dest = Tree::at(site.path("dest"));
+        std::fs::create_dir(dest.root()).unwrap();
+        symlink(site.path("tree"), dest.path("trap".into())).unwrap();
+        let ended = bundle.unpack(&dest, jobs(5), &Progress::unseen(), &Cancel::default());
+        let error = ended.unwrap_err();
+        assert!(matches!(error, BundleError::Write { .. }), "{error}");
+        std::fs::remove_dir_all(dest.root()).unwrap();
+    }
 }
 
 #[test]

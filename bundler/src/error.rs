@@ -146,7 +146,7 @@ impl BundleError {
                 Some("free some space, or choose other places with --work-dir and -o".to_owned())
             }
             Self::Space(SpaceError::FileTooLarge { .. }) => Some(
-                "format the disk with ext4, XFS or exFAT, or write elsewhere and carry it on another disk"
+                "format the disk with ext4, XFS or exFAT, or bundle with --segment-size fat32"
                     .to_owned(),
             ),
             Self::Client(error) => error.hint(),

@@ -159,6 +159,29 @@ fn what_has_ended_is_renewed_before_anybody_is_asked() {
     assert_eq!(master.renew().status, 1);
 }
 
+/// On a master with IPv6 alone nobody listens on 127.0.0.1.
+#[test]
+fn members_are_asked_where_the_manifest_says() {
+    let master = Master::new();
+    let manifest = "  annotations:\n    kubeadm.kubernetes.io/etcd.advertise-client-urls: https://[fd00::1]:2379\n";
+    fs::write(master.path("etcd.yaml"), manifest).unwrap();
+    let (asked, health) = (master.path("asked"), master.path("health"));
+    master.program(
+        "crictl",
+        &format!(
+            "case $1 in ps) echo \"${{6##*=}}\" ;; exec) cat {}; \
+             for word; do case $word in --endpoints=*) echo \"$word\" >> {} ;; esac; done ;; esac",
+            health.display(),
+            asked.display()
+        ),
+    );
+    assert_eq!(master.renew().status, 0);
+    let asked = fs::read_to_string(asked).unwrap();
+    let mut asked: Vec<&str> = asked.lines().collect();
+    asked.dedup();
+    assert_eq!(asked, ["--endpoints=https://[fd00::1]:2379"]);
+}
+
 #[test]
 fn a_run_that_is_at_work_on_the_host_is_left_in_peace() {
     let master = Master::new();

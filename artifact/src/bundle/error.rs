@@ -274,6 +274,13 @@ impl BundleError {
                 Some("a bundle is what `kubexm bundle` writes".into())
             }
             Self::Unsteady { .. } => Some("see who else writes there, and run again".into()),
+            // It is no answer of the kernel's.
+            Self::Write { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied
+                    && source.raw_os_error().is_none() =>
+            {
+                Some("a folder on the way there is a link out of the tree: remove the link, and run again".into())
+            }
             Self::Open { .. } | Self::Read { .. } | Self::Write { .. } | Self::Cancelled => None,
         }
     }
@@ -282,6 +289,16 @@ impl BundleError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bundle_that_ends_while_it_is_read_is_copied_again() {
+        let error = BundleError::read("b.tar.zst".into(), io::ErrorKind::UnexpectedEof.into());
+        insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap()), @r"
+        b.tar.zst is damaged: it became shorter while it was read
+        hint: copy the bundle again, and compare its size first
+        ");
+        assert_eq!(error.verdict(), Verdict::Refused);
+    }
 
     #[test]
     fn messages_name_the_bundle_the_member_and_a_way_out() {

@@ -281,8 +281,12 @@ mod tests {
     #[test]
     fn modes_are_two_and_sizes_stay_countable() {
         let mut listed = files(&["a", "b"]);
-        listed[1].mode = 0o4755;
-        insta::assert_snapshot!(check(&listed).unwrap_err(), @r#"bundle.json lists "b": mode 4755 is neither 0644 nor 0755"#);
+        for mode in [0o4755, 0o777, 0o666, 0o600, 0] {
+            listed[1].mode = mode;
+            let refused = check(&listed).unwrap_err().to_string();
+            let said = format!("bundle.json lists \"b\": mode {mode:04o} is neither 0644 nor 0755");
+            assert_eq!(refused, said);
+        }
         listed[1].mode = 0o755;
         listed[1].size = u64::MAX;
         insta::assert_snapshot!(check(&listed).unwrap_err(), @r#"bundle.json lists "b": the sizes add up to more than a file can hold"#);

@@ -6,8 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use event::Progress;
@@ -55,19 +54,17 @@ pub(super) fn receive<T: Target>(
         progress,
         cancel,
         queue: Mutex::new(Queue::new(bundle, target)),
-        findings: Mutex::default(),
-        stop: AtomicBool::new(false),
+        faults: Mutex::default(),
+        stop: OnceLock::new(),
     };
     thread::scope(|scope| {
         for _ in 0..jobs.get().min(THREADS_MAX) {
             scope.spawn(|| receiver.work());
         }
     });
-    let Findings { faults, stop } = receiver
-        .findings
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    match stop {
+    let faults = receiver.faults.into_inner();
+    let faults = faults.unwrap_or_else(PoisonError::into_inner);
+    match receiver.stop.into_inner() {
         Some(Stop::Failed(error)) => Err(error),
         Some(Stop::Odd) => Err(explain(bundle, cancel)),
         None if !faults.is_empty() => Err(BundleError::Faulty {
@@ -79,20 +76,15 @@ pub(super) fn receive<T: Target>(
     }
 }
 
-#[derive(Default)]
-struct Findings {
-    faults: BTreeSet<Fault>,
-    stop: Option<Stop>,
-}
-
 struct Receiver<'a, T: Target> {
     bundle: &'a Bundle,
     target: &'a T,
     progress: &'a Progress,
     cancel: &'a Cancel,
     queue: Mutex<Queue>,
-    findings: Mutex<Findings>,
-    stop: AtomicBool,
+    faults: Mutex<BTreeSet<Fault>>,
+    /// Whoever sees it has nothing of its own to say.
+    stop: OnceLock<Stop>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -121,7 +113,7 @@ impl<T: Target> Receiver<'_, T> {
     }
 
     fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire) || self.cancel.is_cancelled()
+        self.stop.get().is_some() || self.cancel.is_cancelled()
     }
 
     /// Takes the member that goes on in this frame, and gives the one that goes on in the next.
@@ -144,7 +136,7 @@ impl<T: Target> Receiver<'_, T> {
                 return Err(Stop::Failed(BundleError::Cancelled));
             }
             walk.feed(bytes, |fault| {
-                lock(&self.findings).faults.insert(fault);
+                lock(&self.faults).insert(fault);
             })
         });
         match outcome {
@@ -152,12 +144,10 @@ impl<T: Target> Receiver<'_, T> {
             Err(Undecoded::Damaged) => self.damaged(frame),
             Err(Undecoded::Odd(why)) => {
                 let fault = Fault::Frame { number: index, why };
-                lock(&self.findings).faults.insert(fault);
+                lock(&self.faults).insert(fault);
             }
             Err(Undecoded::Stopped(stop)) => {
-                // In this order: whoever sees the flag has nothing of its own to say.
-                lock(&self.findings).stop.get_or_insert(stop);
-                self.stop.store(true, Ordering::Release);
+                self.stop.get_or_init(|| stop);
             }
         }
         None
@@ -165,7 +155,7 @@ impl<T: Target> Receiver<'_, T> {
 
     fn damaged(&self, frame: &Frame) {
         let files = self.bundle.layout.files(&frame.content);
-        let faults = &mut lock(&self.findings).faults;
+        let mut faults = lock(&self.faults);
         if files.is_empty() {
             faults.insert(Fault::End);
         }

@@ -164,7 +164,7 @@ impl Prepared {
     }
 
     /// What is needed in the tree, and for the bundle.
-    fn rooms(&self) -> [SpaceNeed; 2] {
+    pub(super) fn rooms(&self) -> [SpaceNeed; 2] {
         let present = |path: &str| self.tree.path(Utf8Path::new(path)).exists();
         let (mut tree, mut out, mut bundle) = (OVERHEAD, OVERHEAD, 0);
         let mut programs = 0;

@@ -539,3 +539,36 @@ fn segments_in_a_directory_are_found_by_what_is_in_them() {
         "{text}"
     );
 }
+
+#[test]
+fn a_bundle_that_takes_the_place_of_another_is_told_before_it_does() {
+    let of_another = |name: &str| {
+        let site = Site::new();
+        let dir = Utf8Path::from_path(site.dir.path()).unwrap();
+        let tree = Tree::at(dir.join("source"));
+        let mut contents = complete(&tree, CONFIG);
+        name.clone_into(&mut contents.cluster);
+        name.clone_into(&mut contents.configs[0].cluster);
+        pack(&tree, &contents, &dir.join("small.tar.zst"), None);
+        site.told("install", &["--dry-run"])
+    };
+    for name in ["another", "../../evil"] {
+        let told = of_another(name);
+        let warning = format!(
+            "warning: the bundle was made for cluster {name}, and the config is that of small\n"
+        );
+        assert!(told.contains(&warning), "{told}");
+    }
+    assert!(!of_another("small").contains("was made for"));
+
+    let site = Site::new();
+    let held = Contents {
+        serial: 2,
+        ..Contents::new("small", env!("CARGO_PKG_VERSION"))
+    };
+    fs::create_dir_all(site.tree()).unwrap();
+    fs::write(site.tree().join("bundle.json"), held.to_bytes()).unwrap();
+    let told = site.told("install", &["--dry-run"]);
+    let warning = "the bundle is older than the one in the tree (serial 0 after 2)\n";
+    assert!(told.contains(warning), "{told}");
+}

@@ -67,7 +67,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         check.error(
             KeyPath::of("spec.registry.type"),
             format!(
-                "Harbor is published for amd64 alone before 2.16 before 2.16, and '{}' is arm64",
+                "Harbor is published for amd64 alone before 2.16, and '{}' is arm64",
                 host.name
             ),
             "take type: registry, or a newer spec.registry.version, or another host".to_owned(),

@@ -71,18 +71,22 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Journal;
 
     #[test]
-    fn neither_a_link_nor_a_pipe_is_taken_for_the_lock() {
+    fn neither_a_link_nor_a_pipe_is_taken_for_the_lock_or_the_journal() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(dir.path()).unwrap();
         let (precious, link, pipe) = (dir.join("precious"), dir.join("link"), dir.join("pipe"));
         std::fs::write(&precious, "precious").unwrap();
         std::os::unix::fs::symlink(&precious, &link).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, pipe.as_std_path(), 0o600.into()).unwrap();
-        let refused = |path: &Utf8Path| Lock::take(path, "install").err().unwrap().to_string();
-        assert!(refused(&link).ends_with("it is a link, and would be followed"));
-        assert!(refused(&pipe).ends_with("it is no regular file; remove it"));
+        let lock = |path: &Utf8Path| Lock::take(path, "install").err().unwrap().to_string();
+        let journal = |path: &Utf8Path| Journal::open(path).err().unwrap().to_string();
+        for refused in [lock, journal] {
+            assert!(refused(&link).ends_with("it is a link, and would be followed"));
+            assert!(refused(&pipe).ends_with("it is no regular file; remove it"));
+        }
         assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
     }
 

@@ -376,6 +376,40 @@ async fn enough_hosts_open_a_gate_when_all_have_ended() {
     assert_eq!(behind(2, &[]).await, all);
 }
 
+/// How long this thread has been at work, whatever else the machine does.
+fn worked() -> u64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    told.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// What it takes to pass over so many steps behind a gate that stays shut.
+async fn shut_out(hosts: usize) -> u64 {
+    let world = World::default();
+    let failing = Act::new(&world, "ahead").failing(Fault::Lasting);
+    let ahead = Task::new("ahead").on("a", vec![Arc::new(failing)]);
+    let names: Vec<String> = (0..10).map(|n| format!("act{n}")).collect();
+    let acts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let behind = Task::new("behind").after(Order::AllHosts);
+    let behind = (0..hosts).fold(behind, |task, n| {
+        task.on(&format!("host{n}"), steps(&world, &acts))
+    });
+    let graph = plan(vec![ahead, behind]);
+    let begun = worked();
+    let report = go(&graph).await.report;
+    let took = worked() - begun;
+    assert_eq!(
+        (report.failures.len(), report.skipped),
+        (1, hosts as u64 * 10)
+    );
+    took
+}
+
+#[tokio::test]
+async fn a_gate_that_stays_shut_costs_no_more_for_each_host_where_there_are_many() {
+    let (few, many) = (shut_out(60).await, shut_out(960).await);
+    assert!(many < few * 40, "{} times as long", many / few);
+}
+
 #[tokio::test]
 async fn steps_apart_fail_alone_and_a_settled_gate_waits_for_all_of_them() {
     let world = World::default();

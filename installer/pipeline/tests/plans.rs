@@ -601,6 +601,20 @@ async fn where_a_change_goes_wrong_no_other_host_is_touched_by_it() {
         "programs containerd in /usr/local/bin",
         "upload /etc/containerd/config.toml",
     ];
+    let haproxy = include_str!("../../../examples/ha-haproxy.yaml");
+    let balancer = [
+        "replace /etc/haproxy/haproxy.cfg",
+        "service haproxy.service",
+    ];
+    let keepalived = [
+        "replace /etc/keepalived/keepalived.conf",
+        "service keepalived.service",
+    ];
+    let kube_vip = include_str!("../../../examples/ha-kube-vip.yaml");
+    let vip = [
+        "upload /etc/kubernetes/kube-vip.conf",
+        "upload /etc/kubernetes/manifests/kube-vip.yaml",
+    ];
     for (text, role, wrong, steps) in [
         (
             stacked,
@@ -623,6 +637,19 @@ async fn where_a_change_goes_wrong_no_other_host_is_touched_by_it() {
             "stays up containerd.service",
             &containerd.to_vec(),
         ),
+        (
+            haproxy,
+            Role::LoadBalancer,
+            "stays up haproxy.service",
+            &[&balancer[..], &keepalived].concat(),
+        ),
+        (
+            haproxy,
+            Role::LoadBalancer,
+            "stays up keepalived.service",
+            &keepalived.to_vec(),
+        ),
+        (kube_vip, Role::Master, "await kube-vip", &vip.to_vec()),
     ] {
         let cluster = config(text);
         let first = &cluster.first_in(role).unwrap().name;

@@ -164,3 +164,28 @@ pub fn roll_pods(site: &Site) -> Task {
     }
     task.on(CONTROL_PLANE, vec![Arc::new(RollPods { images })])
 }
+
+#[cfg(test)]
+mod tests {
+    use artifact::{PlatformEntry, Sha256};
+
+    use super::*;
+    use crate::testing::site;
+
+    /// The runtime drops the tag of a name that has both.
+    #[test]
+    fn an_image_is_imported_by_the_name_that_its_runtime_will_ask_for() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        let mut site = site("{}");
+        let mut image = ImageEntry::new(format!("hub.corp/app:1@{digest}"), Sha256::of(b"app"));
+        image.platforms = vec![PlatformEntry {
+            arch: Arch::Amd64,
+            digest: Sha256::of(b"amd64"),
+            size: 1,
+        }];
+        site.contents.images = vec![image];
+        let names = node_images(&site, Arch::Amd64).into_iter();
+        let names: Vec<String> = names.map(|image| image.reference).collect();
+        assert_eq!(names, [format!("hub.corp/app@{digest}")]);
+    }
+}

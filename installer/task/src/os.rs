@@ -201,4 +201,17 @@ mod tests {
         let ipvs = format!("{iptables}, ip_vs, ip_vs_rr, ip_vs_wrr, ip_vs_sh");
         assert_eq!(steps("proxyMode: ipvs")[1], ipvs);
     }
+
+    #[test]
+    fn networkmanager_leaves_alone_what_others_make() {
+        let told = "keep NetworkManager away from the interfaces of the pods' network";
+        assert!(steps("proxyMode: iptables").iter().any(|step| step == told));
+        let spared = spared();
+        let names = spared.strip_prefix("[keyfile]\nunmanaged-devices+=");
+        let names: Vec<&str> = names.unwrap().trim_end().split(';').collect();
+        for name in ["cali*", "cni*", "flannel*", "kube-ipvs0", "vxlan.calico"] {
+            let name = format!("interface-name:{name}");
+            assert!(names.contains(&name.as_str()), "{names:?}");
+        }
+    }
 }

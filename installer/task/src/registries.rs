@@ -254,4 +254,32 @@ registry: {type: external, privateRegistry: 'hub.corp:5000', auths: {team.corp: 
             "kubernetes: {containerRuntime: {containerd: {registryMirrors: [mirror.corp]}}}";
         assert_eq!(told(without), "docker.io: https://mirror.corp/v2");
     }
+
+    #[test]
+    fn nodes_that_only_read_have_no_account_that_pushes() {
+        let text = include_str!("../../../examples/three-etcd.yaml");
+        let told = |text: &str| {
+            let cluster = cluster::parse("config.yaml", text).unwrap().cluster;
+            let contents = artifact::Contents::new(cluster.name(), "0.1.0");
+            let site = Site::new(cluster, contents, artifact::Tree::at("/srv"), None);
+            for (slot, username) in [
+                (&site.credentials, "pusher"),
+                (&site.node_credentials, "reader"),
+            ] {
+                slot.fill(RegistryCredentials {
+                    username: username.to_owned(),
+                    password: "secret".into(),
+                });
+            }
+            let asked = site.asked_registries();
+            let login = site.login_at(&asked[0]).get().unwrap().unwrap();
+            format!("{} at {}", login.username, asked[0].authority)
+        };
+        assert_eq!(told(text), "pusher at dockerhub.kubexm.local:5000");
+        let reading = text.replace(
+            "    type: registry\n",
+            "    type: registry\n    readOnlyPort: 5001\n",
+        );
+        assert_eq!(told(&reading), "reader at dockerhub.kubexm.local:5001");
+    }
 }

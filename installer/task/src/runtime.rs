@@ -252,3 +252,35 @@ impl ReplacedRuntime {
         (!stays).then_some(Self { from, to })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::Data;
+
+    use super::*;
+
+    /// What pods have mounted there would keep their disk busy.
+    #[test]
+    fn what_a_kubelet_keeps_elsewhere_is_left_behind_by_no_runtime() {
+        for kind in ["containerd", "cri-o", "docker"] {
+            let text = include_str!("../../../examples/three-etcd.yaml")
+                .replace("type: containerd", &format!("type: {kind}"))
+                .replace(
+                    "  kubernetes:\n",
+                    "  kubernetes:\n    kubeletArgs: [--root-dir=/data/kubelet]\n",
+                );
+            let cluster = cluster::parse("config.yaml", &text).unwrap().cluster;
+            let contents = artifact::Contents::new(cluster.name(), "0.1.0");
+            let site = Site::new(cluster, contents, artifact::Tree::at("/srv"), None);
+            let services = site.runtime().services(&site);
+            let back = services
+                .iter()
+                .filter_map(|step| step.counterpart(Data::Keep));
+            let back: Vec<String> = back.map(|step| step.inputs()).collect();
+            assert!(
+                back.concat().contains("/data/kubelet/pods"),
+                "{kind}: {back:?}"
+            );
+        }
+    }
+}

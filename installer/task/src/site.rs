@@ -315,3 +315,33 @@ pub(crate) fn url_address(host: &Host) -> String {
         (None, None) => host.address.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// People may bring an image of the same name, and with any tag.
+    #[test]
+    fn the_release_s_own_image_comes_before_those_of_people() {
+        use artifact::{ImageSet, Sha256};
+
+        let mut site = crate::testing::site("{}");
+        let (theirs, own) = (
+            "registry.k8s.io/etcd:0-theirs",
+            "registry.k8s.io/etcd:3.6.5-0",
+        );
+        let entry = |reference: &str| ImageEntry::new(reference, Sha256::of(b"etcd"));
+        site.contents.images = [theirs, own].map(entry).into();
+        let sets = [(ImageSet::User, theirs), (ImageSet::ControlPlane, own)];
+        site.release.images = sets
+            .map(|(set, reference)| (set, vec![reference.to_owned()]))
+            .into();
+        assert_eq!(site.image_named("etcd").unwrap().reference, own);
+        // Whoever names the release's own as well takes nothing from it.
+        let all = site.release.images.get_mut(&ImageSet::User).unwrap();
+        all.push(own.to_owned());
+        assert_eq!(site.image_named("etcd").unwrap().reference, own);
+        site.release.images.remove(&ImageSet::ControlPlane);
+        assert_eq!(site.image_named("etcd").unwrap().reference, theirs);
+    }
+}

@@ -102,6 +102,26 @@ async fn what_no_image_leads_to_any_more_is_taken_out() {
     assert!(count() < before);
 }
 
+/// The medium may be one that holds only small files: the whole is not packed there.
+#[tokio::test]
+async fn the_whole_that_is_cut_needs_its_room_where_the_tree_is() {
+    let site = Site::new(SPEC).await;
+    let room = async |segment_size| {
+        let request = Request {
+            segment_size,
+            ..site.request("work")
+        };
+        let (events, cancel) = (Events::nowhere(), CancellationToken::new());
+        let prepared = prepare(request, &events, &cancel).await;
+        prepared.unwrap().rooms()
+    };
+    let [tree, out] = room(None).await;
+    assert!(tree.largest == 0 && out.largest > 1);
+    let [in_tree, on_medium] = room(Some(1)).await;
+    assert_eq!((in_tree.largest, on_medium.largest), (out.largest, 1));
+    assert!(in_tree.need > tree.need + out.largest && on_medium.need > out.largest);
+}
+
 #[tokio::test]
 async fn a_tree_is_filled_wherever_a_bundle_could_not_go() {
     let site = Site::new(SPEC).await;

@@ -118,4 +118,40 @@ mod tests {
             assert_eq!(unmounts, stops, "{done}");
         }
     }
+
+    /// The script itself, with a program that notes what it is told.
+    #[test]
+    fn containers_of_others_are_left_alone_and_named() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        let ctr = "#!/bin/sh\necho \"$*\" >> \"$TOLD\"\ncase $* in 'namespaces ls -q') echo k8s.io; echo moby ;; \
+                   *' tasks ls -q') echo task ;; *' containers ls -q') echo container ;; esac\n";
+        for (name, text) in [("ctr", ctr), ("crictl", "#!/bin/sh\n")] {
+            std::fs::write(at(name), text).unwrap();
+            std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let script = SCRIPT.replace("PATH=", &format!("PATH={}:", at("")));
+        let told = std::process::Command::new("sh")
+            .args(["-c", &script, "runtimes", "containers", "containerd"])
+            .args([&at("socket"), "/var/lib/containerd"])
+            .env("TOLD", at("told"))
+            .output()
+            .unwrap();
+        assert!(!told.status.success());
+        let said = String::from_utf8(told.stderr).unwrap();
+        insta::assert_snapshot!(said, @"containers that are not of Kubernetes run in containerd: namespace moby; stop them first");
+        let done = std::fs::read_to_string(at("told")).unwrap();
+        let mut removed: Vec<&str> = done.lines().filter(|it| it.contains(" rm ")).collect();
+        removed.sort_unstable();
+        assert_eq!(
+            removed,
+            [
+                "-n k8s.io containers rm container",
+                "-n k8s.io tasks rm --force task"
+            ]
+        );
+    }
 }

@@ -110,16 +110,29 @@ impl Step for SpareStackedEtcd {
     }
 }
 
+/// Prints the container, where the member answers, and how it finds all of them.
+fn health_of_all() -> String {
+    format!(
+        "export PATH=\"/usr/local/bin:$PATH\"; id=$({}); echo \"$id\"; \
+         url=$({URL}); echo \"$url\"; \
+         [ -z \"$id\" ] || crictl exec \"$id\" {ETCDCTL} --endpoints=\"$url\" endpoint health --cluster \
+         --write-out=json",
+        container("etcd")
+    )
+}
+
+/// Complains, and ends the script, while this master's member does not serve.
+fn member_serves() -> String {
+    format!(
+        "crictl exec \"$({})\" {ETCDCTL} --endpoints=\"$({URL})\" get health > /dev/null 2>&1 || \
+         {{ echo its member is not healthy; exit; }}; ",
+        container("etcd")
+    )
+}
+
 impl Look {
     async fn at(cx: &Cx) -> Result<Self, StepError> {
-        let script = format!(
-            "export PATH=\"/usr/local/bin:$PATH\"; id=$({}); echo \"$id\"; \
-             url=$({URL}); echo \"$url\"; \
-             [ -z \"$id\" ] || crictl exec \"$id\" {ETCDCTL} --endpoints=\"$url\" endpoint health --cluster \
-             --write-out=json",
-            container("etcd")
-        );
-        let mut output = ask(cx, Command::script(script)).await?;
+        let mut output = ask(cx, Command::script(health_of_all())).await?;
         leave_own_words(&mut output);
         let mut look = seen(&output)?;
         if look.health.iter().any(Health::tells_of_corruption) {
@@ -164,13 +177,8 @@ pub(crate) async fn take_up(cx: &Cx, port: u16, another: &Output) -> Result<(), 
         must(cx, TRYING, Command::script(take_up)).await?;
         complaints += &runs_anew("etcd", look.container.as_deref().unwrap_or_default());
     }
-    let ill = format!(
-        "crictl exec \"$({})\" {ETCDCTL} --endpoints=\"$({URL})\" get health > /dev/null 2>&1 || \
-         {{ echo its member is not healthy; exit; }}; {}",
-        container("etcd"),
-        apiserver_is_ready(port)
-    );
-    complaints += &ill;
+    complaints += &member_serves();
+    complaints += &apiserver_is_ready(port);
     settled(cx, "etcd", &complaints).await
 }
 
@@ -284,6 +292,39 @@ mod tests {
         reads(exclusive(&lay_aside()).text());
         reads(&runs_anew("etcd", "0123"));
         reads(&apiserver_is_ready(6443));
+    }
+
+    /// kubeadm has a member listen on the loopback address of the family that its master has.
+    #[test]
+    fn a_member_is_asked_where_its_manifest_says() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        let program = "#!/bin/sh\n[ $1 != ps ] || { echo 0123; exit; }\n\
+                       for word; do case $word in --endpoints=*) echo \"$word\" | tee -a \"$TOLD\" ;; esac; done\n";
+        std::fs::write(path("crictl"), program).unwrap();
+        std::fs::set_permissions(path("crictl"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        for url in ["https://[fd00::1]:2379", "https://10.0.0.1:2379"] {
+            let manifest = format!(
+                "  annotations:\n    kubeadm.kubernetes.io/etcd.advertise-client-urls: {url}\n"
+            );
+            std::fs::write(path("etcd.yaml"), manifest).unwrap();
+            let told = path("told");
+            for script in [health_of_all(), member_serves()] {
+                let script = script.replace(MANIFEST, &path("etcd.yaml"));
+                let output = std::process::Command::new("sh")
+                    .args(["-c", &script.replace("/usr/local/bin", &path(""))])
+                    .env("PATH", format!("{}:/usr/bin:/bin", path("")))
+                    .env("TOLD", &told)
+                    .output()
+                    .unwrap();
+                assert!(output.status.success());
+                let asked = std::fs::read_to_string(&told).unwrap();
+                assert_eq!(asked, format!("--endpoints={url}\n"));
+                std::fs::remove_file(&told).unwrap();
+            }
+        }
     }
 
     #[test]

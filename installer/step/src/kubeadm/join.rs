@@ -276,6 +276,34 @@ mod tests {
         }
     }
 
+    /// kubeadm would refuse to join once more where a node is set up; what else is lost is written anew by others.
+    #[test]
+    fn a_master_that_lost_its_manifests_has_joined_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        let master = Joining::Master {
+            certificates: Vec::new(),
+            etcd: JoiningEtcd::Nothing,
+        };
+        let missing = |joining: &Joining| {
+            let state = joining.state().replace(NOTES, &at("notes"));
+            let output = std::process::Command::new("sh")
+                .args(["-c", &state.replace("/etc/kubernetes", &at(""))])
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert_eq!(missing(&master), "has not joined yet\n");
+        std::fs::write(at("kubelet.conf"), "joined").unwrap();
+        assert_eq!(missing(&Joining::Worker), "");
+        assert_eq!(missing(&master), "has not joined as a master yet\n");
+        std::fs::write(at("admin.conf"), "joined").unwrap();
+        assert_eq!(missing(&master), "");
+        std::fs::create_dir(at("notes")).unwrap();
+        std::fs::write(at("notes/join"), "").unwrap();
+        assert_eq!(missing(&master), "was cut short\n");
+    }
+
     /// The lines around the join, with another file in the place of `/etc/hosts`.
     #[test]
     fn the_detour_comes_first_and_goes_without_a_trace() {

@@ -102,6 +102,45 @@ mod tests {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// However right the note of what they were made from is.
+    #[test]
+    fn pods_of_which_one_lost_its_manifest_are_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        std::fs::create_dir(at("manifests")).unwrap();
+        let manifests = ["kube-apiserver", "kube-scheduler"];
+        let moved = |script: String| {
+            script
+                .replace("/etc/kubernetes", &at(""))
+                .replace("/usr/local/bin", &at(""))
+                .replace(NOTES, &at(""))
+        };
+        let sh = |script: String| {
+            let mut shell = std::process::Command::new("sh");
+            shell
+                .args(["-c", &moved(script)])
+                .status()
+                .unwrap()
+                .success()
+        };
+        for file in ["kubeadm.yaml", "kubeadm"] {
+            std::fs::write(at(file), file).unwrap();
+        }
+        let file = |name: &str| at(&format!("manifests/{name}.yaml"));
+        for name in manifests {
+            std::fs::write(file(name), "").unwrap();
+        }
+        assert!(!sh(are_noted("pods", &manifests)));
+        assert!(sh(format!("{DIGEST} > {NOTES}/pods")));
+        assert!(sh(are_noted("pods", &manifests)));
+        for name in manifests {
+            std::fs::rename(file(name), at("aside")).unwrap();
+            assert!(!sh(are_noted("pods", &manifests)), "{name}");
+            std::fs::rename(at("aside"), file(name)).unwrap();
+        }
+        assert!(sh(are_noted("pods", &manifests)));
+    }
+
     #[test]
     fn a_static_pod_that_does_not_run_tells_why() {
         let crashed = "case $1 in ps) echo 1f00 ;; inspect) echo 'CONTAINER_EXITED (Error, 1), restarted 3 times' ;; \

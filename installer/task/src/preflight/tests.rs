@@ -297,3 +297,60 @@ fn hosts_that_share_an_address_are_asked_who_has_it() {
     let theirs = include_str!("../../../../examples/ha-external.yaml");
     assert!(of_text("master1", theirs).shared.is_empty());
 }
+
+#[test]
+fn what_a_cluster_was_made_with_is_asked_of_every_host() {
+    for name in ["node1", "worker1"] {
+        let wanted = of(name);
+        let paths: Vec<&str> = wanted
+            .authorities
+            .iter()
+            .map(|it| it.path.as_str())
+            .collect();
+        let expected = [
+            "/etc/kubernetes/pki/ca.crt",
+            "/etc/kubernetes/pki/front-proxy-ca.crt",
+            "/etc/kubernetes/pki/sa.pub",
+            "/etc/kubernetes/pki/etcd/ca.crt",
+            "/etc/etcd/pki/ca.crt",
+        ];
+        assert_eq!(paths, expected);
+    }
+}
+
+/// A network comes up by the first configuration in its directory, a kubelet by the certificate that it had.
+#[test]
+fn what_others_leave_on_a_node_is_asked_for() {
+    let wanted = of("worker1");
+    let left = |path: &str| wanted.leftovers.iter().any(|it| it.path == path);
+    for path in [
+        "/etc/cni/net.d/*.conf",
+        "/etc/cni/net.d/*.conflist",
+        "/etc/kubernetes",
+        "/sys/class/net/cni0",
+        "/var/lib/kubelet/pki",
+    ] {
+        assert!(left(path), "{path}");
+    }
+    let rivals: Vec<&str> = wanted.rivals.iter().map(|rival| rival.unit).collect();
+    for unit in [
+        "kubelet.service",
+        "nm-cloud-setup.service",
+        "nm-cloud-setup.timer",
+    ] {
+        assert!(rivals.contains(&unit), "{unit}: {rivals:?}");
+    }
+}
+
+#[test]
+fn every_port_that_selinux_must_allow_a_balancer_is_named() {
+    let wanted = of_text("lb1", include_str!("../../../../examples/ha-nginx.yaml"));
+    let nginx = wanted.selinux.iter().find(|boolean| boolean.of == "nginx");
+    let besides = nginx.unwrap().besides.unwrap();
+    assert!(
+        besides.contains("the port of the control plane's endpoint"),
+        "{besides}"
+    );
+    let health = crate::balancer::HEALTH_PORT.to_string();
+    assert!(besides.contains(&health), "{besides}");
+}
