@@ -21,6 +21,7 @@ mod registry;
 mod renewal;
 mod runtimes;
 mod time;
+mod tools;
 mod yaml;
 
 pub use alerts::EtcdAlerts;
@@ -59,6 +60,7 @@ pub use runtimes::{
     OciRuntime, RegistriesConf, Remap,
 };
 pub use time::ChronyConfig;
+pub use tools::{BashCompletion, BuildkitConfig, BuildkitRegistry, BuildkitUnit, NerdctlConfig};
 
 use std::error::Error;
 

@@ -699,6 +699,25 @@ fn another_balancer_takes_the_place_of_the_one_before() {
 }
 
 #[test]
+fn tools_come_as_the_config_asks_and_go_when_it_does_so_no_more() {
+    let bridge = include_str!("../../../examples/bridge.yaml");
+    let asked = format!("{bridge}  tools: [buildkit, nerdctl]\n");
+    let none = format!("{bridge}  tools: []\n");
+    insta::assert_snapshot!("tools-gone", retired(&asked, &none));
+    let docker = format!(
+        "{bridge}  kubernetes: {{containerRuntime: {{type: docker}}}}\n  tools: [docker-compose, nerdctl]\n"
+    );
+    let of_tools = |text: &str| -> Vec<String> {
+        let graph = graph(config(text));
+        let view = graph.view().into_iter();
+        let nodes = view.filter(|node| node.stage == "tools" && node.host == "node2");
+        nodes.map(|node| node.title.clone()).collect()
+    };
+    insta::assert_snapshot!("tools-docker", of_tools(&docker).join("\n"));
+    insta::assert_snapshot!("tools-buildkit", of_tools(&asked).join("\n"));
+}
+
+#[test]
 fn a_registry_that_has_moved_leaves_its_images_and_nothing_else() {
     let before = include_str!("../../../examples/three-etcd.yaml");
     let after = before.replace("registry: [registry1]", "registry: [worker1]");

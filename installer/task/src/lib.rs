@@ -33,6 +33,7 @@ mod runtime;
 mod site;
 #[cfg(test)]
 mod testing;
+mod tools;
 mod upgrade;
 
 pub use addons::{addon_services, addons, former_addons, prove_addons};
@@ -93,6 +94,7 @@ pub use step::{
     OffsetDateTime, Recipients, RegistryCredentials, Restore, RestorePhase, Revisions,
     RuntimeChange, SiteNames, SnapshotFile, SnapshotName, WebhookSeen, api_answers,
 };
+pub use tools::tools;
 pub use upgrade::{
     EtcdFirst, Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, roll_back, uncordon_all,
 };

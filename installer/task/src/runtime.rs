@@ -27,6 +27,8 @@ use crate::os::{rendered, rendered_late};
 use crate::registries::LateLogin;
 use crate::site::names;
 
+pub(crate) use containerd::authorities_file as containerd_authorities;
+
 /// A container runtime.
 pub(crate) trait Runtime: Sync {
     /// What steps have to know of it.

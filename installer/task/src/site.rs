@@ -202,6 +202,9 @@ impl Site {
         components.extend(self.kubernetes_components());
         let plugin = self.cluster.spec.network.plugin.parts().components.iter();
         components.extend(plugin.map(|part| part.component));
+        if !self.runtime_hosts().is_empty() {
+            components.extend(self.tool_components());
+        }
         components
     }
 

@@ -2,6 +2,8 @@
 
 mod registries;
 
+pub(crate) use registries::authorities_file;
+
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
