@@ -20,7 +20,8 @@ fn tool_files() {
 fn bash_completes_by_what_the_program_says() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("tool");
-    let says = "#!/bin/sh\n[ \"$1 $2\" = 'completion bash' ] && echo \"complete -W 'get apply' tool\"\n";
+    let says =
+        "#!/bin/sh\n[ \"$1 $2\" = 'completion bash' ] && echo \"complete -W 'get apply' tool\"\n";
     std::fs::write(&program, says).unwrap();
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     let program = "tool".to_owned();

@@ -85,6 +85,7 @@ pub use rotation::{
     end_rotation, noted, prove_successors, restart_masters, restart_members, rotation_note,
     take_move, tell_clients, under_way,
 };
+pub use runtime::classes::runtime_classes;
 pub use runtime::{ReplacedRuntime, RuntimeSeen, container_runtime, former_runtimes};
 pub use site::{NodeLogins, OPERATOR, Site};
 pub use step::{
