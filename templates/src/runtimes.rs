@@ -78,7 +78,7 @@ pub struct DockerLogin {
 /// Every image is taken: the site's registry holds what was proven when it was bundled.
 pub const IMAGE_POLICY: &str = include_str!("../files/policy.json");
 
-/// RuntimeClasses: what pods name, and which nodes have it.
+/// The `RuntimeClass` objects: what pods name, and which nodes have it.
 #[derive(Clone, Debug, Serialize)]
 pub struct RuntimeClasses {
     pub classes: Vec<PodRuntime>,
