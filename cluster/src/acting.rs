@@ -120,18 +120,10 @@ spec:
     coredns: {rewriteBlock: x}
     nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}
   etcd: {dataDir: /data/etcd}
-  registry: {type: harbor, registryDataDir: /data/registry}
   system: {setHostname: true, timezone: UTC}
 ",
         );
-        assert_eq!(
-            inert,
-            [
-                "spec.dns.nodelocaldns",
-                "spec.network.plugin",
-                "spec.registry.type"
-            ]
-        );
+        assert_eq!(inert, ["spec.dns.nodelocaldns", "spec.network.plugin"]);
     }
 
     #[test]

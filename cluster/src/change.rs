@@ -78,6 +78,7 @@ impl Cluster {
                 os: host.os.clone(),
                 labels: host.labels.clone(),
                 taints: host.taints.clone(),
+                runtime_classes: host.runtime_classes.clone(),
                 ..of.clone()
             };
         }

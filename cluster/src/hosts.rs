@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Arch, Cluster, IpPair, Os, Secret};
+use crate::{Arch, Cluster, IpPair, Os, RuntimeClass, Secret};
 
 /// One machine of the cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +75,10 @@ pub struct Host {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = { "type": "string", "format": "taint" }))]
     pub taints: Vec<String>,
+    /// Other ways to run containers that this node has, as a pod names them in `runtimeClassName`. What they consist of is on the host
+    /// already: preflight looks. With containerd and CRI-O alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runtime_classes: Vec<RuntimeClass>,
 }
 
 /// A jump host through which other hosts are reached.
@@ -151,6 +155,7 @@ impl Host {
             os: None,
             labels: BTreeMap::new(),
             taints: Vec::new(),
+            runtime_classes: Vec::new(),
         }
     }
 

@@ -53,7 +53,7 @@ pub struct Kubernetes {
     /// Feature gates, for every component. A gate that the version has removed is an error: nothing would start with it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub feature_gates: BTreeMap<String, bool>,
-    /// Kata containers as a further runtime. This version cannot set them up: `enabled: true` is an error.
+    /// The key of older samples for Kata containers; `enabled: true` is an error that says which key it is now: `runtimeClasses` of a host.
     pub kata: Feature,
     /// The addon node-feature-discovery: labels of nodes that tell their hardware.
     pub node_feature_discovery: Feature,

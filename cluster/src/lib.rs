@@ -36,6 +36,7 @@ mod removed;
 mod require;
 mod roles;
 mod runtime;
+mod runtime_class;
 mod schema;
 mod secret;
 mod source;
@@ -84,6 +85,7 @@ pub use removed::{
 };
 pub use roles::{HostPattern, InvalidPattern, Role, RoleGroups};
 pub use runtime::{ContainerRuntime, Containerd, Crio, Docker, RuntimeData, RuntimeType};
+pub use runtime_class::RuntimeClass;
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use spec::{ApiVersion, Cluster, Kind, Metadata, Spec};

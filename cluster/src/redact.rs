@@ -108,6 +108,7 @@ impl Cluster {
                 arch: _,
                 labels: _,
                 taints: _,
+                runtime_classes: _,
                 os: _,
             } = host;
             for slot in [password, sudo_password, private_key, passphrase] {

@@ -5,14 +5,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::hosts::is_false;
-use crate::{Acts, Cluster, Host, IpPair, Role, Secret, Version};
+use crate::{Cluster, Host, IpPair, Role, Secret, Version};
 
 /// The site's image registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Registry {
-    /// What is set up on the hosts of the role `registry`, or that the site has a registry already. `install` refuses `harbor`
-    /// for now.
+    /// What is set up on the hosts of the role `registry`, or that the site has a registry already.
     #[serde(rename = "type")]
     pub kind: RegistryType,
     /// The registry's version.
@@ -83,8 +82,7 @@ pub enum RegistryType {
     /// That of the distribution project.
     #[default]
     Registry,
-    /// Published for amd64 alone before 2.16.
-    #[schemars(extend("x-acts" = Acts::Bundle))]
+    /// With docker and compose, on one host that is no node. Published for amd64 alone before 2.16.
     Harbor,
     /// One that the site has already, at `privateRegistry`. Images are pushed there, nodes pull from there, and nothing else is done
     /// to it.
@@ -210,6 +208,16 @@ impl Cluster {
             ImageHome::Nodes
         } else {
             ImageHome::Hosts(hosts)
+        }
+    }
+
+    /// Whether nodes have an account of their own at the registry that kubexm sets up, which can only read.
+    #[must_use]
+    pub fn nodes_only_read(&self) -> bool {
+        match self.spec.registry.kind {
+            RegistryType::Registry => self.spec.registry.read_only_port.is_some(),
+            RegistryType::Harbor => true,
+            RegistryType::External => false,
         }
     }
 

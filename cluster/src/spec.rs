@@ -76,8 +76,8 @@ pub struct Spec {
     /// `{image: docker.io/me/app:1, arch: [amd64]}`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<OwnImage>,
-    /// Optional programs that the bundle carries. `[]` means none. Only calicoctl is set up from them, on the masters;
-    /// with calico that is done whatever stands here.
+    /// Programs to work with the cluster: the bundle carries them, and `install` brings them to the hosts. `[]` means none, but for
+    /// calicoctl with calico. What is no longer named goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-default" = "helm, nerdctl with containerd, calicoctl with calico"))]
     pub tools: Option<Vec<Tool>>,

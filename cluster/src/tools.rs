@@ -11,10 +11,15 @@ use crate::{Cluster, NetworkPlugin, RuntimeType};
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Tool {
+    /// On the masters.
     Helm,
+    /// On every node, for what containerd runs there. Only with containerd.
     Nerdctl,
+    /// On the masters.
     Calicoctl,
+    /// As a service of every node, `buildkit.service`. Only with containerd.
     Buildkit,
+    /// On every node, as a command of docker's own. Only with docker.
     DockerCompose,
 }
 
@@ -30,10 +35,20 @@ impl Tool {
             Self::DockerCompose => "docker-compose",
         }
     }
+
+    /// The runtime that it speaks to; none where it needs none.
+    #[must_use]
+    pub const fn speaks_to(self) -> Option<RuntimeType> {
+        match self {
+            Self::Helm | Self::Calicoctl => None,
+            Self::Nerdctl | Self::Buildkit => Some(RuntimeType::Containerd),
+            Self::DockerCompose => Some(RuntimeType::Docker),
+        }
+    }
 }
 
 impl Cluster {
-    /// The optional programs to bundle and install: those asked for, or those that go with the rest of the config.
+    /// The optional programs to bundle: those asked for, or those that go with the rest of the config.
     #[must_use]
     pub fn tools(&self) -> BTreeSet<Tool> {
         if let Some(tools) = &self.spec.tools {
@@ -46,6 +61,15 @@ impl Cluster {
         if self.spec.network.plugin == NetworkPlugin::Calico {
             tools.insert(Tool::Calicoctl);
         }
+        tools
+    }
+
+    /// Those of them that hosts get: what speaks to another runtime than theirs only travels.
+    #[must_use]
+    pub fn tools_of_hosts(&self) -> BTreeSet<Tool> {
+        let runtime = self.spec.kubernetes.container_runtime.kind;
+        let mut tools = self.tools();
+        tools.retain(|tool| tool.speaks_to().is_none_or(|spoken| spoken == runtime));
         tools
     }
 }

@@ -14,6 +14,7 @@ mod ports;
 mod registry;
 mod roles;
 mod runtime;
+mod tools;
 
 use crate::places::Places;
 use crate::problem::Severity;
@@ -46,6 +47,7 @@ pub(crate) fn validate(cluster: &Cluster, places: &Places) -> Vec<Finding> {
     network::check(&mut check);
     registry::check(&mut check);
     ports::check(&mut check);
+    tools::check(&mut check);
     directories::check(&mut check);
     check.findings
 }

@@ -9,6 +9,7 @@ pub struct Containerd1 {
     /// The bundled pause image, pinned.
     pub sandbox_image: String,
     pub logins: Vec<RegistryLogin>,
+    pub handlers: Vec<ContainerdHandler>,
 }
 template!(Containerd1, "containerd-1.toml.j2");
 
@@ -19,8 +20,25 @@ pub struct Containerd2 {
     /// The bundled pause image, pinned.
     pub sandbox_image: String,
     pub logins: Vec<RegistryLogin>,
+    pub handlers: Vec<ContainerdHandler>,
 }
 template!(Containerd2, "containerd-2.toml.j2");
+
+/// Another way to run containers.
+#[derive(Clone, Debug, Serialize)]
+pub struct ContainerdHandler {
+    pub name: String,
+    pub kind: ContainerdHandlerKind,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerdHandlerKind {
+    /// A program that is called as runc is.
+    Program(String),
+    /// A shim of its own with its configuration, which starts virtual machines.
+    Shim { path: String, config: String },
+}
 
 /// A login that a registry gives tokens for: what `hosts.toml` has is not sent to whoever gives them.
 #[derive(Clone, Serialize)]

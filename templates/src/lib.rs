@@ -21,6 +21,7 @@ mod registry;
 mod renewal;
 mod runtimes;
 mod time;
+mod tools;
 mod yaml;
 
 pub use alerts::EtcdAlerts;
@@ -31,7 +32,8 @@ pub use balancer::{
     KeepalivedConfig, KubeVipPod, KubeVipRole, NginxConfig,
 };
 pub use containerd::{
-    Containerd1, Containerd2, ContainerdUnit, Crictl, RegistryHost, RegistryHosts, RegistryLogin,
+    Containerd1, Containerd2, ContainerdHandler, ContainerdHandlerKind, ContainerdUnit, Crictl,
+    RegistryHost, RegistryHosts, RegistryLogin,
 };
 pub use control_plane::{
     ApiserverUnit, ClusterAdmins, ClusterRoles, ControllerManagerUnit, KubeProxyUnit, SchedulerUnit,
@@ -52,13 +54,14 @@ pub use network::{
     CalicoctlConfig, CniBridge, NetworkdRoutes, PodFamily, PodRoute, PodRoutes, PodRoutesUnit,
 };
 pub use os::{HostEntry, HostsBlock, Modules, Sysctls};
-pub use registry::{RegistryConfig, RegistryTakes, RegistryUnit};
+pub use registry::{HarborConfig, HarborUnit, RegistryConfig, RegistryTakes, RegistryUnit};
 pub use renewal::{RenewCertificates, RenewCertificatesTimer, RenewCertificatesUnit};
 pub use runtimes::{
     CriDockerUnit, Crio, CrioUnit, DockerLogin, DockerLogins, DockerUnit, IMAGE_POLICY, Location,
-    OciRuntime, RegistriesConf, Remap,
+    OciRuntime, PodRuntime, RegistriesConf, Remap, RuntimeClasses,
 };
 pub use time::ChronyConfig;
+pub use tools::{BashCompletion, BuildkitConfig, BuildkitRegistry, BuildkitUnit, NerdctlConfig};
 
 use std::error::Error;
 

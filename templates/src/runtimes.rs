@@ -22,6 +22,8 @@ template!(Crio, "crio.toml.j2");
 pub struct OciRuntime {
     pub name: String,
     pub path: String,
+    /// Its configuration, where it starts virtual machines.
+    pub machines: Option<String>,
 }
 
 /// `crio.service`.
@@ -75,6 +77,22 @@ pub struct DockerLogin {
 
 /// Every image is taken: the site's registry holds what was proven when it was bundled.
 pub const IMAGE_POLICY: &str = include_str!("../files/policy.json");
+
+/// The `RuntimeClass` objects: what pods name, and which nodes have it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuntimeClasses {
+    pub classes: Vec<PodRuntime>,
+}
+template!(RuntimeClasses, "runtime-classes.yaml.j2");
+
+#[derive(Clone, Debug, Serialize)]
+pub struct PodRuntime {
+    pub name: String,
+    /// The label of nodes that have it.
+    pub label: String,
+    /// A virtual machine takes something for itself.
+    pub machines: bool,
+}
 
 /// `docker.service`.
 #[derive(Clone, Debug, Serialize)]

@@ -68,14 +68,52 @@ fn containerd_files() {
         data_dir: data_dir.into(),
         sandbox_image: sandbox_image.into(),
         logins: Vec::new(),
+        handlers: Vec::new(),
     };
     insta::assert_snapshot!("containerd-1.toml", text(&one));
     let two = Containerd2 {
         data_dir: data_dir.into(),
         sandbox_image: sandbox_image.into(),
         logins: Vec::new(),
+        handlers: Vec::new(),
     };
     insta::assert_snapshot!("containerd-2.toml", text(&two));
+    let handler = |name: &str, kind| ContainerdHandler {
+        name: name.into(),
+        kind,
+    };
+    let handlers = vec![
+        handler(
+            "nvidia",
+            ContainerdHandlerKind::Program("/usr/bin/nvidia-container-runtime".into()),
+        ),
+        handler(
+            "kata",
+            ContainerdHandlerKind::Shim {
+                path: "/opt/kata/bin/containerd-shim-kata-v2".into(),
+                config: "/opt/kata/share/defaults/kata-containers/configuration.toml".into(),
+            },
+        ),
+    ];
+    let more = Containerd2 {
+        handlers: handlers.clone(),
+        ..two.clone()
+    };
+    insta::assert_snapshot!("containerd-2-handlers.toml", text(&more));
+    let more = Containerd1 {
+        handlers,
+        ..one.clone()
+    };
+    insta::assert_snapshot!("containerd-1-handlers.toml", text(&more));
+    let class = |name: &str, machines| PodRuntime {
+        name: name.into(),
+        label: format!("kubexm.mensylisir.io/runtime-{name}"),
+        machines,
+    };
+    let classes = RuntimeClasses {
+        classes: vec![class("nvidia", false), class("kata", true)],
+    };
+    insta::assert_snapshot!("runtime-classes.yaml", text(&classes));
     let two = Containerd2 {
         logins: logins.clone(),
         ..two
@@ -116,6 +154,7 @@ fn crio_files() {
     let runtime = |name: &str| OciRuntime {
         name: name.into(),
         path: format!("/usr/local/libexec/crio/{name}"),
+        machines: None,
     };
     let config = Crio {
         data_dir: "/var/lib/crio/storage".into(),
@@ -126,6 +165,16 @@ fn crio_files() {
         runtimes: vec![runtime("crun"), runtime("runc")],
     };
     insta::assert_snapshot!("crio.toml", text(&config));
+    let kata = OciRuntime {
+        name: "kata".into(),
+        path: "/opt/kata/bin/containerd-shim-kata-v2".into(),
+        machines: Some("/opt/kata/share/defaults/kata-containers/configuration.toml".into()),
+    };
+    let more = Crio {
+        runtimes: vec![runtime("crun"), kata],
+        ..config
+    };
+    insta::assert_snapshot!("crio-kata.toml", text(&more));
     let unit = CrioUnit {
         data_dir: "/var/lib/crio/storage".into(),
         programs_dir: "/usr/local/libexec/crio".into(),
@@ -241,4 +290,26 @@ fn values_are_quoted() {
     let mut context = etcd(CorruptionCheck::FeatureGate);
     context.name = "a\"b\\c\nd".into();
     assert!(text(&context).contains(r#"ETCD_NAME="a\"b\\c\nd""#));
+}
+
+#[test]
+fn harbor_files() {
+    let config = HarborConfig {
+        domain: "harbor.site.example".into(),
+        http_port: 80,
+        port: 443,
+        certificate: "/opt/kubexm-harbor/tls/registry.crt".into(),
+        key: "/opt/kubexm-harbor/tls/registry.key".into(),
+        admin_password: "a \"quoted\" one".into(),
+        database_password: "secret".into(),
+        data_dir: "/data/harbor".into(),
+        version: "2.14.0".into(),
+    };
+    insta::assert_snapshot!("harbor.yml", text(&config));
+    let unit = HarborUnit {
+        home: "/opt/kubexm-harbor".into(),
+        data_dir: "/data/harbor".into(),
+        mount: Some("/data".into()),
+    };
+    insta::assert_snapshot!("harbor.service", text(&unit));
 }

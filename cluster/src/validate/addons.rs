@@ -26,8 +26,9 @@ pub(super) fn check(check: &mut Check<'_>) {
     if check.cluster.spec.kubernetes.kata.enabled {
         check.error(
             KeyPath::of("spec.kubernetes.kata.enabled"),
-            "this version cannot set up Kata containers".to_owned(),
-            "set it to false".to_owned(),
+            "which nodes have Kata containers stands at each host".to_owned(),
+            "set it to false, and write runtimeClasses: [kata] at the hosts that have it"
+                .to_owned(),
         );
     }
 }

@@ -2,11 +2,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Check;
-use crate::{Host, KeyPath};
+use crate::{Host, KeyPath, RuntimeType};
 
 const HOSTS: &str = "spec.hosts";
 
 pub(super) fn check(check: &mut Check<'_>) {
+    runtime_classes(check);
     names(check);
     addresses(check);
     internal_addresses(check);
@@ -135,5 +136,37 @@ fn login(check: &mut Check<'_>, at: usize, host: &Host) {
             ),
             "add privateKeyPath, or remove the passphrase".to_owned(),
         );
+    }
+}
+
+/// Each names what its node has.
+fn runtime_classes(check: &mut Check<'_>) {
+    let cluster = check.cluster;
+    let runtime = cluster.spec.kubernetes.container_runtime.kind;
+    if !check.sound(&["spec.hosts", "spec.roleGroups", "spec.kubernetes"]) {
+        return;
+    }
+    for (at, host) in cluster.spec.hosts.iter().enumerate() {
+        let Some(class) = host.runtime_classes.first() else {
+            continue;
+        };
+        let here = KeyPath::of("spec.hosts").index(at).key("runtimeClasses");
+        if !cluster.is_node(host) {
+            check.error(
+                here,
+                format!(
+                    "'{}' is no node, so no pod can ask for {}",
+                    host.name,
+                    class.name()
+                ),
+                "remove it, or make the host a worker".to_owned(),
+            );
+        } else if runtime == RuntimeType::Docker {
+            check.error(
+                here,
+                "nodes with docker know no runtime classes".to_owned(),
+                "take containerd or cri-o, or remove it".to_owned(),
+            );
+        }
     }
 }

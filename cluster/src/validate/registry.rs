@@ -1,10 +1,9 @@
+mod harbor;
+
 use secrecy::ExposeSecret;
 
 use super::Check;
-use crate::{Arch, KeyPath, Registry, RegistryType, Secret};
-
-/// The first Harbor that is published for arm64 as well.
-const HARBOR_FOR_ALL: (u64, u64) = (2, 16);
+use crate::{KeyPath, Registry, RegistryType, Secret};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let registry = &check.cluster.spec.registry;
@@ -55,24 +54,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     external(check);
     mount(check);
     without_host(check);
-    let arm = check
-        .cluster
-        .registry_host()
-        .filter(|host| host.arch == Arch::Arm64);
-    let for_all = registry
-        .version
-        .as_ref()
-        .is_some_and(|version| version.minor() >= HARBOR_FOR_ALL);
-    if let (RegistryType::Harbor, Some(host), false) = (registry.kind, arm, for_all) {
-        check.error(
-            KeyPath::of("spec.registry.type"),
-            format!(
-                "Harbor is published for amd64 alone before 2.16, and '{}' is arm64",
-                host.name
-            ),
-            "take type: registry, or a newer spec.registry.version, or another host".to_owned(),
-        );
-    }
+    harbor::check(check);
 }
 
 /// One that was there before is only spoken to.

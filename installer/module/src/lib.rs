@@ -20,6 +20,7 @@ mod registry;
 mod restart;
 mod rotation;
 mod runtime;
+mod tools;
 mod upgrade;
 
 pub use addons::{addons, former_addons};
@@ -57,4 +58,5 @@ pub use task::{
     binding_files, etcd_of, keys_of, renewal_note, restore_note, revisions, rotation_note,
     under_way,
 };
+pub use tools::tools;
 pub use upgrade::{etcd_first, look, roll_back, snapshot, uncordon};

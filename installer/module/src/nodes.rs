@@ -13,6 +13,7 @@ pub fn workers(site: &Site) -> Stage {
             task::worker_nodes(site),
             task::kubeadm_workers(site),
             task::node_marks(site),
+            task::runtime_classes(site),
             task::reach_endpoint(site),
         ],
     )

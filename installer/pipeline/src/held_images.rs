@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{ImageEntry, Sha256, full_reference};
-use cluster::ImageHome;
 use engine::{DryState, Graph, Inventory, Order, Plan};
 use module::{Forgotten, HeldImage, ImagesSeen, Site, SiteNames};
 use tokio_util::sync::CancellationToken;
@@ -207,7 +206,7 @@ fn freed(held: &[HeldImage], goes: impl Fn(&HeldImage) -> bool) -> u64 {
 
 /// The site's registries forget these manifests, and free their disks of all that they have forgotten.
 pub fn prune_images(site: &Site, forgotten: &Forgotten) -> Result<Graph, PipelineError> {
-    if !matches!(site.cluster.image_home(), ImageHome::Hosts(_)) {
+    if !site.forgets_images() {
         return Err(PipelineError::NotTheKeeper);
     }
     let stages = vec![

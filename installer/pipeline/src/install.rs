@@ -15,6 +15,7 @@ const STAGES: &[Named] = &[
     ("os", module::os),
     ("registry", module::registry),
     ("runtime", module::runtime),
+    ("tools", module::tools),
     ("etcd", module::etcd),
     ("load-balancer", module::load_balancer),
     ("images", module::images),

@@ -46,6 +46,7 @@ const HOP: &[Named] = &[
     ("os", module::os, Extent::Hosts),
     ("registry", module::registry, Extent::All),
     ("runtime", module::runtime, Extent::Hosts),
+    ("tools", module::tools, Extent::Hosts),
     ("etcd", module::etcd, Extent::Center),
     ("load-balancer", module::load_balancer, Extent::Center),
     ("images", module::images, Extent::All),

@@ -5,7 +5,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{Contents, FileEntry, ImageEntry, Sha256, Tree};
-use cluster::{Cluster, RegistryType, Role};
+use cluster::{Cluster, Role};
 use common::{complete, config};
 use engine::Graph;
 use pipeline::{
@@ -310,13 +310,13 @@ fn other_versions_than_the_bundle_s_are_refused() {
 fn what_has_no_stage_yet_is_refused_as_one_list() {
     let text = include_str!("../../../examples/three-etcd.yaml");
     let mut cluster = config(text);
-    cluster.spec.registry.kind = RegistryType::Harbor;
+    cluster.spec.network.plugin = cluster::NetworkPlugin::Cilium;
     let manifest = complete(&cluster);
     let error = refused(cluster, manifest);
     assert!(matches!(error, PipelineError::Unsupported(_)));
     insta::assert_snapshot!(error, @r"
     this version cannot install what the config chooses:
-      spec.registry.type: harbor (this version can bundle it, and not install it)
+      spec.network.plugin: cilium (this version can bundle it, and not install it)
     ");
     insta::assert_snapshot!(error.hint().unwrap(), @"choose what can be installed; `kubexm bundle` packs the others as well");
 }
@@ -723,6 +723,56 @@ fn another_balancer_takes_the_place_of_the_one_before() {
         at("load balancer", "nginx.service").unwrap(),
     );
     assert!(stopped.id < started.id);
+}
+
+#[test]
+fn a_runtime_class_is_one_object_and_files_of_its_nodes() {
+    let bridge = include_str!("../../../examples/bridge.yaml");
+    assert!(!plan(bridge).contains("runtime classes"));
+    let mut cluster = config(bridge);
+    let mut hosts = cluster.spec.hosts.iter_mut();
+    let host = hosts.find(|host| host.name == "node2").unwrap();
+    host.runtime_classes = vec![cluster::RuntimeClass::Nvidia];
+    let planned = graph(cluster).tree();
+    assert!(
+        planned.contains("apply runtime classes to the cluster"),
+        "{planned}"
+    );
+}
+
+#[test]
+fn harbor_as_a_plan() {
+    let text = include_str!("../../../examples/harbor.yaml");
+    insta::assert_snapshot!("harbor", plan(text));
+    let mut site = site_of(text);
+    insta::assert_snapshot!(
+        "harbor-deleted",
+        delete(&site_of(text), Data::Keep).unwrap().tree()
+    );
+    let refused = pipeline::prune_images(&site, &BTreeMap::new());
+    insta::assert_snapshot!(refused.err().unwrap(), @"kubexm does not keep this registry, and removes nothing from it");
+    site.tree = Tree::at("/lost");
+    let fetched = adopt(&site).unwrap().tree();
+    assert!(fetched.contains("fetch Harbor's passwords"), "{fetched}");
+}
+
+#[test]
+fn tools_come_as_the_config_asks_and_go_when_it_does_so_no_more() {
+    let bridge = include_str!("../../../examples/bridge.yaml");
+    let asked = format!("{bridge}  tools: [buildkit, nerdctl]\n");
+    let none = format!("{bridge}  tools: []\n");
+    insta::assert_snapshot!("tools-gone", retired(&asked, &none));
+    let docker = format!(
+        "{bridge}  kubernetes: {{containerRuntime: {{type: docker}}}}\n  tools: [docker-compose, nerdctl]\n"
+    );
+    let of_tools = |text: &str| -> Vec<String> {
+        let graph = graph(config(text));
+        let view = graph.view().into_iter();
+        let nodes = view.filter(|node| node.stage == "tools" && node.host == "node2");
+        nodes.map(|node| node.title.clone()).collect()
+    };
+    insta::assert_snapshot!("tools-docker", of_tools(&docker).join("\n"));
+    insta::assert_snapshot!("tools-buildkit", of_tools(&asked).join("\n"));
 }
 
 #[test]

@@ -5,5 +5,5 @@ mod logins;
 mod notes;
 
 pub use authorities::{CompareAuthorities, FoundAuthority, LookAtAuthorities};
-pub use logins::{FetchRegistryLogin, FetchVrrp};
+pub use logins::{FetchHarborPasswords, FetchRegistryLogin, FetchVrrp};
 pub use notes::{InsistOnAuthorities, NoteBegun, TellLost};

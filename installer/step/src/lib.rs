@@ -8,6 +8,7 @@ mod check;
 mod container;
 mod etcd;
 mod file;
+mod harbor;
 mod image;
 mod kube;
 mod kubeadm;
@@ -25,8 +26,8 @@ mod take_back;
 
 pub use addon::{ApplyAddon, ProveAddon, RemoveAddon};
 pub use adopt::{
-    CompareAuthorities, FetchRegistryLogin, FetchVrrp, FoundAuthority, InsistOnAuthorities,
-    LookAtAuthorities, NoteBegun, TellLost,
+    CompareAuthorities, FetchHarborPasswords, FetchRegistryLogin, FetchVrrp, FoundAuthority,
+    InsistOnAuthorities, LookAtAuthorities, NoteBegun, TellLost,
 };
 pub use before::Resource;
 pub use check::{
@@ -38,6 +39,7 @@ pub use check::{
 pub use container::*;
 pub use etcd::*;
 pub use file::*;
+pub use harbor::*;
 pub use host::{FileAttrs, Owner};
 pub use image::*;
 pub use kube::*;
@@ -46,9 +48,9 @@ pub use network::*;
 pub use packages::*;
 pub use pki::*;
 pub use preflight::{
-    Activity, Bringer, Carried, CgroupV1, Component, Directory, Eviction, FOUNDATION, Finding,
-    Held, HostSeen, Identity, JudgeClocks, JudgeSurveys, KeptAuthority, KernelSince, Leftover,
-    LookAtClock, LookAtHost, MARKER, Memory, Mounted, Neighbour, NextEtcd, Observed,
+    Activity, Bringer, Carried, CgroupV1, Component, Device, Directory, Eviction, FOUNDATION,
+    Finding, Held, HostSeen, Identity, JudgeClocks, JudgeSurveys, KeptAuthority, KernelSince,
+    Leftover, LookAtClock, LookAtHost, MARKER, Memory, Mounted, Neighbour, NextEtcd, Observed,
     OtherKubernetes, Port, Program, ProgramFeature, Reached, Requirements, Rival, SelinuxBoolean,
     SharedAddress, SiteName, Socket, Space, Survey, SurveyHost, System,
 };

@@ -114,6 +114,7 @@ pub struct Requirements {
     pub modules: Vec<KernelModule>,
     pub programs: Vec<Program>,
     pub features: Vec<ProgramFeature>,
+    pub devices: Vec<Device>,
     /// What the bundle brings for each system that the host may run. None: it brings no packages.
     pub packages: Vec<SystemPackages>,
     /// The time zone that it shall have.
@@ -195,6 +196,14 @@ pub struct ProgramFeature {
     /// The shell's test for it, which changes nothing.
     pub test: &'static str,
     pub package: &'static str,
+}
+
+/// A device of the host, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    pub path: &'static str,
+    pub of: &'static str,
+    pub fix: &'static str,
 }
 
 /// A path, or a pattern with one star, and what it is a sign of.

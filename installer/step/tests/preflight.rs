@@ -11,10 +11,10 @@ use host::{Cgroup, Facts};
 use jiff::Timestamp;
 use rcgen::{CertificateParams, KeyPair};
 use step::{
-    Bringer, CgroupV1, Eviction, FOUNDATION, Feature, Held, Identity, JudgeSurveys, KeptAuthority,
-    KernelModule, KernelSince, Leftover, MARKER, Memory, Mounted, Port, Program, ProgramFeature,
-    Reached, Requirements, Rival, SelinuxBoolean, SiteName, Socket, Space, Survey, SurveyHost,
-    System,
+    Bringer, CgroupV1, Device, Eviction, FOUNDATION, Feature, Held, Identity, JudgeSurveys,
+    KeptAuthority, KernelModule, KernelSince, Leftover, MARKER, Memory, Mounted, Port, Program,
+    ProgramFeature, Reached, Requirements, Rival, SelinuxBoolean, SiteName, Socket, Space, Survey,
+    SurveyHost, System,
 };
 use time::OffsetDateTime;
 
@@ -1010,6 +1010,13 @@ async fn a_real_shell_names_what_is_not_there_and_nothing_else() {
                 bringer: Bringer::System,
             },
         ],
+        devices: ["/dev/null", "/dev/no-such"]
+            .map(|path| Device {
+                path,
+                of: "somebody needs it",
+                fix: "nothing",
+            })
+            .into(),
         ..Requirements::default()
     };
     let survey = survey_here(requirements).await;
@@ -1025,6 +1032,7 @@ async fn a_real_shell_names_what_is_not_there_and_nothing_else() {
             "its cgroups lack no-such-controller",
             "its kernel lacks no_such_module, and modprobe finds no such module",
             "it has no no-such-program",
+            "it has no /dev/no-such, and somebody needs it",
             "its sh has no no-such feature",
         ]
     );

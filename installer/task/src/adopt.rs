@@ -12,7 +12,7 @@ use step::{
 
 use crate::balancer::hosts::{KEEPALIVED_CONFIG, vrrp_file};
 use crate::control_plane::pki::{CA, FRONT_PROXY_CA, kept_authorities};
-use crate::registry::{authority as registry_authority, credentials, node_credentials};
+use crate::registry::{authority as registry_authority, node_credentials};
 use crate::site::names;
 use crate::{OPERATOR, Site};
 
@@ -60,16 +60,17 @@ pub fn fetch_logins(site: &Site) -> Task {
     let mut task = Task::new("logins");
     if site.registry().is_some() && !is_given(site) {
         // The account that pushes is on no node where there are two: another is made.
-        let kept = match site.cluster.spec.registry.read_only_port {
-            Some(_) => node_credentials(site).kept(),
-            None => credentials(site).kept(),
-        };
+        let kept = node_credentials(site).kept();
         task = task.on_each(&names(site.runtime_hosts()), |_| {
             vec![Arc::new(FetchRegistryLogin {
                 hosts: site.runtime().registry_trust(site).login,
                 local: kept.clone(),
             })]
         });
+    }
+    if let Some((registry, hosts)) = site.registry() {
+        let lost = registry.fetch_lost(site);
+        task = task.on_each(&names(hosts), |_| lost.clone());
     }
     task.on_each(&names(site.balancer_hosts()), |_| {
         vec![Arc::new(FetchVrrp {
@@ -84,10 +85,7 @@ fn is_given(site: &Site) -> bool {
     let Some(auth) = site.cluster.registry_auth() else {
         return false;
     };
-    match site.cluster.spec.registry.read_only_port {
-        Some(_) => auth.pull.is_some(),
-        None => true,
-    }
+    auth.pull.is_some() || !site.cluster.nodes_only_read()
 }
 
 /// That the cluster is there, and what is lost of it.

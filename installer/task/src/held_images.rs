@@ -83,12 +83,14 @@ pub fn forget_images(site: &Site, forgotten: &Forgotten) -> Task {
         return task;
     };
     let turns = hosts.iter().fold(Rolling::one_by_one(), |turns, host| {
+        let Some(collect) = registry.collect_garbage(site, host) else {
+            return turns;
+        };
         let forget = ForgetImages {
             site: reached(site, host),
             login: RegistryLogin::from(site.credentials.clone()),
             manifests: forgotten.get(&host.name).cloned().unwrap_or_default(),
         };
-        let collect = registry.collect_garbage(site, host);
         let turn = Turn::new(Arc::new(forget)).then(collect);
         turns.on(&host.name, turn)
     });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use artifact::ImageEntry;
 use camino::Utf8PathBuf;
-use cluster::ImageHome;
+use cluster::{Host, ImageHome};
 use engine::{Slot, Step, Task};
 use step::{LocalText, PushImages, RegistryLogin, SiteRegistry};
 
@@ -39,9 +39,21 @@ pub fn push_others(site: &Site, pushed: PushedImages) -> Task {
         },
         ImageHome::Hosts(hosts) => hosts.into_iter().fold(task, |task, host| {
             let login = RegistryLogin::from(site.credentials.clone());
-            task.on(&host.name, vec![push(reached(site, host), login)])
+            let mut steps = room_for(site, host, &images);
+            steps.push(push(reached(site, host), login));
+            task.on(&host.name, steps)
         }),
     }
+}
+
+fn room_for(site: &Site, host: &Host, images: &[ImageEntry]) -> Vec<Arc<dyn Step>> {
+    let names = site.registry_names();
+    let images = images.iter();
+    let places = images.filter_map(|image| names.repository(&image.reference, image.digest));
+    let places = places.collect();
+    site.registry().map_or_else(Vec::new, |(registry, _)| {
+        registry.make_room(site, host, places)
+    })
 }
 
 /// Every node asks the site's registry for what begins with these hosts; and the tree keeps them, for every later run.

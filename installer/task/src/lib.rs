@@ -33,6 +33,7 @@ mod runtime;
 mod site;
 #[cfg(test)]
 mod testing;
+mod tools;
 mod upgrade;
 
 pub use addons::{addon_services, addons, former_addons, prove_addons};
@@ -84,6 +85,7 @@ pub use rotation::{
     end_rotation, noted, prove_successors, restart_masters, restart_members, rotation_note,
     take_move, tell_clients, under_way,
 };
+pub use runtime::classes::runtime_classes;
 pub use runtime::{ReplacedRuntime, RuntimeSeen, container_runtime, former_runtimes};
 pub use site::{NodeLogins, OPERATOR, Site};
 pub use step::{
@@ -93,6 +95,7 @@ pub use step::{
     OffsetDateTime, Recipients, RegistryCredentials, Restore, RestorePhase, Revisions,
     RuntimeChange, SiteNames, SnapshotFile, SnapshotName, WebhookSeen, api_answers,
 };
+pub use tools::tools;
 pub use upgrade::{
     EtcdFirst, Hop, HopDraining, Stand, keep_snapshot, look_at_cluster, roll_back, uncordon_all,
 };

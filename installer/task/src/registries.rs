@@ -174,8 +174,7 @@ impl Site {
             (NodeLogin::Nobody, _) => LateLogin::Nobody,
             (NodeLogin::Named(name), _) => known(self.node_logins.others.get(name)),
             (NodeLogin::Site, RegistryTrust::Site) => {
-                let only_read = self.cluster.spec.registry.read_only_port.is_some();
-                let slot = if only_read {
+                let slot = if self.cluster.nodes_only_read() {
                     &self.node_credentials
                 } else {
                     &self.credentials

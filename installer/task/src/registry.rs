@@ -2,6 +2,7 @@
 
 mod distribution;
 mod given;
+mod harbor;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use cluster::{Host, ImageHome, RegistryType};
 use engine::{Step, Task};
 use step::{
     Certificate, CertificateAuthority, CertificateSpec, Component, Keeper, KeyPairFiles,
-    PrepareRegistryCredentials, RegistryUser, Requirements, SiteRegistry, Trust, Usage,
+    PrepareRegistryCredentials, Requirements, SiteRegistry, Trust, Usage,
 };
 
 use crate::site::url_address;
@@ -25,30 +26,67 @@ pub(crate) trait Registry: Sync {
     /// What `get hosts` looks for.
     fn carried(&self) -> &'static [Component];
 
-    /// What it asks of its host before anything is touched, beyond ports and room for images.
-    fn requirements(&self, wanted: &mut Requirements);
+    /// What it asks of its host before anything is touched, beyond its port and room for images.
+    fn requirements(&self, site: &Site, wanted: &mut Requirements);
+
+    /// The accounts that it knows, with their passwords on the operator's machine.
+    fn accounts(&self, site: &Site) -> Accounts;
+
+    /// Who looks after its data.
+    fn keeper(&self, site: &Site) -> Keeper;
 
     /// Its certificate on its host, and the registry started anew with it.
     fn certificates(&self, site: &Site) -> Vec<Arc<dyn Step>>;
 
     /// The registry on one of its hosts.
-    fn set_up(&self, site: &Site) -> Vec<Arc<dyn Step>>;
+    fn set_up(&self, site: &Site, host: &Host) -> Vec<Arc<dyn Step>>;
 
-    /// Frees the disk of one of its hosts of what it was told to forget.
-    fn collect_garbage(&self, site: &Site, host: &Host) -> Arc<dyn Step>;
+    /// What it has to know before images come into these repositories.
+    fn make_room(&self, _: &Site, _: &Host, _: BTreeSet<String>) -> Vec<Arc<dyn Step>> {
+        Vec::new()
+    }
+
+    /// Frees the disk of one of its hosts of what it was told to forget; none where it does that by itself.
+    fn collect_garbage(&self, site: &Site, host: &Host) -> Option<Arc<dyn Step>>;
+
+    /// What is only known on its host, where the operator's machine has lost it.
+    fn fetch_lost(&self, _: &Site) -> Vec<Arc<dyn Step>> {
+        Vec::new()
+    }
+}
+
+/// Accounts of a registry.
+pub(crate) struct Accounts {
+    pub push: PrepareRegistryCredentials,
+    /// Where nodes have another one.
+    pub nodes: Option<PrepareRegistryCredentials>,
+    pub others: Vec<PrepareRegistryCredentials>,
 }
 
 impl Site {
-    /// The registry that kubexm sets up with its hosts; none where the site has none, or had it before, or one that this version
-    /// cannot set up.
+    /// The registry that kubexm sets up with its hosts; none where the site has none, or had it before.
     pub(crate) fn registry(&self) -> Option<(&'static dyn Registry, Vec<&Host>)> {
-        let ImageHome::Hosts(hosts) = self.cluster.image_home() else {
-            return None;
-        };
-        match self.cluster.spec.registry.kind {
-            RegistryType::Registry => Some((&distribution::Distribution, hosts)),
-            RegistryType::Harbor | RegistryType::External => None,
+        match self.cluster.image_home() {
+            ImageHome::Hosts(hosts) => Some((self.kind_of_registry(), hosts)),
+            ImageHome::Nodes | ImageHome::External => None,
         }
+    }
+
+    /// The one of the config; what was there before has none.
+    fn kind_of_registry(&self) -> &'static dyn Registry {
+        match self.cluster.spec.registry.kind {
+            RegistryType::Registry | RegistryType::External => &distribution::Distribution,
+            RegistryType::Harbor => &harbor::Harbor,
+        }
+    }
+
+    /// Whether kubexm can have the registry forget images.
+    #[must_use]
+    pub fn forgets_images(&self) -> bool {
+        let frees =
+            |registry: &dyn Registry, host: &&Host| registry.collect_garbage(self, host).is_some();
+        let registry = self.registry();
+        registry.is_some_and(|(registry, hosts)| hosts.iter().any(|host| frees(registry, host)))
     }
 
     /// The hosts of the registry.
@@ -112,24 +150,26 @@ fn own_pki(site: &Site, hosts: &[&Host]) -> Vec<Arc<dyn Step>> {
             certificate(site),
             spec.since(site.renewal),
         )),
-        Arc::new(credentials(site)),
     ];
-    if site.cluster.spec.registry.read_only_port.is_some() {
-        steps.push(Arc::new(node_credentials(site)));
-    }
+    let Accounts {
+        push,
+        nodes,
+        others,
+    } = site.kind_of_registry().accounts(site);
+    let all = [push].into_iter().chain(nodes).chain(others);
+    steps.extend(all.map(|account| -> Arc<dyn Step> { Arc::new(account) }));
     steps
 }
 
+/// Who pushes.
 pub(crate) fn credentials(site: &Site) -> PrepareRegistryCredentials {
-    let login = site.registry_login.clone();
-    PrepareRegistryCredentials::new(site.registry_dir(), login, site.credentials.clone())
+    site.kind_of_registry().accounts(site).push
 }
 
-/// Those of the nodes, where they only read.
+/// Who pulls on the nodes.
 pub(crate) fn node_credentials(site: &Site) -> PrepareRegistryCredentials {
-    let (dir, login) = (site.registry_dir().join("nodes"), &site.node_logins.site);
-    PrepareRegistryCredentials::new(dir, login.clone(), site.node_credentials.clone())
-        .of(RegistryUser::Nodes)
+    let Accounts { push, nodes, .. } = site.kind_of_registry().accounts(site);
+    nodes.unwrap_or(push)
 }
 
 /// The registry itself, on its hosts.
@@ -139,23 +179,24 @@ pub fn registry_service(site: &Site) -> Task {
     let Some((registry, hosts)) = site.registry() else {
         return task;
     };
-    let steps = registry.set_up(site);
-    hosts
-        .into_iter()
-        .fold(task, |task, host| task.on(&host.name, steps.clone()))
+    hosts.into_iter().fold(task, |task, host| {
+        let mut steps = registry.set_up(site, host);
+        let names = site.registry_names();
+        let images = site.contents.images.iter();
+        let places = images.filter_map(|image| names.repository(&image.reference, image.digest));
+        steps.extend(registry.make_room(site, host, places.collect()));
+        task.on(&host.name, steps)
+    })
 }
 
 /// The registry on this host, as the operator's machine reaches it.
 pub(crate) fn reached(site: &Site, host: &Host) -> SiteRegistry {
     let port = site.cluster.registry_port();
-    let data_dir = &site.cluster.spec.registry.registry_data_dir;
     SiteRegistry {
         url: format!("https://{}:{port}", url_address(host)),
         at: Vec::new(),
         trust: Trust::File(authority(site).certificate()),
         names: site.registry_names(),
-        keeper: Keeper::Kubexm {
-            data_dir: data_dir.clone(),
-        },
+        keeper: site.kind_of_registry().keeper(site),
     }
 }

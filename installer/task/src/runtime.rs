@@ -1,5 +1,6 @@
 //! The container runtime of every node: which one, and what all others need to know of it.
 
+pub(crate) mod classes;
 mod containerd;
 mod crio;
 mod docker;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use camino::Utf8PathBuf;
-use cluster::RuntimeType;
+use cluster::{Host, RuntimeType};
 use engine::{Data, Rolling, Slot, SlotId, Step, Task};
 use secrecy::ExposeSecret;
 use step::{
@@ -26,6 +27,8 @@ use crate::nodes::ROLL;
 use crate::os::{rendered, rendered_late};
 use crate::registries::LateLogin;
 use crate::site::names;
+
+pub(crate) use containerd::authorities_file as containerd_authorities;
 
 /// A container runtime.
 pub(crate) trait Runtime: Sync {
@@ -48,7 +51,7 @@ pub(crate) trait Runtime: Sync {
     fn data_dir(&self, site: &Site) -> Utf8PathBuf;
 
     /// Its programs and files on a node, with no way to pull from anywhere but the site's registry.
-    fn files(&self, site: &Site) -> Vec<Arc<dyn Step>>;
+    fn files(&self, site: &Site, host: &Host) -> Vec<Arc<dyn Step>>;
 
     /// Its services on a node, and what is brought when they run.
     fn services(&self, site: &Site) -> Vec<Arc<dyn Step>>;

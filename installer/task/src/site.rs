@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use artifact::{Contents, ImageEntry, ImageSet, Release, Tree, split_tag};
 use camino::Utf8PathBuf;
-use cluster::{Arch, Cluster, Host, ImageHome, Role, Tag};
+use cluster::{Arch, Cluster, Host, Role, Tag};
 use engine::{Data, Slot};
 use step::{EtcdPeer, LoginManner, OffsetDateTime, RegistryCredentials, RuntimeChange, SiteNames};
 
@@ -36,6 +36,9 @@ pub struct Site {
     pub(crate) credentials: Slot<RegistryCredentials>,
     /// Likewise: those of the nodes, where they are others.
     pub(crate) node_credentials: Slot<RegistryCredentials>,
+    /// Likewise: who looks after Harbor, and its database.
+    pub(crate) harbor_admin: Slot<RegistryCredentials>,
+    pub(crate) harbor_database: Slot<RegistryCredentials>,
     /// Likewise: full once the site's registry holds every image.
     pub(crate) pushed: Slot<()>,
     /// Likewise: how a registry that was there before takes the nodes' login.
@@ -81,6 +84,8 @@ impl Site {
             renewal: None,
             credentials,
             node_credentials: Slot::new("the registry's credentials of nodes"),
+            harbor_admin: Slot::new("the password of Harbor's administrator"),
+            harbor_database: Slot::new("the password of Harbor's database"),
             pushed: Slot::new("the images in the registry"),
             login_manner: Slot::new("how the registry takes a login"),
         }
@@ -140,9 +145,6 @@ impl Site {
             format!("{key}: {chosen} (this version can bundle it, and not install it)")
         };
         let mut unsupported = Vec::new();
-        if matches!(self.cluster.image_home(), ImageHome::Hosts(_)) && self.registry().is_none() {
-            unsupported.push(refused("spec.registry.type", spec.registry.kind.name()));
-        }
         if self.network().is_none() {
             unsupported.push(refused("spec.network.plugin", spec.network.plugin.name()));
         }
@@ -202,6 +204,9 @@ impl Site {
         components.extend(self.kubernetes_components());
         let plugin = self.cluster.spec.network.plugin.parts().components.iter();
         components.extend(plugin.map(|part| part.component));
+        if !self.runtime_hosts().is_empty() {
+            components.extend(self.tool_components());
+        }
         components
     }
 

@@ -26,6 +26,31 @@ pub struct FetchVrrp {
     pub local: Utf8PathBuf,
 }
 
+/// Fetches the passwords of Harbor's administrator and database from its own host.
+pub struct FetchHarborPasswords {
+    pub config: Utf8PathBuf,
+    /// Where the operator's machine keeps them.
+    pub admin: Utf8PathBuf,
+    pub database: Utf8PathBuf,
+}
+
+/// `harbor_admin_password: "secret"`
+fn harbor_admin(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    harbor_password(text, "harbor_admin_password:", "admin")
+}
+
+/// `  password: "secret"`, below `database`
+fn harbor_database(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    harbor_password(text, "  password:", "postgres")
+}
+
+fn harbor_password(text: &str, key: &str, username: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let value = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let password: String = serde_json::from_str(value.trim()).ok()?;
+    let password = Zeroizing::new(password);
+    Some(credentials::kept(username, &password))
+}
+
 /// `Authorization = "Basic ..."`, or `"auth": "..."`
 fn login(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut lines = text.lines().map(str::trim);
@@ -137,6 +162,37 @@ impl Step for FetchVrrp {
     }
 }
 
+#[async_trait]
+impl Step for FetchHarborPasswords {
+    fn id(&self) -> String {
+        "fetch Harbor's passwords".to_owned()
+    }
+
+    fn describe(&self) -> String {
+        self.id()
+    }
+
+    async fn check(&self, cx: &Cx) -> Result<State, StepError> {
+        let admin = found(cx, &self.config, &self.admin, harbor_admin).await?;
+        if admin.is_some() {
+            return Ok(state(&self.admin, admin.as_ref()));
+        }
+        let database = found(cx, &self.config, &self.database, harbor_database).await?;
+        Ok(state(&self.database, database.as_ref()))
+    }
+
+    async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
+        let admin = found(cx, &self.config, &self.admin, harbor_admin).await?;
+        keep(cx, &self.admin, admin).await?;
+        let database = found(cx, &self.config, &self.database, harbor_database).await?;
+        keep(cx, &self.database, database).await
+    }
+
+    fn counterpart(&self, _: Data) -> Option<Arc<dyn Step>> {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -157,7 +213,15 @@ mod tests {
         let host = FakeHost::new("node1")
             .with_file("/hosts.toml", toml, 0o600)
             .with_file("/keepalived.conf", keepalived, 0o600);
+        let harbor =
+            "hostname: r\nharbor_admin_password: \"s \\\"x\"\ndatabase:\n  password: \"db\"\n";
+        let host = host.with_file("/harbor.yml", harbor, 0o600);
         let cx = Cx::new(Arc::new(host), Progress::unseen());
+        let harbor = FetchHarborPasswords {
+            config: "/harbor.yml".into(),
+            admin: dir.join("admin.json"),
+            database: dir.join("database.json"),
+        };
         let login = FetchRegistryLogin {
             hosts: "/hosts.toml".into(),
             local: dir.join("credentials.json"),
@@ -166,7 +230,7 @@ mod tests {
             config: "/keepalived.conf".into(),
             local: dir.join("loadbalancer/vrrp.json"),
         };
-        let steps: [&dyn Step; 2] = [&login, &vrrp];
+        let steps: [&dyn Step; 3] = [&login, &vrrp, &harbor];
         for step in steps {
             assert!(matches!(step.check(&cx).await.unwrap(), State::Needed(_)));
             step.apply(&cx).await.unwrap();
@@ -175,13 +239,15 @@ mod tests {
         let text = |path: &Utf8Path| std::fs::read_to_string(path).unwrap();
         insta::assert_snapshot!(text(&login.local), @r#"{"username":"kubexm","password":"a pass:word"}"#);
         insta::assert_snapshot!(text(&vrrp.local), @r#"{"routerId":42,"password":"s3cret"}"#);
-        for path in [&login.local, &vrrp.local] {
+        insta::assert_snapshot!(text(&harbor.admin), @r#"{"username":"admin","password":"s \"x"}"#);
+        insta::assert_snapshot!(text(&harbor.database), @r#"{"username":"postgres","password":"db"}"#);
+        for path in [&login.local, &vrrp.local, &harbor.admin] {
             let mode = std::fs::metadata(path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
         assert_eq!(
             std::fs::read_dir(dir).unwrap().count(),
-            2,
+            4,
             "nothing else is left"
         );
     }

@@ -3,7 +3,7 @@
 use engine::{Cx, StepError};
 use host::{Command, Facts};
 
-use super::{Finding, Neighbour, Program, ProgramFeature, Requirements, packages};
+use super::{Device, Finding, Neighbour, Program, ProgramFeature, Requirements, packages};
 use crate::KernelModule;
 use crate::network::find_link::ask_links;
 use crate::shell::ask;
@@ -68,7 +68,11 @@ pub(super) async fn find_lacks(
         let file = host::quote(&format!("/usr/share/zoneinfo/{zone}"));
         format!("! [ -d /usr/share/zoneinfo ] || [ -f {file} ] || echo zone")
     });
-    let tests = controllers.chain(modules).chain(stale).chain(programs);
+    let devices = wanted
+        .devices
+        .iter()
+        .map(|Device { path, .. }| format!("[ -c {path} ] || echo device {path}"));
+    let tests = controllers.chain(modules).chain(stale).chain(programs).chain(devices);
     let tests = tests.chain(features).chain(zone);
     let tests: Vec<String> = tests.collect();
     let script = format!("{HAS_CONTROLLER}{}\ntrue", tests.join("\n"));
@@ -104,6 +108,11 @@ pub(super) async fn find_lacks(
         .copied()
         .collect();
     findings.extend(packages::judge_programs(wanted, facts, &absent));
+    for Device { path, of, fix } in &wanted.devices {
+        if lacks("device", path) {
+            findings.push(Finding::new(format!("it has no {path}, and {of}"), *fix));
+        }
+    }
     for feature in expected.features {
         if lacks("feature", feature.name) {
             findings.push(Finding::new(

@@ -1,6 +1,10 @@
 //! The few requests of the distribution API that a push needs, and whoever asks whether one would do.
 
 mod catalog;
+mod harbor;
+
+pub(crate) use harbor::HarborHealth;
+pub use harbor::RobotRights;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -38,6 +38,14 @@ pub enum RegistryUser {
     Kubexm,
     /// The nodes, which only read.
     Nodes,
+    /// Who looks after Harbor.
+    HarborAdmin,
+    /// Harbor's database.
+    HarborDatabase,
+    /// Who pushes to Harbor.
+    HarborRobot,
+    /// The nodes at Harbor.
+    HarborNodes,
 }
 
 impl RegistryUser {
@@ -45,6 +53,10 @@ impl RegistryUser {
         match self {
             Self::Kubexm => "kubexm",
             Self::Nodes => "kubexm-nodes",
+            Self::HarborAdmin => "admin",
+            Self::HarborDatabase => "postgres",
+            Self::HarborRobot => "robot$kubexm",
+            Self::HarborNodes => "robot$kubexm-nodes",
         }
     }
 
@@ -52,7 +64,16 @@ impl RegistryUser {
         match self {
             Self::Kubexm => "registry credentials",
             Self::Nodes => "registry credentials of nodes",
+            Self::HarborAdmin => "Harbor's administrator",
+            Self::HarborDatabase => "Harbor's database",
+            Self::HarborRobot => "Harbor's robot that pushes",
+            Self::HarborNodes => "Harbor's robot of nodes",
         }
+    }
+
+    /// Whether the registry reads who may come in from a file; others are told.
+    const fn is_in_file(self) -> bool {
+        matches!(self, Self::Kubexm | Self::Nodes)
     }
 }
 
@@ -183,7 +204,9 @@ impl PrepareRegistryCredentials {
     }
 
     fn make(&self) -> Result<RegistryCredentials, CredentialsError> {
-        let password = Alphanumeric.sample_string(&mut rand::rng(), RANDOM_LENGTH);
+        let mut password = Alphanumeric.sample_string(&mut rand::rng(), RANDOM_LENGTH);
+        // Harbor wants one of each kind in it.
+        password.push_str("aA1");
         let made = RegistryCredentials {
             username: self.of.name().to_owned(),
             password: SecretString::from(password),
@@ -197,6 +220,9 @@ impl PrepareRegistryCredentials {
         let Some(credentials) = self.known()? else {
             return Ok((State::needed("no password has been made yet"), None));
         };
+        if !self.of.is_in_file() {
+            return Ok((State::Satisfied, Some(credentials)));
+        }
         let state = match local_file::read(&self.htpasswd())? {
             None => State::needed("there is no htpasswd yet"),
             Some(file) if lets_in(&file, &credentials) => State::Satisfied,
@@ -210,6 +236,9 @@ impl PrepareRegistryCredentials {
             Some(credentials) => credentials,
             None => self.make()?,
         };
+        if !self.of.is_in_file() {
+            return Ok(());
+        }
         let cost = if self.given.is_some() {
             COST_GIVEN
         } else {
@@ -250,6 +279,7 @@ impl Step for PrepareRegistryCredentials {
         match self.of {
             RegistryUser::Kubexm => "prepare the registry's credentials".to_owned(),
             RegistryUser::Nodes => "prepare the registry's credentials for nodes".to_owned(),
+            other => format!("prepare the password of {}", other.title()),
         }
     }
 
@@ -273,8 +303,9 @@ impl Step for PrepareRegistryCredentials {
 
     fn counterpart(&self, data: Data) -> Option<Arc<dyn Step>> {
         let title = match self.of {
-            RegistryUser::Kubexm => "remove the registry's credentials",
-            RegistryUser::Nodes => "remove the registry's credentials of nodes",
+            RegistryUser::Kubexm => "remove the registry's credentials".to_owned(),
+            RegistryUser::Nodes => "remove the registry's credentials of nodes".to_owned(),
+            other => format!("remove the password of {}", other.title()),
         };
         let files = || [self.htpasswd(), self.kept()];
         (data == Data::Purge).then(|| RemoveLocal::step(title, files()))

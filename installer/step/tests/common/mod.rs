@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub mod etcd_stage;
+pub mod harbor;
 pub mod layout;
 pub mod site;
 pub mod tokens;

@@ -33,6 +33,9 @@ impl Site {
                 effect: "NoSchedule".to_owned(),
             }));
         }
+        let classes = host.runtime_classes.iter();
+        let classes = classes.map(|class| (class.label().to_owned(), "true".to_owned()));
+        marks.labels.extend(classes);
         marks.labels.extend(host.labels.clone());
         // The config has checked their form.
         let asked = host.taints.iter().filter_map(|text| text.parse().ok());

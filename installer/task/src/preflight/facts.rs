@@ -190,6 +190,12 @@ pub(crate) const CONTROL_PLANE_MEMORY: Memory = Memory {
     of: "the control plane",
 };
 
+/// What its makers ask for at the least.
+pub(crate) const HARBOR_MEMORY: Memory = Memory {
+    mib: 3600,
+    of: "Harbor",
+};
+
 /// The cgroup controllers without which no pod can be limited.
 pub(crate) const CONTROLLERS: &[&str] = &["cpu", "memory", "pids"];
 
@@ -201,7 +207,7 @@ const IP: Program = Program {
 };
 
 /// What writes the kernel's rules by their older name.
-const IPTABLES: Program = Program {
+pub(crate) const IPTABLES: Program = Program {
     name: "iptables",
     package: "iptables",
     bringer: Bringer::Bundle,

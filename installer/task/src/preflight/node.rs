@@ -11,6 +11,7 @@ use crate::preflight::facts::{
     CONNTRACK, CONTROLLERS, FLOCK, LEFTOVERS, NODE_PORTS, NODE_PROGRAMS, RIVALS,
     forwarding_programs,
 };
+use crate::runtime::classes;
 
 pub(super) fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
     let spec = &site.cluster.spec;
@@ -65,6 +66,7 @@ pub(super) fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
         }));
     wanted.rivals.extend_from_slice(RIVALS);
     site.runtime().requirements(wanted);
+    classes::requirements(host, wanted);
     wanted.evictions = evictions(site);
     wanted.reached = there_before(site);
 }

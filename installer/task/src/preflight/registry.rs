@@ -14,13 +14,8 @@ pub(super) fn of_registry(site: &Site, host: &Host, wanted: &mut Requirements) {
         of: "the registry",
     };
     wanted.ports.push(port);
-    let read_only = spec.registry.read_only_port;
-    wanted.ports.extend(read_only.map(|number| Port {
-        number,
-        of: "the registry for nodes",
-    }));
     if let Some((registry, _)) = site.registry() {
-        registry.requirements(wanted);
+        registry.requirements(site, wanted);
     }
     let mount = spec.registry.registry_mount.iter();
     wanted.mounts.extend(mount.map(|path| Mounted {

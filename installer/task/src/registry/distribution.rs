@@ -5,12 +5,13 @@ use std::sync::Arc;
 use cluster::Host;
 use engine::Step;
 use step::{
-    CollectGarbage, Component, Content, CreateUser, DataDirectory, FileAttrs, InsistOnMount, Owner,
-    PrepareRegistryCredentials, RegistryLogin, Requirements, RunService, UploadFile,
+    CollectGarbage, Component, Content, CreateUser, DataDirectory, FileAttrs, InsistOnMount,
+    Keeper, Owner, Port, PrepareRegistryCredentials, RegistryLogin, RegistryUser, Requirements,
+    RunService, UploadFile,
 };
 use templates::{RegistryConfig, RegistryTakes, RegistryUnit};
 
-use super::{Registry, certificate, credentials, node_credentials, reached};
+use super::{Accounts, Registry, certificate, reached};
 use crate::files::directory;
 use crate::os::rendered;
 use crate::preflight::facts::USER_PROGRAMS;
@@ -33,7 +34,12 @@ impl Registry for Distribution {
         CARRIED
     }
 
-    fn requirements(&self, wanted: &mut Requirements) {
+    fn requirements(&self, site: &Site, wanted: &mut Requirements) {
+        let read_only = site.cluster.spec.registry.read_only_port;
+        wanted.ports.extend(read_only.map(|number| Port {
+            number,
+            of: "the registry for nodes",
+        }));
         wanted.programs.extend_from_slice(USER_PROGRAMS);
         wanted.executable.push("/usr/local/bin".to_owned());
     }
@@ -45,20 +51,47 @@ impl Registry for Distribution {
         [certificate, key].into_iter().chain(runs).collect()
     }
 
-    fn set_up(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+    fn accounts(&self, site: &Site) -> Accounts {
+        let reads = site.cluster.spec.registry.read_only_port;
+        Accounts {
+            push: pushing(site),
+            nodes: reads.map(|_| reading(site)),
+            others: Vec::new(),
+        }
+    }
+
+    fn keeper(&self, site: &Site) -> Keeper {
+        Keeper::Kubexm {
+            data_dir: site.cluster.spec.registry.registry_data_dir.clone(),
+        }
+    }
+
+    fn set_up(&self, site: &Site, _: &Host) -> Vec<Arc<dyn Step>> {
         service(site)
     }
 
-    fn collect_garbage(&self, site: &Site, host: &Host) -> Arc<dyn Step> {
+    fn collect_garbage(&self, site: &Site, host: &Host) -> Option<Arc<dyn Step>> {
         let services = Service::all(site);
-        Arc::new(CollectGarbage {
+        Some(Arc::new(CollectGarbage {
             units: services.iter().map(|service| service.unit).collect(),
             user: USER,
             config: at("config.yml"),
             site: reached(site, host),
             login: RegistryLogin::from(site.credentials.clone()),
-        })
+        }))
     }
+}
+
+fn pushing(site: &Site) -> PrepareRegistryCredentials {
+    let login = site.registry_login.clone();
+    PrepareRegistryCredentials::new(site.registry_dir(), login, site.credentials.clone())
+}
+
+/// Of the nodes, where they only read.
+fn reading(site: &Site) -> PrepareRegistryCredentials {
+    let (dir, login) = (site.registry_dir().join("nodes"), &site.node_logins.site);
+    PrepareRegistryCredentials::new(dir, login.clone(), site.node_credentials.clone())
+        .of(RegistryUser::Nodes)
 }
 
 fn owner() -> Owner {
@@ -119,7 +152,7 @@ impl Service {
             config: "config.yml",
             htpasswd: "htpasswd",
             port: site.cluster.registry_port(),
-            accounts: credentials(site),
+            accounts: pushing(site),
         };
         let reading = site.cluster.spec.registry.read_only_port.map(|port| Self {
             takes: RegistryTakes::Nothing,
@@ -127,7 +160,7 @@ impl Service {
             config: "reading.yml",
             htpasswd: "reading.htpasswd",
             port,
-            accounts: node_credentials(site),
+            accounts: reading(site),
         });
         [whole].into_iter().chain(reading).collect()
     }
@@ -179,16 +212,19 @@ impl Service {
     }
 }
 
+/// What is on a disk of its own is put nowhere else.
+pub(super) fn insist_on_mount(site: &Site) -> Option<Arc<dyn Step>> {
+    let path = site.cluster.spec.registry.registry_mount.clone()?;
+    Some(Arc::new(InsistOnMount {
+        path,
+        of: DATA,
+        key: MOUNT,
+    }))
+}
+
 fn service(site: &Site) -> Vec<Arc<dyn Step>> {
     let registry = &site.cluster.spec.registry;
-    let mounted = registry.registry_mount.clone();
-    let mounted = mounted.map(|path| -> Arc<dyn Step> {
-        Arc::new(InsistOnMount {
-            path,
-            of: DATA,
-            key: MOUNT,
-        })
-    });
+    let mounted = insist_on_mount(site);
     let [certificate, key] = pair(site);
     let steps: [Arc<dyn Step>; 6] = [
         Arc::new(CreateUser { name: USER }),

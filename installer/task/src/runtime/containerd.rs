@@ -2,9 +2,12 @@
 
 mod registries;
 
+pub(crate) use registries::authorities_file;
+
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
+use cluster::Host;
 use engine::{Slot, Step};
 use serde_json::{Map, Value};
 use step::{
@@ -12,10 +15,10 @@ use step::{
     PullSandboxImage, RenewImages, Requirements, Rival, RunRuntime, RunService, RuntimeFacts,
     Socket, StaysUp,
 };
-use templates::{Containerd1, Containerd2, ContainerdUnit, RegistryLogin};
+use templates::{Containerd1, Containerd2, ContainerdHandler, ContainerdUnit, RegistryLogin};
 
 use super::toml_settings::merged;
-use super::{ImageSource, RegistryTrust, Runtime};
+use super::{ImageSource, RegistryTrust, Runtime, classes};
 use crate::check::known_images;
 use crate::files::{directory, text, upload};
 use crate::nodes::kubelet;
@@ -86,7 +89,7 @@ impl Runtime for Containerd {
         site.cluster.spec.registry.containerd_data_dir.clone()
     }
 
-    fn files(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+    fn files(&self, site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         let mut steps: Vec<Arc<dyn Step>> = vec![
             programs::install(site, "containerd", "/usr/local/bin"),
             programs::install(site, "runc", "/usr/local/sbin"),
@@ -95,7 +98,7 @@ impl Runtime for Containerd {
             directory("/etc/containerd"),
             directory(REGISTRY_HOSTS),
             directory("/etc/cni/net.d"),
-            config(site),
+            config(site, host),
         ];
         steps.extend(registries::files(site));
         steps.push(text(UNIT_FILE, rendered(&ContainerdUnit {})));
@@ -169,7 +172,7 @@ impl Runtime for Containerd {
 }
 
 /// The `config.toml` for the version that the bundle holds, with the config's own settings merged into it.
-fn config(site: &Site) -> Arc<dyn Step> {
+fn config(site: &Site, host: &Host) -> Arc<dyn Step> {
     let version = site.release.version_of("containerd").unwrap_or_default();
     let spec = &site.cluster.spec;
     let sandbox = site.pause_image();
@@ -177,6 +180,7 @@ fn config(site: &Site) -> Arc<dyn Step> {
         version: minor(version),
         data_dir: spec.registry.containerd_data_dir.to_string(),
         sandbox_image: sandbox.map_or_else(String::new, |image| image.reference.clone()),
+        handlers: classes::containerd_handlers(host),
         settings: spec.kubernetes.container_runtime.containerd.config.clone(),
     };
     match registries::TokenLogin::of(site) {
@@ -193,23 +197,27 @@ struct Wanted {
     version: (u32, u32),
     data_dir: String,
     sandbox_image: String,
+    handlers: Vec<ContainerdHandler>,
     settings: Map<String, Value>,
 }
 
 impl Wanted {
     fn config(&self, logins: Vec<RegistryLogin>) -> String {
         let (data_dir, sandbox_image) = (self.data_dir.clone(), self.sandbox_image.clone());
+        let handlers = self.handlers.clone();
         let text = if self.version < (2, 0) {
             rendered(&Containerd1 {
                 data_dir,
                 sandbox_image,
                 logins,
+                handlers,
             })
         } else {
             rendered(&Containerd2 {
                 data_dir,
                 sandbox_image,
                 logins,
+                handlers,
             })
         };
         if self.settings.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use cluster::{RegistryTrust as Trust, Scheme};
+use cluster::{Host, RegistryTrust as Trust, Scheme};
 use engine::{Slot, Step};
 use step::{
     CRIO, Component, ImageArchives, KnownImage, Leftover, NodeImage, PullImages, PullScope, Puller,
@@ -13,7 +13,8 @@ use step::{
 use templates::{CrioUnit, IMAGE_POLICY, Location, OciRuntime, RegistriesConf, Remap};
 
 use super::{
-    ImageSource, RegistryTrust, Runtime, authorities, authority_below, docker_logins, toml_settings,
+    ImageSource, RegistryTrust, Runtime, authorities, authority_below, classes, docker_logins,
+    toml_settings,
 };
 use crate::check::known_images;
 use crate::files::{directory, text};
@@ -112,7 +113,7 @@ impl Runtime for Crio {
         runtime.crio.data_dir.clone()
     }
 
-    fn files(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+    fn files(&self, site: &Site, host: &Host) -> Vec<Arc<dyn Step>> {
         let mut steps: Vec<Arc<dyn Step>> = vec![
             programs::install(site, "cri-o", PROGRAMS),
             programs::install(site, "runc", "/usr/local/sbin"),
@@ -123,7 +124,7 @@ impl Runtime for Crio {
             directory("/var/lib/crio"),
             directory("/var/lib/containers"),
             directory("/etc/cni/net.d"),
-            text(CONFIG, config(site)),
+            text(CONFIG, config(site, host)),
             text(POLICY, IMAGE_POLICY.to_owned()),
         ];
         steps.extend(self.registries(site));
@@ -194,7 +195,7 @@ impl Runtime for Crio {
     }
 }
 
-fn config(site: &Site) -> String {
+fn config(site: &Site, host: &Host) -> String {
     let sandbox_image = site.pause_image();
     let sandbox_image = sandbox_image
         .map(|image| image.reference.clone())
@@ -206,12 +207,18 @@ fn config(site: &Site) -> String {
     let crun = has_crun.then(|| OciRuntime {
         name: "crun".to_owned(),
         path: format!("{PROGRAMS}/crun"),
+        machines: None,
     });
     let runc = OciRuntime {
         name: "runc".to_owned(),
         path: "/usr/local/sbin/runc".to_owned(),
+        machines: None,
     };
-    let runtimes: Vec<OciRuntime> = crun.into_iter().chain([runc]).collect();
+    let runtimes: Vec<OciRuntime> = crun
+        .into_iter()
+        .chain([runc])
+        .chain(classes::crio_handlers(host))
+        .collect();
     let logs_in = docker_logins(site, LOGIN).is_some();
     let runtime = &site.cluster.spec.kubernetes.container_runtime;
     let text = rendered(&templates::Crio {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
+use cluster::Host;
 use engine::{Slot, Step};
 use serde_json::{Map, Value, json};
 use step::{
@@ -95,7 +96,7 @@ impl Runtime for Docker {
         site.cluster.spec.registry.docker_data_dir.clone()
     }
 
-    fn files(&self, site: &Site) -> Vec<Arc<dyn Step>> {
+    fn files(&self, site: &Site, _: &Host) -> Vec<Arc<dyn Step>> {
         let mut steps: Vec<Arc<dyn Step>> = vec![
             programs::install(site, "docker", "/usr/local/bin"),
             programs::install(site, "cri-dockerd", "/usr/local/bin"),

@@ -41,7 +41,7 @@ pub(super) fn of(site: &Site, runtime: &dyn Runtime, host: &Host) -> Turn {
         wanted,
         kubelet: KUBELET,
     })];
-    files.extend(runtime.files(site));
+    files.extend(runtime.files(site, host));
     let mut services = runtime.services(site).into_iter();
     let first = services.next().expect("a runtime runs as a service");
     let turn = Turn::new(first).before(before).with(files);

@@ -23,7 +23,8 @@ pub(super) fn files(site: &Site) -> Vec<Arc<dyn Step>> {
     let mut steps: Vec<Arc<dyn Step>> = Vec::new();
     let mut known: Vec<Utf8PathBuf> = Vec::new();
     for registry in site.asked_registries() {
-        if let (Some(local), Some(path)) = (site.authorities_of(&registry), ca_file(&registry))
+        if let (Some(local), Some(path)) =
+            (site.authorities_of(&registry), authorities_file(&registry))
             && !known.contains(&path)
         {
             steps.push(upload(path.clone(), Content::Local(local), 0o644));
@@ -43,7 +44,7 @@ pub(super) fn files(site: &Site) -> Vec<Arc<dyn Step>> {
 }
 
 /// Where a node keeps the authorities of a registry.
-fn ca_file(registry: &NodeRegistry) -> Option<Utf8PathBuf> {
+pub(crate) fn authorities_file(registry: &NodeRegistry) -> Option<Utf8PathBuf> {
     match registry.trust {
         RegistryTrust::Site => Some(CA.into()),
         RegistryTrust::Folder(_) => {
@@ -72,7 +73,7 @@ fn hosts_toml(site: &Site, path: String, endpoints: Vec<Endpoint>) -> Arc<dyn St
             let login = login.get()?;
             Ok(RegistryHost {
                 endpoint: endpoint.url(),
-                ca_file: ca_file(&endpoint.registry).map(Utf8PathBuf::into_string),
+                ca_file: authorities_file(&endpoint.registry).map(Utf8PathBuf::into_string),
                 unchecked: endpoint.registry.trust == RegistryTrust::Unchecked,
                 authorization: login.as_ref().map(basic),
             })
