@@ -4,6 +4,7 @@ mod addons;
 mod arguments;
 mod cgroups;
 mod directories;
+mod dns;
 mod endpoint;
 mod etcd;
 mod files;
@@ -44,6 +45,7 @@ pub(crate) fn validate(cluster: &Cluster, places: &Places) -> Vec<Finding> {
     cgroups::check(&mut check);
     etcd::check(&mut check);
     network::check(&mut check);
+    dns::check(&mut check);
     registry::check(&mut check);
     ports::check(&mut check);
     directories::check(&mut check);

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{Contents, FileEntry, ImageEntry, Sha256, Tree};
+use artifact::{Contents, FileEntry, ImageEntry, ImageSet, Sha256, Tree};
 use cluster::{Cluster, RegistryType, Role};
 use common::{complete, config};
 use engine::Graph;
@@ -147,6 +147,60 @@ fn what_the_version_changes_of_a_plan() {
         assert_eq!(added("kubexm", before, after), why);
         assert_eq!(added("kubeadm", before, after), why);
     }
+}
+
+fn with_node_local_dns(mode: &str) -> String {
+    include_str!("../../../examples/three-etcd.yaml").replace(
+        "version: v1.34.2\n    type: kubexm\n",
+        &format!("version: v1.34.2\n    type: kubexm\n    proxyMode: {mode}\n"),
+    ) + "  dns: {nodelocaldns: {externalZones: [{zones: [corp.internal], nameservers: [10.0.0.53]}]}}\n"
+}
+
+#[test]
+fn a_dns_cache_on_each_node_comes_with_dns_and_is_waited_for() {
+    let text = with_node_local_dns("iptables");
+    let told = plan(&text);
+    for step in [
+        "apply the way of nodelocaldns to coredns to the cluster",
+        "apply nodelocaldns to the cluster",
+        "wait until nodelocaldns is Ready on every node",
+    ] {
+        assert_eq!(told.matches(step).count(), 1, "{step}: {told}");
+    }
+    let backwards = delete(&site_of(&text), Data::Keep).unwrap().tree();
+    assert!(
+        backwards.contains("remove what nodelocaldns left on the node"),
+        "{backwards}"
+    );
+    let cluster = config(&text);
+    let mut manifest = complete(&cluster);
+    for release in &mut manifest.releases {
+        release.images.remove(&ImageSet::Nodelocaldns);
+    }
+    let error = refused(cluster, manifest).to_string();
+    assert!(error.contains("wanted by dns nodelocaldns"), "{error}");
+}
+
+/// Behind all kubelets, which tell new pods another address.
+#[test]
+fn a_dns_cache_that_is_asked_for_no_more_goes_last() {
+    let before = with_node_local_dns("ipvs");
+    let after = before.replace("nodelocaldns: {", "nodelocaldns: {enabled: false, ");
+    let steps = |now: &str| -> Vec<(String, String)> {
+        let graph = install(&site_of(now), Some(&site_of(&before)), InstallStage::LAST).unwrap();
+        let nodes = graph.view().into_iter();
+        nodes
+            .map(|node| (node.stage.to_string(), node.step))
+            .collect()
+    };
+    let removal = ("former addons".to_owned(), "remove nodelocaldns".to_owned());
+    assert!(steps(&after).contains(&removal));
+    assert!(!steps(&before).contains(&removal));
+    assert!(
+        !steps(&after)
+            .iter()
+            .any(|(_, step)| step.starts_with("apply nodelocaldns"))
+    );
 }
 
 /// A plugin that comes by its manifest is never left out.

@@ -18,6 +18,7 @@ use step::{
 
 use crate::Site;
 use crate::control_plane::once;
+use crate::dns;
 use crate::site::names;
 
 /// What wraps packets by VXLAN.
@@ -75,15 +76,21 @@ impl Site {
 #[must_use]
 pub fn pod_network(site: &Site) -> Task {
     let task = Task::new("pod network");
-    let Some((network, traces)) = site.network().and_then(|it| Some((it, it.traces()?))) else {
-        return task;
-    };
+    let network = site.network();
+    let plugin = network.and_then(Network::traces);
+    let node_local_dns = site.has_node_local_dns().then_some(dns::TRACES);
+    let all: Vec<PodNetworkTraces> = plugin.into_iter().chain(node_local_dns).collect();
     let pods = site.cluster.spec.network.kube_pods_cidr;
     let pods: Vec<IpNet> = pods.iter().map(cluster::Cidr::net).collect();
     task.on_each(&names(site.runtime_hosts()), |_| {
-        let pods = pods.clone();
-        let left: Arc<dyn Step> = Arc::new(PodNetwork { traces, pods });
-        [left].into_iter().chain(network.before_runtime()).collect()
+        let left = |traces: &PodNetworkTraces| -> Arc<dyn Step> {
+            Arc::new(PodNetwork {
+                traces: *traces,
+                pods: pods.clone(),
+            })
+        };
+        let before = plugin.and(network).and_then(Network::before_runtime);
+        all.iter().map(left).chain(before).collect()
     })
 }
 
@@ -125,7 +132,12 @@ pub(crate) fn look_for_obstacles(site: &Site, task: Task) -> (Task, Obstacles) {
 }
 
 /// A node has its network when the pod of this selector on it is Ready. A node that did not come is not waited for.
-fn pods_on_nodes(site: &Site, task: Task, plugin: &'static str, selector: &'static str) -> Task {
+pub(crate) fn pods_on_nodes(
+    site: &Site,
+    task: Task,
+    plugin: &'static str,
+    selector: &'static str,
+) -> Task {
     let (task, nodes) = look_for_obstacles(site, task);
     let await_all = AwaitNetwork {
         plugin,
