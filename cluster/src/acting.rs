@@ -115,8 +115,7 @@ spec:
     #[test]
     fn what_does_not_act_is_named_once_and_as_a_whole() {
         let inert = inert_of(
-            "  network: {plugin: cilium}
-  dns:
+            "  dns:
     coredns: {rewriteBlock: x}
     nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}
   kubernetes: {apiServer: {extraVolumes: [{name: a, hostPath: /a/b, mountPath: /a/b}]}}
@@ -129,7 +128,6 @@ spec:
             inert,
             [
                 "spec.kubernetes.apiServer.extraVolumes",
-                "spec.network.plugin",
                 "spec.registry.type"
             ]
         );

@@ -15,10 +15,11 @@ const NODES: usize = 4;
 const QUIET: &str = "everything is as it should be";
 
 /// An addon, and an image without which it is left out.
-const ADDONS: [(&str, &str); 3] = [
+const ADDONS: [(&str, &str); 4] = [
     ("metrics-server", "metrics-server/metrics-server:"),
     ("local-path", "rancher/local-path-provisioner:"),
     ("metallb", "metallb/controller:"),
+    ("multus", "k8snetworkplumbingwg/multus-cni:"),
 ];
 
 /// Addresses that metallb may give, beside those of the hosts, and what is reached by one.
@@ -55,6 +56,22 @@ spec:
   selector: {app: web}
   ports: [{port: 80, targetPort: 8000}]
 ";
+
+/// A second network, and a pod in it.
+const SECOND: &str = r#"
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: second, namespace: default}
+spec:
+  config: '{"cniVersion": "0.3.1", "type": "bridge", "bridge": "second0", "ipam": {"type": "host-local", "subnet": "10.77.0.0/24"}}'
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: two, namespace: default, annotations: {k8s.v1.cni.cncf.io/networks: second}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: main, image: "docker.io/library/busybox:1.37.0", command: [sleep, infinity]}]
+"#;
 
 const CLAIM: &str = "
 apiVersion: v1
@@ -144,6 +161,16 @@ fn a_volume_outlives_its_pod(site: &Site) -> Result<()> {
     site.kubectl("delete pod reader").map(drop)
 }
 
+fn a_pod_has_a_second_network(site: &Site) -> Result<()> {
+    apply(site, SECOND)?;
+    site.kubectl("wait --for condition=Ready --timeout 120s pod/two")?;
+    let addresses = site.kubectl("exec two -- ip -4 -o address show net1")?;
+    ensure!(addresses.contains("10.77.0."), "{addresses}");
+    site.kubectl("delete pod two")?;
+    site.kubectl("delete network-attachment-definitions second")
+        .map(drop)
+}
+
 /// From the operator's machine, which is no node.
 fn an_address_is_reached_from_outside(site: &Site, first: &str) -> Result<()> {
     let address = "get service web --output jsonpath={.status.loadBalancer.ingress[0].ip}";
@@ -200,6 +227,9 @@ fn what_the_catalogue_knows_works_and_goes() -> Result<()> {
     if real.contains(&"metallb") {
         an_address_is_reached_from_outside(&site, &first)?;
     }
+    if real.contains(&"multus") {
+        a_pod_has_a_second_network(&site)?;
+    }
     let again = site.install()?;
     ensure!(again.text.contains(QUIET), "{}", again.text);
     println!("again: {:?}", again.took);
@@ -241,9 +271,11 @@ fn they_go(site: &mut Site, bare: &str, real: &[&str]) -> Result<()> {
     println!("removal: {:?}", removed.took);
     let kinds = "namespaces,customresourcedefinitions,storageclasses,apiservices,validatingwebhookconfigurations,clusterroles";
     let left = site.kubectl(&format!("get {kinds} --output name"))?;
-    for trace in ["metallb", "local-path", "metrics"] {
+    for trace in ["metallb", "local-path", "metrics", "k8s.cni.cncf.io"] {
         ensure!(!left.contains(trace), "{trace} is left:\n{left}");
     }
+    let configs = site.lab.on("node1", "ls /etc/cni/net.d")?;
+    ensure!(!configs.contains("multus"), "{configs}");
     let again = site.install()?;
     ensure!(again.text.contains(QUIET), "{}", again.text);
     site.is_green()

@@ -341,8 +341,8 @@ fn what_does_nothing_yet_is_named_by_every_verb_that_reads_it() {
 #[test]
 fn what_has_no_stage_yet_is_refused_before_anything_is_touched() {
     let config = CONFIG.replace(
-        "kubernetes: {type: kubexm, autoRenewCerts: true}",
-        "network: {plugin: cilium}",
+        "worker: [node1]}",
+        "worker: [node1], registry: [node1]}\n  registry: {type: harbor}",
     );
     let site = Site::new().configured(&config);
     insta::assert_snapshot!(site.told("install", &[]));

@@ -143,9 +143,6 @@ impl Site {
         if matches!(self.cluster.image_home(), ImageHome::Hosts(_)) && self.registry().is_none() {
             unsupported.push(refused("spec.registry.type", spec.registry.kind.name()));
         }
-        if self.network().is_none() {
-            unsupported.push(refused("spec.network.plugin", spec.network.plugin.name()));
-        }
         unsupported
     }
 

@@ -432,3 +432,57 @@ spec: {template: {spec: {containers: [{name: c, image: "ghcr.io/example/migrate:
     assert_eq!(made.after[0].on, HookOn::Upgrade);
     assert!(contents.has_image("ghcr.io/example/migrate:1", Arch::Amd64));
 }
+
+/// A kubectl that knows one thing.
+const KUBECTL: &str = r#"#!/bin/sh
+test "$1" = kustomize && sed 's/^namePrefix: \(.*\)/# \1/' "$2/app.yaml"
+"#;
+
+impl Site {
+    /// A kustomization of a Deployment with a prefix.
+    fn serve_kustomization(&self, kubectl: &[u8]) {
+        self.upstream.publish("/amd64/kubectl", kubectl);
+        let base = self.path("overlay");
+        std::fs::create_dir_all(&base).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(base.join(name), text).unwrap();
+        write(
+            "kustomization.yaml",
+            "namespace: site\nnamePrefix: site-\nresources: [app.yaml]\n",
+        );
+        write(
+            "app.yaml",
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: app}\nspec: {template: {spec: {containers: [{name: c, image: \"ghcr.io/example/main:1\"}]}}}\n",
+        );
+    }
+}
+
+const KUSTOMIZED: &str = r#"{"name":"app","namespace":"site","kustomize":"overlay"}"#;
+
+#[tokio::test]
+async fn a_kustomization_is_built_where_the_bundle_is_made() {
+    let site = Site::with_addons(KUSTOMIZED).await;
+    site.serve_kustomization(KUBECTL.as_bytes());
+    let contents = open(&site.bundle("work").await.unwrap());
+    assert_eq!(
+        titles(&site.made(&contents, "app").objects),
+        ["Deployment site/app"]
+    );
+    assert!(contents.has_image("ghcr.io/example/main:1", Arch::Amd64));
+    site.serve_kustomization(b"#!/bin/sh\necho no such file >&2; exit 1\n");
+    insta::assert_snapshot!(site.fails().await, @"");
+}
+
+/// With a real kubectl: `KUBEXM_KUBECTL=/path/to/kubectl`.
+#[tokio::test]
+#[ignore = "wants a real kubectl"]
+async fn the_real_kubectl_builds_a_kustomization() {
+    let kubectl = std::fs::read(std::env::var("KUBEXM_KUBECTL").unwrap()).unwrap();
+    let site = Site::with_addons(KUSTOMIZED).await;
+    site.serve_kustomization(&kubectl);
+    let contents = open(&site.bundle("work").await.unwrap());
+    assert_eq!(
+        titles(&site.made(&contents, "app").objects),
+        ["Deployment site/site-app"]
+    );
+    assert!(contents.has_image("ghcr.io/example/main:1", Arch::Amd64));
+}

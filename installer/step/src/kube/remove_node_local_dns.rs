@@ -206,7 +206,10 @@ mod tests {
         pods.push(pod("net", "ClusterFirstWithHostNet", true, before));
         let (outcome, did) = removed(Some(ADDRESS), &pods).await;
         let error = outcome.unwrap_err();
-        insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap()), @"");
+        insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap()), @r"
+        nodelocaldns cannot go yet: pods that were made before now ask 169.254.20.10, and nobody would answer them: default/web-0, default/web-1, default/web-2, default/web-3, default/web-4 and 2 more
+        hint: restart what they belong to (kubectl rollout restart), and run again; or put spec.dns.nodelocaldns back into the config
+        ");
         assert!(
             did.contains("given-up=2026-01-01T00:00:00Z") && !did.contains("delete"),
             "{did}"

@@ -66,10 +66,12 @@ impl Site {
     /// The cache's own address, where pods are told it. Only rules of iptables let the cache have the address of coredns'
     /// service as well, which is better: where it is down, its pods ask coredns.
     fn told_to_pods(&self) -> Option<Ipv4Addr> {
-        let by_itself = match self.cluster.spec.kubernetes.proxy_mode() {
-            ProxyMode::Iptables => false,
-            ProxyMode::Ipvs | ProxyMode::Nftables => true,
-        };
+        let spec = &self.cluster.spec;
+        let by_itself = spec.network.plugin.forwards_to_services()
+            || match spec.kubernetes.proxy_mode() {
+                ProxyMode::Iptables => false,
+                ProxyMode::Ipvs | ProxyMode::Nftables => true,
+            };
         (self.has_node_local_dns() && by_itself).then_some(NodeLocalDns::ADDRESS)
     }
 

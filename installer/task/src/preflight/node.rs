@@ -44,9 +44,7 @@ pub(super) fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
     wanted.controllers.extend_from_slice(CONTROLLERS);
     wanted.modules.extend(site.modules());
     of_kubernetes(site, wanted);
-    if let Some(network) = site.network() {
-        network.requirements(site, host, wanted);
-    }
+    site.network().requirements(site, host, wanted);
     wanted.ports.extend_from_slice(NODE_PORTS);
     if site.has_node_local_dns() {
         wanted.ports.extend_from_slice(dns::PORTS);
