@@ -119,8 +119,8 @@ fn apply(site: &Site, text: &str) -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     fs::write(file.path(), text)?;
     site.lab
-        .put("node1", file.path(), "/dev/shm/objects.yaml")?;
-    site.kubectl("apply --filename /dev/shm/objects.yaml")
+        .put("node1", file.path(), "/root/objects.yaml")?;
+    site.kubectl("apply --filename /root/objects.yaml")
         .map(drop)
 }
 

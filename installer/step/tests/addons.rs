@@ -75,7 +75,9 @@ impl Server {
             return well(String::new());
         }
         if text.contains(" api-versions ") {
-            return well("apiextensions.k8s.io/v1\napps/v1\nbatch/v1\nstorage.k8s.io/v1\nv1\n".to_owned());
+            return well(
+                "apiextensions.k8s.io/v1\napps/v1\nbatch/v1\nstorage.k8s.io/v1\nv1\n".to_owned(),
+            );
         }
         if text.contains(" diff ") {
             return well(String::new());
