@@ -100,6 +100,7 @@ const MULTUS: PodNetworkTraces = PodNetworkTraces {
         "/etc/cni/net.d/00-multus.conf",
         "/etc/cni/multus",
         "/opt/cni/bin/multus-shim",
+        "/opt/cni/bin/passthru",
         "/run/multus",
         "/var/lib/cni/multus",
     ],

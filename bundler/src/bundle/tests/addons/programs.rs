@@ -43,7 +43,10 @@ async fn a_kustomization_is_built_where_the_bundle_is_made() {
 async fn a_kustomization_that_cannot_be_built_is_told() {
     let site = Site::with_addons(KUSTOMIZED).await;
     site.serve_kustomization(b"#!/bin/sh\necho 'error: no such file' >&2; exit 1\n");
-    insta::assert_snapshot!(site.fails().await, @"");
+    insta::assert_snapshot!(site.fails().await, @r"
+    addon app: kubectl failed: error: no such file
+    hint: correct the kustomization; `kubectl kustomize` of its folder says the same
+    ");
 }
 
 /// With a real kubectl: `KUBEXM_KUBECTL=/path/to/kubectl`.
