@@ -118,8 +118,7 @@ fn real() -> Result<Vec<&'static str>> {
 fn apply(site: &Site, text: &str) -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     fs::write(file.path(), text)?;
-    site.lab
-        .put("node1", file.path(), "/root/objects.yaml")?;
+    site.lab.put("node1", file.path(), "/root/objects.yaml")?;
     site.kubectl("apply --filename /root/objects.yaml")
         .map(drop)
 }
@@ -208,9 +207,10 @@ fn what_the_catalogue_knows_works_and_goes() -> Result<()> {
     let bare = site.config.clone();
     let first = format!("{}.240", range(&bare)?);
     let named = real.join(", ");
-    let pools = match real.contains(&"metallb") {
-        true => format!(", {{name: pools, manifests: [{}]}}", pools.display()),
-        false => String::new(),
+    let pools = if real.contains(&"metallb") {
+        format!(", {{name: pools, manifests: [{}]}}", pools.display())
+    } else {
+        String::new()
     };
     site.config = format!("{bare}  addons: [{named}{pools}]\n");
     site.bundle()?;
@@ -252,7 +252,7 @@ fn range(config: &str) -> Result<String> {
 
 /// Not while somebody has a volume; then without a trace.
 fn they_go(site: &mut Site, bare: &str, real: &[&str]) -> Result<()> {
-    site.config = bare.to_owned();
+    bare.clone_into(&mut site.config);
     site.bundle()?;
     if real.contains(&"local-path") {
         let refused = site.kubexm(&["install", "lab.tar.zst", "-f", "config.yaml"])?;
