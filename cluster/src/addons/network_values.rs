@@ -27,12 +27,15 @@ fn cilium(cluster: &Cluster) -> Value {
         let roles = cluster.roles_of(&host.name);
         roles.contains(&Role::Master) || roles.contains(&Role::Worker)
     });
-    json!({
+    let mut values = json!({
         "ipv4": { "enabled": pods.v4.is_some() },
         "ipv6": { "enabled": pods.v6.is_some() },
-        // Each on a node of its own.
-        "operator": { "replicas": nodes.count().clamp(1, 2) },
-    })
+    });
+    if nodes.count() == 1 {
+        // The chart wants two, each on a node of its own.
+        values["operator"] = json!({ "replicas": 1 });
+    }
+    values
 }
 
 fn kube_ovn(cluster: &Cluster) -> Value {

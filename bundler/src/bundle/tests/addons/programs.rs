@@ -171,7 +171,7 @@ async fn the_real_helm_renders_cilium_with_what_the_config_says_of_networks() {
     ] {
         assert_eq!(config[key], value, "{key}: {config:#}");
     }
-    assert_eq!(of("Deployment", "cilium-operator")["spec"]["replicas"], 1);
+    assert_eq!(of("Deployment", "cilium-operator")["spec"]["replicas"], 2);
     assert_eq!(
         of("DaemonSet", "cilium")["metadata"]["namespace"],
         "kube-system"
