@@ -1,9 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use cluster::{
-    Arch, Cluster, EtcdType, ImageSet, KubernetesType, NodeLocalDns, Os, Parts, Role, RuntimeType,
-};
+use cluster::{Arch, Cluster, EtcdType, ImageSet, KubernetesType, Os, Parts, Role, RuntimeType};
 
 use crate::addon::{addon_component, entry_digest};
 use crate::packages::{package_arches, system_packages};
@@ -133,7 +131,7 @@ fn kubernetes(cluster: &Cluster) -> Vec<Need> {
     if kind == KubernetesType::Kubeadm && spec.etcd.kind == EtcdType::Kubeadm {
         needs.extend(of(by, EtcdType::Kubeadm.parts()));
     }
-    if spec.dns.nodelocaldns != NodeLocalDns::default() {
+    if spec.dns.nodelocaldns.runs() {
         needs.push(images("dns nodelocaldns", ImageSet::Nodelocaldns));
     }
     needs

@@ -36,12 +36,20 @@ pub struct AddonSource {
     pub leaving: Vec<Value>,
 }
 
-/// A chart in a repository.
+/// Where a chart is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AddonChart {
-    pub repo: String,
-    pub name: String,
+#[serde(untagged, deny_unknown_fields)]
+pub enum AddonChart {
+    Repository {
+        repo: String,
+        name: String,
+    },
+    Registry {
+        /// `ghcr.io/example/charts/app`
+        oci: String,
+        /// How its versions are written there.
+        tag: String,
+    },
 }
 
 /// A value of a chart, and the key that gives it.
@@ -102,6 +110,12 @@ impl AddonSource {
             .collect()
     }
 
+    /// The tag of a chart in a registry.
+    #[must_use]
+    pub fn tag(pattern: &str, version: &str) -> String {
+        filled(pattern, version)
+    }
+
     /// The images that nothing in its objects names.
     #[must_use]
     pub fn images(&self, version: &str) -> Vec<String> {
@@ -133,6 +147,15 @@ fn filled(text: &str, version: &str) -> String {
 const fn text(addon: KnownAddon) -> &'static str {
     match addon {
         KnownAddon::CertManager => include_str!("../data/addons/cert-manager.yaml"),
+        KnownAddon::Cilium => include_str!("../data/addons/cilium.yaml"),
+        KnownAddon::EnvoyGateway => include_str!("../data/addons/envoy-gateway.yaml"),
+        KnownAddon::Headlamp => include_str!("../data/addons/headlamp.yaml"),
+        KnownAddon::KubePrometheusStack => {
+            include_str!("../data/addons/kube-prometheus-stack.yaml")
+        }
+        KnownAddon::Multus => include_str!("../data/addons/multus.yaml"),
+        KnownAddon::NvidiaDevicePlugin => include_str!("../data/addons/nvidia-device-plugin.yaml"),
+        KnownAddon::KubeOvn => include_str!("../data/addons/kube-ovn.yaml"),
         KnownAddon::CsiDriverNfs => include_str!("../data/addons/csi-driver-nfs.yaml"),
         KnownAddon::LocalPath => include_str!("../data/addons/local-path.yaml"),
         KnownAddon::Longhorn => include_str!("../data/addons/longhorn.yaml"),

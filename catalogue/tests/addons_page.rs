@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{env, fs};
 
-use catalogue::AddonSource;
+use catalogue::{AddonChart, AddonSource};
 use cluster::KnownAddon;
 
 const BEGINNING: &str = "<!-- addons -->";
@@ -25,7 +25,8 @@ fn row(addon: KnownAddon) -> String {
         .collect();
     let newest = source.versions().next().map_or("", |(_, version)| version);
     let from = match &source.chart {
-        Some(chart) => format!("chart {} of {}", chart.name, chart.repo),
+        Some(AddonChart::Repository { repo, name }) => format!("chart {name} of {repo}"),
+        Some(AddonChart::Registry { oci, .. }) => format!("chart oci://{oci}"),
         None => source.manifests(newest).join(", "),
     };
     let images: Vec<String> = source.images(newest);

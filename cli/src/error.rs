@@ -128,7 +128,6 @@ impl Failure {
             | Self::Sign { .. }
             | Self::Pipeline(
                 PipelineError::Missing(_)
-                | PipelineError::Unsupported(_)
                 | PipelineError::Retired(_)
                 | PipelineError::Parting(_)
                 | PipelineError::Changed(_)

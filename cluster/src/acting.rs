@@ -115,15 +115,15 @@ spec:
     #[test]
     fn what_does_not_act_is_named_once_and_as_a_whole() {
         let inert = inert_of(
-            "  network: {plugin: cilium}
-  dns:
+            "  dns:
     coredns: {rewriteBlock: x}
     nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}
+  kubernetes: {apiServer: {extraVolumes: [{name: a, hostPath: /a/b, mountPath: /a/b}]}}
   etcd: {dataDir: /data/etcd}
   system: {setHostname: true, timezone: UTC}
 ",
         );
-        assert_eq!(inert, ["spec.dns.nodelocaldns", "spec.network.plugin"]);
+        assert_eq!(inert, ["spec.kubernetes.apiServer.extraVolumes"]);
     }
 
     #[test]
@@ -194,13 +194,13 @@ metadata: {name: c}
 spec:
   hosts: [{name: a, address: 10.0.0.1}]
   roleGroups: {etcd: [a], master: [a], worker: [a]}
-  dns: {nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}}
+  kubernetes: {type: kubexm, autoRenewCerts: true}
 ";
         let cluster = crate::parse("config.yaml", text).unwrap().cluster;
         let written_out = cluster.to_yaml().unwrap();
         assert!(written_out.contains("podPidsLimit"), "{written_out}");
         let parsed = crate::parse("config.yaml", &written_out).unwrap();
         let inert = parsed.not_yet_acting();
-        assert_eq!(inert, [KeyPath::of("spec.dns.nodelocaldns")]);
+        assert_eq!(inert, [KeyPath::of("spec.kubernetes.autoRenewCerts")]);
     }
 }

@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::{Cluster, OsPackage, Tag};
 
+mod network_values;
+
 /// Something that runs in the cluster beside Kubernetes: one of kubexm's own by its name, or a chart or manifests of yours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -171,6 +173,18 @@ impl Addon {
     }
 }
 
+/// Puts values over others; mappings of both are merged.
+pub fn overlay(values: &mut Map<String, Value>, over: &Map<String, Value>) {
+    for (key, value) in over {
+        match (values.get_mut(key), value) {
+            (Some(Value::Object(values)), Value::Object(over)) => overlay(values, over),
+            _ => {
+                values.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
 macro_rules! known_addons {
     ($($(#[$about:meta])* $variant:ident = $name:literal, $packages:expr, $modules:expr, $units:expr;)*) => {
         /// An addon that kubexm knows, and what it asks of the system of each node. All else of it is in the catalogue.
@@ -219,13 +233,20 @@ macro_rules! known_addons {
 
 known_addons! {
     CertManager = "cert-manager", &[], &[], &[];
+    Cilium = "cilium", &[], &["vxlan"], &[];
     CsiDriverNfs = "csi-driver-nfs", &[OsPackage::NfsClient], &["nfs"], &[];
+    EnvoyGateway = "envoy-gateway", &[], &[], &[];
+    Headlamp = "headlamp", &[], &[], &[];
+    KubeOvn = "kube-ovn", &[], &["openvswitch", "geneve"], &[];
+    KubePrometheusStack = "kube-prometheus-stack", &[], &[], &[];
     LocalPath = "local-path", &[], &[], &[];
     Longhorn = "longhorn", &[OsPackage::IscsiInitiator, OsPackage::NfsClient], &["iscsi_tcp"],
         &[("iscsid.service", "/etc/iscsi/iscsid.conf")];
     Metallb = "metallb", &[], &[], &[];
     MetricsServer = "metrics-server", &[], &[], &[];
+    Multus = "multus", &[], &[], &[];
     NodeFeatureDiscovery = "node-feature-discovery", &[], &[], &[];
+    NvidiaDevicePlugin = "nvidia-device-plugin", &[], &[], &[];
     OpenebsLocalpv = "openebs-localpv", &[], &[], &[];
 }
 
@@ -257,10 +278,30 @@ impl Cluster {
         let listed = |known: KnownAddon| spec.addons.iter().any(|it| it.name == known.name());
         let by_key = by_key.into_iter().filter(|(asked, _)| *asked);
         let unlisted = by_key.filter(|(_, known)| !listed(*known));
-        unlisted
-            .map(|(_, known)| Addon::named(known.name()))
-            .chain(spec.addons.iter().cloned())
-            .collect()
+        let network = spec
+            .network
+            .plugin
+            .addon()
+            .map(|known| self.network_addon(known));
+        let first = network.iter().map(|it| it.name.clone()).next();
+        let others = spec.addons.iter();
+        let others = others
+            .filter(|addon| Some(&addon.name) != first.as_ref())
+            .cloned();
+        let by_key = unlisted.map(|(_, known)| Addon::named(known.name()));
+        let others: Vec<Addon> = by_key.chain(others).collect();
+        network.into_iter().chain(others).collect()
+    }
+
+    /// The network plugin that comes as this addon. What the config says of networks and hosts are values of its chart, and an
+    /// entry of its name says more of them.
+    fn network_addon(&self, known: KnownAddon) -> Addon {
+        let mut values = network_values::of(self, known);
+        let mut entries = self.spec.addons.iter();
+        let entry = entries.find(|entry| entry.name == known.name());
+        let addon = entry.cloned().unwrap_or_else(|| Addon::named(known.name()));
+        overlay(&mut values, &addon.values);
+        Addon { values, ..addon }
     }
 
     /// Those of kubexm's own among them.

@@ -1,7 +1,7 @@
+use std::net::Ipv4Addr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::Acts;
 
 /// DNS inside the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -12,7 +12,6 @@ pub struct Dns {
     #[schemars(extend("format" = "hosts-file"))]
     pub dns_etc_hosts: String,
     pub coredns: Coredns,
-    #[schemars(extend("x-acts" = Acts::Bundle))]
     pub nodelocaldns: NodeLocalDns,
 }
 
@@ -35,13 +34,28 @@ pub struct Coredns {
     pub upstream_dns_servers: Vec<String>,
 }
 
-/// Settings of nodelocaldns.
+/// nodelocaldns: a cache on each node that pods ask in place of coredns. See docs/networks.md#dns-on-each-node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct NodeLocalDns {
-    /// Zones whose queries go elsewhere. The image of nodelocaldns is then bundled.
+    /// Whether it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = "`true` where `externalZones` are named, else `false`"))]
+    pub enabled: Option<bool>,
+    /// Zones whose queries it sends elsewhere, past coredns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub external_zones: Vec<ExternalZone>,
+}
+
+impl NodeLocalDns {
+    /// The address on each node that nobody else has, and no packet leaves the node for.
+    pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 20, 10);
+
+    /// Whether it is asked for.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.enabled.unwrap_or(!self.external_zones.is_empty())
+    }
 }
 
 /// Zones whose queries are forwarded elsewhere.

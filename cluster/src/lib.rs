@@ -54,7 +54,7 @@ mod written;
 mod yaml;
 
 pub use acting::Acts;
-pub use addons::{Addon, Chart, KnownAddon};
+pub use addons::{Addon, Chart, KnownAddon, overlay};
 pub use address::{Cidr, CidrPair, InvalidAddress, IpPair};
 pub use arch::{Arch, UnknownArch};
 pub use dns::{Coredns, Dns, ExternalZone, NodeLocalDns};

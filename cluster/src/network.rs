@@ -3,13 +3,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Acts, CidrPair};
+use crate::{CidrPair, KnownAddon};
 
 /// The networks of pods and services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Network {
-    /// What each choice does on the nodes, and when to take it: docs/networks.md. `install` refuses `cilium` for now.
+    /// What each choice does on the nodes, and when to take it: docs/networks.md.
     pub plugin: NetworkPlugin,
     /// Settings for `plugin: calico`.
     pub calico: Calico,
@@ -67,9 +67,11 @@ pub enum NetworkPlugin {
     Calico,
     /// With VXLAN between nodes.
     Flannel,
-    /// By eBPF.
-    #[schemars(extend("x-acts" = Acts::Bundle))]
+    /// By eBPF, with VXLAN between nodes. By its chart, whose values you may set: docs/networks.md#cilium.
     Cilium,
+    /// By Open vSwitch, with Geneve between nodes. By its chart, likewise.
+    #[serde(rename = "kube-ovn")]
+    KubeOvn,
     /// Of the CNI plugins, with routes between nodes.
     Bridge,
     /// You install one yourself.
@@ -77,6 +79,25 @@ pub enum NetworkPlugin {
 }
 
 impl NetworkPlugin {
+    /// Whether it forwards what its pods send to services by itself, past all rules of their node.
+    #[must_use]
+    pub const fn forwards_to_services(self) -> bool {
+        match self {
+            Self::Cilium | Self::KubeOvn => true,
+            Self::Calico | Self::Flannel | Self::Bridge | Self::None => false,
+        }
+    }
+
+    /// The addon that it comes as.
+    #[must_use]
+    pub const fn addon(self) -> Option<KnownAddon> {
+        match self {
+            Self::Cilium => Some(KnownAddon::Cilium),
+            Self::KubeOvn => Some(KnownAddon::KubeOvn),
+            Self::Calico | Self::Flannel | Self::Bridge | Self::None => None,
+        }
+    }
+
     /// The name in the config.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -84,6 +105,7 @@ impl NetworkPlugin {
             Self::Calico => "calico",
             Self::Flannel => "flannel",
             Self::Cilium => "cilium",
+            Self::KubeOvn => "kube-ovn",
             Self::Bridge => "bridge",
             Self::None => "none",
         }

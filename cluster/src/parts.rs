@@ -52,7 +52,6 @@ macro_rules! image_sets {
 
 image_sets! {
     Calico = "calico",
-    Cilium = "cilium",
     ControlPlane = "control-plane",
     Coredns = "coredns",
     Etcd = "etcd",
@@ -224,8 +223,8 @@ impl NetworkPlugin {
                 components: &[part!("flannel", &[])],
                 images: &[ImageSet::Flannel],
             },
-            Self::Cilium => images(&[ImageSet::Cilium]),
-            Self::Bridge | Self::None => NOTHING,
+            // The images of a chart are those that its objects name.
+            Self::Cilium | Self::KubeOvn | Self::Bridge | Self::None => NOTHING,
         }
     }
 }

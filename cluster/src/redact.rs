@@ -215,7 +215,7 @@ spec:
     fn nobody_is_warned_of_what_was_written_out_for_him() {
         // Only containerd does without a registry.
         let with_registry = HOSTS.replace("worker: [a]}", "worker: [a], registry: [a]}");
-        for plugin in ["calico", "flannel", "cilium", "bridge", "none"] {
+        for plugin in ["calico", "flannel", "cilium", "kube-ovn", "bridge", "none"] {
             for runtime in ["containerd", "docker", "cri-o"] {
                 let text = format!(
                     "{with_registry}  network: {{plugin: {plugin}}}\n  kubernetes: {{containerRuntime: {{type: {runtime}}}}}\n"

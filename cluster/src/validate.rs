@@ -4,6 +4,7 @@ mod addons;
 mod arguments;
 mod cgroups;
 mod directories;
+mod dns;
 mod endpoint;
 mod etcd;
 mod files;
@@ -45,6 +46,7 @@ pub(crate) fn validate(cluster: &Cluster, places: &Places) -> Vec<Finding> {
     cgroups::check(&mut check);
     etcd::check(&mut check);
     network::check(&mut check);
+    dns::check(&mut check);
     registry::check(&mut check);
     ports::check(&mut check);
     tools::check(&mut check);

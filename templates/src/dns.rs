@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Serialize;
 
@@ -31,6 +31,34 @@ pub struct ForwardedZone {
     /// Rules of the rewrite plugin.
     pub rewrite: Vec<String>,
 }
+
+/// What the cache on each node answers, and whom it asks.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeLocalCorefile {
+    pub zones: Vec<ForwardedZone>,
+    /// Lines in the form of `/etc/hosts`, for these zones. For all else coredns has them.
+    pub hosts: String,
+    /// Where it listens.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Where it says whether it is well.
+    pub local: Ipv4Addr,
+}
+template!(NodeLocalCorefile, "node-local-dns.Corefile.j2");
+
+/// The service by which the cache on each node reaches coredns, whatever address pods ask.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeLocalUpstream {}
+template!(NodeLocalUpstream, "node-local-dns-upstream.yaml.j2");
+
+/// The cache on each node itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeLocalDnsManifest {
+    pub image: String,
+    pub corefile: String,
+    pub addresses: Vec<Ipv4Addr>,
+    pub local: Ipv4Addr,
+}
+template!(NodeLocalDnsManifest, "node-local-dns.yaml.j2");
 
 /// The `ConfigMap` from which coredns reads its Corefile.
 #[derive(Clone, Debug, Serialize)]

@@ -38,7 +38,10 @@ pub use containerd::{
 pub use control_plane::{
     ApiserverUnit, ClusterAdmins, ClusterRoles, ControllerManagerUnit, KubeProxyUnit, SchedulerUnit,
 };
-pub use dns::{CorednsConfig, CorednsManifest, Corefile, ForwardedZone};
+pub use dns::{
+    CorednsConfig, CorednsManifest, Corefile, ForwardedZone, NodeLocalCorefile,
+    NodeLocalDnsManifest, NodeLocalUpstream,
+};
 pub use etcd::{
     BootstrapState, CorruptionCheck, EtcdBootstrap, EtcdEnvironment, EtcdUnit, MetricsReach,
 };

@@ -95,6 +95,33 @@ fn manifests() {
     assert!(dual.contains(wanted), "{dual}");
 }
 
+#[test]
+fn the_cache_on_each_node() {
+    let local = "169.254.20.10".parse().unwrap();
+    let corefile = |most: &Corefile, addresses: &[&str]| {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap());
+        text(&NodeLocalCorefile {
+            zones: most.zones.clone(),
+            hosts: most.hosts.clone(),
+            addresses: addresses.collect(),
+            local,
+        })
+    };
+    let both = ["169.254.20.10", "10.233.0.10"];
+    insta::assert_snapshot!("node-local-dns.Corefile", corefile(&most(), &both));
+    let manifest = NodeLocalDnsManifest {
+        image: "registry.k8s.io/dns/k8s-dns-node-cache:1.26.4".into(),
+        corefile: corefile(&least(), &both[..1]),
+        addresses: both
+            .iter()
+            .map(|address| address.parse().unwrap())
+            .collect(),
+        local,
+    };
+    insta::assert_snapshot!("node-local-dns.yaml", text(&manifest));
+    insta::assert_snapshot!("node-local-dns-upstream.yaml", text(&NodeLocalUpstream {}));
+}
+
 /// coredns with one of them, but for the plugin that asks an apiserver, for there is none, and on ports that are free.
 struct Coredns {
     process: Child,

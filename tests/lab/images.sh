@@ -13,6 +13,7 @@ images_make() {
 
 images_push() {
 	local folder=$1 archive reference
+	mkdir -p "$LAB_UPSTREAM"
 	(
 		cgroup_enter fill-registry
 		upstream_registry "$UPSTREAM_BUILD_PORT" false

@@ -77,6 +77,9 @@ impl AddonError {
                 "charts are rendered where the bundle is made, by the bundle's own helm, and kustomizations by its kubectl"
             }
             Self::Silent { .. } => "it needs no network: look whether this machine is overloaded",
+            Self::Failed {
+                program: "kubectl", ..
+            } => "correct the kustomization; `kubectl kustomize` of its folder says the same",
             Self::Failed { .. } => {
                 "correct the values; `helm template` with the same values says the same"
             }

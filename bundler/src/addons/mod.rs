@@ -18,7 +18,7 @@ use artifact::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use catalogue::AddonSource;
-use cluster::{Addon, Cluster, ImageHome};
+use cluster::{Addon, Cluster, ImageHome, overlay};
 use event::Events;
 use serde_json::{Map, Value, json};
 
@@ -357,7 +357,7 @@ impl Rendering<'_> {
     fn values(&self) -> Result<Value, AddonError> {
         let mut values = Map::new();
         if let Some(source) = self.source {
-            merge(&mut values, &source.values);
+            overlay(&mut values, &source.values);
             let document = serde_json::to_value(self.maker.cluster).unwrap_or_default();
             for setting in &source.settings {
                 let pointer = format!("/{}", setting.from.replace('.', "/"));
@@ -370,21 +370,10 @@ impl Rendering<'_> {
             }
         }
         if let Some(path) = &self.addon.values_file {
-            merge(&mut values, &self.maker.sources.values_file(path)?);
+            overlay(&mut values, &self.maker.sources.values_file(path)?);
         }
-        merge(&mut values, &self.addon.values);
+        overlay(&mut values, &self.addon.values);
         Ok(json!(values))
-    }
-}
-
-fn merge(into: &mut Map<String, Value>, more: &Map<String, Value>) {
-    for (key, value) in more {
-        match (into.get_mut(key), value) {
-            (Some(Value::Object(into)), Value::Object(more)) => merge(into, more),
-            _ => {
-                into.insert(key.clone(), value.clone());
-            }
-        }
     }
 }
 

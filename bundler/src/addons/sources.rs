@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifact::Sha256;
 use camino::{Utf8Path, Utf8PathBuf};
-use catalogue::AddonSource;
+use catalogue::{AddonChart, AddonSource};
 use cluster::Addon;
 use event::Events;
 use futures::TryStreamExt;
@@ -112,8 +112,12 @@ impl Sources<'_> {
     ) -> Result<Gathered, Fault> {
         if let (Some(source), Some(own)) = (source, own) {
             return match &source.chart {
-                Some(chart) => self
-                    .of_repository(addon, &chart.repo, &chart.name, own)
+                Some(AddonChart::Repository { repo, name }) => self
+                    .of_repository(addon, repo, name, own)
+                    .await
+                    .map(Gathered::Chart),
+                Some(AddonChart::Registry { oci, tag }) => self
+                    .of_registry(oci, &AddonSource::tag(tag, own))
                     .await
                     .map(Gathered::Chart),
                 None => self.of_catalogue(addon, source, own).await,

@@ -27,7 +27,7 @@ fn kinds() -> Vec<Wanted> {
             for (plugin, balancer) in [
                 ("calico", "haproxy"),
                 ("flannel", "nginx"),
-                ("cilium", "kube-vip"),
+                ("flannel", "kube-vip"),
                 ("bridge", ""),
             ] {
                 for (registry, arch) in

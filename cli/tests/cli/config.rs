@@ -33,9 +33,7 @@ fn a_good_config_is_called_valid() {
 
 #[test]
 fn keys_that_do_nothing_yet_are_one_warning() {
-    let text = format!(
-        "{CONFIG}  dns: {{nodelocaldns: {{externalZones: [{{zones: [a.b], nameservers: [10.0.0.53]}}]}}}}\n"
-    );
+    let text = format!("{CONFIG}  kubernetes: {{type: kubexm, autoRenewCerts: true}}\n");
     insta::assert_snapshot!(validated(&text));
 }
 

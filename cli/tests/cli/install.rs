@@ -26,7 +26,7 @@ spec:
   hosts:
     - {name: node1, address: 127.0.0.1, port: 1, password: hunter2}
   roleGroups: {etcd: [node1], master: [node1], worker: [node1]}
-  dns: {nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}}
+  kubernetes: {type: kubexm, autoRenewCerts: true}
 ";
 
 /// A directory with a config and `small.tar.zst`, a bundle of everything that the config asks for, by name at least.
@@ -333,23 +333,9 @@ fn what_does_nothing_yet_is_named_by_every_verb_that_reads_it() {
     ] {
         let text = site.told(verb, args);
         let (_, talk) = text.split_once("-- stderr\n").unwrap();
-        let warning = "warning: site.yaml asks for what this version does not do yet:\n    spec.dns.nodelocaldns\n";
+        let warning = "warning: site.yaml asks for what this version does not do yet:\n    spec.kubernetes.autoRenewCerts\n";
         assert_eq!(talk.matches(warning).count(), 1, "{verb} {args:?}: {text}");
     }
-}
-
-#[test]
-fn what_has_no_stage_yet_is_refused_before_anything_is_touched() {
-    let config = CONFIG.replace(
-        "dns: {nodelocaldns: {externalZones: [{zones: [a.b], nameservers: [10.0.0.53]}]}}",
-        "network: {plugin: cilium}",
-    );
-    let site = Site::new().configured(&config);
-    insta::assert_snapshot!(site.told("install", &[]));
-    let refusal = site.told("install", &["--dry-run"]);
-    assert_eq!(refusal, site.told("install", &[]));
-    assert_eq!(refusal, site.told("plan", &[]));
-    assert!(!site.dir.path().join(".kubexm").exists());
 }
 
 #[test]

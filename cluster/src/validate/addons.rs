@@ -38,6 +38,16 @@ fn known(check: &mut Check<'_>, here: &KeyPath, addon: &Addon) {
     let name = &addon.name;
     // One that is no name at all was refused already.
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if let Some(known) = KnownAddon::named(name)
+        && [KnownAddon::Cilium, KnownAddon::KubeOvn].contains(&known)
+        && check.cluster.spec.network.plugin.addon() != Some(known)
+    {
+        check.error(
+            here.clone(),
+            format!("{name} is a network of pods, and spec.network.plugin is another one"),
+            format!("set spec.network.plugin: {name}; an entry here only says more of it"),
+        );
+    }
     if KnownAddon::named(name).is_some() || !name.chars().all(word) || name.is_empty() {
         return;
     }

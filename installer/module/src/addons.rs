@@ -12,5 +12,11 @@ pub fn addons(site: &Site) -> Stage {
 /// Those that a changed config asks for no more.
 #[must_use]
 pub fn former_addons(before: &Site, now: &Site) -> Stage {
-    Stage::new("former addons", vec![task::former_addons(before, now)])
+    Stage::new(
+        "former addons",
+        vec![
+            task::former_node_local_dns(before, now),
+            task::former_addons(before, now),
+        ],
+    )
 }

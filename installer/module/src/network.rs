@@ -9,13 +9,17 @@ pub fn network(site: &Site) -> Stage {
     Stage::new("network", vec![task::network_plugin(site)])
 }
 
-/// On each node. Behind the workers: what it is on one node depends on which others there are. Then the system's pods run
+/// On each node, DNS included. Behind the workers: what it is on one node depends on which others there are. Then the system's pods run
 /// what the bundle has.
 #[must_use]
 pub fn node_network(site: &Site) -> Stage {
     Stage::new(
         "node network",
-        vec![task::node_network(site), task::roll_pods(site)],
+        vec![
+            task::node_network(site),
+            task::node_local_dns(site),
+            task::roll_pods(site),
+        ],
     )
 }
 

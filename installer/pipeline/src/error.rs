@@ -7,8 +7,6 @@ use crate::AccessError;
 pub enum PipelineError {
     #[error("the config asks for what the bundle does not hold:\n  {}", .0.join("\n  "))]
     Missing(Vec<String>),
-    #[error("this version cannot install what the config chooses:\n  {}", .0.join("\n  "))]
-    Unsupported(Vec<String>),
     #[error("install takes no node from a living cluster, nor any of these roles:\n  {}", .0.join("\n  "))]
     Retired(Vec<String>),
     #[error("the nodes run {from}, and the config asks for {to}")]
@@ -112,9 +110,6 @@ impl PipelineError {
             Self::Missing(_) => {
                 "bundle again with the config of this site, or ask for what the bundle holds"
                     .to_owned()
-            }
-            Self::Unsupported(_) => {
-                "choose what can be installed; `kubexm bundle` packs the others as well".to_owned()
             }
             Self::NoRegistry => {
                 "without one, images come onto nodes by spec.images and a bundle; or name a host under roleGroups.registry".to_owned()

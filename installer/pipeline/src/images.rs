@@ -20,10 +20,6 @@ pub fn push_images(site: &Site, pushed: PushedImages) -> Result<Graph, PipelineE
     if !site.cluster.has_registry() {
         return Err(PipelineError::NoRegistry);
     }
-    let unsupported = site.unsupported();
-    if !unsupported.is_empty() {
-        return Err(PipelineError::Unsupported(unsupported));
-    }
     let stages = vec![
         module::registry_secrets(site),
         module::push_others(site, pushed).after(Order::AllHosts),

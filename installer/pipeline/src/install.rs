@@ -67,10 +67,6 @@ pub fn install(
     before: Option<&Site>,
     until: InstallStage,
 ) -> Result<Graph, PipelineError> {
-    let unsupported = site.unsupported();
-    if !unsupported.is_empty() {
-        return Err(PipelineError::Unsupported(unsupported));
-    }
     let missing = site.missing();
     if !missing.is_empty() {
         return Err(PipelineError::Missing(missing));

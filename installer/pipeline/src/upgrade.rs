@@ -229,10 +229,6 @@ fn at(site: &Site, way: &Way, (release, stand): &(Release, Stand), emptying: Emp
 /// The plan of all hops, one behind the other.
 pub fn upgrade(site: &Site, way: &Way, emptying: Emptying) -> Result<Graph, PipelineError> {
     insist_on_none(site)?;
-    let unsupported = site.unsupported();
-    if !unsupported.is_empty() {
-        return Err(PipelineError::Unsupported(unsupported));
-    }
     let mut missing = Vec::new();
     // What a later hop asks of a host is told before the first begins.
     let later = way.hops.iter().skip(1);

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{Contents, FileEntry, ImageEntry, Sha256, Tree};
+use artifact::{Contents, FileEntry, ImageEntry, ImageSet, Sha256, Tree};
 use cluster::{Cluster, Role};
 use common::{complete, config};
 use engine::Graph;
@@ -147,6 +147,60 @@ fn what_the_version_changes_of_a_plan() {
         assert_eq!(added("kubexm", before, after), why);
         assert_eq!(added("kubeadm", before, after), why);
     }
+}
+
+fn with_node_local_dns(mode: &str) -> String {
+    include_str!("../../../examples/three-etcd.yaml").replace(
+        "version: v1.34.2\n    type: kubexm\n",
+        &format!("version: v1.34.2\n    type: kubexm\n    proxyMode: {mode}\n"),
+    ) + "  dns: {nodelocaldns: {externalZones: [{zones: [corp.internal], nameservers: [10.0.0.53]}]}}\n"
+}
+
+#[test]
+fn a_dns_cache_on_each_node_comes_with_dns_and_is_waited_for() {
+    let text = with_node_local_dns("iptables");
+    let told = plan(&text);
+    for step in [
+        "apply the way of nodelocaldns to coredns to the cluster",
+        "apply nodelocaldns to the cluster",
+        "wait until nodelocaldns is Ready on every node",
+    ] {
+        assert_eq!(told.matches(step).count(), 1, "{step}: {told}");
+    }
+    let backwards = delete(&site_of(&text), Data::Keep).unwrap().tree();
+    assert!(
+        backwards.contains("remove what nodelocaldns left on the node"),
+        "{backwards}"
+    );
+    let cluster = config(&text);
+    let mut manifest = complete(&cluster);
+    for release in &mut manifest.releases {
+        release.images.remove(&ImageSet::Nodelocaldns);
+    }
+    let error = refused(cluster, manifest).to_string();
+    assert!(error.contains("wanted by dns nodelocaldns"), "{error}");
+}
+
+/// Behind all kubelets, which tell new pods another address.
+#[test]
+fn a_dns_cache_that_is_asked_for_no_more_goes_last() {
+    let before = with_node_local_dns("ipvs");
+    let after = before.replace("nodelocaldns: {", "nodelocaldns: {enabled: false, ");
+    let steps = |now: &str| -> Vec<(String, String)> {
+        let graph = install(&site_of(now), Some(&site_of(&before)), InstallStage::LAST).unwrap();
+        let nodes = graph.view().into_iter();
+        nodes
+            .map(|node| (node.stage.to_string(), node.step))
+            .collect()
+    };
+    let removal = ("former addons".to_owned(), "remove nodelocaldns".to_owned());
+    assert!(steps(&after).contains(&removal));
+    assert!(!steps(&before).contains(&removal));
+    assert!(
+        !steps(&after)
+            .iter()
+            .any(|(_, step)| step.starts_with("apply nodelocaldns"))
+    );
 }
 
 /// A plugin that comes by its manifest is never left out.
@@ -304,21 +358,6 @@ fn other_versions_than_the_bundle_s_are_refused() {
       pause 3.99, wanted by the config (the bundle holds 1)
       runc v9.9.9, wanted by the config (the bundle holds v1.2.3)
     ");
-}
-
-#[test]
-fn what_has_no_stage_yet_is_refused_as_one_list() {
-    let text = include_str!("../../../examples/three-etcd.yaml");
-    let mut cluster = config(text);
-    cluster.spec.network.plugin = cluster::NetworkPlugin::Cilium;
-    let manifest = complete(&cluster);
-    let error = refused(cluster, manifest);
-    assert!(matches!(error, PipelineError::Unsupported(_)));
-    insta::assert_snapshot!(error, @r"
-    this version cannot install what the config chooses:
-      spec.network.plugin: cilium (this version can bundle it, and not install it)
-    ");
-    insta::assert_snapshot!(error.hint().unwrap(), @"choose what can be installed; `kubexm bundle` packs the others as well");
 }
 
 fn refused(cluster: Cluster, manifest: Contents) -> PipelineError {

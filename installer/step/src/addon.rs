@@ -9,6 +9,7 @@ mod inventory;
 mod kubectl;
 mod ready;
 mod remove;
+mod served;
 
 pub use apply::ApplyAddon;
 pub use ready::ProveAddon;

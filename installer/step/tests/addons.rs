@@ -74,6 +74,11 @@ impl Server {
             }
             return well(String::new());
         }
+        if text.contains(" api-versions ") {
+            return well(
+                "apiextensions.k8s.io/v1\napps/v1\nbatch/v1\nstorage.k8s.io/v1\nv1\n".to_owned(),
+            );
+        }
         if text.contains(" diff ") {
             return well(String::new());
         }
@@ -382,4 +387,43 @@ async fn a_bundle_that_cannot_be_read_is_told() {
     let error = step.check(&site.cx()).await.unwrap_err().to_string();
     let error = error.replace(step.path.as_str(), "PATH");
     insta::assert_snapshot!(error, @"cannot read PATH: EOF while parsing an object at line 1 column 1");
+}
+
+#[tokio::test]
+async fn what_the_cluster_does_not_serve_is_told_before_anything_is_applied() {
+    let site = Site::new();
+    let of = |version: &str, kind: &str, name: &str| {
+        let mut object = object(kind, name);
+        object["apiVersion"] = version.into();
+        object
+    };
+    let monitors = (0..4).map(|at| {
+        of(
+            "monitoring.coreos.com/v1",
+            "ServiceMonitor",
+            &format!("m{at}"),
+        )
+    });
+    let mut objects = AddonObjects {
+        name: "app".into(),
+        version: "1".into(),
+        namespace: "app".into(),
+        objects: monitors.collect(),
+        ..AddonObjects::default()
+    };
+    objects
+        .objects
+        .push(of("policy/v1beta1", "PodSecurityPolicy", "strict"));
+    let error = site.step(&objects).apply(&site.cx()).await.unwrap_err();
+    insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap()), @r"
+    the addon app asks for parts of the API that this cluster does not serve:
+    monitoring.coreos.com/v1 (ServiceMonitor app/m0, ServiceMonitor app/m1, ServiceMonitor app/m2 and 1 more)
+    policy/v1beta1 (PodSecurityPolicy app/strict)
+    hint: a newer version of it may be for this Kubernetes; what another addon brings must stand ahead of it in spec.addons
+    ");
+    assert_eq!(site.done(), "");
+    // What it brings itself is no such part, nor what its programs look after.
+    objects.objects.clear();
+    objects.custom = vec![of("example.com/v1", "Widget", "first")];
+    site.step(&objects).apply(&site.cx()).await.unwrap();
 }

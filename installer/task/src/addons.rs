@@ -5,7 +5,9 @@ use std::sync::Arc;
 use artifact::addon_component;
 use cluster::KnownAddon;
 use engine::{Retry, Step, Task};
-use step::{ApplyAddon, Feature, KernelModule, ProveAddon, RemoveAddon, RunService};
+use step::{
+    ApplyAddon, Feature, KernelModule, PodNetworkTraces, ProveAddon, RemoveAddon, RunService,
+};
 
 use crate::control_plane::once;
 use crate::site::names;
@@ -90,7 +92,31 @@ pub fn addon_services(site: &Site) -> Task {
     })
 }
 
+/// What multus leaves on a node where it is ended and not asked to go. Its configuration comes before every other: a runtime that
+/// still finds it makes no pod.
+const MULTUS: PodNetworkTraces = PodNetworkTraces {
+    name: "multus",
+    paths: &[
+        "/etc/cni/net.d/00-multus.conf",
+        "/etc/cni/multus",
+        "/opt/cni/bin/multus-shim",
+        "/opt/cni/bin/passthru",
+        "/run/multus",
+        "/var/lib/cni/multus",
+    ],
+    links: &[],
+    protocols: &[],
+    through: &[],
+    rules: &[],
+};
+
 impl Site {
+    /// What of addons is on each node, beside what goes with the cluster's store.
+    pub(crate) fn addon_traces(&self) -> Option<PodNetworkTraces> {
+        let addons = self.cluster.known_addons();
+        addons.contains(&KnownAddon::Multus).then_some(MULTUS)
+    }
+
     /// The modules of the kernel that addons need on each node.
     pub(crate) fn addon_modules(&self) -> impl Iterator<Item = KernelModule> {
         let addons = self.cluster.known_addons().into_iter();

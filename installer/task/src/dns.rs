@@ -5,6 +5,11 @@ use engine::{Order, Slot, Step, Task};
 use step::{ApplyManifest, Content, Forwarding, LookAtForwarding, LookForResolvers, Resolvers};
 use templates::{CorednsConfig, CorednsManifest, Corefile, ForwardedZone};
 
+mod node_local;
+
+pub(crate) use node_local::{MODULE, PORTS, TRACES};
+pub use node_local::{former_node_local_dns, node_local_dns};
+
 use crate::Site;
 use crate::control_plane::once;
 use crate::os::{rendered, rendered_late};
@@ -68,6 +73,7 @@ pub fn cluster_dns(site: &Site) -> Task {
             content: Content::Text(manifest(site)),
         }));
     }
+    steps.extend(node_local::manifests(site));
     once(site, task.then(Order::Settled), steps)
 }
 
@@ -105,20 +111,24 @@ fn asks_hosts(told: &[Option<Resolvers>], before: Forwarding) -> bool {
 /// With the DNS servers that the config names.
 fn corefile(site: &Site) -> Corefile {
     let dns = &site.cluster.spec.dns;
+    Corefile {
+        domain: site.cluster.spec.kubernetes.cluster_name.clone(),
+        zones: forwarded(&dns.coredns.external_zones),
+        rewrite: dns.coredns.rewrite_block.clone(),
+        additional: dns.coredns.additional_configs.clone(),
+        hosts: dns.dns_etc_hosts.clone(),
+        upstream: dns.coredns.upstream_dns_servers.clone(),
+    }
+}
+
+fn forwarded(zones: &[ExternalZone]) -> Vec<ForwardedZone> {
     let zone = |zone: &ExternalZone| ForwardedZone {
         zones: zone.zones.clone(),
         nameservers: zone.nameservers.clone(),
         cache: zone.cache,
         rewrite: zone.rewrite.clone(),
     };
-    Corefile {
-        domain: site.cluster.spec.kubernetes.cluster_name.clone(),
-        zones: dns.coredns.external_zones.iter().map(zone).collect(),
-        rewrite: dns.coredns.rewrite_block.clone(),
-        additional: dns.coredns.additional_configs.clone(),
-        hosts: dns.dns_etc_hosts.clone(),
-        upstream: dns.coredns.upstream_dns_servers.clone(),
-    }
+    zones.iter().map(zone).collect()
 }
 
 fn manifest(site: &Site) -> String {

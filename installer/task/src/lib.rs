@@ -56,7 +56,7 @@ pub use control_plane::{
     after_control_plane, after_etcd, cluster_roles, control_plane_files, control_plane_services,
     kube_pki, renew_certificates,
 };
-pub use dns::cluster_dns;
+pub use dns::{cluster_dns, former_node_local_dns, node_local_dns};
 pub use etcd::{
     ETCD, RestorePlan, back_up, backups_of_pods, backups_of_services, binding_files, core_of,
     defragment, disarm_alarms, drill, end_restore, etcd_alerts, etcd_members, etcd_of, etcd_pki,

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod calico;
+mod charted;
 mod flannel;
 mod manifest;
 mod none;
@@ -18,6 +19,7 @@ use step::{
 
 use crate::Site;
 use crate::control_plane::once;
+use crate::dns;
 use crate::site::names;
 
 /// What wraps packets by VXLAN.
@@ -59,14 +61,15 @@ pub(crate) trait Network: Sync {
 }
 
 impl Site {
-    /// The network of the config; none if this version cannot set it up.
-    pub(crate) fn network(&self) -> Option<&'static dyn Network> {
+    /// The network of the config.
+    pub(crate) fn network(&self) -> &'static dyn Network {
         match self.cluster.spec.network.plugin {
-            NetworkPlugin::Calico => Some(&calico::Calico),
-            NetworkPlugin::Flannel => Some(&flannel::Flannel),
-            NetworkPlugin::Bridge => Some(&bridge::Bridge),
-            NetworkPlugin::None => Some(&none::None),
-            NetworkPlugin::Cilium => None,
+            NetworkPlugin::Calico => &calico::Calico,
+            NetworkPlugin::Flannel => &flannel::Flannel,
+            NetworkPlugin::Cilium => &charted::CILIUM,
+            NetworkPlugin::KubeOvn => &charted::KUBE_OVN,
+            NetworkPlugin::Bridge => &bridge::Bridge,
+            NetworkPlugin::None => &none::None,
         }
     }
 }
@@ -75,36 +78,38 @@ impl Site {
 #[must_use]
 pub fn pod_network(site: &Site) -> Task {
     let task = Task::new("pod network");
-    let Some((network, traces)) = site.network().and_then(|it| Some((it, it.traces()?))) else {
-        return task;
-    };
+    let network = site.network();
+    let plugin = network.traces();
+    let node_local_dns = site.has_node_local_dns().then_some(dns::TRACES);
+    let all: Vec<PodNetworkTraces> = plugin
+        .into_iter()
+        .chain(node_local_dns)
+        .chain(site.addon_traces())
+        .collect();
     let pods = site.cluster.spec.network.kube_pods_cidr;
     let pods: Vec<IpNet> = pods.iter().map(cluster::Cidr::net).collect();
     task.on_each(&names(site.runtime_hosts()), |_| {
-        let pods = pods.clone();
-        let left: Arc<dyn Step> = Arc::new(PodNetwork { traces, pods });
-        [left].into_iter().chain(network.before_runtime()).collect()
+        let left = |traces: &PodNetworkTraces| -> Arc<dyn Step> {
+            Arc::new(PodNetwork {
+                traces: *traces,
+                pods: pods.clone(),
+            })
+        };
+        let before = network.before_runtime();
+        all.iter().map(left).chain(before).collect()
     })
 }
 
 /// What is done once for the whole cluster, as soon as it answers.
 #[must_use]
 pub fn network_plugin(site: &Site) -> Task {
-    let task = Task::new("network plugin");
-    match site.network() {
-        Some(network) => network.on_cluster(site, task),
-        None => task,
-    }
+    site.network().on_cluster(site, Task::new("network plugin"))
 }
 
 /// What is done on each node, once it has joined.
 #[must_use]
 pub fn node_network(site: &Site) -> Task {
-    let task = Task::new("node network");
-    match site.network() {
-        Some(network) => network.on_nodes(site, task),
-        None => task,
-    }
+    site.network().on_nodes(site, Task::new("node network"))
 }
 
 /// What may stand in the way of the pods' network, by node. Each node's proof knows all of them: they are there once.
@@ -116,7 +121,7 @@ pub(crate) fn look_for_obstacles(site: &Site, task: Task) -> (Task, Obstacles) {
     let obstacles: Obstacles = nodes
         .map(|name| (name.clone(), Slot::new(&format!("the network of {name}"))))
         .collect();
-    let config = site.network().and_then(Network::config);
+    let config = site.network().config();
     let task = obstacles.iter().fold(task, |task, (name, seen)| {
         let seen = seen.clone();
         task.on(name, vec![Arc::new(LookAtNodeNetwork { config, seen })])
@@ -125,7 +130,12 @@ pub(crate) fn look_for_obstacles(site: &Site, task: Task) -> (Task, Obstacles) {
 }
 
 /// A node has its network when the pod of this selector on it is Ready. A node that did not come is not waited for.
-fn pods_on_nodes(site: &Site, task: Task, plugin: &'static str, selector: &'static str) -> Task {
+pub(crate) fn pods_on_nodes(
+    site: &Site,
+    task: Task,
+    plugin: &'static str,
+    selector: &'static str,
+) -> Task {
     let (task, nodes) = look_for_obstacles(site, task);
     let await_all = AwaitNetwork {
         plugin,

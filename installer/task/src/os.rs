@@ -15,6 +15,7 @@ use step::{
 use templates::{HostEntry, HostsBlock, Modules, Template};
 
 use crate::Site;
+use crate::dns;
 use crate::files::text;
 use crate::os::tuning::{IPVS_MODULES, MODULES, POD_INTERFACES, SYSCTLS, SYSCTLS_V6};
 use crate::site::names;
@@ -156,6 +157,7 @@ impl Site {
             ProxyMode::Iptables | ProxyMode::Nftables => &[],
         };
         let mut modules: Vec<KernelModule> = MODULES.iter().chain(forwarding).copied().collect();
+        modules.extend(self.has_node_local_dns().then_some(dns::MODULE));
         modules.extend(self.addon_modules());
         modules
     }

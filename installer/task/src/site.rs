@@ -137,20 +137,6 @@ impl Site {
             .collect()
     }
 
-    /// Choices of the config for which this version has no stage, as one list. A bundle may hold them all the same.
-    #[must_use]
-    pub fn unsupported(&self) -> Vec<String> {
-        let spec = &self.cluster.spec;
-        let refused = |key: &str, chosen: &str| {
-            format!("{key}: {chosen} (this version can bundle it, and not install it)")
-        };
-        let mut unsupported = Vec::new();
-        if self.network().is_none() {
-            unsupported.push(refused("spec.network.plugin", spec.network.plugin.name()));
-        }
-        unsupported
-    }
-
     /// Every version that the config names, by component.
     fn asked_versions(&self) -> Vec<(&str, Tag)> {
         let spec = &self.cluster.spec;

@@ -7,6 +7,8 @@ use cluster::Version;
 
 use super::*;
 
+mod programs;
+
 /// A helm that knows one thing: to print a chart's templates, with a value and the release put in.
 const HELM: &str = r#"#!/bin/sh
 set -eu
@@ -374,61 +376,4 @@ async fn one_of_kubexms_own_has_the_version_and_the_values_that_go_with_the_conf
             .version
             .ends_with(&artifact::entry_digest(&other, &addon))
     );
-}
-
-/// With a real helm: `KUBEXM_HELM=/path/to/helm`.
-#[tokio::test]
-#[ignore = "wants a real helm"]
-async fn the_real_helm_renders_a_chart() {
-    let helm = std::fs::read(std::env::var("KUBEXM_HELM").unwrap()).unwrap();
-    let site =
-        Site::with_addons(r#"{"name":"app","chart":{"path":"app"},"values":{"replicas":2}}"#).await;
-    site.serve_helm(&archive(&[("linux-amd64/helm", 0o755, &helm)]));
-    let chart = site.path("app");
-    std::fs::create_dir_all(chart.join("templates")).unwrap();
-    std::fs::create_dir_all(chart.join("crds")).unwrap();
-    std::fs::write(
-        chart.join("Chart.yaml"),
-        "apiVersion: v2\nname: app\nversion: 1.0.0\n",
-    )
-    .unwrap();
-    std::fs::write(chart.join("values.yaml"), "replicas: 1\n").unwrap();
-    std::fs::write(
-        chart.join("crds/widgets.yaml"),
-        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: widgets.example.com}\nspec: {group: example.com, scope: Namespaced, names: {kind: Widget}, versions: [{name: v1}]}\n",
-    )
-    .unwrap();
-    std::fs::write(
-        chart.join("templates/app.yaml"),
-        r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: {{ .Release.Name }}, annotations: {kube: "{{ .Capabilities.KubeVersion }}"}}
-spec:
-  replicas: {{ .Values.replicas }}
-  template: {spec: {containers: [{name: c, image: "ghcr.io/example/main:1"}]}}
-{{- if .Release.IsUpgrade }}
----
-apiVersion: batch/v1
-kind: Job
-metadata: {name: migrate, annotations: {helm.sh/hook: post-upgrade}}
-spec: {template: {spec: {containers: [{name: c, image: "ghcr.io/example/migrate:1"}]}}}
-{{- end }}
-"#,
-    )
-    .unwrap();
-    let contents = open(&site.bundle("work").await.unwrap());
-    let made = site.made(&contents, "app");
-    assert_eq!(
-        titles(&made.definitions),
-        ["CustomResourceDefinition widgets.example.com"]
-    );
-    assert_eq!(titles(&made.objects), ["Deployment default/app"]);
-    assert_eq!(made.objects[0]["spec"]["replicas"], 2);
-    assert_eq!(
-        made.objects[0]["metadata"]["annotations"]["kube"],
-        "v1.34.2"
-    );
-    assert_eq!(made.after[0].on, HookOn::Upgrade);
-    assert!(contents.has_image("ghcr.io/example/migrate:1", Arch::Amd64));
 }

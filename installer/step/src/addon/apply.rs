@@ -7,7 +7,7 @@ use engine::{Cx, Data, State, Step, StepError};
 use serde_json::{Value, json};
 
 use super::inventory::{Inventory, Item, identities};
-use super::{hooks, kubectl, ready};
+use super::{hooks, kubectl, ready, served};
 use crate::kube::kubectl::{ask_json, ask_kubectl_with};
 
 /// Namespaces that are there before any addon, and are nobody's to change.
@@ -152,6 +152,7 @@ impl Step for ApplyAddon {
 
     async fn apply(&self, cx: &Cx) -> Result<(), StepError> {
         let made = self.made()?;
+        served::insist(cx, &made.objects).await?;
         let before = Inventory::read(cx, &self.name).await?;
         let namespace = self.namespace(cx, &made, before.as_ref()).await?;
         let items = made.items(namespace);

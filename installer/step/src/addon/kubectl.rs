@@ -204,3 +204,25 @@ pub(super) async fn establish(cx: &Cx, definitions: &[Value]) -> Result<(), Step
         .await
         .map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_an_object_from_going_is_told() {
+        let volume = json!({
+            "kind": "Volume",
+            "metadata": { "name": "v1", "namespace": "longhorn-system", "finalizers": ["longhorn.io", "example.com/wait"] },
+        });
+        let namespace = json!({ "kind": "Namespace", "metadata": { "name": "longhorn-system" } });
+        let answer = json!({ "items": [volume, namespace] }).to_string();
+        let said = [
+            "Volume longhorn-system/v1 waits for longhorn.io, example.com/wait",
+            "Namespace longhorn-system is still there",
+        ];
+        assert_eq!(told(answer.as_bytes()), said);
+        assert_eq!(told(namespace.to_string().as_bytes()), said[1..]);
+        assert!(told(b"").is_empty());
+    }
+}

@@ -103,6 +103,9 @@ pub struct PodSpec {
     pub containers: Vec<Container>,
     pub init_containers: Vec<Container>,
     pub tolerations: Vec<Toleration>,
+    /// It has the network of its node.
+    pub host_network: bool,
+    pub dns_policy: String,
     pub volumes: Vec<Volume>,
 }
 

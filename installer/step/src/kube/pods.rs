@@ -6,4 +6,4 @@ mod trouble;
 mod wait;
 
 pub(crate) use trouble::{Trouble, told};
-pub(crate) use wait::{Pace, Seen, Waited, wait_for};
+pub(crate) use wait::{Pace, Seen, Waited, host_time, wait_for};

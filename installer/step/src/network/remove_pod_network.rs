@@ -55,7 +55,8 @@ const SHOW: &str = r#"found() { echo "$2"; }"#;
 
 const REMOVE: &str = r#"found() {
 	case $1 in
-	path) rm -rf "$2" ;;
+	# What is mounted below it is not its own.
+	path) while read -r _ at _; do case $at in "$2" | "$2"/*) umount "$at" ;; esac; done </proc/mounts; rm -rf "$2" ;;
 	# One of a pair takes the other with it.
 	link) ip link delete "$2" 2>/dev/null || ! ip link show "$2" >/dev/null 2>&1 ;;
 	route) set -- $2; ip "$1" route flush table all "$2" "$3" "$4" "$5" ;;

@@ -72,7 +72,11 @@ pub(super) async fn find_lacks(
         .devices
         .iter()
         .map(|Device { path, .. }| format!("[ -c {path} ] || echo device {path}"));
-    let tests = controllers.chain(modules).chain(stale).chain(programs).chain(devices);
+    let tests = controllers
+        .chain(modules)
+        .chain(stale)
+        .chain(programs)
+        .chain(devices);
     let tests = tests.chain(features).chain(zone);
     let tests: Vec<String> = tests.collect();
     let script = format!("{HAS_CONTROLLER}{}\ntrue", tests.join("\n"));

@@ -41,7 +41,7 @@ fn form(site: &Site) -> KubeadmForm {
 /// A master's `kubeadm.yaml`.
 pub(crate) fn kubeadm(site: &Site, host: &Host) -> Kubeadm {
     let spec = &site.cluster.spec;
-    let dns = spec.network.kube_service_cidr.nth(10);
+    let dns = site.dns_of_pods();
     Kubeadm {
         form: form(site),
         node: node(site, host, &[]),

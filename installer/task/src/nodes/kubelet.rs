@@ -147,7 +147,6 @@ pub(crate) fn config(site: &Site, host: &Host) -> String {
     let spec = &site.cluster.spec;
     let kubernetes = &spec.kubernetes;
     let in_config = site.traits().runtime_endpoint_in_config;
-    let dns = spec.network.kube_service_cidr.nth(10);
     let mut settings = kubernetes.kubelet_configuration.clone();
     for (key, value) in site.runtime().kubelet_settings() {
         settings.entry(key).or_insert_with(|| value.into());
@@ -158,7 +157,7 @@ pub(crate) fn config(site: &Site, host: &Host) -> String {
         resolv_conf: RESOLV_CONF.to_owned(),
         runtime_endpoint: in_config.then(|| site.runtime_endpoint().to_owned()),
         cluster_domain: kubernetes.cluster_name.clone(),
-        cluster_dns: dns.iter().map(IpAddr::to_string).collect(),
+        cluster_dns: site.dns_of_pods().iter().map(IpAddr::to_string).collect(),
         max_pods: kubernetes.max_pods,
         pod_pids_limit: kubernetes.pod_pids_limit,
         feature_gates: kubernetes.feature_gates.clone(),

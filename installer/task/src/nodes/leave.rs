@@ -95,7 +95,7 @@ pub fn leave_etcd(before: &Site, after: &Site) -> Task {
 pub fn delete_nodes(before: &Site, nodes: &[String]) -> Task {
     let delete = |node: &String| -> Arc<dyn Step> { Arc::new(DeleteNode { node: node.clone() }) };
     let network = before.network();
-    let forgotten = nodes.iter().filter_map(|node| network?.forgets(node));
+    let forgotten = nodes.iter().filter_map(|node| network.forgets(node));
     let steps = nodes.iter().map(delete).chain(forgotten).collect();
     Task::new("nodes").on(CONTROL_PLANE, steps)
 }

@@ -6,6 +6,7 @@ use step::{Eviction, Leftover, Reached, Requirements, Space};
 use super::kubernetes::of_kubernetes;
 use super::space::{comes_to_every_node, images_size, programs_space};
 use crate::Site;
+use crate::dns;
 use crate::nodes::kubelet;
 use crate::preflight::facts::{
     CONNTRACK, CONTROLLERS, FLOCK, LEFTOVERS, NODE_PORTS, NODE_PROGRAMS, RIVALS,
@@ -44,10 +45,11 @@ pub(super) fn of_node(site: &Site, host: &Host, wanted: &mut Requirements) {
     wanted.controllers.extend_from_slice(CONTROLLERS);
     wanted.modules.extend(site.modules());
     of_kubernetes(site, wanted);
-    if let Some(network) = site.network() {
-        network.requirements(site, host, wanted);
-    }
+    site.network().requirements(site, host, wanted);
     wanted.ports.extend_from_slice(NODE_PORTS);
+    if site.has_node_local_dns() {
+        wanted.ports.extend_from_slice(dns::PORTS);
+    }
     wanted.programs.extend_from_slice(NODE_PROGRAMS);
     if spec.kubernetes.kind == KubernetesType::Kubeadm {
         wanted.programs.push(FLOCK);

@@ -121,7 +121,7 @@ where
 }
 
 /// What the host's clock says: what happens in the cluster is told by it.
-async fn host_time(cx: &Cx) -> Result<Timestamp, StepError> {
+pub(crate) async fn host_time(cx: &Cx) -> Result<Timestamp, StepError> {
     let answer = ask(cx, Command::new(["date", "+%s"])).await?;
     let seconds = answer.text().trim().parse().ok();
     let told = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());

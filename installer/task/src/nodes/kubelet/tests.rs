@@ -147,3 +147,26 @@ fn the_kubelet_reads_it() {
     assert!(wrong.contains("invalid configuration: maxPods"), "{wrong}");
     assert!(unknown.contains("strict decoding"), "{unknown}");
 }
+
+/// By ipvs the service's address is on the node already: the cache on each node has one of its own.
+#[test]
+fn pods_are_told_whom_to_ask_for_names() {
+    let told = |dns: &str, mode: &str| {
+        let site = site(&format!("kubernetes: {{proxyMode: {mode}}}\n  dns: {dns}"));
+        let text = config(&site, site.cluster.host("w1").unwrap());
+        let lines = text
+            .lines()
+            .skip_while(|line| !line.starts_with("clusterDNS"));
+        lines.take(2).collect::<Vec<_>>().join("")
+    };
+    let (service, own) = ("10.233.0.10", "169.254.20.10");
+    for (dns, mode, address) in [
+        ("{}", "ipvs", service),
+        ("{nodelocaldns: {enabled: true}}", "iptables", service),
+        ("{nodelocaldns: {enabled: true}}", "ipvs", own),
+        ("{nodelocaldns: {enabled: true}}", "nftables", own),
+    ] {
+        let told = told(dns, mode);
+        assert!(told.contains(address), "{dns} {mode}: {told}");
+    }
+}
