@@ -12,7 +12,9 @@ mod archive;
 mod bundle;
 mod cancel;
 mod contents;
+mod difference;
 mod digest;
+mod extract;
 mod image_source;
 mod inventory;
 mod known;
@@ -40,7 +42,9 @@ pub use contents::{
     AttachmentEntry, ChartEntry, ConfigEntry, Contents, ContentsError, FORMAT, FileEntry,
     ImageEntry, PlatformEntry, Program, ProgramFile,
 };
+pub use difference::{Amount, ChangeKind, Changed, Difference};
 pub use digest::{ParseDigestError, Sha256};
+pub use extract::{Extract, ExtractError};
 pub use image_source::{ImageSource, ImageSourceError};
 pub use inventory::{Base, BaseError, Held, INVENTORY, Inventory, Taking};
 pub(crate) use known::known_keys;

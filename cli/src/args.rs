@@ -15,8 +15,10 @@ mod check;
 mod config;
 mod create;
 mod delete;
+mod diff;
 mod drain;
 mod etcd;
+mod extract;
 mod get;
 mod images;
 mod inspect;
@@ -47,11 +49,13 @@ pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
 pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand, DeleteNodeArgs, RoleArg};
+pub use diff::DiffArgs;
 pub use drain::DrainArgs;
 pub use etcd::{
     EtcdAlarmsArgs, EtcdArgs, EtcdBackupArgs, EtcdCommand, EtcdDefragArgs, EtcdDrillArgs,
     EtcdRestoreArgs, EtcdSiteArgs, EtcdStatusArgs,
 };
+pub use extract::ExtractArgs;
 pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
 pub use images::{ImagesArgs, ImagesCommand, ImagesListArgs, ImagesPruneArgs, ImagesPushArgs};
 pub use inspect::InspectArgs;
@@ -124,6 +128,8 @@ pub enum Command {
     Bundle(BundleArgs),
     Inspect(InspectArgs),
     Verify(VerifyArgs),
+    Diff(DiffArgs),
+    Extract(ExtractArgs),
     Install(InstallArgs),
     Plan(PlanArgs),
     Create(CreateArgs),

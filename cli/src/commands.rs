@@ -10,8 +10,10 @@ mod config;
 mod create;
 mod delete;
 mod delete_node;
+mod diff;
 mod etcd;
 mod explain;
+mod extract;
 mod get;
 mod get_hosts;
 mod get_inventory;
@@ -38,6 +40,8 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Bundle(args) => bundle::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args, printer),
         Command::Verify(args) => verify::run(&args, printer),
+        Command::Diff(args) => diff::run(&args, printer),
+        Command::Extract(args) => extract::run(&args, printer),
         Command::Install(args) => install::run(&args, printer),
         Command::Plan(args) => plan::run(&args, printer),
         Command::Create(args) => match args.command {

@@ -128,7 +128,7 @@ impl Site {
     }
 
     /// Changes one byte in the middle, where the content of a file lies.
-    fn damage(&self) {
+    pub fn damage(&self) {
         let file = fs::File::options()
             .read(true)
             .write(true)

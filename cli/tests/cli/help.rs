@@ -3,11 +3,13 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 48] = [
+pub const VERBS: [&[&str]; 50] = [
     &[],
     &["bundle"],
     &["inspect"],
     &["verify"],
+    &["diff"],
+    &["extract"],
     &["install"],
     &["plan"],
     &["create"],
