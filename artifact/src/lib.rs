@@ -59,7 +59,7 @@ pub use regular::{is_pipe, open_regular, open_regular_or_pipe};
 pub use release::Release;
 pub use replace::replace;
 pub use signature::{
-    NAMESPACE, Principal, Refusal, SignError, SignatureError, Signer, SignersError,
+    NAMESPACE, Principal, Purpose, Refusal, SignError, SignatureError, Signer, SignersError,
     verify_signature,
 };
 pub use space::{SpaceError, SpaceNeed, check_space};
