@@ -17,6 +17,7 @@ mod digest;
 mod extract;
 mod image_source;
 mod inventory;
+mod journey;
 mod known;
 mod layout;
 mod needs;
@@ -47,6 +48,10 @@ pub use digest::{ParseDigestError, Sha256};
 pub use extract::{Extract, ExtractError};
 pub use image_source::{ImageSource, ImageSourceError};
 pub use inventory::{Base, BaseError, Held, INVENTORY, Inventory, Taking};
+pub use journey::{
+    Arrival, Arrived, Cargo, Departed, FileSystem, JOURNEY, JOURNEY_LIST, JOURNEY_SIGNATURE,
+    Journey, JourneyError, Medium, Part, Past, Receipt, Trip, Wrong, arrive, depart,
+};
 pub(crate) use known::known_keys;
 pub use layout::{Tree, WorkDir};
 pub use needs::{Missing, Need, What, needs};

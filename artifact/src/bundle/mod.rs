@@ -30,6 +30,7 @@ mod seal;
 mod sealed;
 mod segments;
 mod source;
+mod stored;
 mod stream;
 mod unpack;
 mod verify;

@@ -49,10 +49,18 @@ pub fn program(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
+fn key() -> PrivateKey {
+    PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]))
+}
+
 /// A key that is the same at every run.
 pub fn signer() -> Signer {
-    let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
-    Signer::from_openssh_key(&key.to_openssh(LineEnding::LF).unwrap(), None).unwrap()
+    Signer::from_openssh_key(&key().to_openssh(LineEnding::LF).unwrap(), None).unwrap()
+}
+
+/// What others know of that.
+pub fn public_key() -> String {
+    key().public_key().to_openssh().unwrap()
 }
 
 impl Site {
