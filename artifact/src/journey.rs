@@ -2,6 +2,7 @@
 //! that list, and receipted.
 
 mod arrive;
+mod book;
 mod depart;
 mod error;
 mod listing;
@@ -17,11 +18,13 @@ use camino::Utf8PathBuf;
 use crate::{Bundle, Carriage, Held, Sha256};
 
 pub use arrive::{Arrived, arrive};
+pub use book::Book;
 pub use depart::{Departed, depart};
 pub use error::{JourneyError, Wrong};
+pub use listing::size as journey_size;
 pub use medium::{FileSystem, Medium};
 pub use past_cache::Past;
-pub use receipt::{Arrival, Receipt, Trip};
+pub use receipt::{Arrival, Receipt, SignedBy, Trip};
 
 /// The version of journeys that this kubexm writes, and the newest it reads.
 pub const JOURNEY: u32 = 1;
@@ -29,6 +32,8 @@ pub const JOURNEY: u32 = 1;
 pub const JOURNEY_LIST: &str = "kubexm-journey.json";
 /// The signature of that.
 pub const JOURNEY_SIGNATURE: &str = "kubexm-journey.json.sig";
+/// What receipts on a medium are called; the name of the cluster and `.json` follow.
+pub const RECEIPT_PREFIX: &str = "kubexm-receipt.";
 
 /// What has left on a medium: each file, as the medium gave it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

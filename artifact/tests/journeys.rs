@@ -2,11 +2,12 @@
 
 mod common;
 
+use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 
 use artifact::{
-    Arrival, Base, Bundle, Cancel, Departed, JOURNEY_LIST, JOURNEY_SIGNATURE, JourneyError, Past,
-    Receipt, Segment, Verdict, arrive, depart, split,
+    Arrival, Base, Bundle, Cancel, Departed, JOURNEY_LIST, JOURNEY_SIGNATURE, JourneyError,
+    Receipt, Segment, Signer, Trust, Verdict, arrive, depart, split,
 };
 use camino::Utf8PathBuf;
 use event::Progress;
@@ -104,15 +105,16 @@ fn the_list_is_signed_and_somebody_elses_does_not_count() {
     assert!(key.starts_with("SHA256:"));
     let by = |signers: &str| {
         let (unseen, cancel) = (Progress::unseen(), Cancel::default());
-        arrive(&disk.dir, Some((signers, &Zoned::now())), &unseen, &cancel)
+        let trust = Trust {
+            signers,
+            now: &Zoned::now(),
+            threshold: NonZeroUsize::MIN,
+        };
+        arrive(&disk.dir, Some(trust), &unseen, &cancel)
     };
     let public = common::public_key();
     assert_eq!(
-        by(&format!("ops {public}"))
-            .unwrap()
-            .signed_by
-            .unwrap()
-            .name,
+        by(&format!("ops {public}")).unwrap().signed_by[0].name,
         "ops"
     );
     let bundles_only = format!("ops namespaces=\"kubexm-bundle\" {public}");
@@ -128,6 +130,52 @@ fn the_list_is_signed_and_somebody_elses_does_not_count() {
         .unwrap();
     assert!(!disk.dir.join(JOURNEY_SIGNATURE).exists());
     said.push(disk.said(&by(&format!("ops {public}")).unwrap_err()));
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn a_list_that_says_the_same_is_signed_by_one_more_until_there_are_enough() {
+    let disk = Disk::new();
+    let signs = |signer: &Signer| {
+        let departed = disk.depart().unwrap();
+        let journey = departed.journey;
+        journey
+            .write(&disk.dir, Some(signer), &Cancel::default())
+            .unwrap();
+    };
+    let (one, other) = ((signer(), common::public_key()), common::second());
+    let signers = format!(
+        "one {}\nother {}\none {}\n",
+        one.1,
+        other.1,
+        common::third().1
+    );
+    let by = |threshold: usize| {
+        let (unseen, cancel) = (Progress::unseen(), Cancel::default());
+        let trust = Trust {
+            signers: &signers,
+            now: &Zoned::now(),
+            threshold: NonZeroUsize::new(threshold).unwrap(),
+        };
+        let arrived = arrive(&disk.dir, Some(trust), &unseen, &cancel)?;
+        let names: Vec<String> = arrived.signed_by.into_iter().map(|by| by.name).collect();
+        Ok::<_, JourneyError>(names.join(" "))
+    };
+    signs(&one.0);
+    let first = std::fs::read(disk.dir.join(JOURNEY_LIST)).unwrap();
+    let mut said = vec![disk.said(&by(2).unwrap_err())];
+    // Once more by the same, and by another key of the same, is one still.
+    signs(&one.0);
+    signs(&common::third().0);
+    said.push(disk.said(&by(2).unwrap_err()));
+    signs(&other.0);
+    assert_eq!(by(2).unwrap(), "one other");
+    assert_eq!(std::fs::read(disk.dir.join(JOURNEY_LIST)).unwrap(), first);
+    said.push(disk.said(&by(3).unwrap_err()));
+    // Of something else they have not said anything.
+    std::fs::write(disk.dir.join("README.txt"), "read this").unwrap();
+    signs(&other.0);
+    assert_eq!(by(1).unwrap(), "other");
     insta::assert_snapshot!(said.join("\n"));
 }
 
@@ -239,7 +287,6 @@ fn receipts_of_several_media_add_up_to_what_a_delta_is_made_for() {
         let name = segment.path.file_name().unwrap();
         std::fs::copy(&segment.path, disk.dir.join(name)).unwrap();
         let departed = disk.depart().unwrap();
-        assert!(departed.past < Past::Nowhere, "this disk is no memory");
         let elsewhere = departed.journey.segments_elsewhere();
         assert_eq!(elsewhere[0].1.len(), segments.len() - 1);
         departed

@@ -4,13 +4,14 @@ use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use event::Progress;
-use jiff::Zoned;
 use sha2::Digest;
 
 use super::error::{JourneyError, Wrong};
 use super::{JOURNEY_LIST, JOURNEY_SIGNATURE, Journey, listing, past_cache};
 use crate::contents::HEAD_MAX;
-use crate::{Bundle, Cancel, Held, Principal, Purpose, Sha256, open_regular, verify_signature};
+use crate::{
+    Bundle, Cancel, Held, Principal, Purpose, Sha256, Trust, open_regular, verify_signatures,
+};
 
 /// A medium on which all is as it left.
 #[derive(Debug)]
@@ -18,19 +19,19 @@ pub struct Arrived {
     pub journey: Journey,
     /// Of the list.
     pub digest: Sha256,
-    /// Who of the signers has signed the list, where it was asked for.
-    pub signed_by: Option<Principal>,
+    /// Who of the signers have signed the list, where it was asked for.
+    pub signed_by: Vec<Principal>,
     /// In the order of the list.
     pub bundles: Vec<Bundle>,
     /// Files that have not left with it.
     pub strangers: Vec<Utf8PathBuf>,
 }
 
-/// Reads all that a medium has brought. With signers (the text of an `allowed_signers` file) the list must be by one of
-/// them, and nothing else is looked at before that.
+/// Reads all that a medium has brought. Where somebody is trusted, the list must be by them, and nothing else is looked at
+/// before that.
 pub fn arrive(
     medium: &Utf8Path,
-    signers: Option<(&str, &Zoned)>,
+    trust: Option<Trust<'_>>,
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<Arrived, JourneyError> {
@@ -41,9 +42,10 @@ pub fn arrive(
         }
         bytes => bytes.map_err(|source| JourneyError::read(&path, source))?,
     };
-    let signed_by = signers
-        .map(|(signers, now)| signed_by(medium, &bytes, signers, now))
-        .transpose()?;
+    let signed_by = match trust {
+        Some(trust) => signed_by(medium, &bytes, trust)?,
+        None => Vec::new(),
+    };
     let journey = listing::read(&path, &bytes)?;
     let mut wrong: Vec<(Utf8PathBuf, Wrong)> = Vec::new();
     for held in &journey.files {
@@ -82,21 +84,20 @@ pub fn arrive(
 fn signed_by(
     medium: &Utf8Path,
     bytes: &[u8],
-    signers: &str,
-    now: &Zoned,
-) -> Result<Principal, JourneyError> {
+    trust: Trust<'_>,
+) -> Result<Vec<Principal>, JourneyError> {
     let path = medium.join(JOURNEY_SIGNATURE);
     let signature = match whole(&path) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(JourneyError::read(&path, error)),
     };
-    verify_signature(Purpose::Journey, bytes, signature.as_deref(), signers, now)
+    verify_signatures(Purpose::Journey, bytes, signature.as_deref(), trust)
         .map_err(|source| JourneyError::Signature { path, source })
 }
 
 /// One byte more than may be, so that too much is seen.
-fn whole(path: &Utf8Path) -> io::Result<Vec<u8>> {
+pub(super) fn whole(path: &Utf8Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_regular(path)?
         .take(HEAD_MAX + 1)

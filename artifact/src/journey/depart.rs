@@ -9,8 +9,8 @@ use sha2::Digest;
 
 use super::error::{JourneyError, Wrong};
 use super::past_cache::{self, Past};
-use super::{Cargo, JOURNEY, JOURNEY_LIST, JOURNEY_SIGNATURE, Journey, listing};
-use crate::{Bundle, BundleError, Cancel, Held, Purpose, Sha256, Signer, replace};
+use super::{Cargo, JOURNEY, JOURNEY_LIST, JOURNEY_SIGNATURE, Journey, arrive, listing};
+use crate::{Bundle, BundleError, Cancel, Held, Purpose, Sha256, Signer, replace, signature};
 
 /// A medium that may leave.
 #[derive(Debug)]
@@ -131,35 +131,58 @@ fn digest_of(path: &Utf8Path, cancel: &Cancel) -> io::Result<Sha256> {
 }
 
 impl Journey {
-    /// Writes the list onto the medium, signed if there is somebody to sign, and reads it back as well.
+    /// Writes the list onto the medium, signed if there is somebody to sign, and reads it back as well. A list that says the
+    /// same already stays, with its signatures, and is signed by one more.
     pub fn write(
         &self,
         medium: &Utf8Path,
         signer: Option<&Signer>,
         cancel: &Cancel,
     ) -> Result<Utf8PathBuf, JourneyError> {
-        let bytes = self.to_bytes();
         let list = medium.join(JOURNEY_LIST);
-        let signature = signer
-            .map(|signer| signer.sign(Purpose::Journey, &bytes))
-            .transpose()
-            .map_err(|source| JourneyError::Sign {
+        let beside = medium.join(JOURNEY_SIGNATURE);
+        let before = self.before(&list, &beside);
+        let (bytes, mut signatures) = match &before {
+            Some((bytes, signatures)) => (bytes.clone(), signatures.clone()),
+            None => (self.to_bytes(), Vec::new()),
+        };
+        if let Some(signer) = signer.filter(|signer| !signature::by(&signatures, signer)) {
+            let one = signer.sign(Purpose::Journey, &bytes);
+            let one = one.map_err(|source| JourneyError::Sign {
                 path: list.clone(),
                 source,
             })?;
-        let beside = medium.join(JOURNEY_SIGNATURE);
-        // A signature of an earlier list must not stand beside this one.
-        match std::fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(JourneyError::write(&beside, error));
-            }
-            _ => {}
+            signatures.extend(one.as_bytes());
         }
-        put(&list, &bytes, cancel)?;
-        if let Some(signature) = signature {
-            put(&beside, signature.as_bytes(), cancel)?;
+        if before.is_none() {
+            // A signature of an earlier list must not stand beside this one.
+            match std::fs::remove_file(&beside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(JourneyError::write(&beside, error));
+                }
+                _ => {}
+            }
+            put(&list, &bytes, cancel)?;
+        }
+        if !signatures.is_empty() {
+            put(&beside, &signatures, cancel)?;
         }
         Ok(list)
+    }
+
+    /// The list that is there and its signatures, if it says the same and they are over it.
+    fn before(&self, list: &Utf8Path, beside: &Utf8Path) -> Option<(Vec<u8>, Vec<u8>)> {
+        let bytes = arrive::whole(list).ok()?;
+        let there = listing::read(list, &bytes).ok()?;
+        if (&there.bundles, &there.files) != (&self.bundles, &self.files) {
+            return None;
+        }
+        let signatures = match arrive::whole(beside) {
+            Ok(signatures) => signatures,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(_) => return None,
+        };
+        signature::are_sound(Purpose::Journey, &bytes, &signatures).then_some((bytes, signatures))
     }
 }
 

@@ -48,6 +48,8 @@ pub enum JourneyError {
         path: Utf8PathBuf,
         source: SignError,
     },
+    #[error("the bundle is of a cluster called '{0}', which no directory can be called")]
+    Cluster(String),
     #[error("interrupted")]
     Cancelled,
 }
@@ -115,7 +117,8 @@ impl JourneyError {
             | Self::Newer { .. }
             | Self::Wrong { .. }
             | Self::Signature { .. }
-            | Self::Sign { .. } => Verdict::Refused,
+            | Self::Sign { .. }
+            | Self::Cluster(_) => Verdict::Refused,
         }
     }
 
@@ -128,11 +131,16 @@ impl JourneyError {
                 "kubexm verify {medium} looks at the bundles by themselves; where it comes from: kubexm depart"
             )),
             Self::Newer { .. } => Some("use the kubexm that came with it".into()),
-            Self::Strange { .. } => Some("do not use it; ask for another medium".into()),
+            Self::Strange { path, .. } if path.file_name() != Some(JOURNEY_LIST) => {
+                Some("move it away: it only tells what has come before".into())
+            }
+            Self::Strange { .. } | Self::Cluster(_) => {
+                Some("do not use it; ask for another medium".into())
+            }
             Self::Wrong { wrong, .. } => wrong.iter().find_map(|(_, wrong)| match wrong {
                 Wrong::Bundle(error) => error.hint(),
                 Wrong::Unfaithful => Some("use another medium".into()),
-                _ => Some("the rest is good; bring these files once more".into()),
+                _ => Some("the rest is good; bring these files once more, or let kubexm repair make them again if a .parity file came along".into()),
             }),
             Self::Signature { source, .. } => source.hint(),
             Self::Sign { source, .. } => source.hint(),

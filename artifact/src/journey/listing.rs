@@ -3,7 +3,7 @@
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::error::JourneyError;
-use super::{JOURNEY, JOURNEY_LIST, JOURNEY_SIGNATURE, Journey};
+use super::{JOURNEY, JOURNEY_LIST, JOURNEY_SIGNATURE, Journey, RECEIPT_PREFIX};
 use crate::contents::{Clean, HEAD_MAX};
 use crate::text::{too_many_commas, unprintable};
 
@@ -18,6 +18,17 @@ const OF_SYSTEMS: [&str; 4] = [
 const FILES_MAX: usize = 1 << 16;
 /// FAT and its kin have no names with these.
 const NOT_IN_NAMES: [char; 8] = ['\\', ':', '*', '?', '"', '<', '>', '|'];
+
+/// The bytes of all files that travel.
+pub fn size(medium: &Utf8Path) -> Result<u64, JourneyError> {
+    let files = files(medium)?;
+    let sizes = files.iter().map(|path| {
+        let at = medium.join(path);
+        let meta = std::fs::metadata(&at).map_err(|source| JourneyError::read(&at, source))?;
+        Ok(meta.len())
+    });
+    sizes.sum()
+}
 
 /// Every file that travels, sorted.
 pub(super) fn files(medium: &Utf8Path) -> Result<Vec<Utf8PathBuf>, JourneyError> {
@@ -63,9 +74,10 @@ fn is_of_a_system(name: &str) -> bool {
 }
 
 fn is_ours(name: &str) -> bool {
-    [JOURNEY_LIST, JOURNEY_SIGNATURE]
-        .iter()
-        .any(|ours| ours.eq_ignore_ascii_case(name))
+    let lists = [JOURNEY_LIST, JOURNEY_SIGNATURE];
+    let receipt = name.get(..RECEIPT_PREFIX.len());
+    lists.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+        || receipt.is_some_and(|begin| begin.eq_ignore_ascii_case(RECEIPT_PREFIX))
 }
 
 fn require_name(name: &str, path: &Utf8Path) -> Result<(), JourneyError> {

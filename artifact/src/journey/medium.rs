@@ -26,6 +26,8 @@ pub enum FileSystem {
     Memory,
     /// On another machine.
     Network,
+    /// A program stands between, and has a memory of its own.
+    User,
     /// Layers over others, of which it cannot be told where they are.
     Overlay,
     Other,
@@ -53,6 +55,7 @@ impl FileSystem {
             0x9660 | 0x1501_3346 => Self::Disc,
             0x0102_1994 | 0x8584_58f6 => Self::Memory,
             0x6969 | 0xff53_4d42 | 0xfe53_4d42 | 0x517b => Self::Network,
+            0x6573_5546 => Self::User,
             0x794c_7630 => Self::Overlay,
             _ => Self::Other,
         }
@@ -78,6 +81,7 @@ impl fmt::Display for FileSystem {
             Self::Disc => "an optical disc",
             Self::Memory => "memory of this machine, and no medium",
             Self::Network => "a file system of another machine",
+            Self::User => "a file system in user space (FUSE)",
             Self::Overlay => "an overlay",
             Self::Other => "a file system of Linux",
         })

@@ -68,7 +68,9 @@ pub(super) fn read(
         return Ok(Past::Forgotten);
     };
     match pour(&mut direct, cancel, &mut sink) {
-        Ok(_) => Ok(Past::Direct),
+        // The kernel's cache is passed by; that of a program or of another machine is not.
+        Ok(()) if matches!(kind, Ok(FileSystem::User | FileSystem::Network)) => Ok(Past::Forgotten),
+        Ok(()) => Ok(Past::Direct),
         // Some file systems refuse only the read.
         Err(Ended { at, error }) if error.kind() == io::ErrorKind::InvalidInput => {
             file.seek(SeekFrom::Start(at))?;

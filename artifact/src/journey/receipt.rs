@@ -1,14 +1,16 @@
 //! What has come, for whoever has sent it: an inventory of what the receiver has now, and of each journey that brought it.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::arrive::Arrived;
-use super::{Cargo, as_json};
-use crate::{Bundle, Held, INVENTORY, Inventory, Sha256};
+use super::error::JourneyError;
+use super::{Cargo, RECEIPT_PREFIX, as_json};
+use crate::{Bundle, Held, INVENTORY, Inventory, Purpose, Sha256, Signer, replace};
 
 /// What has come of one bundle. It is an inventory as well, so that `bundle --since` takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,11 +40,16 @@ pub struct Arrival {
     pub bundles: Vec<Cargo>,
     pub files: u64,
     pub bytes: u64,
-    /// Who of the trusted signers has signed the list; none where nobody asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signed_by: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
+    /// Who of the trusted signers have signed the list; none where nobody asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<SignedBy>,
+}
+
+/// Somebody whose signature was good when it was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedBy {
+    pub name: String,
+    pub key: String,
 }
 
 impl Arrival {
@@ -56,7 +63,10 @@ impl Arrival {
         let (number, size) = files.fold((0, 0_u64), |(number, size), file| {
             (number + 1, size.saturating_add(file.size))
         });
-        let by = arrived.signed_by.as_ref();
+        let signed_by = arrived.signed_by.iter().map(|by| SignedBy {
+            name: by.name.clone(),
+            key: by.fingerprint.clone(),
+        });
         Self {
             journey: arrived.digest,
             departed: arrived.journey.departed,
@@ -68,8 +78,7 @@ impl Arrival {
             bundles,
             files: number,
             bytes: size,
-            signed_by: by.map(|by| by.name.clone()),
-            key: by.map(|by| by.fingerprint.clone()),
+            signed_by: signed_by.collect(),
         }
     }
 }
@@ -126,5 +135,39 @@ impl Receipt {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         as_json(self)
+    }
+
+    /// Writes it where it is carried back from, signed if there is somebody to sign.
+    pub fn write(
+        &self,
+        dir: &Utf8Path,
+        signer: Option<&Signer>,
+    ) -> Result<Utf8PathBuf, JourneyError> {
+        let bytes = self.to_bytes();
+        let path = dir.join(format!("{RECEIPT_PREFIX}{}.json", self.inventory.cluster));
+        let signature = signer
+            .map(|signer| signer.sign(Purpose::Receipt, &bytes))
+            .transpose()
+            .map_err(|source| JourneyError::Sign {
+                path: path.clone(),
+                source,
+            })?;
+        let beside = Utf8PathBuf::from(format!("{path}.sig"));
+        // A signature of an earlier one must not stand beside this one.
+        match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(JourneyError::write(&beside, error));
+            }
+            _ => {}
+        }
+        let put = |path: &Utf8Path, bytes: &[u8]| {
+            replace(path, 0o644, |file| file.write_all(bytes))
+                .map_err(|source| JourneyError::write(path, source))
+        };
+        put(&path, &bytes)?;
+        if let Some(signature) = signature {
+            put(&beside, signature.as_bytes())?;
+        }
+        Ok(path)
     }
 }

@@ -1,13 +1,16 @@
 //! Signatures over `bundle.json`, and over what is written of journeys: SSHSIG, so that stock `ssh-keygen -Y sign` and `-Y verify` work with them.
 
 mod purpose;
+mod several;
 mod signers;
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use russh::keys::ssh_key::{self, HashAlg, LineEnding, PrivateKey, SshSig};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::purpose::Purpose;
+pub use self::several::{Trust, verify_signatures};
+pub(crate) use self::several::{are_sound, by};
 use self::signers::Signers;
 pub use self::signers::{Refusal, SignersError};
 
@@ -100,6 +103,8 @@ impl Signer {
 pub struct Principal {
     pub name: String,
     pub fingerprint: String,
+    /// When its line in the signers file ends.
+    pub until: Option<Timestamp>,
 }
 
 /// Why something does not count as signed.
@@ -126,6 +131,12 @@ pub enum SignatureError {
     Bad(Purpose),
     #[error("the signature's key type {0} is not supported")]
     Algorithm(String),
+    #[error("the {} is signed by {} of {needed} that it takes: {}", .of.what(), .by.len(), .by.join(", "))]
+    TooFew {
+        of: Purpose,
+        needed: usize,
+        by: Vec<String>,
+    },
     #[error("signers file: {0}")]
     Signers(#[from] SignersError),
 }
@@ -150,6 +161,10 @@ impl SignatureError {
             Self::Bad(of) | Self::Unreadable { of, .. } | Self::Unarmoured(of) => Some(format!(
                 "do not use this {}; ask its maker for a new copy",
                 of.what()
+            )),
+            Self::TooFew { of, .. } => Some(format!(
+                "another of the signers has to look at it and sign: `kubexm {} --sign KEY`",
+                of.verb()
             )),
             Self::Algorithm(_) => Some("sign with an ed25519 or ECDSA key".into()),
             Self::NotAllowed { .. } | Self::Signers(_) => None,

@@ -74,7 +74,13 @@ impl Signers {
         for signer in self.0.iter().filter(|signer| signer.key == *key) {
             let name = signer.principals.clone();
             match signer.refusal(of.namespace(), now.timestamp()) {
-                None => return Ok(Principal { name, fingerprint }),
+                None => {
+                    return Ok(Principal {
+                        name,
+                        fingerprint,
+                        until: signer.before,
+                    });
+                }
                 Some(why) => {
                     refused = refused.or(Some(SignatureError::NotAllowed { of, name, why }))
                 }
