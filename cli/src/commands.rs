@@ -2,6 +2,7 @@
 
 mod add_nodes;
 mod adopt;
+mod arrive;
 mod bundle;
 mod certs;
 mod check;
@@ -10,6 +11,7 @@ mod config;
 mod create;
 mod delete;
 mod delete_node;
+mod depart;
 mod diff;
 mod etcd;
 mod explain;
@@ -17,6 +19,7 @@ mod extract;
 mod get;
 mod get_hosts;
 mod get_inventory;
+mod get_journeys;
 mod help;
 mod images;
 mod inspect;
@@ -24,8 +27,10 @@ mod install;
 mod kubeconfig;
 mod man;
 mod plan;
+mod repair;
 mod report;
 mod restart;
+mod serve;
 mod upgrade;
 mod verify;
 mod version;
@@ -42,6 +47,10 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(&args, printer),
         Command::Diff(args) => diff::run(&args, printer),
         Command::Extract(args) => extract::run(&args, printer),
+        Command::Depart(args) => depart::run(&args, printer),
+        Command::Arrive(args) => arrive::run(&args, printer),
+        Command::Repair(args) => repair::run(&args, printer),
+        Command::Serve(args) => serve::run(&args, printer),
         Command::Install(args) => install::run(&args, printer),
         Command::Plan(args) => plan::run(&args, printer),
         Command::Create(args) => match args.command {

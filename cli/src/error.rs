@@ -7,8 +7,8 @@ use std::error::Error as StdError;
 use std::io;
 
 use artifact::{
-    BaseError, BundleError, ContentsError, ExtractError, ImageSourceError, SignError,
-    SignatureError, SpaceError,
+    BaseError, BundleError, ContentsError, ExtractError, ImageSourceError, JourneyError,
+    ParityError, SignError, SignatureError, SpaceError,
 };
 use bundler::mirror::MirrorError;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -61,6 +61,10 @@ pub enum Failure {
     Images(#[from] ImageSourceError),
     #[error(transparent)]
     Extract(#[from] ExtractError),
+    #[error(transparent)]
+    Journey(#[from] JourneyError),
+    #[error(transparent)]
+    Parity(#[from] ParityError),
     #[error(transparent)]
     Space(#[from] SpaceError),
     #[error("{path}: {source}")]
@@ -122,6 +126,12 @@ impl Failure {
             Self::Bundle(error) => error.hint(),
             Self::Extract(ExtractError::Write { path, source }) => unwritable(path, source),
             Self::Extract(error) => error.hint(),
+            Self::Journey(JourneyError::Read { source, .. }) => unreadable(source),
+            Self::Journey(JourneyError::Write { path, source }) => unwritable(path, source),
+            Self::Journey(error) => error.hint(),
+            Self::Parity(ParityError::Read { source, .. }) => unreadable(source),
+            Self::Parity(ParityError::Write { path, source }) => unwritable(path, source),
+            Self::Parity(error) => error.hint(),
             Self::Base(BaseError::Read { source, .. }) => unreadable(source),
             Self::Base(error) => error.hint(),
             Self::Space(SpaceError::Short { .. }) => {

@@ -3,7 +3,10 @@
 use std::io;
 use std::process::ExitCode;
 
-use artifact::{BaseError, BundleError, ExtractError, ImageSourceError, SignatureError, Verdict};
+use artifact::{
+    BaseError, BundleError, ExtractError, ImageSourceError, JourneyError, ParityError,
+    SignatureError, Verdict,
+};
 use bundler::LockError;
 use pipeline::PipelineError;
 
@@ -32,6 +35,10 @@ impl Failure {
             | Self::Write { source, .. }
             | Self::Bundle(BundleError::Open { source, .. })
             | Self::Base(BaseError::Bundle(BundleError::Open { source, .. }))
+            | Self::Journey(
+                JourneyError::Read { source, .. } | JourneyError::Write { source, .. },
+            )
+            | Self::Parity(ParityError::Read { source, .. } | ParityError::Write { source, .. })
             | Self::Pipeline(
                 PipelineError::Read { source, .. } | PipelineError::State { source, .. },
             ) if is_misnamed(source) => Exit::Usage,
@@ -41,6 +48,12 @@ impl Failure {
                 ExtractError::Unknown { .. }
                 | ExtractError::Elsewhere { .. }
                 | ExtractError::There(_),
+            )
+            | Self::Journey(
+                JourneyError::Empty(_) | JourneyError::Name { .. } | JourneyError::Sign { .. },
+            )
+            | Self::Parity(
+                ParityError::None(_) | ParityError::Several { .. } | ParityError::There(_),
             )
             | Self::Secretless(_)
             | Self::Config(_)
@@ -90,15 +103,21 @@ impl Failure {
             | Self::Pipeline(_) => Exit::Failed,
             Self::Bundle(error)
             | Self::Base(BaseError::Bundle(error))
-            | Self::Extract(ExtractError::Bundle(error)) => match error.verdict() {
-                Verdict::Refused => Exit::Unverified,
-                Verdict::Io => Exit::Failed,
-                Verdict::Cancelled => Exit::Interrupted,
-            },
+            | Self::Extract(ExtractError::Bundle(error)) => by(error.verdict()),
+            Self::Journey(error) => by(error.verdict()),
+            Self::Parity(error) => by(error.verdict()),
             Self::Making(error) => making(error),
             Self::Summed(failure) => failure.exit(),
             Self::Told(exit) => *exit,
         }
+    }
+}
+
+const fn by(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::Refused => Exit::Unverified,
+        Verdict::Io => Exit::Failed,
+        Verdict::Cancelled => Exit::Interrupted,
     }
 }
 

@@ -123,7 +123,7 @@ impl Site {
         self.dir.path().try_into().unwrap()
     }
 
-    fn bundle(&self) -> Utf8PathBuf {
+    pub fn bundle(&self) -> Utf8PathBuf {
         self.path().join("small.tar.zst")
     }
 

@@ -3,13 +3,17 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 50] = [
+pub const VERBS: [&[&str]; 55] = [
     &[],
     &["bundle"],
     &["inspect"],
     &["verify"],
     &["diff"],
     &["extract"],
+    &["depart"],
+    &["arrive"],
+    &["repair"],
+    &["serve"],
     &["install"],
     &["plan"],
     &["create"],
@@ -38,6 +42,7 @@ pub const VERBS: [&[&str]; 50] = [
     &["get", "hosts"],
     &["get", "images"],
     &["get", "inventory"],
+    &["get", "journeys"],
     &["images"],
     &["images", "push"],
     &["adopt"],

@@ -12,7 +12,9 @@ mod kubeconfig;
 mod layout;
 mod nodes;
 mod report;
+mod serve;
 mod tools;
+mod travel;
 
 use std::path::Path;
 use std::process::Output;
