@@ -107,13 +107,13 @@ impl<'a> Extract<'a> {
                 documents: Vec::new(),
                 shape,
             };
-            return found.is_here();
+            return found.here();
         }
         let reference = full_reference(name);
         let mut images = contents.images.iter();
         let image = images.find(|image| image.reference == name || image.reference == reference);
         let image = image.ok_or_else(|| unknown(first.path(), Some(contents), name))?;
-        image::find(bundles, image, cancel)?.is_here()
+        image::find(bundles, image, cancel)?.here()
     }
 
     /// The bytes that will be written.
@@ -222,7 +222,7 @@ impl<'a> Extract<'a> {
     }
 
     /// Fails where a file is in none of the bundles.
-    fn is_here(self) -> Result<Self, ExtractError> {
+    fn here(self) -> Result<Self, ExtractError> {
         for (file, _) in &self.files {
             if !self.bundles.iter().any(|bundle| bundle.carries(&file.path)) {
                 return Err(elsewhere(self.bundles, file));

@@ -20,7 +20,7 @@ use crate::bundle::receive::{Target, receive};
 struct Places<'a> {
     bundle: &'a Bundle,
     wanted: BTreeSet<usize>,
-    places: &'a BTreeMap<&'a Utf8Path, Utf8PathBuf>,
+    at: &'a BTreeMap<&'a Utf8Path, Utf8PathBuf>,
 }
 
 struct Placed<'a> {
@@ -38,7 +38,7 @@ impl<'a> Target for Places<'a> {
 
     fn begin(&self, member: usize) -> Result<Self::Part, BundleError> {
         let member = &self.bundle.members[member];
-        let to = &self.places[member.path.as_path()];
+        let to = &self.at[member.path.as_path()];
         let dir = to.parent().filter(|dir| !dir.as_str().is_empty());
         let file = tempfile::Builder::new()
             .prefix(&format!(".{}.", to.file_name().unwrap_or_default()))
@@ -101,7 +101,7 @@ impl Bundle {
         let target = Places {
             bundle: self,
             wanted,
-            places,
+            at: places,
         };
         receive(self, &target, jobs, progress, cancel)
     }

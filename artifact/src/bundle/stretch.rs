@@ -29,7 +29,7 @@ impl Bundle {
         &self,
         path: &Utf8Path,
         range: Range<u64>,
-        mut taker: impl FnMut(&[u8]) -> io::Result<()>,
+        mut sink: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), StretchError> {
         let Some(place) = self.members.iter().position(|it| is_whole(it, path)) else {
             return Ok(());
@@ -37,21 +37,21 @@ impl Bundle {
         let content = self.layout.content(place);
         let end = content.end.min(content.start.saturating_add(range.end));
         let mut next = content.start.saturating_add(range.start);
-        let mut decoder = Decoder::default();
+        let mut frames = Decoder::default();
         for (number, frame) in self.frames.iter().enumerate() {
             if frame.content.end <= next || next >= end {
                 continue;
             }
             let mut at = frame.content.start;
             let mut stopped = None;
-            let decoded = decoder.decode(self, frame, |bytes| {
+            let decoded = frames.decode(self, frame, |bytes| {
                 let here = at..at + bytes.len() as u64;
                 at = here.end;
                 let from = next.clamp(here.start, here.end) - here.start;
                 let to = end.clamp(here.start, here.end) - here.start;
                 let wanted = &bytes[to_usize(from)..to_usize(to.max(from))];
                 next += wanted.len() as u64;
-                let taken = taker(wanted);
+                let taken = sink(wanted);
                 if taken.is_err() || next >= end {
                     stopped = Some(taken);
                     // The rest of a large frame is nobody's.

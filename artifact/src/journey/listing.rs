@@ -100,6 +100,10 @@ fn require_name(name: &str, path: &Utf8Path) -> Result<(), JourneyError> {
 
 /// Reads the bytes of a list. It comes from a medium, and may say anything.
 pub(super) fn read(path: &Utf8Path, bytes: &[u8]) -> Result<Journey, JourneyError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        journey: u32,
+    }
     let strange = |why: String| JourneyError::Strange {
         path: path.to_owned(),
         why,
@@ -109,10 +113,6 @@ pub(super) fn read(path: &Utf8Path, bytes: &[u8]) -> Result<Journey, JourneyErro
     }
     let unlike = |error: serde_json::Error| strange(error.to_string());
     serde_json::from_slice::<Clean>(bytes).map_err(unlike)?;
-    #[derive(serde::Deserialize)]
-    struct Version {
-        journey: u32,
-    }
     let Version { journey: found } = serde_json::from_slice(bytes).map_err(unlike)?;
     if found > JOURNEY {
         return Err(JourneyError::Newer {

@@ -71,7 +71,8 @@ impl TryFrom<String> for Sums {
 
 impl From<Sums> for String {
     fn from(sums: Sums) -> Self {
-        sums.0.iter().map(|sum| format!("{sum:08x}")).collect()
+        let bytes: Vec<u8> = sums.0.iter().flat_map(|sum| sum.to_be_bytes()).collect();
+        hex::encode(bytes)
     }
 }
 

@@ -56,8 +56,8 @@ impl Repair {
             }
         }
         let Some((one, head, _)) = volumes.first() else {
-            let names: Vec<&str> = named.iter().map(|path| path.as_str()).collect();
-            return Err(ParityError::None(names.join(", ")));
+            let paths: Vec<&str> = named.iter().map(|path| path.as_str()).collect();
+            return Err(ParityError::None(paths.join(", ")));
         };
         if let Some((other, ..)) = volumes.iter().find(|(_, other, _)| !other.is_of(head)) {
             return Err(ParityError::Several {

@@ -61,7 +61,8 @@ pub fn make_parity(
         files.push((path.as_path(), file, size));
     }
     files.sort_by_key(|(path, ..)| path.file_name().unwrap_or_default().to_lowercase());
-    let block = block_size(files.iter().map(|(_, _, size)| *size));
+    let sizes: Vec<u64> = files.iter().map(|(_, _, size)| *size).collect();
+    let block = block_size(&sizes);
     let listed = files
         .iter()
         .map(|(path, file, size)| listed(path, file, (*size, block), of.cancel))
@@ -93,9 +94,11 @@ pub fn make_parity(
 }
 
 /// The smallest with which there are not too many.
-fn block_size(sizes: impl Iterator<Item = u64> + Clone) -> u64 {
-    let blocks = |block: u64| sizes.clone().map(|size| size.div_ceil(block)).sum::<u64>();
-    let all: u64 = sizes.clone().fold(0, u64::saturating_add);
+fn block_size(sizes: &[u64]) -> u64 {
+    let blocks = |block: u64| sizes.iter().map(|size| size.div_ceil(block)).sum::<u64>();
+    let all = sizes
+        .iter()
+        .fold(0_u64, |sum, size| sum.saturating_add(*size));
     let mut block = (all / BLOCKS_MAX as u64).next_multiple_of(UNIT).max(UNIT);
     while blocks(block) > BLOCKS_MAX as u64 {
         block += UNIT;

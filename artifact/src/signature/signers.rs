@@ -82,7 +82,7 @@ impl Signers {
                     });
                 }
                 Some(why) => {
-                    refused = refused.or(Some(SignatureError::NotAllowed { of, name, why }))
+                    refused = refused.or(Some(SignatureError::NotAllowed { of, name, why }));
                 }
             }
         }

@@ -18,7 +18,7 @@ pub struct RepairArgs {
     /// Parity and all that is left of the bundle: files, or directories with them
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<Utf8PathBuf>,
-    /// The directory for what is made again [default: the current one]
+    /// The directory for what is made again
     #[arg(short = 'o', long = "out", value_name = "DIR", default_value = ".")]
     pub out: Utf8PathBuf,
 }

@@ -11,6 +11,7 @@ mod journey;
 mod kubeconfig;
 mod layout;
 mod nodes;
+mod repair;
 mod report;
 mod serve;
 mod tools;
