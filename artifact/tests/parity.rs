@@ -240,8 +240,8 @@ fn a_bundle_that_was_made_again_is_the_bundle() {
         cancel: &cancel,
     };
     let parity = make_parity(&sparing, |_, _| site.path("bundle.parity")).unwrap();
-    let (spare, size) = (parity[0].blocks, parity[0].size);
-    assert!(size < good.len() as u64 / 15, "{size} of {}", good.len());
+    let (spare, extra) = (parity[0].blocks, parity[0].size);
+    assert!(extra < good.len() as u64 / 15, "{extra} of {}", good.len());
     // One place that is spoilt, of nearly as many bytes as can be.
     let mut bad = good.clone();
     let length = (spare - 1) * BLOCK;

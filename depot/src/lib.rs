@@ -20,7 +20,7 @@ use crate::request::{Method, Request, Requests, Unheard};
 pub use artifact::StretchError;
 
 /// How long somebody may say or take nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The files of one bundle: one that is whole, or segments.
 #[derive(Debug)]

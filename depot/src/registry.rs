@@ -1,9 +1,10 @@
 //! The part of the distribution API that pulls.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use artifact::{Bundle, Cancel, ImageEntry, Sha256, repository, split_tag};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::Depot;
@@ -116,21 +117,23 @@ fn kind(bundle: &Bundle, path: &camino::Utf8Path) -> Option<String> {
     struct Manifest {
         #[serde(rename = "mediaType")]
         media_type: Option<String>,
-        #[serde(flatten)]
-        rest: BTreeMap<String, serde::de::IgnoredAny>,
+        manifests: Option<IgnoredAny>,
+        config: Option<IgnoredAny>,
+        layers: Option<IgnoredAny>,
     }
     let bytes = bundle.read(path, MANIFEST_MAX, &Cancel::default()).ok()??;
-    let Manifest { media_type, rest } = serde_json::from_slice(&bytes).ok()?;
-    let by_content = || {
-        if rest.contains_key("manifests") {
-            Some("application/vnd.oci.image.index.v1+json".to_owned())
-        } else {
-            let is_manifest = rest.contains_key("config") && rest.contains_key("layers");
-            is_manifest.then(|| "application/vnd.oci.image.manifest.v1+json".to_owned())
-        }
+    let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
+    let by_content = || match (&manifest.manifests, &manifest.config, &manifest.layers) {
+        (Some(_), _, _) => Some("application/vnd.oci.image.index.v1+json".to_owned()),
+        (None, Some(_), Some(_)) => Some("application/vnd.oci.image.manifest.v1+json".to_owned()),
+        (None, _, _) => None,
     };
     let is_plain = |kind: &String| kind.bytes().all(|byte| byte.is_ascii_graphic());
-    media_type.filter(is_plain).or_else(by_content)
+    manifest
+        .media_type
+        .clone()
+        .filter(is_plain)
+        .or_else(by_content)
 }
 
 fn blob(depot: &Depot, digest: Sha256) -> Option<(Sha256, &artifact::FileEntry)> {
