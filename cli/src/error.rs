@@ -105,10 +105,15 @@ impl Failure {
         match self {
             Self::Summed(failure) => failure.hint(),
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Read { source, .. } | Self::Bundle(BundleError::Open { source, .. }) => {
-                unreadable(source)
-            }
+            Self::Read { source, .. }
+            | Self::Bundle(BundleError::Open { source, .. })
+            | Self::Base(BaseError::Read { source, .. })
+            | Self::Journey(JourneyError::Read { source, .. })
+            | Self::Parity(ParityError::Read { source, .. }) => unreadable(source),
             Self::Write { path, source }
+            | Self::Extract(ExtractError::Write { path, source })
+            | Self::Journey(JourneyError::Write { path, source })
+            | Self::Parity(ParityError::Write { path, source })
             | Self::Pipeline(PipelineError::State { path, source }) => unwritable(path, source),
             Self::DamagedTree {
                 source: source @ (ContentsError::Newer(_) | ContentsError::Requires(_)),
@@ -124,15 +129,9 @@ impl Failure {
                 Some("a bundle carries no secret: give the site's config with -f".to_owned())
             }
             Self::Bundle(error) => error.hint(),
-            Self::Extract(ExtractError::Write { path, source }) => unwritable(path, source),
             Self::Extract(error) => error.hint(),
-            Self::Journey(JourneyError::Read { source, .. }) => unreadable(source),
-            Self::Journey(JourneyError::Write { path, source }) => unwritable(path, source),
             Self::Journey(error) => error.hint(),
-            Self::Parity(ParityError::Read { source, .. }) => unreadable(source),
-            Self::Parity(ParityError::Write { path, source }) => unwritable(path, source),
             Self::Parity(error) => error.hint(),
-            Self::Base(BaseError::Read { source, .. }) => unreadable(source),
             Self::Base(error) => error.hint(),
             Self::Space(SpaceError::Short { .. }) => {
                 Some("free some space, or choose another place with --work-dir".to_owned())
