@@ -33,7 +33,7 @@ unit: ## Unit, property, golden and layer tests; real programs on loopback, no l
 # for a part of it cargo chooses other features, and builds the dependencies once more.
 e2e: ## The whole path in the lab; with real Kubernetes where KUBEXM_LAB_KUBE names a folder of its programs
 	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads 1 --no-capture \
-		-E '$(if $(KUBEXM_LAB_KUBE),not binary(/^(hops|kills|trixie|draining$(if $(KUBEXM_ETCD_HOP),,|etcd_hop))$$/)$(if $(findstring :,$(KUBEXM_LAB_KUBE)),, and not binary(upgrade))$(if $(KUBEXM_LAB_RUNTIMES),, and not binary(runtimes))$(if $(KUBEXM_LAB_IMAGES),, and not binary(/^(addons|dns_cache|known_addons)$$/))$(if $(KUBEXM_HELM),, and not test(the_real_helm))$(if $(KUBEXM_KUBECTL),, and not test(the_real_kubectl))$(if $(KUBEXM_CILIUM),, and not test(renders_cilium)),package(tests) and not binary(/^(addons|again|certs|dns_cache|etcd|kills|known_addons|kube|hops|nodes|operators|runtimes|upgrade)$$/))'
+		-E '$(if $(KUBEXM_LAB_KUBE),not binary(/^(hops|kills|trixie|mixed|draining$(if $(KUBEXM_ETCD_HOP),,|etcd_hop))$$/)$(if $(findstring :,$(KUBEXM_LAB_KUBE)),, and not binary(upgrade))$(if $(KUBEXM_LAB_RUNTIMES),, and not binary(runtimes))$(if $(KUBEXM_LAB_IMAGES),, and not binary(/^(addons|dns_cache|known_addons)$$/))$(if $(KUBEXM_HELM),, and not test(the_real_helm))$(if $(KUBEXM_KUBECTL),, and not test(the_real_kubectl))$(if $(KUBEXM_CILIUM),, and not test(renders_cilium)),package(tests) and not binary(/^(addons|again|certs|dns_cache|etcd|kills|known_addons|kube|hops|nodes|operators|runtimes|upgrade)$$/))'
 	@[ -z "$(KUBEXM_LAB_KUBE)" ] || \
 		installer/step/tests/draining.sh "$$(ls -t target/debug/deps/draining-* | grep -v '[.]d$$' | head -n 1)"
 	@[ -n "$(KUBEXM_LAB_KUBE)" ] || \
@@ -43,8 +43,9 @@ e2e: ## The whole path in the lab; with real Kubernetes where KUBEXM_LAB_KUBE na
 e2e-long: ## Upgrades over several minors in the lab: under load, killed again and again, with nodes that die
 	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads 1 --no-capture -E 'package(tests) & binary(/^(hops|kills)$$/)'
 
-test-long: setup ## What takes too long for every change: all packages beside apt; KUBEXM_TRIXIE_INSTALL_EVERY=1 installs them all
+test-long: setup ## What takes too long for every change: 10,000 damaged media, all packages beside apt; KUBEXM_TRIXIE_INSTALL_EVERY=1 installs them all
 	$(CARGO) nextest run --package packages --locked --run-ignored only --no-capture
+	$(CARGO) nextest run --package artifact --locked --run-ignored only --no-capture -E 'binary(mixed)'
 
 bench: setup ## Compare with tar, zstd, skopeo and scp on this machine; ARGS="--rounds 1 --only pack"
 	@tests/bench/deps.sh /var/tmp/kubexm-bench

@@ -101,6 +101,12 @@ impl Tree {
         self.0.join("state/image-hosts.json")
     }
 
+    /// What has come on media, a file for each bundle.
+    #[must_use]
+    pub fn receipts(&self) -> Utf8PathBuf {
+        self.0.join("receipts")
+    }
+
     /// Journal, lock and run reports.
     #[must_use]
     pub fn state(&self) -> Utf8PathBuf {

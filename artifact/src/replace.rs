@@ -4,7 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::bundle::temporary_name;
 
@@ -40,6 +40,23 @@ pub fn replace(
         return Err(error);
     }
     File::open(dir)?.sync_all()
+}
+
+/// The same for whoever writes here and there in it: a file that counts for nothing until it is renamed.
+pub(crate) fn begun(path: &Utf8Path) -> io::Result<(Utf8PathBuf, File)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    let part = path.with_file_name(temporary_name(name));
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // A link that somebody has planted is not followed.
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&part)?;
+    Ok((part, file))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ mod common;
 use std::fs::File;
 use std::process::{Command, Stdio};
 
-use artifact::{Bundle, NAMESPACE, Principal, SignError, SignatureError, Signer, verify_signature};
+use artifact::{
+    Bundle, NAMESPACE, Principal, Purpose, SignError, SignatureError, Signer, verify_signature,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Zoned;
 use secrecy::SecretString;
@@ -94,7 +96,7 @@ fn now() -> Zoned {
 }
 
 fn check(signature: &[u8], signers: &str) -> Result<Principal, SignatureError> {
-    verify_signature(b"{}", Some(signature), signers, &now())
+    verify_signature(Purpose::Bundle, b"{}", Some(signature), signers, &now())
 }
 
 fn refusal(signature: &[u8], signers: &str) -> String {
@@ -179,7 +181,7 @@ fn each_way_not_to_be_signed_has_its_own_words() {
     let signers = format!("ops {key}");
     let fingerprint = check(&good, &signers).unwrap().fingerprint;
 
-    let unsigned = verify_signature(b"{}", None, &signers, &now()).unwrap_err();
+    let unsigned = verify_signature(Purpose::Bundle, b"{}", None, &signers, &now()).unwrap_err();
     let mut report = vec![format!("{unsigned}\n  hint: {}", unsigned.hint().unwrap())];
     report.push(refusal(&good, &format!("ops {other}")));
     report.push(refusal(&good, ""));

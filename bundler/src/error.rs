@@ -1,4 +1,4 @@
-use artifact::{Missing, PackError, SpaceError};
+use artifact::{Missing, PackError, ParityError, SpaceError};
 use camino::Utf8PathBuf;
 
 use crate::addons::AddonError;
@@ -42,6 +42,8 @@ pub enum BundleError {
     },
     #[error(transparent)]
     Pack(#[from] PackError),
+    #[error(transparent)]
+    Parity(#[from] ParityError),
     #[error("no space left on the disk of {path}")]
     DiskFull { path: Utf8PathBuf },
     #[error("cannot {act} {path}: {cause}")]
@@ -151,6 +153,7 @@ impl BundleError {
             ),
             Self::Client(error) => error.hint(),
             Self::Pack(error) => error.hint(),
+            Self::Parity(error) => error.hint(),
             Self::Packages { error, .. } => error.hint(),
             Self::Addon { error, .. } => error.hint(),
             Self::Fetch(failed) | Self::Content(failed) => {
@@ -174,7 +177,12 @@ impl BundleError {
     /// Whether the person stopped it.
     #[must_use]
     pub const fn is_interrupted(&self) -> bool {
-        matches!(self, Self::Interrupted | Self::Pack(PackError::Cancelled))
+        matches!(
+            self,
+            Self::Interrupted
+                | Self::Pack(PackError::Cancelled)
+                | Self::Parity(ParityError::Cancelled)
+        )
     }
 
     /// Whether something came that is not what was published or locked.

@@ -9,14 +9,18 @@ mod access;
 mod act;
 mod add;
 mod adopt;
+mod arrive;
 mod bundle;
 mod certs;
 mod check;
 mod config;
 mod create;
 mod delete;
+mod depart;
+mod diff;
 mod drain;
 mod etcd;
+mod extract;
 mod get;
 mod images;
 mod inspect;
@@ -24,8 +28,10 @@ mod install;
 mod kubeconfig;
 mod lease;
 mod plan;
+mod repair;
 mod report;
 mod restart;
+mod serve;
 mod upgrade;
 mod verify;
 
@@ -39,6 +45,7 @@ pub use access::AccessArgs;
 pub use act::ActArgs;
 pub use add::{AddArgs, AddCommand, AddNodesArgs};
 pub use adopt::AdoptArgs;
+pub use arrive::ArriveArgs;
 pub use bundle::{BundleArgs, UpdateArg, UpgradeFrom};
 pub use certs::{
     AuthorityArg, CertsArgs, CertsCheckArgs, CertsCommand, CertsRenewArgs, CertsRotateCaArgs,
@@ -47,20 +54,25 @@ pub use check::CheckArgs;
 pub use config::{ConfigArgs, ConfigCommand, ExplainArgs};
 pub use create::{CreateArgs, CreateClusterArgs, CreateCommand};
 pub use delete::{DeleteArgs, DeleteClusterArgs, DeleteCommand, DeleteNodeArgs, RoleArg};
+pub use depart::DepartArgs;
+pub use diff::DiffArgs;
 pub use drain::DrainArgs;
 pub use etcd::{
     EtcdAlarmsArgs, EtcdArgs, EtcdBackupArgs, EtcdCommand, EtcdDefragArgs, EtcdDrillArgs,
     EtcdRestoreArgs, EtcdSiteArgs, EtcdStatusArgs,
 };
-pub use get::{GetArgs, GetCommand, HostsArgs, NodesArgs, TreeArgs};
+pub use extract::ExtractArgs;
+pub use get::{GetArgs, GetCommand, HostsArgs, JourneysArgs, NodesArgs, TreeArgs};
 pub use images::{ImagesArgs, ImagesCommand, ImagesListArgs, ImagesPruneArgs, ImagesPushArgs};
 pub use inspect::InspectArgs;
 pub use install::{InstallArgs, RuntimeArgs};
 pub use kubeconfig::KubeconfigArgs;
 pub use lease::LeaseArgs;
 pub use plan::{PlanArgs, PlanFormat};
+pub use repair::RepairArgs;
 pub use report::ReportArgs;
 pub use restart::{PartArg, RestartArgs};
+pub use serve::ServeArgs;
 pub use upgrade::{UpgradeArgs, UpgradeClusterArgs, UpgradeCommand};
 pub use verify::VerifyArgs;
 
@@ -124,6 +136,12 @@ pub enum Command {
     Bundle(BundleArgs),
     Inspect(InspectArgs),
     Verify(VerifyArgs),
+    Diff(DiffArgs),
+    Extract(ExtractArgs),
+    Depart(DepartArgs),
+    Arrive(ArriveArgs),
+    Repair(RepairArgs),
+    Serve(ServeArgs),
     Install(InstallArgs),
     Plan(PlanArgs),
     Create(CreateArgs),

@@ -8,13 +8,16 @@ use artifact::{
 };
 use camino::Utf8Path;
 use event::{Events, Outcome};
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 
 use crate::error::Failure;
 use crate::input;
-use crate::output::count;
+use crate::output::{Printer, count};
 use crate::piece::Piece;
 use crate::set;
+
+/// So many days before a key ends it is told of.
+const SOON: i64 = 30;
 
 /// Who signed the bundle, if one of the signers did.
 pub fn signed_by(bundle: &Bundle, signers: &Utf8Path) -> Result<Principal, Failure> {
@@ -29,6 +32,18 @@ pub fn signed_by(bundle: &Bundle, signers: &Utf8Path) -> Result<Principal, Failu
             source,
         }
     })
+}
+
+/// A key that is about to end is told of while there is time.
+pub fn warn_of_end(by: &Principal, printer: &Printer) {
+    let Some(until) = by.until else { return };
+    let left = until.duration_since(Timestamp::now()).as_hours() / 24;
+    if left < SOON {
+        printer.warning(format_args!(
+            "{} may sign until {until}, {left} days from now: then what it has signed is refused, unless the signers file says otherwise",
+            by.name
+        ));
+    }
 }
 
 /// Reads every byte of a bundle.

@@ -2,6 +2,7 @@
 
 mod add_nodes;
 mod adopt;
+mod arrive;
 mod bundle;
 mod certs;
 mod check;
@@ -10,11 +11,15 @@ mod config;
 mod create;
 mod delete;
 mod delete_node;
+mod depart;
+mod diff;
 mod etcd;
 mod explain;
+mod extract;
 mod get;
 mod get_hosts;
 mod get_inventory;
+mod get_journeys;
 mod help;
 mod images;
 mod inspect;
@@ -22,8 +27,10 @@ mod install;
 mod kubeconfig;
 mod man;
 mod plan;
+mod repair;
 mod report;
 mod restart;
+mod serve;
 mod upgrade;
 mod verify;
 mod version;
@@ -38,6 +45,12 @@ pub fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Bundle(args) => bundle::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args, printer),
         Command::Verify(args) => verify::run(&args, printer),
+        Command::Diff(args) => diff::run(&args, printer),
+        Command::Extract(args) => extract::run(&args, printer),
+        Command::Depart(args) => depart::run(&args, printer),
+        Command::Arrive(args) => arrive::run(&args, printer),
+        Command::Repair(args) => repair::run(&args, printer),
+        Command::Serve(args) => serve::run(&args, printer),
         Command::Install(args) => install::run(&args, printer),
         Command::Plan(args) => plan::run(&args, printer),
         Command::Create(args) => match args.command {

@@ -1,16 +1,15 @@
 //! Why a command did not succeed: said once, in one form, and turned into an exit code in one place.
 
 mod event;
+mod exit;
 
 use std::error::Error as StdError;
 use std::io;
-use std::process::ExitCode;
 
 use artifact::{
-    BaseError, BundleError, ContentsError, ImageSourceError, SignError, SignatureError, SpaceError,
-    Verdict,
+    BaseError, BundleError, ContentsError, ExtractError, ImageSourceError, JourneyError,
+    ParityError, SignError, SignatureError, SpaceError,
 };
-use bundler::LockError;
 use bundler::mirror::MirrorError;
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::{Problems, SecretError, WriteError};
@@ -18,6 +17,7 @@ use cluster::{Problems, SecretError, WriteError};
 use pipeline::PipelineError;
 
 pub use event::{ErrorEvent, ProblemEntry, words};
+pub use exit::Exit;
 
 use crate::output::harmless::lines;
 use crate::output::{Paint, problem};
@@ -60,6 +60,12 @@ pub enum Failure {
     #[error(transparent)]
     Images(#[from] ImageSourceError),
     #[error(transparent)]
+    Extract(#[from] ExtractError),
+    #[error(transparent)]
+    Journey(#[from] JourneyError),
+    #[error(transparent)]
+    Parity(#[from] ParityError),
+    #[error(transparent)]
     Space(#[from] SpaceError),
     #[error("{path}: {source}")]
     Signature {
@@ -93,97 +99,21 @@ pub enum Failure {
     Told(Exit),
 }
 
-/// How the program ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    Failed = 1,
-    Usage = 2,
-    Unverified = 3,
-    Interrupted = 130,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
 impl Failure {
-    /// The exit code.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Read { source, .. }
-            | Self::Write { source, .. }
-            | Self::Bundle(BundleError::Open { source, .. })
-            | Self::Base(BaseError::Bundle(BundleError::Open { source, .. }))
-            | Self::Pipeline(
-                PipelineError::Read { source, .. } | PipelineError::State { source, .. },
-            ) if is_misnamed(source) => Exit::Usage,
-            Self::Usage { .. }
-            | Self::Base(BaseError::Unknown { .. } | BaseError::Read { .. })
-            | Self::Secretless(_)
-            | Self::Config(_)
-            | Self::Mirror(_)
-            | Self::Secret(_)
-            | Self::Sign { .. }
-            | Self::Pipeline(
-                PipelineError::Missing(_)
-                | PipelineError::Retired(_)
-                | PipelineError::Parting(_)
-                | PipelineError::Changed(_)
-                | PipelineError::Restart(_)
-                | PipelineError::Access(_)
-                | PipelineError::NoKubeconfig { .. }
-                | PipelineError::NoRegistry
-                | PipelineError::NotTheKeeper
-                | PipelineError::NotOurs
-                | PipelineError::NoEtcd
-                | PipelineError::NoKeys { .. }
-                | PipelineError::Recipient { .. }
-                | PipelineError::Server(_),
-            )
-            | Self::Signature {
-                source: SignatureError::Signers(_),
-                ..
-            }
-            | Self::Images(
-                ImageSourceError::Strange(_)
-                | ImageSourceError::Nameless { .. }
-                | ImageSourceError::Absent { .. },
-            ) => Exit::Usage,
-            Self::Images(ImageSourceError::Damaged { .. })
-            | Self::Signature { .. }
-            | Self::Pipeline(PipelineError::Snapshot { .. }) => Exit::Unverified,
-            Self::Read { .. }
-            | Self::Write { .. }
-            | Self::DamagedTree { .. }
-            | Self::Stdout(_)
-            | Self::Start(_)
-            | Self::Yaml(_)
-            | Self::Space(_)
-            | Self::Awaiting { .. }
-            | Self::Images(_)
-            | Self::Pipeline(_) => Exit::Failed,
-            Self::Bundle(error) | Self::Base(BaseError::Bundle(error)) => match error.verdict() {
-                Verdict::Refused => Exit::Unverified,
-                Verdict::Io => Exit::Failed,
-                Verdict::Cancelled => Exit::Interrupted,
-            },
-            Self::Making(error) => making(error),
-            Self::Summed(failure) => failure.exit(),
-            Self::Told(exit) => *exit,
-        }
-    }
-
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Summed(failure) => failure.hint(),
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Read { source, .. } | Self::Bundle(BundleError::Open { source, .. }) => {
-                unreadable(source)
-            }
+            Self::Read { source, .. }
+            | Self::Bundle(BundleError::Open { source, .. })
+            | Self::Base(BaseError::Read { source, .. })
+            | Self::Journey(JourneyError::Read { source, .. })
+            | Self::Parity(ParityError::Read { source, .. }) => unreadable(source),
             Self::Write { path, source }
+            | Self::Extract(ExtractError::Write { path, source })
+            | Self::Journey(JourneyError::Write { path, source })
+            | Self::Parity(ParityError::Write { path, source })
             | Self::Pipeline(PipelineError::State { path, source }) => unwritable(path, source),
             Self::DamagedTree {
                 source: source @ (ContentsError::Newer(_) | ContentsError::Requires(_)),
@@ -199,7 +129,9 @@ impl Failure {
                 Some("a bundle carries no secret: give the site's config with -f".to_owned())
             }
             Self::Bundle(error) => error.hint(),
-            Self::Base(BaseError::Read { source, .. }) => unreadable(source),
+            Self::Extract(error) => error.hint(),
+            Self::Journey(error) => error.hint(),
+            Self::Parity(error) => error.hint(),
             Self::Base(error) => error.hint(),
             Self::Space(SpaceError::Short { .. }) => {
                 Some("free some space, or choose another place with --work-dir".to_owned())
@@ -272,22 +204,6 @@ impl Failure {
     }
 }
 
-/// Whether another name, place or permission mends it; then nothing was touched yet.
-fn is_misnamed(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
-    };
-    matches!(
-        error.kind(),
-        NotFound
-            | IsADirectory
-            | NotADirectory
-            | PermissionDenied
-            | ReadOnlyFilesystem
-            | InvalidInput
-    )
-}
-
 fn unreadable(error: &io::Error) -> Option<String> {
     let hint = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
@@ -315,23 +231,6 @@ fn unwritable(path: &Utf8Path, error: &io::Error) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
-}
-
-fn making(error: &bundler::BundleError) -> Exit {
-    use bundler::BundleError::{Lock, Output, Resolve};
-    match error {
-        error if error.is_interrupted() => Exit::Interrupted,
-        Resolve(_)
-        | Output(_)
-        | Lock(
-            LockError::Absent { .. }
-            | LockError::Malformed { .. }
-            | LockError::TooNew { .. }
-            | LockError::OtherCluster { .. },
-        ) => Exit::Usage,
-        error if error.is_unverified() => Exit::Unverified,
-        _ => Exit::Failed,
-    }
 }
 
 impl From<bundler::BundleError> for Failure {

@@ -24,6 +24,7 @@ mod runtime;
 mod secrets;
 mod set;
 mod signals;
+mod signing;
 mod site;
 mod told_versions;
 

@@ -11,7 +11,9 @@ use serde::Deserialize;
 const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "kubexm",
-        &["artifact", "bundler", "cluster", "event", "pipeline"],
+        &[
+            "artifact", "bundler", "cluster", "depot", "event", "pipeline",
+        ],
     ),
     (
         "bundler",
@@ -33,6 +35,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("engine", &["event", "host"]),
     ("host", &["event"]),
     ("artifact", &["cluster", "event"]),
+    ("depot", &["artifact"]),
     ("catalogue", &["cluster"]),
     ("packages", &[]),
     ("cluster", &[]),

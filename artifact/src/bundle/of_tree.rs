@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::bundle::error::BundleError;
+use crate::bundle::open::Bundle;
 use crate::contents::HEAD_MAX;
 use crate::{Contents, Sha256, Tree, open_regular};
 
@@ -24,6 +25,23 @@ impl Contents {
     /// The same of what was applied last.
     pub fn of_applied(tree: &Tree) -> Result<(Self, Sha256), BundleError> {
         of_file(tree.applied_contents())
+    }
+}
+
+impl Contents {
+    /// What a bundle, a part of one, or a `bundle.json` says that a tree shall hold, with the digest of that.
+    pub fn told_by(path: &Utf8Path) -> Result<(Self, Sha256), BundleError> {
+        let open = |source| BundleError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let mut first = [0];
+        let read = open_regular(path).and_then(|mut file| file.read(&mut first));
+        if read.map_err(open)? == 1 && first == *b"{" {
+            return of_file(path.to_owned());
+        }
+        let bundle = Bundle::open(path)?;
+        Ok((bundle.contents().clone(), bundle.digest()))
     }
 }
 

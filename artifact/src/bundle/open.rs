@@ -13,7 +13,7 @@ use crate::bundle::seal::{self, Frame, SealError};
 use crate::bundle::stream::{CONTENTS, Head, Layout};
 use crate::contents::HEAD_MAX;
 use crate::{
-    Contents, FileEntry, Principal, Sha256, SignatureError, open_regular, verify_signature,
+    Contents, FileEntry, Principal, Purpose, Sha256, SignatureError, open_regular, verify_signature,
 };
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -174,7 +174,13 @@ impl Bundle {
         allowed_signers: &str,
         now: &Zoned,
     ) -> Result<Principal, SignatureError> {
-        verify_signature(&self.contents_bytes, self.signature(), allowed_signers, now)
+        verify_signature(
+            Purpose::Bundle,
+            &self.contents_bytes,
+            self.signature(),
+            allowed_signers,
+            now,
+        )
     }
 }
 

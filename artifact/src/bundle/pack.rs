@@ -17,7 +17,7 @@ use crate::bundle::seal::FRAMES_MAX;
 use crate::bundle::source::Source;
 use crate::bundle::stream::{Head, Layout};
 use crate::contents::HEAD_MAX;
-use crate::{Base, Cancel, Contents, Sha256, Signer, Tree};
+use crate::{Base, Cancel, Contents, Purpose, Sha256, Signer, Tree};
 
 /// What to pack, and where to.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
     Contents::read(&contents_bytes)?;
     let signature = packing
         .signer
-        .map(|signer| signer.sign(&contents_bytes))
+        .map(|signer| signer.sign(Purpose::Bundle, &contents_bytes))
         .transpose()?;
     let digest = Sha256::of(&contents_bytes);
     let write = |source| PackError::write(output, source);

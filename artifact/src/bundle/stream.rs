@@ -225,6 +225,13 @@ impl Layout {
         extent.start..extent.end()
     }
 
+    /// The content of a file alone.
+    pub(crate) fn content(&self, file: usize) -> Range<u64> {
+        let extent = &self.extents[file];
+        let start = extent.start + extent.header;
+        start..start + extent.size
+    }
+
     /// The files that lie in this range, wholly or in part.
     pub(crate) fn files(&self, range: &Range<u64>) -> Range<usize> {
         let from = self

@@ -1,11 +1,16 @@
-//! Signatures over `bundle.json`: SSHSIG, so that stock `ssh-keygen -Y sign` and `-Y verify` work with them.
+//! Signatures over `bundle.json`, and over what is written of journeys: SSHSIG, so that stock `ssh-keygen -Y sign` and `-Y verify` work with them.
 
+mod purpose;
+mod several;
 mod signers;
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use russh::keys::ssh_key::{self, HashAlg, LineEnding, PrivateKey, SshSig};
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::purpose::Purpose;
+pub use self::several::{Trust, verify_signatures};
+pub(crate) use self::several::{are_sound, by};
 use self::signers::Signers;
 pub use self::signers::{Refusal, SignersError};
 
@@ -15,7 +20,7 @@ pub const NAMESPACE: &str = "kubexm-bundle";
 /// What an armoured signature begins with.
 const ARMOUR: &str = "-----BEGIN SSH SIGNATURE-----";
 
-/// A key that signs bundles.
+/// A key that signs.
 pub struct Signer(PrivateKey);
 
 impl std::fmt::Debug for Signer {
@@ -78,42 +83,60 @@ impl Signer {
             .map_err(|_| SignError::Passphrase)
     }
 
-    /// The armoured signature of the contents.
-    pub fn sign(&self, contents: &[u8]) -> Result<String, SignError> {
+    /// The key, as people compare it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        fingerprint(self.0.public_key().key_data())
+    }
+
+    /// The armoured signature of some bytes.
+    pub fn sign(&self, purpose: Purpose, bytes: &[u8]) -> Result<String, SignError> {
         self.0
-            .sign(NAMESPACE, HashAlg::Sha512, contents)
+            .sign(purpose.namespace(), HashAlg::Sha512, bytes)
             .and_then(|signature| signature.to_pem(LineEnding::LF))
             .map_err(SignError::Failed)
     }
 }
 
-/// Who signed a bundle: the principals of the line in the signers file, and the key.
+/// Who signed something: the principals of the line in the signers file, and the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     pub name: String,
     pub fingerprint: String,
+    /// When its line in the signers file ends.
+    pub until: Option<Timestamp>,
 }
 
-/// Why a bundle does not count as signed.
+/// Why something does not count as signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
-    #[error("the bundle is not signed")]
-    Unsigned,
-    #[error("bundle.json.sig is not an armoured SSH signature")]
-    Unreadable(#[source] ssh_key::Error),
+    #[error("the {} is not signed", .0.what())]
+    Unsigned(Purpose),
+    #[error("{}.sig is not an armoured SSH signature", .of.file())]
+    Unreadable { of: Purpose, source: ssh_key::Error },
     /// ssh-keygen takes none either that does not begin with it.
-    #[error("bundle.json.sig does not begin with '{ARMOUR}'")]
-    Unarmoured,
-    #[error("the bundle is signed by an unknown key, {fingerprint}")]
-    UnknownSigner { fingerprint: String },
-    #[error("{name} may not sign bundles: {why}")]
-    NotAllowed { name: String, why: Refusal },
-    #[error("the signature was made for '{found}', not for '{NAMESPACE}'")]
-    Namespace { found: String },
-    #[error("the signature does not fit bundle.json: one of them was changed")]
-    Bad,
+    #[error("{}.sig does not begin with '{ARMOUR}'", .0.file())]
+    Unarmoured(Purpose),
+    #[error("the {} is signed by an unknown key, {fingerprint}", .of.what())]
+    UnknownSigner { of: Purpose, fingerprint: String },
+    #[error("{name} may not sign {}s: {why}", .of.what())]
+    NotAllowed {
+        of: Purpose,
+        name: String,
+        why: Refusal,
+    },
+    #[error("the signature was made for '{found}', not for '{}'", .of.namespace())]
+    Namespace { of: Purpose, found: String },
+    #[error("the signature does not fit {}: one of them was changed", .0.file())]
+    Bad(Purpose),
     #[error("the signature's key type {0} is not supported")]
     Algorithm(String),
+    #[error("the {} is signed by {} of {needed} that it takes: {}", .of.what(), .by.len(), .by.join(", "))]
+    TooFew {
+        of: Purpose,
+        needed: usize,
+        by: Vec<String>,
+    },
     #[error("signers file: {0}")]
     Signers(#[from] SignersError),
 }
@@ -122,38 +145,48 @@ impl SignatureError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unsigned => Some(
-                "sign it when it is made: `kubexm bundle --sign KEY`".into(),
-            ),
-            Self::UnknownSigner { .. } => Some(
-                "if you trust that key, add a line `NAME namespaces=\"kubexm-bundle\" KEYTYPE KEY` to the signers file"
-                    .into(),
-            ),
-            Self::Namespace { .. } => {
-                Some(format!("sign with `kubexm bundle --sign KEY` or `ssh-keygen -Y sign -n {NAMESPACE}`"))
-            }
-            Self::Bad | Self::Unreadable(_) | Self::Unarmoured => {
-                Some("do not use this bundle; ask its maker for a new copy".into())
-            }
+            Self::Unsigned(of) => Some(format!(
+                "sign it when it is made: `kubexm {} --sign KEY`",
+                of.verb()
+            )),
+            Self::UnknownSigner { of, .. } => Some(format!(
+                "if you trust that key, add a line `NAME namespaces=\"{}\" KEYTYPE KEY` to the signers file",
+                of.namespace()
+            )),
+            Self::Namespace { of, .. } => Some(format!(
+                "sign with `kubexm {} --sign KEY` or `ssh-keygen -Y sign -n {}`",
+                of.verb(),
+                of.namespace()
+            )),
+            Self::Bad(of) | Self::Unreadable { of, .. } | Self::Unarmoured(of) => Some(format!(
+                "do not use this {}; ask its maker for a new copy",
+                of.what()
+            )),
+            Self::TooFew { of, .. } => Some(format!(
+                "another of the signers has to look at it and sign: `kubexm {} --sign KEY`",
+                of.verb()
+            )),
             Self::Algorithm(_) => Some("sign with an ed25519 or ECDSA key".into()),
             Self::NotAllowed { .. } | Self::Signers(_) => None,
         }
     }
 }
 
-/// Checks the signature of a bundle's contents against a signers file (`allowed_signers` of OpenSSH), as of `now`.
+/// Checks a signature of some bytes against a signers file (`allowed_signers` of OpenSSH), as of `now`.
 pub fn verify_signature(
-    contents: &[u8],
+    of: Purpose,
+    bytes: &[u8],
     signature: Option<&[u8]>,
     allowed_signers: &str,
     now: &Zoned,
 ) -> Result<Principal, SignatureError> {
     let signers = Signers::parse(allowed_signers, now)?;
-    let signature = signature.ok_or(SignatureError::Unsigned)?;
+    let signature = signature.ok_or(SignatureError::Unsigned(of))?;
     if !signature.starts_with(ARMOUR.as_bytes()) {
-        return Err(SignatureError::Unarmoured);
+        return Err(SignatureError::Unarmoured(of));
     }
-    let signature = SshSig::from_pem(signature).map_err(SignatureError::Unreadable)?;
+    let signature =
+        SshSig::from_pem(signature).map_err(|source| SignatureError::Unreadable { of, source })?;
     let key = signature.public_key();
     if !matches!(
         key.algorithm(),
@@ -164,15 +197,16 @@ pub fn verify_signature(
     ) {
         return Err(SignatureError::Algorithm(key.algorithm().to_string()));
     }
-    if signature.namespace() != NAMESPACE {
+    if signature.namespace() != of.namespace() {
         return Err(SignatureError::Namespace {
+            of,
             found: signature.namespace().to_owned(),
         });
     }
-    let principal = signers.find(key, NAMESPACE, now)?;
+    let principal = signers.find(key, of, now)?;
     ssh_key::PublicKey::from(key.clone())
-        .verify(NAMESPACE, contents, &signature)
-        .map_err(|_| SignatureError::Bad)?;
+        .verify(of.namespace(), bytes, &signature)
+        .map_err(|_| SignatureError::Bad(of))?;
     Ok(principal)
 }
 

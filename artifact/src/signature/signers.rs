@@ -8,7 +8,7 @@ use jiff::{Timestamp, Zoned};
 use russh::keys::ssh_key::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 
-use super::{Principal, SignatureError, fingerprint};
+use super::{Principal, Purpose, SignatureError, fingerprint};
 
 /// A line of the signers file that cannot be honoured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,19 +66,27 @@ impl Signers {
     pub(super) fn find(
         &self,
         key: &KeyData,
-        namespace: &str,
+        of: Purpose,
         now: &Zoned,
     ) -> Result<Principal, SignatureError> {
         let fingerprint = fingerprint(key);
         let mut refused = None;
         for signer in self.0.iter().filter(|signer| signer.key == *key) {
             let name = signer.principals.clone();
-            match signer.refusal(namespace, now.timestamp()) {
-                None => return Ok(Principal { name, fingerprint }),
-                Some(why) => refused = refused.or(Some(SignatureError::NotAllowed { name, why })),
+            match signer.refusal(of.namespace(), now.timestamp()) {
+                None => {
+                    return Ok(Principal {
+                        name,
+                        fingerprint,
+                        until: signer.before,
+                    });
+                }
+                Some(why) => {
+                    refused = refused.or(Some(SignatureError::NotAllowed { of, name, why }));
+                }
             }
         }
-        Err(refused.unwrap_or(SignatureError::UnknownSigner { fingerprint }))
+        Err(refused.unwrap_or(SignatureError::UnknownSigner { of, fingerprint }))
     }
 }
 

@@ -49,10 +49,38 @@ pub fn program(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
+fn key() -> PrivateKey {
+    key_of(7)
+}
+
+fn key_of(seed: u8) -> PrivateKey {
+    PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
+}
+
+fn pair(seed: u8) -> (Signer, String) {
+    let key = key_of(seed);
+    let signer = Signer::from_openssh_key(&key.to_openssh(LineEnding::LF).unwrap(), None);
+    (signer.unwrap(), key.public_key().to_openssh().unwrap())
+}
+
+/// Of somebody else.
+pub fn second() -> (Signer, String) {
+    pair(8)
+}
+
+/// Of yet another.
+pub fn third() -> (Signer, String) {
+    pair(9)
+}
+
 /// A key that is the same at every run.
 pub fn signer() -> Signer {
-    let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
-    Signer::from_openssh_key(&key.to_openssh(LineEnding::LF).unwrap(), None).unwrap()
+    Signer::from_openssh_key(&key().to_openssh(LineEnding::LF).unwrap(), None).unwrap()
+}
+
+/// What others know of that.
+pub fn public_key() -> String {
+    key().public_key().to_openssh().unwrap()
 }
 
 impl Site {

@@ -11,6 +11,7 @@ mod inspected;
 mod layout;
 mod output;
 mod packed;
+mod parity;
 mod prepare;
 mod prove;
 mod run;
@@ -22,7 +23,7 @@ pub(crate) mod write;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use artifact::{Base, Segment, Sha256, Signer, WorkDir};
+use artifact::{Base, ParityFile, Percent, Segment, Sha256, Signer, WorkDir};
 use camino::Utf8PathBuf;
 use cluster::{Arch, Cluster, Version};
 
@@ -59,6 +60,8 @@ pub struct Request {
     pub since: Option<Since>,
     /// The bundle is cut where one file would be larger.
     pub segment_size: Option<u64>,
+    /// So much parity of all its files is written beside it.
+    pub parity: Option<Percent>,
     /// Fetches at once.
     pub jobs: NonZeroUsize,
     /// How upstream registries are talked to, by host.
@@ -116,6 +119,7 @@ pub struct Report {
     pub images: usize,
     /// The files of the bundle, where these are several.
     pub segments: Vec<Segment>,
+    pub parity: Vec<ParityFile>,
     /// Packages of operating systems.
     pub packages: usize,
     /// How many of all these had to be fetched.

@@ -88,6 +88,7 @@ impl Prepared {
         let (contents, fetched) = self.gather(events, cancel).await?;
         let contents = Arc::new(contents);
         let (packed, segments) = self.pack(&contents, events, cancel).await?;
+        let parity = self.spare(&segments, events, cancel).await?;
         let this = Arc::clone(self);
         let kubexm = on_thread(move || {
             // What no image leads to any more only takes room: that it stays is no reason to fail.
@@ -99,6 +100,7 @@ impl Prepared {
             out: self.request.out.clone(),
             size: packed.size,
             segments,
+            parity,
             carried: (packed.carried, contents.files.len()),
             digest: packed.digest,
             content: contents.content_size(),
@@ -238,8 +240,9 @@ impl Prepared {
 
     /// How large a delta becomes is known when it is written: a disk that is too small for all may hold what is new.
     fn out_room(&self, need: u64, largest: u64) -> SpaceNeed {
+        let parity = self.request.parity.map_or(0, |share| share.of(need));
         let (need, largest) = match self.request.since {
-            None => (need, largest),
+            None => (need.saturating_add(parity), largest),
             Some(_) => (OVERHEAD, 0),
         };
         SpaceNeed {

@@ -2,6 +2,7 @@ mod addons;
 mod hops;
 mod output;
 mod packages;
+mod parity;
 mod rpms;
 mod trust;
 
@@ -87,6 +88,7 @@ impl Site {
             keyrings: Vec::new(),
             since: None,
             segment_size: None,
+            parity: None,
             signer: None,
             kubexm: vec![Kubexm {
                 arch: Arch::Amd64,

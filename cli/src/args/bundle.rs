@@ -1,5 +1,6 @@
 use std::num::NonZeroU16;
 
+use artifact::Percent;
 use artifact::SEGMENT_MIN;
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
@@ -67,6 +68,14 @@ fn segment_size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// `5%`
+fn percent(text: &str) -> Result<Percent, &'static str> {
+    let number = text
+        .strip_suffix('%')
+        .and_then(|number| number.parse().ok());
+    number.and_then(Percent::new).ok_or("it is from 1% to 100%")
+}
+
 /// Fetch everything a cluster needs and pack it into one file
 ///
 /// Resolves every version for every architecture, fetches and checks binaries and images, proves that nothing is missing
@@ -102,6 +111,9 @@ pub struct BundleArgs {
     /// verified and unpacked by itself, in any order
     #[arg(long, value_name = "SIZE", value_parser = segment_size, conflicts_with = "since", allow_hyphen_values = true)]
     pub segment_size: Option<u64>,
+    /// Also write parity of the bundle or its segments, out of which kubexm repair makes so much of it again
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub parity: Option<Percent>,
     /// Pack for these architectures instead of those of the config
     #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     pub arch: Vec<Arch>,
@@ -135,6 +147,15 @@ pub struct BundleArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_of_parity_make_sense() {
+        assert_eq!(percent("5%"), Ok(Percent::new(5).unwrap()));
+        assert_eq!(percent("100%"), Ok(Percent::new(100).unwrap()));
+        for odd in ["", "%", "5", "0%", "101%", "-1%", "1.5%", "5 %"] {
+            assert_eq!(percent(odd), Err("it is from 1% to 100%"), "{odd}");
+        }
+    }
 
     #[test]
     fn sizes_of_segments_make_sense() {

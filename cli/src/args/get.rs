@@ -11,7 +11,8 @@ Examples:
   kubexm get nodes -f config.yaml
   kubexm get hosts -f config.yaml
   kubexm get images -f config.yaml --output json
-  kubexm get inventory -f config.yaml > inventory.json")]
+  kubexm get inventory -f config.yaml > inventory.json
+  kubexm get journeys")]
 pub struct GetArgs {
     #[command(subcommand)]
     pub command: GetCommand,
@@ -50,6 +51,20 @@ Examples:
   kubexm get inventory -f config.yaml > inventory.json
   kubexm bundle -f config.yaml --since inventory.json     (where bundles are made)")]
     Inventory(TreeArgs),
+    /// What has come on media: when, which bundle, and who had signed its list
+    #[command(after_help = "\
+Examples:
+  kubexm get journeys
+  kubexm get journeys --work-dir /srv/sites --output json | jq -r '.[] | [.cluster, .arrived, (.signed_by // [] | map(.name) | join(\",\"))] | @tsv'")]
+    Journeys(JourneysArgs),
+}
+
+/// Names the clusters whose journeys are told.
+#[derive(Debug, Args)]
+pub struct JourneysArgs {
+    /// The directory that holds .kubexm/
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = work_dir)]
+    pub work_dir: Utf8PathBuf,
 }
 
 /// Names a cluster that has its tree here.

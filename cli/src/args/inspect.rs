@@ -6,6 +6,7 @@ use clap::Args;
 #[command(after_help = "\
 Examples:
   kubexm inspect mycluster.tar.zst
+  kubexm inspect mycluster.tar.zst --tree
   kubexm inspect mycluster.tar.zst --files
   kubexm inspect mycluster.tar.zst --json | jq -r '.images[].reference'")]
 pub struct InspectArgs {
@@ -14,6 +15,9 @@ pub struct InspectArgs {
     /// Print bundle.json as it is
     #[arg(long)]
     pub json: bool,
+    /// Tell each folder and file with its size; the table of images has their names
+    #[arg(long, conflicts_with = "files")]
+    pub tree: bool,
     /// List every file
     #[arg(long)]
     pub files: bool,

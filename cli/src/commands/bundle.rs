@@ -6,14 +6,13 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use artifact::{Base, Segment, Signer, WorkDir};
+use artifact::{Base, ParityFile, Segment, WorkDir};
 use bundler::fetch::HttpOptions;
 use bundler::mirror::Mirrors;
 use bundler::{BundleError, Kubexm, LockMode, Plan, Report as Made, Request, Since, Update};
 use camino::{Utf8Path, Utf8PathBuf};
 use cluster::Arch;
 use event::{Event, Events, Outcome, RunOutcome, Unit};
-use secrecy::SecretString;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +23,7 @@ use crate::error::{Exit, Failure};
 use crate::output::{Format, Printer, Report, bytes, count};
 use crate::secrets::LocalSecrets;
 use crate::told_versions::{self, ToldVersions};
-use crate::{home, input, runtime, signals};
+use crate::{home, input, runtime, signals, signing};
 
 /// Enough to fill a line, few enough for upstream's patience.
 const JOBS: NonZeroU16 = NonZeroU16::new(8).unwrap();
@@ -176,6 +175,7 @@ pub(super) fn request(args: &BundleArgs, config: Config) -> Result<Request, Fail
         update: args.update.map_or_else(BTreeSet::new, updates),
         out: out(args, cluster.name()),
         segment_size: args.segment_size,
+        parity: args.parity,
         since: args.since.as_deref().map(since).transpose()?,
         mirrors: flags.or(environment),
         http: HttpOptions::default(),
@@ -186,7 +186,7 @@ pub(super) fn request(args: &BundleArgs, config: Config) -> Result<Request, Fail
             .iter()
             .map(|path| keyring(path))
             .collect::<Result<_, _>>()?,
-        signer: args.sign.as_deref().map(signer).transpose()?,
+        signer: args.sign.as_deref().map(signing::signer).transpose()?,
         kubexm: travelling(),
         cluster,
     })
@@ -219,17 +219,6 @@ fn out(args: &BundleArgs, cluster: &str) -> Utf8PathBuf {
 
 fn keyring(path: &Utf8Path) -> Result<String, Failure> {
     input::read_to_string(&home::expand(path))
-}
-
-fn signer(key: &Utf8Path) -> Result<Signer, Failure> {
-    let text = input::read_to_string(&home::expand(key))?;
-    let passphrase = env::var("KUBEXM_SIGN_PASSPHRASE")
-        .ok()
-        .map(SecretString::from);
-    Signer::from_openssh_key(&text, passphrase.as_ref()).map_err(|source| Failure::Sign {
-        path: key.to_owned(),
-        source,
-    })
 }
 
 fn travelling() -> Vec<Kubexm> {
@@ -276,6 +265,8 @@ struct Bundled<'a> {
     files: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     segments: Vec<&'a Utf8Path>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parity: Vec<&'a Utf8Path>,
     kubexm: &'a [Utf8PathBuf],
 }
 
@@ -295,6 +286,7 @@ fn tell(made: &Made, printer: &Printer) -> Result<(), Failure> {
             carried,
             files,
             segments: made.segments.iter().map(|one| one.path.as_path()).collect(),
+            parity: made.parity.iter().map(|one| one.path.as_path()).collect(),
             kubexm,
         };
         return Ok(printer.document(&bundled)?);
@@ -310,6 +302,13 @@ fn tell(made: &Made, printer: &Printer) -> Result<(), Failure> {
             "{path}: {}, {}",
             bytes(*size),
             count(*files as u64, "file")
+        ))?;
+    }
+    for ParityFile { path, size, blocks } in &made.parity {
+        printer.result(format_args!(
+            "{path}: {}, parity for {}",
+            bytes(*size),
+            count(*blocks as u64, "block")
         ))?;
     }
     for program in kubexm {

@@ -75,6 +75,7 @@ fn fetching(args: &CreateClusterArgs) -> BundleArgs {
         out: None,
         since: None,
         segment_size: None,
+        parity: None,
         upgrade_from: None,
         arch: Vec::new(),
         work_dir: args.work_dir.clone(),

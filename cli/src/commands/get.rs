@@ -7,7 +7,7 @@ use pipeline::{NodeSeen, Site};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{GetCommand, NodesArgs, TreeArgs};
-use crate::commands::{get_hosts, get_inventory};
+use crate::commands::{get_hosts, get_inventory, get_journeys};
 use crate::error::Failure;
 use crate::output::{Column, Format, Printer, bytes, count, harmless, report, table};
 use crate::{access, runtime, signals, site};
@@ -19,6 +19,7 @@ pub fn run(command: &GetCommand, printer: &Printer) -> Result<(), Failure> {
         GetCommand::Hosts(args) => get_hosts::run(args, printer),
         GetCommand::Images(args) => images(args, printer),
         GetCommand::Inventory(args) => get_inventory::run(args, printer),
+        GetCommand::Journeys(args) => get_journeys::run(args, printer),
     }
 }
 

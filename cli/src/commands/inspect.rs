@@ -1,3 +1,5 @@
+mod tree;
+
 use std::collections::{BTreeMap, HashMap};
 
 use artifact::{Bundle, CarriedFile, Contents, FileEntry, Release};
@@ -19,6 +21,9 @@ pub fn run(args: &InspectArgs, printer: &Printer) -> Result<(), Failure> {
     parts.extend(components(bundle.contents()));
     parts.extend(images(bundle.contents()));
     parts.extend(systems(bundle.contents()));
+    if args.tree {
+        parts.push(tree::tree(bundle.contents()));
+    }
     if args.files {
         parts.push(files(&bundle));
     }

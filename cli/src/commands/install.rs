@@ -12,7 +12,8 @@ pub fn run(args: &InstallArgs, printer: &Printer) -> Result<(), Failure> {
     let bundles = set::open(&args.files, printer)?;
     let bundle = &bundles[0];
     if let Some(signers) = &args.signers {
-        bundles::signed_by(bundle, signers)?;
+        let by = bundles::signed_by(bundle, signers)?;
+        bundles::warn_of_end(&by, printer);
     }
     let config = match &args.config {
         Some(path) => config::load(path, printer)?,

@@ -39,6 +39,9 @@ fn verify(
     let signer = signers
         .map(|signers| bundles::signed_by(bundle, signers))
         .transpose()?;
+    if let Some(by) = &signer {
+        bundles::warn_of_end(by, printer);
+    }
     bundles::verify(bundle, runtime::threads(), events, cancel)?;
     if let Some(dir) = &args.work_dir {
         let tree = WorkDir::new(dir).tree(&bundle.contents().cluster);
@@ -66,7 +69,10 @@ fn tell(bundle: &Bundle, signer: Option<Principal>, printer: &Printer) -> Result
         "{}: {intact} ({files}, {size})",
         bundle.path()
     ))?;
-    if let Some(Principal { name, fingerprint }) = signer {
+    if let Some(Principal {
+        name, fingerprint, ..
+    }) = signer
+    {
         printer.result(format_args!("signed by {name} ({fingerprint})"))?;
     }
     Ok(())

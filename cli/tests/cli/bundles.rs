@@ -123,12 +123,12 @@ impl Site {
         self.dir.path().try_into().unwrap()
     }
 
-    fn bundle(&self) -> Utf8PathBuf {
+    pub fn bundle(&self) -> Utf8PathBuf {
         self.path().join("small.tar.zst")
     }
 
     /// Changes one byte in the middle, where the content of a file lies.
-    fn damage(&self) {
+    pub fn damage(&self) {
         let file = fs::File::options()
             .read(true)
             .write(true)

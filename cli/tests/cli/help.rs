@@ -3,11 +3,17 @@ use std::path::Path;
 use super::{kubexm, told};
 
 /// Every verb, as it is typed.
-pub const VERBS: [&[&str]; 48] = [
+pub const VERBS: [&[&str]; 55] = [
     &[],
     &["bundle"],
     &["inspect"],
     &["verify"],
+    &["diff"],
+    &["extract"],
+    &["depart"],
+    &["arrive"],
+    &["repair"],
+    &["serve"],
     &["install"],
     &["plan"],
     &["create"],
@@ -36,6 +42,7 @@ pub const VERBS: [&[&str]; 48] = [
     &["get", "hosts"],
     &["get", "images"],
     &["get", "inventory"],
+    &["get", "journeys"],
     &["images"],
     &["images", "push"],
     &["adopt"],

@@ -11,8 +11,11 @@ mod journey;
 mod kubeconfig;
 mod layout;
 mod nodes;
+mod repair;
 mod report;
+mod serve;
 mod tools;
+mod travel;
 
 use std::path::Path;
 use std::process::Output;
