@@ -69,7 +69,8 @@ impl RemoveNodeLocalDns {
         let older = |pod: &&Pod| {
             let created = pod.metadata.creation_timestamp;
             let ends = pod.metadata.deletion_timestamp.is_some();
-            !ends && created.is_none_or(|created| created <= since)
+            // Times are whole seconds, and kubelets have told another address for longer than one.
+            !ends && created.is_none_or(|created| created < since)
         };
         let asking: Vec<String> = pods
             .iter()
