@@ -34,7 +34,7 @@ pub fn complete(cluster: &Cluster) -> Contents {
                 images.push(image(reference, &need.wanted_by, &arches));
             }
             What::Image { reference, .. } => {
-                images.push(image(reference, &need.wanted_by, &arches))
+                images.push(image(reference, &need.wanted_by, &arches));
             }
             What::Package { .. } | What::Addon { .. } => {}
         }
