@@ -172,6 +172,14 @@ fn serve_every_host(cluster: &Cluster, arches: &BTreeSet<Arch>) -> Result<(), Re
 }
 
 impl Wanted {
+    /// By their references, for whoever changes them and puts them back.
+    fn take_images(&mut self) -> BTreeMap<String, WantedImage> {
+        let images = std::mem::take(&mut self.images).into_iter();
+        images
+            .map(|image| (image.reference.clone(), image))
+            .collect()
+    }
+
     /// Asks for one more set of images.
     pub fn also(
         &mut self,
@@ -180,10 +188,7 @@ impl Wanted {
         set: ImageSet,
         by: &str,
     ) -> Result<(), ResolveFailure> {
-        let images = std::mem::take(&mut self.images).into_iter();
-        let mut images = images
-            .map(|image| (image.reference.clone(), image))
-            .collect();
+        let mut images = self.take_images();
         for reference in chosen(cluster, catalogue)?.images(set.name())? {
             want(&mut images, reference, by, set, &self.arches);
         }
@@ -198,10 +203,7 @@ impl Wanted {
 
     /// Asks for one more image.
     pub fn want_image(&mut self, reference: &str, by: &str, set: ImageSet) {
-        let images = std::mem::take(&mut self.images).into_iter();
-        let mut images = images
-            .map(|image| (image.reference.clone(), image))
-            .collect();
+        let mut images = self.take_images();
         want(&mut images, reference, by, set, &self.arches);
         self.images = images.into_values().collect();
     }

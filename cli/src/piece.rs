@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use artifact::Verdict;
 use event::{Event, Events, Outcome, Progress, Unit};
 
 /// What the work is called, and how many bytes it moves.
@@ -45,5 +46,22 @@ impl Piece {
             took: began.elapsed(),
         });
         result
+    }
+}
+
+/// What work came to: `good`, or that it `failed` in these words. What is wrong is told once, by the reporter of errors.
+pub fn outcome<T, E>(
+    result: &Result<T, E>,
+    good: Outcome,
+    verdict: impl FnOnce(&E) -> Verdict,
+    failed: &str,
+) -> Outcome {
+    match result.as_ref().map_err(verdict) {
+        Ok(_) => good,
+        Err(Verdict::Cancelled) => Outcome::Interrupted,
+        Err(_) => Outcome::Failed {
+            error: failed.to_owned(),
+            hint: None,
+        },
     }
 }

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use crate::bundle::error::BundleError;
 use crate::bundle::fault::Fault;
 use crate::bundle::open::Bundle;
+use crate::bundle::stream::IMAGE_BLOBS;
 use crate::{Cancel, ImageEntry, Sha256};
 
-const BLOBS: &str = "images/blobs/sha256";
 const INDEX: &str = "images/index.json";
 /// Indexes and manifests are read whole; nobody's are near this size, all of a bundle together.
 const DOCUMENTS_MAX: u64 = 32 << 20;
@@ -77,7 +77,7 @@ pub(super) fn prove(bundle: &Bundle, cancel: &Cancel) -> Result<(), BundleError>
 }
 
 fn blob(digest: Sha256) -> String {
-    format!("{BLOBS}/{digest}")
+    format!("{IMAGE_BLOBS}{digest}")
 }
 
 fn digest_of(descriptor: &Descriptor) -> Option<Sha256> {

@@ -16,6 +16,11 @@ pub(super) fn limited(file: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// As much of a file as any list may have, and one byte more.
+pub(crate) fn read_list(path: &Utf8Path) -> io::Result<Vec<u8>> {
+    limited(open_regular(path)?, HEAD_MAX)
+}
+
 impl Contents {
     /// What a tree says that it holds, with the digest of that. It is checked as that of a bundle is.
     pub fn of_tree(tree: &Tree) -> Result<(Self, Sha256), BundleError> {
@@ -46,7 +51,7 @@ impl Contents {
 }
 
 fn of_file(path: Utf8PathBuf) -> Result<(Contents, Sha256), BundleError> {
-    let bytes = match open_regular(&path).and_then(|file| limited(file, HEAD_MAX)) {
+    let bytes = match read_list(&path) {
         Ok(bytes) => bytes,
         Err(source) => return Err(BundleError::Open { path, source }),
     };

@@ -5,12 +5,10 @@ use std::collections::{HashMap, HashSet};
 use camino::Utf8Path;
 
 use super::{ConfigEntry, Contents, ContentsError, FileEntry, ImageEntry};
-use crate::bundle::check_files;
+use crate::bundle::{IMAGE_BLOBS, check_files};
 use crate::reference::is_reference;
 use crate::{PackageSet, Release, Sha256};
 
-/// Where the blobs of images lie, each named by its digest.
-const BLOBS: &str = "images/blobs/sha256/";
 /// What an OCI layout has besides its blobs.
 const LAYOUT: [&str; 2] = ["images/index.json", "images/oci-layout"];
 const CHARTS: &str = "charts";
@@ -50,7 +48,7 @@ pub(super) fn check(contents: &Contents) -> Result<(), ContentsError> {
 
 fn check_blobs(files: &[FileEntry]) -> Result<(), ContentsError> {
     let other = files.iter().find(|file| {
-        let name = file.path.as_str().strip_prefix(BLOBS);
+        let name = file.path.as_str().strip_prefix(IMAGE_BLOBS);
         let named = name.and_then(|name| name.parse::<Sha256>().ok());
         named.is_some_and(|named| named != file.sha256)
     });
@@ -109,7 +107,7 @@ impl<'a> Checker<'a> {
             let platforms = image.platforms.iter().map(|platform| platform.digest);
             let own = [image.digest, image.upstream].into_iter();
             for digest in own.chain(platforms).chain(image.referrers.iter().copied()) {
-                self.listed(format!("{BLOBS}{digest}").as_str().into(), &by)?;
+                self.listed(format!("{IMAGE_BLOBS}{digest}").as_str().into(), &by)?;
             }
         }
         if !images.is_empty() {

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Extract, ExtractError, Shape, elsewhere};
+use crate::bundle::IMAGE_BLOBS;
 use crate::{Bundle, Cancel, FileEntry, ImageEntry, Sha256, repository};
 
-const BLOBS: &str = "images/blobs/sha256";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const IMAGE_NAME: &str = "io.containerd.image.name";
 /// An index or manifest is read whole; nobody's is near this size.
@@ -124,7 +124,7 @@ impl<'a> Walk<'a, '_> {
 
     fn blob(&mut self, digest: Sha256) -> Result<&'a FileEntry, ExtractError> {
         let contents = self.bundles[0].contents();
-        let file = contents.file(format!("{BLOBS}/{digest}").as_str().into());
+        let file = contents.file(format!("{IMAGE_BLOBS}{digest}").as_str().into());
         let file = file.ok_or_else(|| self.wrong(format!("blob {} is not there", digest.oci())))?;
         self.blobs.insert(digest, file);
         Ok(file)

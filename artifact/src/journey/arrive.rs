@@ -1,6 +1,6 @@
 //! Where a medium has come to: what is on it is compared with what left.
 
-use std::io::{self, Read};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use event::Progress;
@@ -8,10 +8,8 @@ use sha2::Digest;
 
 use super::error::{JourneyError, Wrong};
 use super::{JOURNEY_LIST, JOURNEY_SIGNATURE, Journey, listing, past_cache};
-use crate::contents::HEAD_MAX;
-use crate::{
-    Bundle, Cancel, Held, Principal, Purpose, Sha256, Trust, open_regular, verify_signatures,
-};
+use crate::bundle::read_list;
+use crate::{Bundle, Cancel, Held, Principal, Purpose, Sha256, Trust, verify_signatures};
 
 /// A medium on which all is as it left.
 #[derive(Debug)]
@@ -36,7 +34,7 @@ pub fn arrive(
     cancel: &Cancel,
 ) -> Result<Arrived, JourneyError> {
     let path = medium.join(JOURNEY_LIST);
-    let bytes = match whole(&path) {
+    let bytes = match read_list(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && medium.is_dir() => {
             return Err(JourneyError::Unlisted(medium.to_owned()));
         }
@@ -87,22 +85,13 @@ fn signed_by(
     trust: Trust<'_>,
 ) -> Result<Vec<Principal>, JourneyError> {
     let path = medium.join(JOURNEY_SIGNATURE);
-    let signature = match whole(&path) {
+    let signature = match read_list(&path) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(JourneyError::read(&path, error)),
     };
     verify_signatures(Purpose::Journey, bytes, signature.as_deref(), trust)
         .map_err(|source| JourneyError::Signature { path, source })
-}
-
-/// One byte more than may be, so that too much is seen.
-pub(super) fn whole(path: &Utf8Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open_regular(path)?
-        .take(HEAD_MAX + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn compare(

@@ -9,7 +9,8 @@ use sha2::Digest;
 
 use super::error::{JourneyError, Wrong};
 use super::past_cache::{self, Past};
-use super::{Cargo, JOURNEY, JOURNEY_LIST, JOURNEY_SIGNATURE, Journey, arrive, listing};
+use super::{Cargo, JOURNEY, JOURNEY_LIST, JOURNEY_SIGNATURE, Journey, listing};
+use crate::bundle::read_list;
 use crate::{Bundle, BundleError, Cancel, Held, Purpose, Sha256, Signer, replace, signature};
 
 /// A medium that may leave.
@@ -172,12 +173,12 @@ impl Journey {
 
     /// The list that is there and its signatures, if it says the same and they are over it.
     fn before(&self, list: &Utf8Path, beside: &Utf8Path) -> Option<(Vec<u8>, Vec<u8>)> {
-        let bytes = arrive::whole(list).ok()?;
+        let bytes = read_list(list).ok()?;
         let there = listing::read(list, &bytes).ok()?;
         if (&there.bundles, &there.files) != (&self.bundles, &self.files) {
             return None;
         }
-        let signatures = match arrive::whole(beside) {
+        let signatures = match read_list(beside) {
             Ok(signatures) => signatures,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(_) => return None,

@@ -12,6 +12,7 @@ mod layout;
 mod output;
 mod packed;
 mod parity;
+mod piece;
 mod prepare;
 mod prove;
 mod run;

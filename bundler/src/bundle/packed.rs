@@ -1,15 +1,14 @@
-//! Packs the tree, as one unit of the run that people see.
+//! Packs the tree.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
 
-use artifact::{Cancel, Contents, Packed, Packing, Segment};
-use event::{Event, Events, Outcome, Unit};
+use artifact::{Contents, PackError, Packed, Packing, Segment};
+use event::Events;
 use tokio_util::sync::CancellationToken;
 
 use super::Prepared;
-use super::run::on_thread;
+use super::piece::Piece;
 use super::segments::{self, whole_of};
 use crate::error::BundleError;
 
@@ -20,22 +19,13 @@ impl Prepared {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<(Packed, Vec<Segment>), BundleError> {
-        let id = events.next_id();
-        let total = contents.content_size();
-        events.emit(&Event::Started(Unit {
-            id,
-            stage: "pack".to_owned(),
-            task: None,
-            host: None,
+        let piece = Piece {
             title: format!("pack {}", self.request.out),
-            bytes: Some(total),
-            after: None,
-        }));
-        let began = Instant::now();
-        let stop = Cancel::default();
+            bytes: Some(contents.content_size()),
+            done: "packed",
+        };
         let (this, contents) = (Arc::clone(self), Arc::clone(contents));
-        let (progress, stopped) = (events.progress(id, Some(total)), stop.clone());
-        let mut work = std::pin::pin!(on_thread(move || {
+        let packed = piece.run(events, cancel, move |progress, cancel| {
             let packing = Packing {
                 tree: &this.tree,
                 contents: &contents,
@@ -43,36 +33,14 @@ impl Prepared {
                 since: this.request.since.as_ref().map(|since| &since.base),
                 signer: this.request.signer.as_ref(),
                 jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-                progress: &progress,
-                cancel: &stopped,
+                progress,
+                cancel,
             };
             match this.request.segment_size {
-                None => Ok((artifact::pack(&packing)?, Vec::new())),
+                None => Ok::<_, PackError>((artifact::pack(&packing)?, Vec::new())),
                 Some(size) => segments::pack(&packing, &whole_of(&this.tree), size),
             }
-        }));
-        let result = tokio::select! {
-            result = &mut work => result,
-            () = cancel.cancelled() => {
-                stop.cancel();
-                work.await
-            }
-        };
-        let outcome = match &result {
-            Ok(_) => Outcome::Changed {
-                reason: "packed".to_owned(),
-            },
-            Err(artifact::PackError::Cancelled) => Outcome::Interrupted,
-            Err(error) => Outcome::Failed {
-                error: error.to_string(),
-                hint: error.hint(),
-            },
-        };
-        events.emit(&Event::Finished {
-            id,
-            outcome,
-            took: began.elapsed(),
         });
-        Ok(result?)
+        packed.await
     }
 }

@@ -1,15 +1,14 @@
-//! Parity of what was packed, as one unit of the run that people see.
+//! Parity of what was packed.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use artifact::{Cancel, PARITY_ENDING, ParityError, ParityFile, Segment, Sparing, make_parity};
+use artifact::{PARITY_ENDING, ParityFile, Segment, Sparing, make_parity};
 use camino::{Utf8Path, Utf8PathBuf};
-use event::{Event, Events, Outcome, Unit};
+use event::Events;
 use tokio_util::sync::CancellationToken;
 
 use super::Prepared;
-use super::run::on_thread;
+use super::piece::Piece;
 use crate::error::BundleError;
 
 impl Prepared {
@@ -27,52 +26,23 @@ impl Prepared {
             [] => vec![self.request.out.clone()],
             segments => segments.iter().map(|one| one.path.clone()).collect(),
         };
-        let id = events.next_id();
-        events.emit(&Event::Started(Unit {
-            id,
-            stage: "pack".to_owned(),
-            task: None,
-            host: None,
+        let piece = Piece {
             title: format!("parity of {}", self.request.out),
             bytes: None,
-            after: None,
-        }));
-        let began = Instant::now();
-        let stop = Cancel::default();
-        let (this, stopped) = (Arc::clone(self), stop.clone());
-        let mut work = std::pin::pin!(on_thread(move || {
+            done: "made",
+        };
+        let this = Arc::clone(self);
+        let made = piece.run(events, cancel, move |_, cancel| {
             let sparing = Sparing {
                 files: &files,
                 share,
                 largest: this.request.segment_size.unwrap_or(u64::MAX),
                 kubexm: env!("CARGO_PKG_VERSION"),
-                cancel: &stopped,
+                cancel,
             };
             make_parity(&sparing, |n, of| named(&this.request.out, n, of))
-        }));
-        let result = tokio::select! {
-            result = &mut work => result,
-            () = cancel.cancelled() => {
-                stop.cancel();
-                work.await
-            }
-        };
-        let outcome = match &result {
-            Ok(_) => Outcome::Changed {
-                reason: "made".to_owned(),
-            },
-            Err(ParityError::Cancelled) => Outcome::Interrupted,
-            Err(error) => Outcome::Failed {
-                error: error.to_string(),
-                hint: error.hint(),
-            },
-        };
-        events.emit(&Event::Finished {
-            id,
-            outcome,
-            took: began.elapsed(),
         });
-        Ok(result?)
+        made.await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 
 use artifact::{Bundle, PackError, Packed, Packing, Segment, Tree, split};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -54,16 +55,10 @@ fn give(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
         done => return done,
     }
-    let name = to.file_name().unwrap_or_default();
-    let partial = to.with_file_name(format!(".{name}.partial"));
-    let copied = fs::copy(from, &partial)
-        .and_then(|_| File::open(&partial)?.sync_all())
-        .and_then(|()| fs::rename(&partial, to));
-    if copied.is_err() {
-        // What is left of it is of no use, and the error is what counts.
-        let _ = fs::remove_file(&partial);
-    }
-    copied
+    let mode = fs::metadata(from)?.permissions().mode();
+    artifact::replace(to, mode, |file| {
+        io::copy(&mut File::open(from)?, file).map(drop)
+    })
 }
 
 /// `site.2-of-3.tar.zst`

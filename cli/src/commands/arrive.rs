@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::args::ArriveArgs;
 use crate::error::Failure;
 use crate::output::{Format, Printer, bytes, count};
-use crate::piece::Piece;
+use crate::piece::{Piece, outcome};
 use crate::{bundles, input, runtime, signals, signing};
 
 #[derive(Serialize)]
@@ -82,7 +82,14 @@ fn compared(args: &ArriveArgs, (events, cancel): (&Events, &Cancel)) -> Result<A
             });
             arrive(&args.medium, trust, progress, cancel)
         },
-        outcome,
+        |result| {
+            outcome(
+                result,
+                Outcome::Satisfied,
+                JourneyError::verdict,
+                "it is not what has left",
+            )
+        },
     );
     arrived.map_err(|error| match error {
         JourneyError::Signature { path, source } => Failure::Signature {
@@ -257,16 +264,4 @@ fn tell(
         ))?;
     }
     Ok(())
-}
-
-/// What is wrong is told once, by the reporter of errors.
-fn outcome(result: &Result<Arrived, JourneyError>) -> Outcome {
-    match result {
-        Ok(_) => Outcome::Satisfied,
-        Err(JourneyError::Cancelled) => Outcome::Interrupted,
-        Err(_) => Outcome::Failed {
-            error: "it is not what has left".to_owned(),
-            hint: None,
-        },
-    }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::args::DepartArgs;
 use crate::error::Failure;
 use crate::output::{Column, Format, Printer, bytes, count, table};
-use crate::piece::Piece;
+use crate::piece::{Piece, outcome};
 use crate::{runtime, signals, signing};
 
 #[derive(Serialize)]
@@ -43,7 +43,14 @@ pub fn run(args: &DepartArgs, printer: &Printer) -> Result<(), Failure> {
     let Departed { journey, past } = piece.run(
         &events,
         |progress| depart(medium, now, progress, &cancel),
-        outcome,
+        |result| {
+            outcome(
+                result,
+                Outcome::Satisfied,
+                JourneyError::verdict,
+                "it must not leave",
+            )
+        },
     )?;
     let list = journey.write(medium, signer.as_ref(), &cancel)?;
     let key = signer.map(|signer| signer.fingerprint());
@@ -132,16 +139,4 @@ fn drawn(journey: &Journey) -> String {
         ]
     });
     table(&columns, rows)
-}
-
-/// What is wrong is told once, by the reporter of errors.
-fn outcome(result: &Result<Departed, JourneyError>) -> Outcome {
-    match result {
-        Ok(_) => Outcome::Satisfied,
-        Err(JourneyError::Cancelled) => Outcome::Interrupted,
-        Err(_) => Outcome::Failed {
-            error: "it must not leave".to_owned(),
-            hint: None,
-        },
-    }
 }

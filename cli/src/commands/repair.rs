@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::args::RepairArgs;
 use crate::error::Failure;
 use crate::output::{Format, Printer, bytes, count};
-use crate::piece::Piece;
+use crate::piece::{Piece, outcome};
 use crate::{runtime, signals};
 
 #[derive(Serialize)]
@@ -24,6 +24,8 @@ struct File {
     blocks: usize,
 }
 
+const FAILED: &str = "it cannot be repaired";
+
 pub fn run(args: &RepairArgs, printer: &Printer) -> Result<(), Failure> {
     let events = printer.work();
     let runtime = runtime::start()?;
@@ -36,7 +38,7 @@ pub fn run(args: &RepairArgs, printer: &Printer) -> Result<(), Failure> {
     let repair = piece.run(
         &events,
         |_| Repair::look(&args.files, &cancel),
-        |result| outcome(result, Outcome::Satisfied),
+        |result| outcome(result, Outcome::Satisfied, ParityError::verdict, FAILED),
     )?;
     let work = repair.work();
     artifact::check_space(&[SpaceNeed {
@@ -63,7 +65,7 @@ pub fn run(args: &RepairArgs, printer: &Printer) -> Result<(), Failure> {
     let mended = piece.run(
         &events,
         |progress| repair.mend(&args.out, progress, &cancel),
-        |result| outcome(result, changed),
+        |result| outcome(result, changed, ParityError::verdict, FAILED),
     )?;
     tell(&repair, &mended, printer)
 }
@@ -108,18 +110,6 @@ fn described(whole: Whole, mended: &[Mended]) -> File {
             blocks: new.map_or(0, |new| new.blocks),
             name: whole.name,
             size: whole.size,
-        },
-    }
-}
-
-/// What is wrong is told once, by the reporter of errors.
-fn outcome<T>(result: &Result<T, ParityError>, good: Outcome) -> Outcome {
-    match result {
-        Ok(_) => good,
-        Err(ParityError::Cancelled) => Outcome::Interrupted,
-        Err(_) => Outcome::Failed {
-            error: "it cannot be repaired".to_owned(),
-            hint: None,
         },
     }
 }

@@ -5,9 +5,8 @@ mod common;
 
 use std::fs;
 
-use artifact::ImageEntry;
 use camino::{Utf8Path, Utf8PathBuf};
-use common::layout::{Layout, entry};
+use common::layout::{Layout, two_images};
 use common::site::Site;
 use common::tokens::{TokenRegistry, Worth};
 use common::{converge, operator, said, told};
@@ -26,15 +25,6 @@ fn account(username: &str, password: &str) -> RegistryCredentials {
         username: username.to_owned(),
         password: SecretString::from(password),
     }
-}
-
-fn two_images(layout: &Layout) -> Vec<ImageEntry> {
-    let base = layout.layer(1, 100_000);
-    let image = |seed: u64| layout.manifest("amd64", &[&base, &layout.layer(seed, 1000)]);
-    vec![
-        entry("registry.k8s.io/pause:3.10", &image(2)),
-        entry("docker.io/library/nginx:1.29", &image(3)),
-    ]
 }
 
 fn push(at: SiteRegistry, login: Option<RegistryCredentials>, layout: &Layout) -> PushImages {

@@ -4,10 +4,9 @@ mod common;
 
 use std::sync::Arc;
 
-use artifact::ImageEntry;
 use camino::Utf8Path;
 use common::harbor::{ADMIN, Harbor, Takes};
-use common::layout::{Layout, entry};
+use common::layout::{Layout, two_images};
 use common::{converge, operator, told};
 use engine::{Slot, State, Step};
 use secrecy::SecretString;
@@ -62,15 +61,6 @@ fn projects(harbor: &Harbor, password: &str) -> MakeProjects {
         admin: login(ADMIN.0, password),
         projects: ["docker.io", "registry.k8s.io"].map(str::to_owned).into(),
     }
-}
-
-fn two_images(layout: &Layout) -> Vec<ImageEntry> {
-    let base = layout.layer(1, 100_000);
-    let image = |seed: u64| layout.manifest("amd64", &[&base, &layout.layer(seed, 1000)]);
-    vec![
-        entry("registry.k8s.io/pause:3.10", &image(2)),
-        entry("docker.io/library/nginx:1.29", &image(3)),
-    ]
 }
 
 fn push(harbor: &Harbor, as_whom: &str, layout: &Layout) -> PushImages {

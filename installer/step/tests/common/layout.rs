@@ -107,3 +107,13 @@ pub fn entry(reference: &str, root: &Part) -> ImageEntry {
         ..ImageEntry::new(reference, root.digest)
     }
 }
+
+/// Two images of different registries, with a layer in common.
+pub fn two_images(layout: &Layout) -> Vec<ImageEntry> {
+    let base = layout.layer(1, 100_000);
+    let image = |seed: u64| layout.manifest("amd64", &[&base, &layout.layer(seed, 1000)]);
+    vec![
+        entry("registry.k8s.io/pause:3.10", &image(2)),
+        entry("docker.io/library/nginx:1.29", &image(3)),
+    ]
+}

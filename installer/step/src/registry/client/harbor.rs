@@ -68,6 +68,11 @@ struct Access {
 }
 
 impl Robot {
+    /// Whether it works until somebody takes it away.
+    pub fn lasts(&self) -> bool {
+        !self.disable && self.duration == ENDS
+    }
+
     pub fn has(&self, rights: RobotRights) -> bool {
         let [of_all] = self.permissions.as_slice() else {
             return false;
@@ -100,6 +105,19 @@ struct Component {
 const ENDS: i64 = -1;
 /// The answer of a page; more robots than that are not kubexm's to look through.
 const PAGE: &str = "100";
+
+/// Its name without the prefix that Harbor puts before all of them.
+fn bare(name: &str) -> &str {
+    name.rsplit_once('$').map_or(name, |(_, bare)| bare)
+}
+
+/// A robot of the whole of Harbor, with these rights and no others, for ever.
+fn robot_of(name: &str, rights: RobotRights) -> Value {
+    json!({
+        "name": name, "description": "made by kubexm", "level": "system", "duration": ENDS,
+        "disable": false, "permissions": rights.permissions(),
+    })
+}
 
 impl Registry {
     fn api(&self, path: &str) -> Url {
@@ -177,9 +195,8 @@ impl Registry {
     /// A robot account of the whole of Harbor, by the name with which it logs in.
     pub async fn robot(&self, name: &str) -> Result<Option<Robot>, RegistryError> {
         let mut url = self.api("robots");
-        let bare = name.rsplit_once('$').map_or(name, |(_, bare)| bare);
         url.query_pairs_mut()
-            .append_pair("q", &format!("name=~{bare}"))
+            .append_pair("q", &format!("name=~{}", bare(name)))
             .append_pair("page_size", PAGE);
         let answer = self.call(Method::GET, url, |request| request).await?;
         match answer.status() {
@@ -197,11 +214,7 @@ impl Registry {
         struct Made {
             id: i64,
         }
-        let bare = name.rsplit_once('$').map_or(name, |(_, bare)| bare);
-        let body = json!({
-            "name": bare, "description": "made by kubexm", "level": "system", "duration": ENDS,
-            "disable": false, "permissions": rights.permissions(),
-        });
+        let body = robot_of(bare(name), rights);
         let answer = self.call(Method::POST, self.api("robots"), |request| {
             request.json(&body)
         });
@@ -221,10 +234,8 @@ impl Registry {
         robot: &Robot,
         rights: RobotRights,
     ) -> Result<(), RegistryError> {
-        let body = json!({
-            "id": robot.id, "name": robot.name, "description": "made by kubexm", "level": "system",
-            "duration": ENDS, "disable": false, "permissions": rights.permissions(),
-        });
+        let mut body = robot_of(&robot.name, rights);
+        body["id"] = robot.id.into();
         let url = self.api(&format!("robots/{}", robot.id));
         let answer = self.call(Method::PUT, url, |request| request.json(&body));
         self.done(answer.await?, &robot.name).await
@@ -247,12 +258,5 @@ impl Registry {
             StatusCode::OK => Ok(()),
             _ => Err(self.refused(format!("the robot {robot}"), answer).await),
         }
-    }
-}
-
-impl Robot {
-    /// Whether it works until somebody takes it away.
-    pub fn lasts(&self) -> bool {
-        !self.disable && self.duration == ENDS
     }
 }
